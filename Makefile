@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup train test lint types format tensorboard lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/installed ## make .venv and install what the lock names
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+train: setup ## fetch MNIST if need be and train the default network
+	$(BIN)/python src/train.py
+
+test: setup ## run the tests
+	$(BIN)/python -m pytest
+
+lint: setup ## check format and style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup ## check the types
+	$(BIN)/mypy
+
+format: setup ## put format and style right
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+tensorboard: setup ## open the dashboards of all runs, on this machine only
+	$(BIN)/tensorboard --logdir outputs --host localhost
+
+lock: ## write requirements.lock anew from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+		--extra dev --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+clean: ## remove .venv and caches; data and outputs stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Multilayer perceptrons on handwritten digits, with Lightning and Hydra."""

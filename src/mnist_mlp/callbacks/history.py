@@ -1,0 +1,76 @@
+"""Tells how training goes: one row an epoch, scalars for the loggers, one line on the console."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import lightning as L
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+
+class History(L.Callback):
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self._epoch_began = self._chunk_began = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = state_dict["rows"]
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._epoch_began = time.perf_counter()
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self._chunk_began = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        losses: Tensor = outputs["losses"]
+        if len(losses) == 0:
+            return
+        scalars = {
+            "train/loss": float(losses.mean()),
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "images_per_second": len(batch.order) / (time.perf_counter() - self._chunk_began),
+        }
+        _log(trainer, scalars)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        metrics = {name: float(value) for name, value in (trainer.callback_metrics | pl_module.train_metrics()).items()}
+        now = time.perf_counter()
+        row = {
+            "epoch": trainer.current_epoch,
+            **{name: metrics.get(name) for name in ("train/loss", "train/acc", "val/loss", "val/acc")},
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "seconds": now - self._epoch_began,
+        }
+        self._epoch_began = now
+        self.rows.append(row)
+        _log(
+            trainer,
+            {name: value for name, value in row.items() if name in ("train/acc", "val/loss", "val/acc")},
+        )
+        log.info(_line(row, epochs=trainer.max_epochs))
+
+
+def _log(trainer: L.Trainer, scalars: dict[str, float | None]) -> None:
+    known = {name: value for name, value in scalars.items() if value is not None}
+    for logger in trainer.loggers:
+        logger.log_metrics(known, step=trainer.global_step)
+
+
+def _line(row: dict[str, Any], epochs: int | None) -> str:
+    words = [
+        f"epoch {row['epoch'] + 1:>3}/{epochs}",
+        f"train loss {row['train/loss']:.4f}  acc {row['train/acc']:.2%}",
+    ]
+    if row["val/acc"] is not None:
+        words.append(f"val loss {row['val/loss']:.4f}  acc {row['val/acc']:.2%}")
+    return "   ".join([*words, f"{row['seconds']:.2f} s"])

@@ -1,0 +1,65 @@
+"""SIGINT and SIGTERM: finish the optimizer step, save, and stop; a second signal ends the process at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import lightning as L
+
+from mnist_mlp.callbacks.checkpoints import Checkpoints
+from mnist_mlp.errors import Interrupted
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption(L.Callback):
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self.checkpoints = checkpoints
+        self.received: int | None = None
+        self._module: Any = None
+        self._before: dict[int, Callable[..., Any] | int | None] = {}
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        # Here, because Lightning has put its own handlers in place just before; ours take over until `restore`.
+        self._module = pl_module
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            os._exit(128 + number)
+        self.received = number
+        self._module.stop_requested = True
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        # Cut short inside a chunk: stop before Lightning takes the chunk for done, and perhaps validates.
+        if self.received is not None and not self.checkpoints.budget.ends_chunk(trainer.global_step):
+            self._stop(trainer)
+
+    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        # After a whole chunk, the validation and the end of the epoch that may follow it come first.
+        if self.received is not None:
+            self._stop(trainer)
+
+    def _stop(self, trainer: L.Trainer) -> None:
+        assert self.received is not None
+        self.checkpoints.save_last(trainer)
+        raise Interrupted(self.received)
+
+    def on_fit_end(self, *_: Any) -> None:
+        self.restore()
+        if self.received is not None:
+            raise Interrupted(self.received)
+
+    def on_exception(self, *_: Any) -> None:
+        self.restore()
+
+    def restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}

@@ -1,0 +1,126 @@
+"""Checkpoint files: written whole or not at all, verified and never unpickled when read."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mnist_mlp.config import Config
+from mnist_mlp.configuration import from_dict
+from mnist_mlp.errors import CheckpointError
+from mnist_mlp.model import MLP
+from mnist_mlp.runs import CHECKPOINTS
+
+BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
+
+
+class DamagedCheckpoint(CheckpointError):
+    """The file is not what was once written; an earlier one may still be whole."""
+
+
+def write(content: dict[str, Any], path: Path) -> None:
+    """Write beside the target, flush to the disk, then put in place: a crash or a full disk leaves the old file.
+
+    Raises:
+        OSError: disk full, no permission, ...; nothing at `path` has changed.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    _flush_directory(path.parent)
+
+
+def keep_previous(path: Path, previous: Path) -> None:
+    """Give the file at `path` a second name, so that it outlives its successor there."""
+    if path.exists():
+        link = previous.with_name(f".{previous.name}.{os.getpid()}")
+        link.unlink(missing_ok=True)
+        link.hardlink_to(path)
+        link.replace(previous)
+
+
+def _flush_directory(directory: Path) -> None:
+    """The new name, too, must be on the disk before the old file counts as replaced."""
+    if os.name == "posix":
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint: tensors and plain values.
+
+    Raises:
+        DamagedCheckpoint: truncated, altered, or not a checkpoint at all.
+        CheckpointError: not there, or with anything in it that would have to be unpickled.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            altered = archive.testzip()
+        if altered is not None:
+            raise DamagedCheckpoint(f"{path}: damaged, the checksum of {altered} is wrong")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path}: refused, it holds more than tensors and plain values and could run code when loaded"
+        ) from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
+    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError) as error:
+        raise DamagedCheckpoint(f"{path}: damaged or not a checkpoint: expected a file written by train.py") from error
+    if not isinstance(content, dict) or not {"state_dict", "config", "class_names"} <= content.keys():
+        raise CheckpointError(f"{path}: expected a checkpoint written by train.py, got another file of torch")
+    return content
+
+
+def find(place: Path) -> Path:
+    """The checkpoint meant by `place`: a file, or a run directory, whose best one is taken.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if place.is_file():
+        return place
+    for candidate in (place / CHECKPOINTS / BEST, place / CHECKPOINTS / LAST):
+        if candidate.is_file():
+            return candidate
+    raise CheckpointError(f"{place}: expected a checkpoint file or a run directory with checkpoints/{BEST} in it")
+
+
+def config_of(content: dict[str, Any]) -> Config:
+    """The configuration of the run that wrote this checkpoint, typed and checked again."""
+    # Where it was trained says nothing about where it is used now.
+    trainer = {**content["config"]["trainer"], "accelerator": "auto"}
+    return from_dict({**content["config"], "trainer": trainer})
+
+
+def network_of(content: dict[str, Any]) -> MLP:
+    """The trained network, rebuilt from the checkpoint alone, ready for use."""
+    config = config_of(content)
+    network = MLP(
+        hidden=config.model.hidden,
+        activation=config.model.activation,
+        dropout=config.model.dropout,
+        loss=config.model.loss,
+        mean=config.data.mean,
+        std=config.data.std,
+    )
+    weights = {name.removeprefix("network."): value for name, value in content["state_dict"].items()}
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"the weights do not fit the network that the checkpoint describes: {error}") from error
+    return network.eval()

@@ -1,0 +1,163 @@
+"""The LightningModule: network, loss, optimizer and metrics, and the optimizer steps of one chunk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+from torchmetrics import MeanMetric, Metric
+from torchmetrics.classification import MulticlassAccuracy
+
+from mnist_mlp.budget import Budget
+from mnist_mlp.config import AdamConfig, Config, OptimizerConfig, SGDConfig
+from mnist_mlp.data.loader import Chunk
+from mnist_mlp.errors import DivergedError
+from mnist_mlp.model import CLASSES, MLP, loss_of
+from mnist_mlp.randomness import seed_noise
+from mnist_mlp.schedule import rate
+
+
+class DigitClassifier(L.LightningModule):
+    def __init__(self, config: Config, budget: Budget) -> None:
+        super().__init__()
+        self.config, self.budget = config, budget
+        model = config.model
+        self.network = MLP(
+            hidden=model.hidden,
+            activation=model.activation,
+            dropout=model.dropout,
+            loss=model.loss,
+            mean=config.data.mean,
+            std=config.data.std,
+        )
+        self.automatic_optimization = False
+        self.stop_requested = False
+        self.train_loss, self.train_accuracy = MeanMetric(), _accuracy()
+        self.eval_loss, self.eval_accuracy = MeanMetric(), _accuracy()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images `(B, 784)` or `(B, 28, 28)` uint8 to log-probabilities `(B, 10)`."""
+        return self.network.log_probabilities(images)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return build_optimizer(self.config.optimizer, self.network)
+
+    def training_step(self, chunk: Chunk, chunk_index: int) -> dict[str, Tensor]:
+        """One optimizer step for each minibatch of the chunk; returns their `losses` `(steps,)`."""
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        trainer = self.config.trainer
+        first_step = self.global_step
+        losses, outputs, targets = [], [], []
+        for step, (images, labels) in enumerate(chunk, start=first_step):
+            if self.stop_requested:
+                break
+            for group in optimizer.param_groups:
+                group["lr"] = self.config.optimizer.lr * rate(self.config.scheduler, step, self.budget.total_steps)
+            if self.network.draws_noise:
+                seed_noise(self.config.seed, step)
+            output = self.network(images)
+            loss = loss_of(self.config.model.loss, output, labels, self.config.model.label_smoothing)
+            optimizer.zero_grad()
+            loss.backward()
+            if trainer.gradient_clip_val is not None:
+                self.clip_gradients(optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
+            optimizer.step()
+            losses.append(loss.detach())
+            outputs.append(output.detach())
+            targets.append(labels)
+        if not losses:
+            return {"losses": torch.empty(0)}
+        self._count_steps(len(losses))
+        chunk_losses = torch.stack(losses)
+        self._refuse_infinite(chunk_losses, first_step)
+        self.train_loss.update(chunk_losses, torch.tensor([len(labels) for labels in targets], device=self.device))
+        self.train_accuracy.update(torch.cat(outputs), torch.cat(targets))
+        return {"losses": chunk_losses}
+
+    def _count_steps(self, steps: int) -> None:
+        """Tell Lightning how many optimizer steps the chunk held: `global_step` is read from this counter."""
+        self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_by(steps)
+
+    def _refuse_infinite(self, losses: Tensor, first_step: int) -> None:
+        if not bool(losses.isfinite().all()):
+            step = first_step + int((~losses.isfinite()).nonzero()[0])
+            raise DivergedError(
+                f"the loss became {float(losses[step - first_step])} at step {step}; the last good checkpoint is kept. "
+                f"Try a smaller optimizer.lr (it is {self.config.optimizer.lr}) or trainer.gradient_clip_val=1.0"
+            )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """What this epoch has added up so far, for a run that stops in the middle of it."""
+        checkpoint["running"] = {name: dict(metric.metric_state) for name, metric in self._running().items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        for name, metric in self._running().items():
+            for state, value in checkpoint["running"][name].items():
+                setattr(metric, state, value)
+
+    def _running(self) -> dict[str, Metric]:
+        return {"loss": self.train_loss, "acc": self.train_accuracy}
+
+    def train_metrics(self) -> dict[str, Tensor]:
+        """Mean loss and accuracy over the epoch so far, each image counted at the step that it was trained on."""
+        return {"train/loss": self.train_loss.compute(), "train/acc": self.train_accuracy.compute()}
+
+    def on_train_epoch_end(self) -> None:
+        self.log_dict(self.train_metrics(), logger=False)
+        self.train_loss.reset()
+        self.train_accuracy.reset()
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        self._evaluate(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_evaluation("val")
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        self._evaluate(batch)
+
+    def on_test_epoch_end(self) -> None:
+        self._log_evaluation("test")
+
+    def _evaluate(self, batch: tuple[Tensor, Tensor]) -> None:
+        images, labels = batch
+        output = self.network(images)
+        # Without label smoothing, so that losses compare between runs.
+        self.eval_loss.update(loss_of(self.config.model.loss, output, labels), len(labels))
+        self.eval_accuracy.update(output, labels)
+
+    def _log_evaluation(self, part: str) -> None:
+        values = {f"{part}/loss": self.eval_loss.compute(), f"{part}/acc": self.eval_accuracy.compute()}
+        self.log_dict(values, logger=False)
+        self.eval_loss.reset()
+        self.eval_accuracy.reset()
+
+
+def _accuracy() -> MulticlassAccuracy:
+    return MulticlassAccuracy(CLASSES, average="micro", validate_args=False)
+
+
+def build_optimizer(config: OptimizerConfig, network: MLP) -> torch.optim.Optimizer:
+    """`fused` updates all parameters in one call; on the CPU it halves the cost of a small step."""
+    parameters = network.parameters()
+    if isinstance(config, SGDConfig):
+        return torch.optim.SGD(
+            parameters,
+            lr=config.lr,
+            momentum=config.momentum,
+            nesterov=config.nesterov,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+    assert isinstance(config, AdamConfig)
+    algorithm = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
+    first, second = config.betas
+    arguments: dict[str, Any] = {
+        "betas": (first, second),
+        "eps": config.eps,
+        "weight_decay": config.weight_decay,
+    }
+    return algorithm(parameters, lr=config.lr, fused=True, **arguments)

@@ -1,0 +1,138 @@
+"""From a command line to a typed configuration, and from an error to one line and an exit code.
+
+Nothing slow is imported here: help and configuration errors answer without torch.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import hydra
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from mnist_mlp import resume, sweep
+from mnist_mlp.config import CONFIGS, Config
+from mnist_mlp.configuration import explain, nearest, parse
+from mnist_mlp.errors import Interrupted, UserError
+
+log = logging.getLogger(__name__)
+
+Task = Callable[[Config, Path], None]
+
+
+def run_app(task: Task, config_name: str) -> NoReturn:
+    """Compose the configuration, call `task(config, run directory)` once, or once per job of a sweep, and exit."""
+    with exit_codes():
+        # Hydra prints its own errors over several lines and exits with 1; told so, it raises them to `exit_codes`.
+        os.environ["HYDRA_FULL_ERROR"] = "1"
+        # Threads that wait by spinning take the cores from those they wait for; read by OpenMP when torch is imported.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        sys.argv[1:] = resume.expand(sys.argv[1:])
+        try:
+            hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(_job(task))()
+        finally:
+            every_job_completed = sweep.report()
+    sys.exit(0 if every_job_completed else 1)
+
+
+def _job(task: Task) -> Callable[[DictConfig], None]:
+    def job(composed: DictConfig) -> None:
+        settings = HydraConfig.get()
+        run_directory = Path(settings.runtime.output_dir)
+        if settings.mode == RunMode.RUN:
+            with exit_codes():  # before Hydra adds a line of its own to the error
+                task(_configuration(composed, settings), run_directory)
+            return
+        try:
+            task(_configuration(composed, settings), run_directory)
+        except UserError as error:  # the other jobs go on
+            log.error("job %s failed: %s", settings.job.num, error)
+        except Exception:
+            log.exception("job %s failed", settings.job.num)
+
+    return job
+
+
+def _configuration(composed: DictConfig, settings: Any) -> Config:
+    if composed.resume is not None and settings.mode == RunMode.RUN:
+        composed = resume.own_configuration(Path(composed.resume), composed, settings.overrides.task)
+    return parse(composed)
+
+
+class CheckBeforeWork(Callback):
+    """Refuses a wrong configuration, of any job, before a directory is made or anything slow is imported."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        with exit_codes():  # Hydra turns a callback's exception into a warning, but lets an exit pass
+            _configuration(_task_part(config), config.hydra)
+            if config.resume is None:
+                resume.refuse_occupied(Path(config.hydra.run.dir))
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        with exit_codes():
+            loader = GlobalHydra.instance().config_loader()
+            overrides = OverridesParser.create(loader).parse_overrides(list(config.hydra.overrides.task))
+            jobs = BasicSweeper.split_arguments(overrides, None)[0]
+            seen: set[str] = set()
+            for job in jobs:  # every value once, not every combination: composing is slow
+                if not seen.issuperset(job):
+                    seen.update(job)
+                    parse(_task_part(loader.load_sweep_config(config, job)))
+            sweep.begin(Path(config.hydra.sweep.dir), resuming=config.resume is not None)
+
+
+def _task_part(config: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """One clear line for what a person can mend, a traceback for a bug; 2 before any work, 1 after, 128 + signal."""
+    try:
+        yield
+    except UserError as error:
+        _exit(str(error), error.exit_code)
+    except (HydraException, OmegaConfBaseException) as error:
+        _exit(explain_composition(error), 2)
+    except Interrupted as error:
+        _exit(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _exit("stopped by Ctrl-C", 130)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(1)
+
+
+def _exit(line: str, code: int) -> NoReturn:
+    print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr)
+    sys.exit(code)
+
+
+def explain_composition(error: Exception) -> str:
+    """Hydra's error in one line, with the nearest valid name where a name is wrong."""
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        return explain(cause)
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        return f"{group}={option}: expected one of {', '.join(error.options)}{nearest(option, error.options)}"
+    if isinstance(error, OverrideParseException):
+        return f"cannot read the override {error.override!r}: expected key=value, as model.hidden=[128,64]"
+    if isinstance(cause, OmegaConfBaseException):
+        return explain(cause)
+    return " ".join(str(error).split())

@@ -1,0 +1,170 @@
+"""From what Hydra composed to the typed configuration: `parse`, the only way in; Hydra and OmegaConf stop here."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import Field, fields, is_dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
+
+from mnist_mlp.config import (
+    OPTIMIZERS,
+    PROJECT,
+    SCHEDULERS,
+    SECTIONS,
+    TRAINING_IMAGES,
+    AdamConfig,
+    Config,
+    SGDConfig,
+)
+from mnist_mlp.errors import ConfigError
+from mnist_mlp.hardware import require_accelerator
+
+
+def parse(composed: DictConfig) -> Config:
+    """What Hydra composed, typed and checked.
+
+    Raises:
+        ConfigError: one line that names the key, what is allowed and what came.
+    """
+    try:
+        values = OmegaConf.to_container(composed, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error)) from error
+    assert isinstance(values, dict)
+    return from_dict({str(name): value for name, value in values.items()})
+
+
+def from_dict(values: dict[str, Any]) -> Config:
+    """The inverse of `dataclasses.asdict`, with every check: a checkpoint's config comes back through here.
+
+    Raises:
+        ConfigError: as `parse`.
+    """
+    schema = OmegaConf.structured(Config)
+    try:
+        for section, variants in (("optimizer", OPTIMIZERS), ("scheduler", SCHEDULERS)):
+            name = str((values.get(section) or {}).get("name"))
+            if name not in variants:
+                raise ConfigError(
+                    f"{section}.name: expected {_one_of(variants)}, got {name!r}{nearest(name, variants)}"
+                )
+            schema[section] = OmegaConf.structured(variants[name])
+        config = OmegaConf.to_object(OmegaConf.merge(schema, values))
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error)) from error
+    assert isinstance(config, Config)
+    _check(config)
+    return config
+
+
+def _check(config: Config) -> None:
+    """Every limit of every key, then what keys demand of one another."""
+    for name, value, limits in leaves(config):
+        for item in value if isinstance(value, list) else [value]:
+            _check_limits(name, item, limits)
+
+    data, trainer, optimizer = config.data, config.trainer, config.optimizer
+    available = TRAINING_IMAGES[data.name]
+    if data.val_size > available - 10:
+        raise ConfigError(
+            f"data.val_size: expected at most {available - 10} of the {available} images, got {data.val_size}"
+        )
+    one_device = trainer.devices in (1, "auto") or (isinstance(trainer.devices, list) and len(trainer.devices) == 1)
+    if not one_device:
+        raise ConfigError(f"trainer.devices: expected one device (1, auto, or [number]), got {trainer.devices}")
+    if trainer.max_time is not None and not re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", trainer.max_time):
+        raise ConfigError(f"trainer.max_time: expected DD:HH:MM:SS, as 00:00:10:00, got {trainer.max_time!r}")
+    if isinstance(optimizer, SGDConfig) and optimizer.nesterov and optimizer.momentum == 0:
+        raise ConfigError("optimizer.nesterov: expected optimizer.momentum above 0 beside it, got 0")
+    if isinstance(optimizer, AdamConfig) and len(optimizer.betas) != 2:
+        raise ConfigError(f"optimizer.betas: expected two numbers, got {optimizer.betas}")
+    require_accelerator(trainer.accelerator)
+
+
+def _check_limits(name: str, value: Any, limits: dict[str, Any]) -> None:
+    if value is None:
+        return
+    choices = limits["choices"]
+    if choices and value not in choices:
+        raise ConfigError(f"{name}: expected {_one_of(choices)}, got {value!r}{nearest(value, choices)}")
+    if not isinstance(value, int | float):
+        return
+    if not math.isfinite(value):
+        raise ConfigError(f"{name}: expected a finite number, got {value}")
+    for word, limit, holds in (
+        ("above", limits["above"], lambda bound: value > bound),
+        ("at least", limits["at_least"], lambda bound: value >= bound),
+        ("below", limits["below"], lambda bound: value < bound),
+        ("at most", limits["at_most"], lambda bound: value <= bound),
+    ):
+        if limit is not None and not holds(limit):
+            raise ConfigError(f"{name}: expected a number {word} {limit}, got {value}")
+
+
+def leaves(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Each key below `section` in dotted form, its value, and its documentation and limits."""
+    for part in fields(section):
+        name, value = prefix + part.name, getattr(section, part.name)
+        if is_dataclass(value):
+            yield from leaves(value, name + ".")
+        else:
+            yield name, value, part.metadata
+
+
+def explain(error: OmegaConfBaseException) -> str:
+    """OmegaConf's error in one line: the key, what is allowed, what came."""
+    name, message = str(error.full_key or error.key), str(error.msg or error).splitlines()[0]
+    if isinstance(error, ConfigKeyError | ConfigAttributeError):
+        return f"unknown key {name}{nearest(name, schema())}"
+    if isinstance(error, ValidationError):
+        return f"{name}: {message[0].lower()}{message[1:]}"
+    return f"{name}: {message}"
+
+
+def nearest(word: Any, known: Iterable[str]) -> str:
+    """A question that offers the known word most like `word`, or nothing."""
+    found = difflib.get_close_matches(str(word), list(known), n=1)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def _one_of(choices: Iterable[str]) -> str:
+    return "one of " + ", ".join(choices)
+
+
+def documented_keys() -> str:
+    """Every key with its type, its meaning and its limits, for `--help`."""
+    return "\n".join(_documented(name, entry) for name, entry in schema().items())
+
+
+def schema() -> dict[str, Field[Any]]:
+    """Every key that any configuration may have, in dotted form, with its field."""
+    entries = {}
+    for part in fields(Config):
+        sections = SECTIONS.get(part.name)
+        if sections is None:
+            entries[part.name] = part
+        for section in sections or ():
+            entries |= {f"{part.name}.{entry.name}": entry for entry in fields(section)}
+    return entries
+
+
+def _documented(name: str, entry: Field[Any]) -> str:
+    limits = entry.metadata
+    words = [" | ".join(limits["choices"])] if limits["choices"] else []
+    words += [
+        f"{word} {limits[limit]}"
+        for limit, word in (("above", ">"), ("at_least", ">="), ("below", "<"), ("at_most", "<="))
+        if limits[limit] is not None
+    ]
+    return f"  {name:<34} {entry.type:<13} {limits['doc']}" + (f"  [{', '.join(words)}]" if words else "")
+
+
+# For the YAML files: a path below the project wherever the command runs, and the list that --help prints.
+OmegaConf.register_new_resolver("project", lambda path: str(PROJECT / path), replace=True)
+OmegaConf.register_new_resolver("documented_keys", documented_keys, replace=True)

@@ -1,0 +1,96 @@
+"""The LightningDataModule: a data set in memory, its split, and the loaders over them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+
+from mnist_mlp.budget import limited, plan
+from mnist_mlp.config import DataConfig, TrainerConfig
+from mnist_mlp.data.loader import EvaluationLoader, TrainingLoader
+from mnist_mlp.data.source import Dataset
+from mnist_mlp.randomness import epoch_order
+
+# The split has a seed of its own: runs with different seeds are validated on the same images.
+SPLIT_SEED = 2024
+
+
+def split(labels: np.ndarray, val_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of training and of validation images, each ascending.
+
+    Validation is stratified: every class gives its share of `val_size`, the largest remainders rounded up.
+    """
+    generator = np.random.default_rng(SPLIT_SEED)
+    classes, counts = np.unique(labels, return_counts=True)
+    shares = counts * val_size / len(labels)
+    take = np.floor(shares).astype(int)
+    take[np.argsort(take - shares, kind="stable")[: val_size - take.sum()]] += 1
+    chosen = [
+        generator.permutation(np.flatnonzero(labels == label))[:number]
+        for label, number in zip(classes, take, strict=True)
+    ]
+    val = np.sort(np.concatenate(chosen))
+    return np.setdiff1d(np.arange(len(labels)), val, assume_unique=True), val
+
+
+class DigitsDataModule(L.LightningDataModule):
+    """Each part is `(images (N, 784) uint8, labels (N,) int64)`, on the device that trains; no per-image work at all."""
+
+    def __init__(self, dataset: Dataset, data: DataConfig, trainer: TrainerConfig, seed: int) -> None:
+        super().__init__()
+        train, val = split(dataset.train_labels, data.val_size)
+        self.budget = plan(data, trainer, images=len(train))
+        self.seed = seed
+        self.overfits = bool(trainer.overfit_batches)
+        if self.overfits:
+            few = self.budget.steps_per_epoch * self.budget.batch_size
+            val = train[epoch_order(len(train), seed, 0)[:few].numpy()]
+        limits = {"val": trainer.limit_val_batches, "test": trainer.limit_test_batches}
+        self.parts = {
+            "train": _tensors(dataset.train_images, dataset.train_labels, train),
+            "val": _tensors(dataset.train_images, dataset.train_labels, val),
+            "test": _tensors(dataset.test_images, dataset.test_labels, np.arange(len(dataset.test_labels))),
+        }
+        for name, limit in limits.items():
+            images, labels = self.parts[name]
+            batches = -(-len(images) // data.batch_size)
+            few = int(trainer.fast_dev_run) if trainer.fast_dev_run else limited(limit, batches)
+            self.parts[name] = images[: few * data.batch_size], labels[: few * data.batch_size]
+
+    def train_dataloader(self) -> TrainingLoader:
+        assert self.trainer is not None
+        images, labels = self._on_device("train")
+        return TrainingLoader(
+            images,
+            labels,
+            budget=self.budget,
+            seed=self.seed,
+            first_step=self.trainer.global_step,
+            same_order=self.overfits,
+        )
+
+    def val_dataloader(self) -> EvaluationLoader:
+        return EvaluationLoader(*self._on_device("val"))
+
+    def test_dataloader(self) -> EvaluationLoader:
+        return EvaluationLoader(*self._on_device("test"))
+
+    def _on_device(self, part: str) -> tuple[Tensor, Tensor]:
+        assert self.trainer is not None
+        images, labels = self.parts[part]
+        device = self.trainer.strategy.root_device
+        return images.to(device), labels.to(device)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Batches come out of tensors that are there already."""
+        return batch
+
+
+def _tensors(images: np.ndarray, labels: np.ndarray, chosen: np.ndarray) -> tuple[Tensor, Tensor]:
+    """The chosen images and labels, copied."""
+    flat = images.reshape(len(images), -1)
+    return torch.from_numpy(flat[chosen]), torch.from_numpy(labels[chosen].astype(np.int64))

@@ -1,0 +1,35 @@
+"""The errors that people cause and can mend; everything else is a bug and keeps its traceback."""
+
+
+class UserError(Exception):
+    """What was expected, what came, what to do: one line, shown without a traceback."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """A wrong key, type, range or combination in the configuration."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint is missing, damaged, or holds something other than tensors and plain values."""
+
+
+class DataError(UserError):
+    """The data set is not whole and could not be fetched."""
+
+    exit_code = 1
+
+
+class DivergedError(UserError):
+    """A loss or a weight is no longer a finite number."""
+
+    exit_code = 1
+
+
+class Interrupted(BaseException):
+    """SIGINT or SIGTERM came, and what could be saved is saved. Not an `Exception`: it must end a whole sweep."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"stopped by signal {signal_number}")
+        self.exit_code = 128 + signal_number

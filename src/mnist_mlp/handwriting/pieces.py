@@ -1,0 +1,133 @@
+"""The connected pieces of a mask, and which of them belong to one digit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Labels = NDArray[np.int32]
+
+BODY = 0.5  # of the tallest piece: below it a piece is no digit of its own
+REACH = 0.2  # of a digit's height: how far a piece may lie from the rest of its digit
+
+
+@dataclass(frozen=True)
+class Box:
+    """Pixels x0 <= x < x1 and y0 <= y < y1."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def width(self) -> int:
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> int:
+        return self.y1 - self.y0
+
+    def union(self, other: Box) -> Box:
+        return Box(min(self.x0, other.x0), min(self.y0, other.y0), max(self.x1, other.x1), max(self.y1, other.y1))
+
+    def gap(self, other: Box) -> int:
+        """Pixels of nothing between the two, along the axis where they are further apart; 0 if they meet."""
+        across = max(self.x0, other.x0) - min(self.x1, other.x1)
+        down = max(self.y0, other.y0) - min(self.y1, other.y1)
+        return max(across, down, 0)
+
+    def shared_width(self, other: Box) -> float:
+        """The columns that both cover, as a share of the narrower one's."""
+        both = min(self.x1, other.x1) - max(self.x0, other.x0)
+        return max(both, 0) / min(self.width, other.width)
+
+
+def label(mask: NDArray[np.bool_]) -> tuple[Labels, list[Box], NDArray[np.int64]]:
+    """Return labels (H, W), 0 outside and 1.. for each 8-connected piece, with every piece's box and area.
+
+    Pieces are numbered as reading order meets their first pixel.
+    """
+    height, width = mask.shape
+    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)  # (H, W + 1): +1 starts, -1 ends
+    row, start = np.nonzero(edges == 1)
+    end = np.nonzero(edges == -1)[1]
+    if row.size == 0:
+        return np.zeros(mask.shape, np.int32), [], np.zeros(0, np.int64)
+    root = connect(row, start, end, width)
+    roots, piece = np.unique(root, return_inverse=True)
+    count = roots.size
+    box = np.empty((count, 4), np.int64)
+    box[:, :2], box[:, 2:] = max(height, width), 0
+    np.minimum.at(box[:, 0], piece, start)
+    np.minimum.at(box[:, 1], piece, row)
+    np.maximum.at(box[:, 2], piece, end)
+    np.maximum.at(box[:, 3], piece, row + 1)
+    area = np.bincount(piece, weights=end - start, minlength=count).astype(np.int64)
+    labels = np.zeros(mask.shape, np.int32)
+    labels[mask] = np.repeat(piece + 1, end - start)
+    return labels, [Box(*map(int, b)) for b in box], area
+
+
+def connect(row: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np.int64], width: int) -> NDArray[np.int64]:
+    """Return for every run (start <= x < end in its row, in reading order) the first run of its piece."""
+    stride = width + 2  # keeps the keys of one row apart from the next row's
+    key_start, key_end = row * stride + start, row * stride + end
+    # Runs of the row above touch this one, corners included, if they end at or after its start and start at or before its end.
+    first = np.searchsorted(key_end, key_start - stride, side="left")
+    last = np.searchsorted(key_start, key_end - stride, side="right")
+    touching = np.maximum(last - first, 0)
+    below = np.repeat(np.arange(row.size), touching)
+    above = np.arange(touching.sum()) - np.repeat(np.cumsum(touching) - touching, touching) + first[below]
+    root = np.arange(row.size)
+    while True:
+        # Hang the later of two roots under the earlier one, then let every run point at its root.
+        low, high = np.minimum(root[below], root[above]), np.maximum(root[below], root[above])
+        if np.array_equal(low, high):
+            return root
+        np.minimum.at(root, high, low)
+        while not np.array_equal(root, root[root]):
+            root = root[root]
+
+
+def gather(boxes: list[Box]) -> list[list[int]]:
+    """Return which pieces make up each digit, by their positions in `boxes`.
+
+    Tall pieces are bodies. Bodies above one another join (a broken stroke); a small piece joins the body it is
+    close to (the flag of a 5); a small piece far from any body is a speck and is left out.
+    """
+    tallest = max(box.height for box in boxes)
+    bodies = [i for i, box in enumerate(boxes) if box.height >= BODY * tallest]
+    small = [i for i, box in enumerate(boxes) if box.height < BODY * tallest]
+    groups: list[tuple[Box, list[int]]] = []
+    for i in sorted(bodies, key=lambda i: -boxes[i].height):
+        box, members = boxes[i], [i]
+        for group in [g for g in groups if stacked(g[0], box)]:
+            groups.remove(group)
+            box, members = box.union(group[0]), members + group[1]
+        groups.append((box, members))
+    for i in small:
+        near = min(groups, key=lambda group: group[0].gap(boxes[i]))
+        if near[0].gap(boxes[i]) <= REACH * near[0].height:
+            near[1].append(i)
+    return [members for _, members in groups]
+
+
+def stacked(one: Box, other: Box) -> bool:
+    return one.shared_width(other) > 0.5 and one.gap(other) <= REACH * max(one.height, other.height)
+
+
+def reading_order(boxes: list[Box]) -> list[int]:
+    """Return positions line by line from the top, each line from left to right."""
+    lines: list[tuple[Box, list[int]]] = []
+    for i in sorted(range(len(boxes)), key=lambda i: boxes[i].y0):
+        middle = (boxes[i].y0 + boxes[i].y1) / 2
+        for n, (extent, members) in enumerate(lines):
+            if extent.y0 <= middle < extent.y1:
+                lines[n] = (extent.union(boxes[i]), [*members, i])
+                break
+        else:
+            lines.append((boxes[i], [i]))
+    return [i for _, members in lines for i in sorted(members, key=lambda i: boxes[i].x0)]

@@ -1,0 +1,156 @@
+"""One training run, from a typed configuration to a directory with a result: `train` reads from top to bottom."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from mnist_mlp import checkpoint as files
+from mnist_mlp import runs
+from mnist_mlp.budget import Budget
+from mnist_mlp.callbacks.checkpoints import Checkpoints, PlainCheckpointIO
+from mnist_mlp.callbacks.history import History
+from mnist_mlp.callbacks.interruption import Interruption
+from mnist_mlp.callbacks.progress import StepBar
+from mnist_mlp.classifier import DigitClassifier
+from mnist_mlp.config import Config
+from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.source import Dataset, load
+from mnist_mlp.hardware import cpu_threads
+from mnist_mlp.result import Result, versions
+from mnist_mlp.resume import refuse_changes
+
+log = logging.getLogger(__name__)
+
+# Counted in optimizer steps by us, or done by us inside a chunk; lightning.Trainer gets the other keys as they are.
+OURS = {
+    "max_epochs",
+    "max_steps",
+    "limit_train_batches",
+    "limit_val_batches",
+    "limit_test_batches",
+    "overfit_batches",
+    "fast_dev_run",
+    "val_check_interval",
+    "log_every_n_steps",
+    "accumulate_grad_batches",
+    "gradient_clip_val",
+    "gradient_clip_algorithm",
+}
+
+
+def train(config: Config, directory: Path) -> Result:
+    """Train, validate, and test the best network once; with `config.resume`, go on from what `directory` holds.
+
+    Leaves checkpoints, logs and, however it ends, result.json in `directory`.
+    """
+    before = runs.read(directory)
+    if config.resume and before.status == runs.COMPLETED and _same_length(config, before.result["config"]):
+        log.info("%s is complete already", directory)
+        return Result.of(before)
+    result = Result(directory=directory, seed=config.seed, config=asdict(config))
+    with result.written():
+        with result.timed("setup"):
+            dataset = load(config.data.name, Path(config.data.dir))
+            data = DigitsDataModule(dataset, config.data, config.trainer, config.seed)
+            L.seed_everything(config.seed, verbose=False)
+            classifier = DigitClassifier(config, data.budget)
+            result.parameters = sum(parameter.numel() for parameter in classifier.network.parameters())
+            torch.set_num_threads(config.threads or cpu_threads(data.budget.batch_size, result.parameters))
+
+            start = _resume_point(config, directory) if config.resume else None
+            history = History()
+            checkpoints = Checkpoints(
+                directory, data.budget, _description(config, dataset), config.checkpoint.every_seconds
+            )
+            trainer = _trainer(config, data.budget, directory, [history, Interruption(checkpoints), checkpoints], start)
+        try:
+            with result.timed("fit"):
+                trainer.fit(classifier, datamodule=data, ckpt_path=start, weights_only=True)
+        finally:
+            result.take_history(history.rows, checkpoints.best_epoch)
+        with result.timed("test"):
+            best = files.find(directory)
+            trainer.test(classifier, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)
+            result.metrics |= {name: float(trainer.callback_metrics[name]) for name in ("test/acc", "test/loss")}
+    return result
+
+
+def _same_length(config: Config, before: dict[str, Any]) -> bool:
+    trainer = before["trainer"]
+    return (config.trainer.max_epochs, config.trainer.max_steps) == (
+        trainer["max_epochs"],
+        trainer["max_steps"],
+    )
+
+
+def _trainer(
+    config: Config, budget: Budget, directory: Path, callbacks: list[L.Callback], start: Path | None
+) -> L.Trainer:
+    _quieten_lightning()
+    settings = {name: value for name, value in asdict(config.trainer).items() if name not in OURS}
+    bar = [StepBar(budget)] if config.trainer.enable_progress_bar else []
+    return L.Trainer(
+        **settings,
+        max_epochs=budget.epochs,
+        val_check_interval=budget.chunks_between_validations,
+        log_every_n_steps=1,
+        logger=_loggers(config, directory, start),
+        callbacks=[*callbacks, *bar],
+        plugins=PlainCheckpointIO(),
+        default_root_dir=directory,
+    )
+
+
+def _loggers(config: Config, directory: Path, start: Path | None) -> list[Logger] | bool:
+    loggers: list[Logger] = []
+    if config.logger.tensorboard:
+        # What was logged after the checkpoint that the run goes on from will be logged again.
+        again_from = files.read(start)["global_step"] + 1 if start else None
+        loggers.append(
+            TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False, purge_step=again_from)
+        )
+    if config.logger.csv:
+        loggers.append(CSVLogger(directory, name="", version="csv"))
+    return loggers or False
+
+
+def _resume_point(config: Config, directory: Path) -> Path | None:
+    """The newest whole checkpoint of a stopped run, or None where it had not saved anything yet."""
+    for name in (files.LAST, files.PREVIOUS):
+        path = directory / runs.CHECKPOINTS / name
+        if not path.exists():
+            continue
+        try:
+            refuse_changes(asdict(config), files.read(path)["config"])
+            return path
+        except files.DamagedCheckpoint as error:
+            log.warning("%s; going back to the checkpoint before it", error)
+    return None
+
+
+def _description(config: Config, dataset: Dataset) -> dict[str, Any]:
+    """What makes a checkpoint usable on its own; plain types only."""
+    return {
+        "config": asdict(config),
+        "class_names": list(dataset.class_names),
+        "normalisation": {"mean": config.data.mean, "std": config.data.std},
+        "data_sha256": dataset.sha256,
+        "versions": versions(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _quieten_lightning() -> None:
+    """Its greetings say what the summary says better; its warnings stay."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # between Lightning and torch
+    # Our loader goes on in the middle of an epoch by itself, from the optimizer step.
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")

@@ -1,0 +1,18 @@
+"""Train a network on handwritten digits: `python src/train.py model.hidden=[128,64] trainer.accelerator=gpu`."""
+
+from pathlib import Path
+
+from mnist_mlp.cli import run_app
+from mnist_mlp.config import Config
+
+
+def main(config: Config, run_directory: Path) -> None:
+    from mnist_mlp.training import (
+        train,
+    )  # torch and lightning take seconds to import: only once there is work
+
+    print(train(config, run_directory).summary())
+
+
+if __name__ == "__main__":
+    run_app(main, config_name="train")

@@ -1,0 +1,107 @@
+"""Synthetic digits are drawn quickly, always the same ones, and are worth learning."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mnist_mlp.data.source import Dataset, load
+from mnist_mlp.data.synthetic import draw
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load("synthetic", Path("unused"))
+
+
+def test_they_have_the_form_of_mnist(digits):
+    assert digits.train_images.shape == (6_000, 28, 28) and digits.test_images.shape == (1_000, 28, 28)
+    assert digits.train_images.dtype == digits.train_labels.dtype == np.uint8
+    assert digits.train_images.flags.writeable and digits.class_names == tuple("0123456789")
+
+
+def test_nothing_is_written(tmp_path):
+    load("synthetic", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_they_are_white_on_black_and_fill_the_middle(digits):
+    images = digits.train_images
+    assert (images.reshape(len(images), -1).max(axis=1) > 200).all()
+    assert np.median(images) == 0
+    border = np.concatenate([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]])
+    assert border.mean() < 2
+    rows = np.arange(28)
+    mass = images.sum(axis=(1, 2), dtype=float)
+    for axis in (1, 2):
+        centre = (images.sum(axis=axis) * rows).sum(axis=1) / mass
+        assert centre.mean() == pytest.approx(13.5, abs=0.1) and 0.5 < centre.std() < 1.2
+
+
+def test_classes_are_balanced_and_shuffled(digits):
+    assert np.bincount(digits.train_labels).tolist() == [600] * 10
+    assert np.bincount(digits.test_labels).tolist() == [100] * 10
+    assert len(np.unique(digits.train_labels[:50])) == 10
+    assert not np.array_equal(digits.train_labels[:100], np.arange(100) % 10)
+
+
+def test_no_two_images_are_alike_within_or_across_training_and_test(digits):
+    images = np.concatenate([digits.train_images, digits.test_images]).reshape(7_000, -1)
+    assert len({image.tobytes() for image in images}) == 7_000
+
+
+def test_a_seed_draws_the_same_images_however_often_and_another_seed_draws_others():
+    images, labels = draw(300, seed=0)
+    again, same_labels = draw(300, seed=0)
+    np.testing.assert_array_equal(images, again)
+    np.testing.assert_array_equal(labels, same_labels)
+    others, other_labels = draw(300, seed=1)
+    assert not np.array_equal(images, others) and not np.array_equal(labels, other_labels)
+
+
+def test_the_data_hash_is_that_of_the_images(digits):
+    assert digits.sha256 == load("synthetic", Path("elsewhere")).sha256 and len(digits.sha256) == 64
+
+
+def test_a_second_or_two_is_enough():
+    seconds = []
+    for _ in range(2):  # a busy machine may spoil one of them
+        started = time.perf_counter()
+        load("synthetic", Path("unused"))
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 2
+
+
+@pytest.fixture
+def one_thread():
+    """On cores that others want too, the steps of a small network are mostly waiting for its threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_small_network_learns_them_but_not_at_once(digits):
+    """One epoch leaves something to learn, a few leave little."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+        orders = [torch.randperm(6_000) for _ in range(8)]
+    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
+    images, labels = torch.from_numpy(digits.train_images), torch.from_numpy(digits.train_labels).long()
+    test_images, test_labels = torch.from_numpy(digits.test_images), torch.from_numpy(digits.test_labels)
+    accuracies = []
+    for order in orders:
+        for batch in order.split(128):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(net(images[batch] / 255), labels[batch]).backward()
+            optimizer.step()
+        accuracies.append((net(test_images / 255).argmax(1) == test_labels).float().mean().item())
+    assert accuracies[0] < 0.97
+    assert accuracies[-1] > 0.95
