@@ -121,10 +121,22 @@ def explain(error: OmegaConfBaseException) -> str:
     """OmegaConf's error in one line: the key, what is allowed, what came."""
     name, message = str(error.full_key or error.key), str(error.msg or error).splitlines()[0]
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
-        return f"unknown key {name}{nearest(name, schema())}"
+        return _unknown(name)
     if isinstance(error, ValidationError):
         return f"{name}: {message[0].lower()}{message[1:]}"
     return f"{name}: {message}"
+
+
+def _unknown(name: str) -> str:
+    section = name.partition(".")[0]
+    if name in schema():
+        owners = [
+            option
+            for option, keys in {**OPTIMIZERS, **SCHEDULERS}.items()
+            if name.removeprefix(section + ".") in {entry.name for entry in fields(keys)}
+        ]
+        return f"{name}: not a key of the chosen {section}; {section}={' or '.join(owners)} has it"
+    return f"unknown key {name}{nearest(name, [*schema(), *SECTIONS, 'experiment', 'debug'])}"
 
 
 def nearest(word: Any, known: Iterable[str]) -> str:

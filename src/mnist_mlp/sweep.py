@@ -30,9 +30,8 @@ def report() -> bool:
     print(table(jobs))
     unfinished = [job for job in jobs if job.status != runs.COMPLETED]
     if unfinished:
-        print(
-            f"{len(unfinished)} of {len(jobs)} jobs did not complete; finish them:  python src/train.py resume={_directory}"
-        )
+        print(f"{len(unfinished)} of {len(jobs)} jobs did not complete; to finish them:")
+        print(f"  python src/train.py resume={_directory}")
     else:
         print(f"sweep directory  {_directory}")
     return not unfinished

@@ -38,7 +38,7 @@ def split(labels: np.ndarray, val_size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class DigitsDataModule(L.LightningDataModule):
-    """Each part is `(images (N, 784) uint8, labels (N,) int64)`, on the device that trains; no per-image work at all."""
+    """Each part is `(images (N, 784) uint8, labels (N,) int64)`, on the device that trains."""
 
     def __init__(self, dataset: Dataset, data: DataConfig, trainer: TrainerConfig, seed: int) -> None:
         super().__init__()
