@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -11,6 +12,7 @@ from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 from mnist_mlp.budget import Budget
+from mnist_mlp.capture import CapturedStep, Step
 from mnist_mlp.config import AdamConfig, Config, OptimizerConfig, SGDConfig
 from mnist_mlp.data.loader import Chunk
 from mnist_mlp.errors import DivergedError
@@ -34,6 +36,7 @@ class DigitClassifier(L.LightningModule):
         )
         self.automatic_optimization = False
         self.stop_requested = False
+        self._captured: CapturedStep | None = None
         self.train_loss, self.train_accuracy = MeanMetric(), _accuracy()
         self.eval_loss, self.eval_accuracy = MeanMetric(), _accuracy()
 
@@ -42,40 +45,66 @@ class DigitClassifier(L.LightningModule):
         return self.network.log_probabilities(images)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return build_optimizer(self.config.optimizer, self.network)
+        recorded = self.device.type == "cuda"
+        return build_optimizer(self.config.optimizer, self.network, recorded=recorded)
 
     def training_step(self, chunk: Chunk, chunk_index: int) -> dict[str, Tensor]:
         """One optimizer step for each minibatch of the chunk; returns their `losses` `(steps,)`."""
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, torch.optim.Optimizer)
-        trainer = self.config.trainer
+        step_on = self._step_on(chunk)
         first_step = self.global_step
-        losses, outputs, targets = [], [], []
-        for step, (images, labels) in enumerate(chunk, start=first_step):
+        losses, outputs, sizes = [], [], []
+        for step, indices in enumerate(chunk.minibatches(), start=first_step):
             if self.stop_requested:
                 break
-            for group in optimizer.param_groups:
-                group["lr"] = self.config.optimizer.lr * rate(self.config.scheduler, step, self.budget.total_steps)
+            self._set_learning_rate(step)
             if self.network.draws_noise:
                 seed_noise(self.config.seed, step)
-            output = self.network(images)
-            loss = loss_of(self.config.model.loss, output, labels, self.config.model.label_smoothing)
-            optimizer.zero_grad()
-            loss.backward()
-            if trainer.gradient_clip_val is not None:
-                self.clip_gradients(optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
-            optimizer.step()
-            losses.append(loss.detach())
-            outputs.append(output.detach())
-            targets.append(labels)
+            loss, output = step_on(indices)
+            losses.append(loss)
+            outputs.append(output)
+            sizes.append(len(indices))
         if not losses:
             return {"losses": torch.empty(0)}
         self._count_steps(len(losses))
         chunk_losses = torch.stack(losses)
         self._refuse_infinite(chunk_losses, first_step)
-        self.train_loss.update(chunk_losses, torch.tensor([len(labels) for labels in targets], device=self.device))
-        self.train_accuracy.update(torch.cat(outputs), torch.cat(targets))
+        self.train_loss.update(chunk_losses, torch.tensor(sizes, device=self.device))
+        self.train_accuracy.update(torch.cat(outputs), chunk.labels[chunk.order[: sum(sizes)]])
         return {"losses": chunk_losses}
+
+    def _step_on(self, chunk: Chunk) -> Step:
+        if self.device.type != "cuda" or not self.config.trainer.precision.endswith("true"):
+            return partial(self._step, chunk)
+        if self._captured is None:
+            self._captured = CapturedStep(partial(self._step, chunk))
+        return self._captured
+
+    def _step(self, chunk: Chunk, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Forward, backward, update, on the images and labels at `indices` `(B,)`; loss and output, detached."""
+        trainer, optimizer = self.config.trainer, self._optimizer
+        output = self.network(chunk.images.index_select(0, indices))
+        labels = chunk.labels.index_select(0, indices)
+        loss = loss_of(self.config.model.loss, output, labels, self.config.model.label_smoothing)
+        optimizer.zero_grad()
+        loss.backward()
+        if trainer.gradient_clip_val is not None:
+            self.clip_gradients(optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
+        optimizer.step()
+        return loss.detach(), output.detach()
+
+    @property
+    def _optimizer(self) -> torch.optim.Optimizer:
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        return optimizer
+
+    def _set_learning_rate(self, step: int) -> None:
+        value = self.config.optimizer.lr * rate(self.config.scheduler, step, self.budget.total_steps)
+        for group in self._optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):  # where a recorded step reads it from
+                group["lr"].fill_(value)
+            else:
+                group["lr"] = value
 
     def _count_steps(self, steps: int) -> None:
         """Tell Lightning how many optimizer steps the chunk held: `global_step` is read from this counter."""
@@ -140,24 +169,17 @@ def _accuracy() -> MulticlassAccuracy:
     return MulticlassAccuracy(CLASSES, average="micro", validate_args=False)
 
 
-def build_optimizer(config: OptimizerConfig, network: MLP) -> torch.optim.Optimizer:
-    """`fused` updates all parameters in one call; on the CPU it halves the cost of a small step."""
-    parameters = network.parameters()
+def build_optimizer(config: OptimizerConfig, network: MLP, *, recorded: bool = False) -> torch.optim.Optimizer:
+    """`fused` updates all parameters in one call; on the CPU it halves the cost of a small step.
+
+    A step that is `recorded` and replayed needs its learning rate and its counter on the device.
+    """
+    parameters = list(network.parameters())
+    lr = torch.tensor(config.lr, device=parameters[0].device) if recorded else config.lr
+    shared: dict[str, Any] = {"lr": lr, "weight_decay": config.weight_decay, "fused": True}
     if isinstance(config, SGDConfig):
-        return torch.optim.SGD(
-            parameters,
-            lr=config.lr,
-            momentum=config.momentum,
-            nesterov=config.nesterov,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
+        return torch.optim.SGD(parameters, momentum=config.momentum, nesterov=config.nesterov, **shared)
     assert isinstance(config, AdamConfig)
     algorithm = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
     first, second = config.betas
-    arguments: dict[str, Any] = {
-        "betas": (first, second),
-        "eps": config.eps,
-        "weight_decay": config.weight_decay,
-    }
-    return algorithm(parameters, lr=config.lr, fused=True, **arguments)
+    return algorithm(parameters, betas=(first, second), eps=config.eps, capturable=recorded, **shared)

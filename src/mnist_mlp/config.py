@@ -146,7 +146,7 @@ SCHEDULERS: dict[str, type[SchedulerConfig]] = {
     "cosine": WarmupConfig,
 }
 
-SECTIONS: dict[str, tuple[type, ...]] = {
+SECTIONS: dict[str, tuple[type[Any], ...]] = {
     "data": (DataConfig,),
     "model": (ModelConfig,),
     "optimizer": (AdamConfig, SGDConfig),

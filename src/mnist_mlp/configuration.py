@@ -130,11 +130,9 @@ def explain(error: OmegaConfBaseException) -> str:
 def _unknown(name: str) -> str:
     section = name.partition(".")[0]
     if name in schema():
-        owners = [
-            option
-            for option, keys in {**OPTIMIZERS, **SCHEDULERS}.items()
-            if name.removeprefix(section + ".") in {entry.name for entry in fields(keys)}
-        ]
+        options: dict[str, type[Any]] = {**OPTIMIZERS, **SCHEDULERS}
+        own = name.removeprefix(section + ".")
+        owners = [option for option, keys in options.items() if own in {entry.name for entry in fields(keys)}]
         return f"{name}: not a key of the chosen {section}; {section}={' or '.join(owners)} has it"
     return f"unknown key {name}{nearest(name, [*schema(), *SECTIONS, 'experiment', 'debug'])}"
 

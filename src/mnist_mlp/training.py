@@ -63,6 +63,8 @@ def train(config: Config, directory: Path) -> Result:
             L.seed_everything(config.seed, verbose=False)
             classifier = DigitClassifier(config, data.budget)
             result.parameters = sum(parameter.numel() for parameter in classifier.network.parameters())
+            # Deterministic mode would also write NaN into every new tensor first; nothing here reads before it writes.
+            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
             torch.set_num_threads(config.threads or cpu_threads(data.budget.batch_size, result.parameters))
 
             start = _resume_point(config, directory) if config.resume else None

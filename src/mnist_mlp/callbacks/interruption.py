@@ -24,7 +24,7 @@ class Interruption(L.Callback):
         self._module: Any = None
         self._before: dict[int, Callable[..., Any] | int | None] = {}
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # Here, because Lightning has put its own handlers in place just before; ours take over until `restore`.
         self._module = pl_module
         if threading.current_thread() is threading.main_thread():

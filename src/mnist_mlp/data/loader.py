@@ -21,19 +21,15 @@ EVALUATION_BATCH = 2_500
 
 
 class Chunk:
-    """Consecutive minibatches of one epoch; iterating gathers them one by one, while they still fit the cache."""
+    """Consecutive minibatches of one epoch, as indices; images are gathered batch by batch, to stay in the cache."""
 
     def __init__(self, images: Tensor, labels: Tensor, order: Tensor, batch_size: int) -> None:
         """`images` `(N, 784)` uint8 and `labels` `(N,)` of the whole part, `order` the indices of this chunk."""
         self.images, self.labels, self.order, self.batch_size = images, labels, order, batch_size
 
-    def __len__(self) -> int:
-        """Minibatches in this chunk."""
-        return math.ceil(len(self.order) / self.batch_size)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for indices in self.order.split(self.batch_size):
-            yield self.images.index_select(0, indices), self.labels.index_select(0, indices)
+    def minibatches(self) -> tuple[Tensor, ...]:
+        """The indices of each minibatch `(B,)`; the last one of an epoch may be shorter. None for an empty chunk."""
+        return self.order.split(self.batch_size) if len(self.order) else ()
 
 
 class TrainingLoader:
@@ -48,7 +44,7 @@ class TrainingLoader:
         """`first_step` is where the run begins or goes on; with `same_order` every epoch is the first one again."""
         self.images, self.labels = images, labels
         self.budget, self.seed, self.same_order = budget, seed, same_order
-        self.step = first_step
+        self.first_step = first_step
         self.epoch = 0
         self.sampler = self  # Lightning announces the epoch to `loader.sampler.set_epoch`
 
@@ -65,9 +61,9 @@ class TrainingLoader:
         order = epoch_order(len(self.images), self.seed, 0 if self.same_order else self.epoch)
         for start in range(begin, begin + budget.steps_per_epoch, budget.chunk_steps):
             stop = min(start + budget.chunk_steps, end)
-            if self.step >= stop and start < end:
+            if self.first_step >= stop and start < end:
                 continue  # trained before the run went on
-            first = max(start, self.step) - begin
+            first = max(start, self.first_step) - begin
             indices = order[first * budget.batch_size : (stop - begin) * budget.batch_size]
             yield Chunk(self.images, self.labels, indices.to(self.images.device), budget.batch_size)
 

@@ -1,0 +1,108 @@
+"""A run that was stopped and goes on ends in the same bits as one that was left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from kill_and_resume import configuration, difference, in_child, kill_once, run_to_the_end, survive
+
+from mnist_mlp import checkpoint as files
+from mnist_mlp import runs
+from mnist_mlp.data import loader
+from mnist_mlp.errors import ConfigError
+from mnist_mlp.training import train
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to kill a training process cheaply")
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("reference")
+    run_to_the_end(configuration(), directory)
+    return directory
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_resume_after_sigkill_matches_uninterrupted_run(tmp_path: Path, reference: Path, seed: int) -> None:
+    assert survive(tmp_path / "run", reference, longest=1.5, chance=random.Random(seed), kills=2) is None
+
+
+def test_the_comparison_sees_an_order_that_depends_on_the_process(tmp_path: Path, reference: Path) -> None:
+    def break_the_order() -> None:
+        loader.epoch_order = lambda count, seed, epoch: torch.randperm(count)
+
+    assert survive(tmp_path / "run", reference, 0.5, random.Random(0), prepare=break_the_order) is not None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_says_so_and_loses_no_step(tmp_path: Path, reference: Path, number: int) -> None:
+    config = replace(configuration(), checkpoint=replace(configuration().checkpoint, every_seconds=1e6))
+    child = in_child(config, tmp_path)
+    while not (tmp_path / "checkpoints" / files.BEST).exists():  # the second epoch has begun, or soon will
+        pass
+    os.kill(child, number)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 1  # in_child's code for any exception; the script's is tested elsewhere
+    result = json.loads((tmp_path / runs.RESULT).read_text())
+    assert (result["status"], result["error"]) == ("interrupted", f"stopped by signal {int(number)}")
+    assert files.read(tmp_path / "checkpoints" / files.LAST)["global_step"] > 0
+    run_to_the_end(replace(configuration(), resume=str(tmp_path)), tmp_path)
+    assert difference(tmp_path, reference) is None
+
+
+def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
+    tmp_path: Path, reference: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chance = random.Random(1)
+    while not (tmp_path / "checkpoints" / files.PREVIOUS).exists():
+        assert kill_once(replace(configuration(), resume=str(tmp_path)), tmp_path, 1.0, chance)
+    last = tmp_path / "checkpoints" / files.LAST
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 1
+    last.write_bytes(content)
+    train(replace(configuration(), resume=str(tmp_path)), tmp_path)
+    assert "going back to the checkpoint before it" in caplog.text
+    assert difference(tmp_path, reference) is None
+
+
+def test_two_runs_with_the_same_seed_are_identical_whatever_ran_before(tmp_path: Path, reference: Path) -> None:
+    torch.rand(random.randrange(100))
+    train(configuration(), tmp_path)
+    assert difference(tmp_path, reference) is None
+
+
+def test_another_seed_is_another_run(tmp_path: Path, reference: Path) -> None:
+    train(configuration("seed=1"), tmp_path)
+    assert difference(tmp_path, reference) is not None
+
+
+def test_a_complete_run_is_not_tested_again(tmp_path: Path) -> None:
+    train(configuration("trainer.max_epochs=1"), tmp_path)
+    before = (tmp_path / runs.RESULT).stat().st_mtime_ns
+    result = train(configuration("trainer.max_epochs=1", f"resume={tmp_path}"), tmp_path)
+    assert (tmp_path / runs.RESULT).stat().st_mtime_ns == before
+    assert result.metrics["test/acc"] is not None
+
+
+def test_more_epochs_under_a_constant_rate_equal_a_long_run(tmp_path: Path) -> None:
+    short, long = tmp_path / "short", tmp_path / "long"
+    for directory in (short, long):
+        directory.mkdir()
+    train(configuration("scheduler=constant", "trainer.max_epochs=1"), short)
+    train(configuration("scheduler=constant", "trainer.max_epochs=2", f"resume={short}"), short)
+    train(configuration("scheduler=constant", "trainer.max_epochs=2"), long)
+    assert difference(short, long) is None
+
+
+def test_a_changed_key_is_refused_by_name(tmp_path: Path) -> None:
+    train(configuration("trainer.max_epochs=1"), tmp_path)
+    (tmp_path / runs.RESULT).unlink()
+    with pytest.raises(ConfigError, match="model.dropout: cannot change when a run goes on; it is 0.2 there, got 0.1"):
+        train(configuration("trainer.max_epochs=1", "model.dropout=0.1", f"resume={tmp_path}"), tmp_path)
