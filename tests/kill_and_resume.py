@@ -44,7 +44,7 @@ OVERRIDES = [
 
 def configuration(*overrides: str) -> Config:
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return parse(compose("train", [*OVERRIDES, *overrides]))
+        return parse(compose("train", [*OVERRIDES, *overrides]), Config)
 
 
 def in_child(config: Config, directory: Path, prepare: Callable[[], None] = lambda: None) -> int:

@@ -104,5 +104,5 @@ def test_more_epochs_under_a_constant_rate_equal_a_long_run(tmp_path: Path) -> N
 def test_a_changed_key_is_refused_by_name(tmp_path: Path) -> None:
     train(configuration("trainer.max_epochs=1"), tmp_path)
     (tmp_path / runs.RESULT).unlink()
-    with pytest.raises(ConfigError, match="model.dropout: cannot change when a run goes on; it is 0.2 there, got 0.1"):
+    with pytest.raises(ConfigError, match=r"model\.dropout: cannot change .* it is 0\.2 there, got 0\.1"):
         train(configuration("trainer.max_epochs=1", "model.dropout=0.1", f"resume={tmp_path}"), tmp_path)

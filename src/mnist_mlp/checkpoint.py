@@ -14,7 +14,8 @@ from mnist_mlp.config import Config
 from mnist_mlp.configuration import from_dict
 from mnist_mlp.errors import CheckpointError
 from mnist_mlp.model import MLP
-from mnist_mlp.runs import CHECKPOINTS
+from mnist_mlp.runs import CHECKPOINTS, COMPLETED, RESULT
+from mnist_mlp.runs import read as read_run
 
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 
@@ -100,11 +101,25 @@ def find(place: Path) -> Path:
     raise CheckpointError(f"{place}: expected a checkpoint file or a run directory with checkpoints/{BEST} in it")
 
 
+def newest(outputs: Path) -> Path:
+    """The best checkpoint of the run that completed last, of those below `outputs` (single runs and sweeps).
+
+    Raises:
+        CheckpointError: no run has completed.
+    """
+    results = [*outputs.glob(f"train/*/{RESULT}"), *outputs.glob(f"multirun/*/*/{RESULT}")]
+    for result in sorted(results, key=lambda path: path.stat().st_mtime, reverse=True):
+        best = result.parent / CHECKPOINTS / BEST
+        if best.is_file() and read_run(result.parent).status == COMPLETED:
+            return best
+    raise CheckpointError(f"checkpoint: none given and no completed run below {outputs}; python src/train.py makes one")
+
+
 def config_of(content: dict[str, Any]) -> Config:
     """The configuration of the run that wrote this checkpoint, typed and checked again."""
     # Where it was trained says nothing about where it is used now.
     trainer = {**content["config"]["trainer"], "accelerator": "auto"}
-    return from_dict({**content["config"], "trainer": trainer})
+    return from_dict({**content["config"], "trainer": trainer}, Config)
 
 
 def network_of(content: dict[str, Any]) -> MLP:

@@ -26,17 +26,20 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from mnist_mlp import resume, sweep
-from mnist_mlp.config import CONFIGS, Config
+from mnist_mlp.config import CONFIGS, SCHEMAS
 from mnist_mlp.configuration import explain, nearest, parse
 from mnist_mlp.errors import Interrupted, UserError
 
 log = logging.getLogger(__name__)
 
-Task = Callable[[Config, Path], None]
+Task = Callable[[Any, Path], None]
 
 
 def run_app(task: Task, config_name: str) -> NoReturn:
-    """Compose the configuration, call `task(config, run directory)` once, or once per job of a sweep, and exit."""
+    """Compose the configuration, call `task(config, run directory)` once, or once per job of a sweep, and exit.
+
+    `config_name` is a file under configs/; `config.SCHEMAS` says which typed configuration belongs to it.
+    """
     with exit_codes():
         # Hydra prints its own errors over several lines and exits with 1; told so, it raises them to `exit_codes`.
         os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -68,10 +71,15 @@ def _job(task: Task) -> Callable[[DictConfig], None]:
     return job
 
 
-def _configuration(composed: DictConfig, settings: Any) -> Config:
-    if composed.resume is not None and settings.mode == RunMode.RUN:
+def _configuration(composed: DictConfig, settings: Any) -> Any:
+    """What `task` is called with: an instance of the schema that belongs to the command."""
+    if settings.mode == RunMode.RUN and _resumes(composed):
         composed = resume.own_configuration(Path(composed.resume), composed, settings.overrides.task)
-    return parse(composed)
+    return parse(composed, SCHEMAS[settings.job.config_name])
+
+
+def _resumes(composed: DictConfig) -> bool:
+    return composed.get("resume") is not None
 
 
 class CheckBeforeWork(Callback):
@@ -80,7 +88,7 @@ class CheckBeforeWork(Callback):
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         with exit_codes():  # Hydra turns a callback's exception into a warning, but lets an exit pass
             _configuration(_task_part(config), config.hydra)
-            if config.resume is None:
+            if not _resumes(config):
                 resume.refuse_occupied(Path(config.hydra.run.dir))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
@@ -92,8 +100,8 @@ class CheckBeforeWork(Callback):
             for job in jobs:  # every value once, not every combination: composing is slow
                 if not seen.issuperset(job):
                     seen.update(job)
-                    parse(_task_part(loader.load_sweep_config(config, job)))
-            sweep.begin(Path(config.hydra.sweep.dir), resuming=config.resume is not None)
+                    parse(_task_part(loader.load_sweep_config(config, job)), SCHEMAS[config.hydra.job.config_name])
+            sweep.begin(Path(config.hydra.sweep.dir), resuming=_resumes(config))
 
 
 def _task_part(config: DictConfig) -> DictConfig:

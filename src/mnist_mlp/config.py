@@ -155,3 +155,6 @@ SECTIONS: dict[str, tuple[type[Any], ...]] = {
     "logger": (LoggerConfig,),
     "checkpoint": (CheckpointConfig,),
 }
+
+# The typed configuration of each command, by the name of its file under configs/.
+SCHEMAS: dict[str, type[Any]] = {"train": Config}

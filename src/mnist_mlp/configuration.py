@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import Field, fields, is_dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
@@ -16,6 +16,7 @@ from mnist_mlp.config import (
     OPTIMIZERS,
     PROJECT,
     SCHEDULERS,
+    SCHEMAS,
     SECTIONS,
     TRAINING_IMAGES,
     AdamConfig,
@@ -25,8 +26,10 @@ from mnist_mlp.config import (
 from mnist_mlp.errors import ConfigError
 from mnist_mlp.hardware import require_accelerator
 
+Schema = TypeVar("Schema")
 
-def parse(composed: DictConfig) -> Config:
+
+def parse(composed: DictConfig, schema: type[Schema]) -> Schema:
     """What Hydra composed, typed and checked.
 
     Raises:
@@ -35,40 +38,46 @@ def parse(composed: DictConfig) -> Config:
     try:
         values = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(explain(error)) from error
+        raise ConfigError(explain(error, schema)) from error
     assert isinstance(values, dict)
-    return from_dict({str(name): value for name, value in values.items()})
+    return from_dict({str(name): value for name, value in values.items()}, schema)
 
 
-def from_dict(values: dict[str, Any]) -> Config:
+def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
     """The inverse of `dataclasses.asdict`, with every check: a checkpoint's config comes back through here.
 
     Raises:
         ConfigError: as `parse`.
     """
-    schema = OmegaConf.structured(Config)
     try:
+        config = OmegaConf.to_object(OmegaConf.merge(_typed(values, schema), values))
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error, schema)) from error
+    assert isinstance(config, schema)
+    for name, value, limits in leaves(config):
+        for item in value if isinstance(value, list) else [value]:
+            _check_limits(name, item, limits)
+    if isinstance(config, Config):
+        _check_together(config)
+    return config
+
+
+def _typed(values: dict[str, Any], schema: type[Any]) -> DictConfig:
+    """The types of every key; `optimizer.name` and `scheduler.name` decide which keys those sections have."""
+    typed: DictConfig = OmegaConf.structured(schema)
+    if schema is Config:
         for section, variants in (("optimizer", OPTIMIZERS), ("scheduler", SCHEDULERS)):
             name = str((values.get(section) or {}).get("name"))
             if name not in variants:
                 raise ConfigError(
                     f"{section}.name: expected {_one_of(variants)}, got {name!r}{nearest(name, variants)}"
                 )
-            schema[section] = OmegaConf.structured(variants[name])
-        config = OmegaConf.to_object(OmegaConf.merge(schema, values))
-    except OmegaConfBaseException as error:
-        raise ConfigError(explain(error)) from error
-    assert isinstance(config, Config)
-    _check(config)
-    return config
+            typed[section] = OmegaConf.structured(variants[name])
+    return typed
 
 
-def _check(config: Config) -> None:
-    """Every limit of every key, then what keys demand of one another."""
-    for name, value, limits in leaves(config):
-        for item in value if isinstance(value, list) else [value]:
-            _check_limits(name, item, limits)
-
+def _check_together(config: Config) -> None:
+    """What the keys of a training run demand of one another."""
     data, trainer, optimizer = config.data, config.trainer, config.optimizer
     available = TRAINING_IMAGES[data.name]
     if data.val_size > available - 10:
@@ -117,24 +126,25 @@ def leaves(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
             yield name, value, part.metadata
 
 
-def explain(error: OmegaConfBaseException) -> str:
+def explain(error: OmegaConfBaseException, schema: type[Any] = Config) -> str:
     """OmegaConf's error in one line: the key, what is allowed, what came."""
     name, message = str(error.full_key or error.key), str(error.msg or error).splitlines()[0]
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
-        return _unknown(name)
+        return _unknown(name, schema)
     if isinstance(error, ValidationError):
         return f"{name}: {message[0].lower()}{message[1:]}"
     return f"{name}: {message}"
 
 
-def _unknown(name: str) -> str:
-    section = name.partition(".")[0]
-    if name in schema():
+def _unknown(name: str, schema: type[Any]) -> str:
+    section, known = name.partition(".")[0], keys(schema)
+    if name in known:
         options: dict[str, type[Any]] = {**OPTIMIZERS, **SCHEDULERS}
         own = name.removeprefix(section + ".")
-        owners = [option for option, keys in options.items() if own in {entry.name for entry in fields(keys)}]
+        owners = [option for option, kind in options.items() if own in {entry.name for entry in fields(kind)}]
         return f"{name}: not a key of the chosen {section}; {section}={' or '.join(owners)} has it"
-    return f"unknown key {name}{nearest(name, [*schema(), *SECTIONS, 'experiment', 'debug'])}"
+    groups = [*SECTIONS, "experiment", "debug"] if schema is Config else []
+    return f"unknown key {name}{nearest(name, [*known, *groups])}"
 
 
 def nearest(word: Any, known: Iterable[str]) -> str:
@@ -147,16 +157,16 @@ def _one_of(choices: Iterable[str]) -> str:
     return "one of " + ", ".join(choices)
 
 
-def documented_keys() -> str:
+def documented_keys(config_name: str) -> str:
     """Every key with its type, its meaning and its limits, for `--help`."""
-    return "\n".join(_documented(name, entry) for name, entry in schema().items())
+    return "\n".join(_documented(name, entry) for name, entry in keys(SCHEMAS[config_name]).items())
 
 
-def schema() -> dict[str, Field[Any]]:
-    """Every key that any configuration may have, in dotted form, with its field."""
+def keys(schema: type[Any]) -> dict[str, Field[Any]]:
+    """Every key that any configuration of this schema may have, in dotted form, with its field."""
     entries = {}
-    for part in fields(Config):
-        sections = SECTIONS.get(part.name)
+    for part in fields(schema):
+        sections = SECTIONS.get(part.name) if schema is Config else None
         if sections is None:
             entries[part.name] = part
         for section in sections or ():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mnist_mlp.handwriting.ink import Ink, ink_map
-from mnist_mlp.handwriting.pieces import gather, label, reading_order
+from mnist_mlp.handwriting.pieces import Box, Labels, gather, label, reading_order
 from mnist_mlp.handwriting.resampling import resample
 
 SIDE = 28
@@ -31,7 +31,7 @@ class Digit:
 def find_digits(picture: Image.Image) -> list[Digit]:
     """Return the digits of a picture, line by line, left to right; none for a blank page."""
     ink, shrink = ink_map(picture)
-    labels, boxes, area = writing(ink)
+    labels, boxes = writing(ink)
     if not boxes:
         return []
     tallest = max(max(b.height, b.width) for b in boxes)
@@ -52,20 +52,20 @@ def find_digits(picture: Image.Image) -> list[Digit]:
         core = np.isin(labels[y0:y1, x0:x1], np.array(members) + 1)
         patch = ink[y0:y1, x0:x1]
         patch = saturated(patch * grown(core))
-        digits.append(Digit(as_mnist(patch), tuple(shrink * v for v in (box.x0, box.y0, box.x1, box.y1))))
+        digits.append(Digit(as_mnist(patch), (shrink * box.x0, shrink * box.y0, shrink * box.x1, shrink * box.y1)))
     return digits
 
 
-def writing(ink):
-    """Return labels, boxes, areas of the pieces"""
+def writing(ink: Ink) -> tuple[Labels, list[Box]]:
+    """Return the labels (H, W) and boxes of the pieces of writing, without what lies along the picture's frame."""
     least = max(MIN_HEIGHT, 0.02 * min(ink.shape))
     found = pieces_of(ink, least)
-    labels, boxes, area = found
+    labels, boxes = found
     frame = touches_frame(labels, boxes)
     while frame.any():
         ink = np.where(grown(frame[labels]), 0, ink)
         rest = pieces_of(ink, max(least, 0.1 * min(ink.shape)))
-        labels, boxes, _ = rest
+        labels, boxes = rest
         if not boxes:
             break
         found = rest
@@ -73,16 +73,17 @@ def writing(ink):
     return found
 
 
-def pieces_of(ink, least):
+def pieces_of(ink: Ink, least: float) -> tuple[Labels, list[Box]]:
+    """Return the labels (H, W) and boxes of what is dark enough, or none where no piece is `least` pixels long."""
     level = pen_level(ink)
     if level is not None:
-        labels, boxes, area = label(ink >= level / 2.5)
+        labels, boxes = label(ink >= level / 2.5)
         if max((max(b.height, b.width) for b in boxes), default=0) >= least:
-            return labels, boxes, area
-    return np.zeros(ink.shape, np.int32), [], np.zeros(0, np.int64)
+            return labels, boxes
+    return np.zeros(ink.shape, np.int32), []
 
 
-def touches_frame(labels, boxes):
+def touches_frame(labels: Labels, boxes: list[Box]) -> NDArray[np.bool_]:
     """Which labels (0 first, never) lie along the frame with at least half of a side."""
     count = len(boxes) + 1
     wide = np.array([1e9] + [b.width for b in boxes])
@@ -134,7 +135,8 @@ def fitted(patch: Ink, side: int) -> Ink:
 def saturated(patch: Ink) -> Ink:
     """Return the patch with its strokes at full ink, as MNIST's are."""
     strokes = np.sort(patch[patch >= patch.max() / 2])
-    return np.minimum(patch / strokes[int(0.8 * (strokes.size - 1))], 1)
+    full: Ink = np.minimum(patch / strokes[int(0.8 * (strokes.size - 1))], np.float32(1))
+    return full
 
 
 def as_mnist(patch: Ink) -> NDArray[np.uint8]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -43,10 +45,9 @@ def flatten_alpha(picture: Image.Image) -> Image.Image:
     if visible.size == 0:
         return Image.new("L", picture.size)
     dark, middle, bright = np.percentile(visible, (5, 50, 95))
-    if visible.size > grey.width * grey.height / 2 and bright - dark > 64:
-        fill = middle  # paper and ink are both there: what is cut away was paper
-    else:
-        fill = 255 if middle < 128 else 0  # only ink is there: black or white strokes on nothing
+    paper_and_ink = visible.size > grey.width * grey.height / 2 and bright - dark > 64
+    # Where both are there, what is cut away was paper; otherwise these are black or white strokes on nothing.
+    fill = middle if paper_and_ink else 255 if middle < 128 else 0
     return Image.composite(grey, Image.new("L", picture.size, int(fill)), alpha)
 
 
@@ -68,7 +69,8 @@ def paper_level(grid: Ink) -> Ink:
     return sliding(np.min, brightest, reach)
 
 
-def sliding(extreme, grid: Ink, reach: int) -> Ink:
+def sliding(extreme: Callable[..., Ink], grid: Ink, reach: int) -> Ink:
+    """Return `extreme` (mean, max, min) over squares of `reach` cells around each cell, one axis after the other."""
     for axis in (0, 1):
         margin = [(reach, reach) if a == axis else (0, 0) for a in (0, 1)]
         padded = np.pad(grid, margin, mode="edge")

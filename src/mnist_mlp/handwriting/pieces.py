@@ -45,8 +45,8 @@ class Box:
         return max(both, 0) / min(self.width, other.width)
 
 
-def label(mask: NDArray[np.bool_]) -> tuple[Labels, list[Box], NDArray[np.int64]]:
-    """Return labels (H, W), 0 outside and 1.. for each 8-connected piece, with every piece's box and area.
+def label(mask: NDArray[np.bool_]) -> tuple[Labels, list[Box]]:
+    """Return labels (H, W), 0 outside and 1.. for each 8-connected piece, with every piece's box.
 
     Pieces are numbered as reading order meets their first pixel.
     """
@@ -55,7 +55,7 @@ def label(mask: NDArray[np.bool_]) -> tuple[Labels, list[Box], NDArray[np.int64]
     row, start = np.nonzero(edges == 1)
     end = np.nonzero(edges == -1)[1]
     if row.size == 0:
-        return np.zeros(mask.shape, np.int32), [], np.zeros(0, np.int64)
+        return np.zeros(mask.shape, np.int32), []
     root = connect(row, start, end, width)
     roots, piece = np.unique(root, return_inverse=True)
     count = roots.size
@@ -65,17 +65,17 @@ def label(mask: NDArray[np.bool_]) -> tuple[Labels, list[Box], NDArray[np.int64]
     np.minimum.at(box[:, 1], piece, row)
     np.maximum.at(box[:, 2], piece, end)
     np.maximum.at(box[:, 3], piece, row + 1)
-    area = np.bincount(piece, weights=end - start, minlength=count).astype(np.int64)
     labels = np.zeros(mask.shape, np.int32)
     labels[mask] = np.repeat(piece + 1, end - start)
-    return labels, [Box(*map(int, b)) for b in box], area
+    return labels, [Box(*map(int, b)) for b in box]
 
 
 def connect(row: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np.int64], width: int) -> NDArray[np.int64]:
     """Return for every run (start <= x < end in its row, in reading order) the first run of its piece."""
     stride = width + 2  # keeps the keys of one row apart from the next row's
     key_start, key_end = row * stride + start, row * stride + end
-    # Runs of the row above touch this one, corners included, if they end at or after its start and start at or before its end.
+    # A run of the row above touches this one, corners included, if it ends at or after its start and starts at or
+    # before its end.
     first = np.searchsorted(key_end, key_start - stride, side="left")
     last = np.searchsorted(key_start, key_end - stride, side="right")
     touching = np.maximum(last - first, 0)

@@ -25,7 +25,8 @@ def resample_rows(values: Map, after: int) -> Map:
         return between(values, (np.arange(after) + 0.5) * scale - 0.5)
     # The mean over the stretch that each new row covers: the running total at its end less that at its start.
     total = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
-    return np.diff(linear(total, np.arange(after + 1) * scale), axis=0) / np.float32(scale)
+    mean: Map = np.diff(linear(total, np.arange(after + 1) * scale), axis=0) / np.float32(scale)
+    return mean
 
 
 def linear(values: Map, positions: NDArray[np.float64]) -> Map:
@@ -33,7 +34,8 @@ def linear(values: Map, positions: NDArray[np.float64]) -> Map:
     below = np.minimum(positions.astype(np.intp), values.shape[0] - 1)
     above = np.minimum(below + 1, values.shape[0] - 1)
     t = (positions - below).astype(np.float32)[:, None]
-    return values[below] * (1 - t) + values[above] * t
+    read: Map = values[below] * (1 - t) + values[above] * t
+    return read
 
 
 def between(values: Map, positions: NDArray[np.float64]) -> Map:
@@ -50,4 +52,7 @@ def between(values: Map, positions: NDArray[np.float64]) -> Map:
         t * t * (t - 1) / 2,
     )
     taps = (np.clip(below + k, 0, values.shape[0] - 1) for k in (-1, 0, 1, 2))
-    return sum(weight * values[tap] for weight, tap in zip(tap_weights, taps, strict=True))
+    out = np.zeros((len(below), values.shape[1]), np.float32)
+    for weight, tap in zip(tap_weights, taps, strict=True):
+        out += weight * values[tap]
+    return out
