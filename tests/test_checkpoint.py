@@ -14,7 +14,7 @@ from kill_and_resume import configuration
 
 from mnist_mlp import checkpoint as files
 from mnist_mlp import runs
-from mnist_mlp.errors import CheckpointError, DivergedError
+from mnist_mlp.errors import CheckpointError, DivergedError, SaveError
 from mnist_mlp.training import train
 
 SHORT = ("trainer.max_epochs=1", "trainer.limit_train_batches=20")
@@ -116,7 +116,7 @@ def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path: Path, monkeypatc
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", disk_full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(SaveError, match=r"last\.ckpt: cannot be written: No space left"):
         files.write({"value": 2}, path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["last.ckpt"]
@@ -126,17 +126,17 @@ def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path: Path, monkeypatc
 def test_a_disk_that_refuses_fails_the_run_and_keeps_the_checkpoint_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
 ) -> None:
-    write, written = files.write, 0
+    flush, flushed = os.fsync, 0
 
-    def refuses_at_last(content: dict[str, Any], path: Path) -> None:
-        nonlocal written
-        written += 1
-        if written > 4:
+    def refuses_at_last(descriptor: int) -> None:
+        nonlocal flushed
+        flushed += 1
+        if flushed > 8:  # two a file: its content, and its name
             raise error
-        write(content, path)
+        flush(descriptor)
 
-    monkeypatch.setattr(files, "write", refuses_at_last)
-    with pytest.raises(OSError, match=error.strerror):
+    monkeypatch.setattr(os, "fsync", refuses_at_last)
+    with pytest.raises(SaveError, match=error.strerror):
         train(configuration("checkpoint.every_seconds=1e6"), tmp_path)
     result = json.loads((tmp_path / runs.RESULT).read_text())
     assert result["status"] == "failed"

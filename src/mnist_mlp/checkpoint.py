@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import torch
 
 from mnist_mlp.config import Config
 from mnist_mlp.configuration import from_dict
-from mnist_mlp.errors import CheckpointError
+from mnist_mlp.errors import CheckpointError, SaveError
 from mnist_mlp.model import MLP
 from mnist_mlp.runs import CHECKPOINTS, COMPLETED, RESULT
 from mnist_mlp.runs import read as read_run
@@ -28,27 +31,41 @@ def write(content: dict[str, Any], path: Path) -> None:
     """Write beside the target, flush to the disk, then put in place: a crash or a full disk leaves the old file.
 
     Raises:
-        OSError: disk full, no permission, ...; nothing at `path` has changed.
+        SaveError: disk full, no permission, ...; nothing at `path` has changed.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with _saving(path, draft):
         with draft.open("wb") as file:
             torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    _flush_directory(path.parent)
+        _flush_directory(path.parent)
 
 
 def keep_previous(path: Path, previous: Path) -> None:
     """Give the file at `path` a second name, so that it outlives its successor there."""
     if path.exists():
-        link = previous.with_name(f".{previous.name}.{os.getpid()}")
-        link.unlink(missing_ok=True)
-        link.hardlink_to(path)
-        link.replace(previous)
+        draft = previous.with_name(f".{previous.name}.{os.getpid()}")
+        with _saving(previous, draft):
+            draft.unlink(missing_ok=True)
+            try:
+                draft.hardlink_to(path)
+            except OSError:  # a file system without links
+                shutil.copyfile(path, draft)
+            draft.replace(previous)
+
+
+@contextmanager
+def _saving(path: Path, draft: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # a full disk is a RuntimeError where torch's own writer meets it
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise SaveError(f"{path}: cannot be written: {reason}; what was saved before is kept") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def _flush_directory(directory: Path) -> None:

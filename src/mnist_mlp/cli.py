@@ -28,7 +28,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from mnist_mlp import resume, sweep
 from mnist_mlp.config import CONFIGS, SCHEMAS
 from mnist_mlp.configuration import explain, nearest, parse
-from mnist_mlp.errors import Interrupted, UserError
+from mnist_mlp.errors import ConfigError, Interrupted, UserError
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +88,7 @@ class CheckBeforeWork(Callback):
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         with exit_codes():  # Hydra turns a callback's exception into a warning, but lets an exit pass
             _configuration(_task_part(config), config.hydra)
+            _refuse_unwritable("hydra.run.dir", Path(config.hydra.run.dir))
             if not _resumes(config):
                 resume.refuse_occupied(Path(config.hydra.run.dir))
 
@@ -101,7 +102,14 @@ class CheckBeforeWork(Callback):
                 if not seen.issuperset(job):
                     seen.update(job)
                     parse(_task_part(loader.load_sweep_config(config, job)), SCHEMAS[config.hydra.job.config_name])
+            _refuse_unwritable("hydra.sweep.dir", Path(config.hydra.sweep.dir))
             sweep.begin(Path(config.hydra.sweep.dir), resuming=_resumes(config))
+
+
+def _refuse_unwritable(key: str, directory: Path) -> None:
+    place = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise ConfigError(f"{key}: expected a place where a directory can be made, got {directory}; {place} is not one")
 
 
 def _task_part(config: DictConfig) -> DictConfig:
@@ -121,9 +129,17 @@ def exit_codes() -> Iterator[None]:
         _exit(str(error), error.exit_code)
     except KeyboardInterrupt:
         _exit("stopped by Ctrl-C", 130)
-    except Exception:
+    except Exception as error:
+        if _raised_by_hydra(error):
+            _exit(" ".join(str(error).split()), 2)
         traceback.print_exc()
         sys.exit(1)
+
+
+def _raised_by_hydra(error: Exception) -> bool:
+    """Hydra refuses some overrides, `model=null` among them, with plain ValueErrors of its own."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__")).startswith("hydra.")
 
 
 def _exit(line: str, code: int) -> NoReturn:

@@ -10,7 +10,13 @@ from dataclasses import Field, fields, is_dataclass
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    ValidationError,
+)
 
 from mnist_mlp.config import (
     OPTIMIZERS,
@@ -51,6 +57,8 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
     """
     try:
         config = OmegaConf.to_object(OmegaConf.merge(_typed(values, schema), values))
+    except ValidationError as error:
+        raise ConfigError(_mistyped(str(error.full_key), values, schema)) from error
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema)) from error
     assert isinstance(config, schema)
@@ -131,9 +139,18 @@ def explain(error: OmegaConfBaseException, schema: type[Any] = Config) -> str:
     name, message = str(error.full_key or error.key), str(error.msg or error).splitlines()[0]
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
         return _unknown(name, schema)
-    if isinstance(error, ValidationError):
-        return f"{name}: {message[0].lower()}{message[1:]}"
+    if isinstance(error, MissingMandatoryValue):
+        return f"{name}: missing; every configuration needs it"
     return f"{name}: {message}"
+
+
+def _mistyped(name: str, values: dict[str, Any], schema: type[Any]) -> str:
+    key, value = re.sub(r"\[.*", "", name), values
+    for part in key.split("."):
+        value = value[part] if isinstance(value, dict) else value
+    entry = keys(schema).get(key)
+    expected = f"{entry.type}" if entry else "a section with keys of its own"
+    return f"{key}: expected {expected.replace(' | ', ' or ')}, got {value!r}"
 
 
 def _unknown(name: str, schema: type[Any]) -> str:

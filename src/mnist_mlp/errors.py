@@ -21,6 +21,12 @@ class DataError(UserError):
     exit_code = 1
 
 
+class SaveError(UserError):
+    """What a run has to save cannot be written: the disk is full, or there is no permission."""
+
+    exit_code = 1
+
+
 class DivergedError(UserError):
     """A loss or a weight is no longer a finite number."""
 
