@@ -13,6 +13,7 @@ CONFIGS = PROJECT / "configs"
 TRAINING_IMAGES = {"mnist": 60_000, "fashion_mnist": 60_000, "synthetic": 6_000}
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "elu")
 LOSSES = ("cross_entropy", "nll", "mse")
+PRUNERS = ("median", "halving", "none")
 PRECISIONS = ("32-true", "64-true", "bf16-true", "bf16-mixed")
 
 
@@ -138,6 +139,23 @@ class Config:
     checkpoint: CheckpointConfig
 
 
+@dataclass(kw_only=True)
+class SearchConfig:
+    study: str = key("name of the search; the same name goes on with it, also from several processes at once")
+    trials: int = key("runs in all, those of other processes and of earlier starts included", at_least=1)
+    startup: int = key("runs drawn at random before the sampler chooses from what it has seen", at_least=1)
+    pruner: str = key("what ends a poor run early: median of the others, successive halving", choices=PRUNERS)
+    warmup: int = key("epochs that every run is left to make", at_least=1)
+    space: dict[str, str] = key("what to search, in the words of a sweep: choice, range, interval, tag(log, ...)")
+
+
+@dataclass(kw_only=True)
+class TuneConfig(Config):
+    """The configuration that all trials share, and what is searched around it."""
+
+    tune: SearchConfig
+
+
 # The `name` of an optimizer or a scheduler decides which further keys it has.
 OPTIMIZERS: dict[str, type[OptimizerConfig]] = {"adamw": AdamConfig, "adam": AdamConfig, "sgd": SGDConfig}
 SCHEDULERS: dict[str, type[SchedulerConfig]] = {
@@ -154,7 +172,8 @@ SECTIONS: dict[str, tuple[type[Any], ...]] = {
     "trainer": (TrainerConfig,),
     "logger": (LoggerConfig,),
     "checkpoint": (CheckpointConfig,),
+    "tune": (SearchConfig,),
 }
 
 # The typed configuration of each command, by the name of its file under configs/.
-SCHEMAS: dict[str, type[Any]] = {"train": Config}
+SCHEMAS: dict[str, type[Any]] = {"train": Config, "tune": TuneConfig}

@@ -73,7 +73,7 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
 def _typed(values: dict[str, Any], schema: type[Any]) -> DictConfig:
     """The types of every key; `optimizer.name` and `scheduler.name` decide which keys those sections have."""
     typed: DictConfig = OmegaConf.structured(schema)
-    if schema is Config:
+    if issubclass(schema, Config):
         for section, variants in (("optimizer", OPTIMIZERS), ("scheduler", SCHEDULERS)):
             name = str((values.get(section) or {}).get("name"))
             if name not in variants:
@@ -160,7 +160,7 @@ def _unknown(name: str, schema: type[Any]) -> str:
         own = name.removeprefix(section + ".")
         owners = [option for option, kind in options.items() if own in {entry.name for entry in fields(kind)}]
         return f"{name}: not a key of the chosen {section}; {section}={' or '.join(owners)} has it"
-    groups = [*SECTIONS, "experiment", "debug"] if schema is Config else []
+    groups = [*SECTIONS, "experiment", "debug"] if issubclass(schema, Config) else []
     return f"unknown key {name}{nearest(name, [*known, *groups])}"
 
 
@@ -183,7 +183,7 @@ def keys(schema: type[Any]) -> dict[str, Field[Any]]:
     """Every key that any configuration of this schema may have, in dotted form, with its field."""
     entries = {}
     for part in fields(schema):
-        sections = SECTIONS.get(part.name) if schema is Config else None
+        sections = SECTIONS.get(part.name) if issubclass(schema, Config) else None
         if sections is None:
             entries[part.name] = part
         for section in sections or ():

@@ -39,3 +39,10 @@ class Interrupted(BaseException):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by signal {signal_number}")
         self.exit_code = 128 + signal_number
+
+
+class Pruned(Interrupted):
+    """A search gave the run up before its end: others did better at the same point. What was saved stays."""
+
+    def __init__(self, epochs: int, of: int) -> None:
+        BaseException.__init__(self, f"pruned after epoch {epochs} of {of}")

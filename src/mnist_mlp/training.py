@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,11 @@ OURS = {
 }
 
 
-def train(config: Config, directory: Path) -> Result:
+def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (), test: bool = True) -> Result:
     """Train, validate, and test the best network once; with `config.resume`, go on from what `directory` holds.
 
-    Leaves checkpoints, logs and, however it ends, result.json in `directory`.
+    Leaves checkpoints, logs and, however it ends, result.json in `directory`. A search has `watchers` that may stop
+    the run, and leaves the `test` out.
     """
     before = runs.read(directory)
     if config.resume and before.status == runs.COMPLETED and _same_length(config, before.result["config"]):
@@ -72,16 +74,19 @@ def train(config: Config, directory: Path) -> Result:
             checkpoints = Checkpoints(
                 directory, data.budget, _description(config, dataset), config.checkpoint.every_seconds
             )
-            trainer = _trainer(config, data.budget, directory, [history, Interruption(checkpoints), checkpoints], start)
+            trainer = _trainer(
+                config, data.budget, directory, [history, Interruption(checkpoints), *watchers, checkpoints], start
+            )
         try:
             with result.timed("fit"):
                 trainer.fit(classifier, datamodule=data, ckpt_path=start, weights_only=True)
         finally:
             result.take_history(history.rows, checkpoints.best_epoch)
-        with result.timed("test"):
-            best = files.find(directory)
-            trainer.test(classifier, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)
-            result.metrics |= {name: float(trainer.callback_metrics[name]) for name in ("test/acc", "test/loss")}
+        if test:
+            with result.timed("test"):
+                best = files.find(directory)
+                trainer.test(classifier, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)
+                result.metrics |= {name: float(trainer.callback_metrics[name]) for name in ("test/acc", "test/loss")}
     return result
 
 
