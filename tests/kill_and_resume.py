@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
+from composing import composed
 
 from mnist_mlp import checkpoint as files
 from mnist_mlp import runs
-from mnist_mlp.config import CONFIGS, Config
-from mnist_mlp.configuration import parse
+from mnist_mlp.config import Config
 from mnist_mlp.training import train
 
 OVERRIDES = [
@@ -43,8 +42,7 @@ OVERRIDES = [
 
 
 def configuration(*overrides: str) -> Config:
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return parse(compose("train", [*OVERRIDES, *overrides]), Config)
+    return composed(*OVERRIDES, *overrides)
 
 
 def in_child(config: Config, directory: Path, prepare: Callable[[], None] = lambda: None) -> int:

@@ -1,0 +1,49 @@
+"""Every file under configs/ composes, and what it gives is valid."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from composing import composed
+from omegaconf import OmegaConf
+
+from mnist_mlp.config import CONFIGS, Config
+from mnist_mlp.configuration import from_dict, keys, leaves
+from mnist_mlp.errors import ConfigError
+
+OPTIONS = sorted(
+    (path.parent.relative_to(CONFIGS).as_posix(), path.stem)
+    for path in CONFIGS.glob("*/*.yaml")
+    if path.parent.name not in ("hydra", "sweep")
+)
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_of_every_group_composes(group: str, option: str) -> None:
+    config = composed(f"{group}={option}")
+    assert from_dict(asdict(config), Config) == config
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONFIGS)))
+def test_every_file_is_yaml_that_says_something(path: Path) -> None:
+    assert OmegaConf.load(path)
+
+
+def test_every_key_is_documented_in_one_line_and_has_a_value() -> None:
+    for name, entry in keys(Config).items():
+        assert entry.metadata["doc"], name
+        assert "\n" not in entry.metadata["doc"], name
+    given = {name for name, _, _ in leaves(composed())} | {name for name, _, _ in leaves(composed("optimizer=sgd"))}
+    assert set(keys(Config)) == given
+
+
+def test_an_experiment_gives_way_to_the_command_line() -> None:
+    assert composed("experiment=seed", "optimizer.lr=0.5").optimizer.lr == 0.5
+
+
+def test_what_a_checkpoint_says_is_checked_like_what_a_person_says() -> None:
+    values = asdict(composed())
+    with pytest.raises(ConfigError, match="unknown key model._target_"):
+        from_dict({**values, "model": {**values["model"], "_target_": "os.system"}}, Config)

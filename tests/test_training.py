@@ -1,0 +1,225 @@
+"""A whole run: the same numbers as Lightning used the plain way, and what each configuration key does."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from composing import composed
+from kill_and_resume import configuration
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+from mnist_mlp import checkpoint as files
+from mnist_mlp import runs
+from mnist_mlp.config import PROJECT, Config
+from mnist_mlp.data.datamodule import split
+from mnist_mlp.data.source import load
+from mnist_mlp.errors import DataError
+from mnist_mlp.model import MLP
+from mnist_mlp.randomness import epoch_order
+from mnist_mlp.training import train
+
+BASE = ("model.dropout=0", "data.batch_size=64", "trainer.max_epochs=2", "threads=1", "trainer.limit_test_batches=1.0")
+
+
+class Plain(L.LightningModule):
+    """What a tutorial would write: automatic optimization, one minibatch a step, torch's own scheduler."""
+
+    def __init__(self, config: Config, total_steps: int) -> None:
+        super().__init__()
+        L.seed_everything(config.seed, verbose=False)
+        self.config, self.total_steps = config, total_steps
+        data = config.data
+        self.network = MLP(hidden=config.model.hidden, mean=data.mean, std=data.std)
+
+    def training_step(self, batch: Any, index: int) -> torch.Tensor:
+        images, labels = batch
+        return F.cross_entropy(self.network(images), labels, label_smoothing=self.config.model.label_smoothing)
+
+    def configure_optimizers(self) -> Any:
+        settings = self.config.optimizer
+        optimizer = torch.optim.AdamW(
+            self.parameters(), lr=settings.lr, betas=(0.9, 0.99), weight_decay=settings.weight_decay
+        )
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, settings.lr, self.total_steps, div_factor=25, final_div_factor=400, cycle_momentum=False
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+class InEpochOrder(torch.utils.data.Sampler[int]):
+    def __init__(self, images: int, seed: int) -> None:
+        self.images, self.seed, self.epoch = images, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Any:
+        return iter(epoch_order(self.images, self.seed, self.epoch).tolist())
+
+    def __len__(self) -> int:
+        return self.images
+
+
+def plain_lightning(config: Config) -> tuple[Plain, torch.Tensor, torch.Tensor]:
+    dataset = load(config.data.name, Path(config.data.dir))
+    chosen, val = split(dataset.train_labels, config.data.val_size)
+    images, labels = torch.from_numpy(dataset.train_images), torch.from_numpy(dataset.train_labels).long()
+    loader = DataLoader(
+        TensorDataset(images[chosen], labels[chosen]),
+        batch_size=config.data.batch_size,
+        sampler=InEpochOrder(len(chosen), config.seed),
+    )
+    module = Plain(config, total_steps=len(loader) * config.trainer.max_epochs)
+    trainer = L.Trainer(
+        max_epochs=config.trainer.max_epochs,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        gradient_clip_val=config.trainer.gradient_clip_val,
+        precision="64-true",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has no workers, and says so
+        trainer.fit(module, loader)
+    return module, images[val], labels[val]
+
+
+@pytest.mark.parametrize("clip", ["null", "0.5"])
+def test_the_fast_path_ends_in_the_weights_of_plain_lightning(tmp_path: Path, clip: str) -> None:
+    """To rounding, in float64: the fused AdamW here does the same sums in another order than torch's default one."""
+    config = configuration(*BASE, f"trainer.gradient_clip_val={clip}", "trainer.precision=64-true")
+    plain, val_images, val_labels = plain_lightning(config)
+    result = train(config, tmp_path)
+    content = files.read(tmp_path / "checkpoints" / files.LAST)
+    for name, value in plain.state_dict().items():
+        ours = content["state_dict"][name]
+        torch.testing.assert_close(ours, value, rtol=1e-6, atol=1e-9)
+
+    output = plain.network(val_images)
+    assert result.history[-1]["val/loss"] == pytest.approx(F.cross_entropy(output, val_labels).item(), rel=1e-6)
+    assert result.history[-1]["val/acc"] == pytest.approx((output.argmax(1) == val_labels).double().mean().item())
+
+
+def test_nll_and_cross_entropy_are_the_same_run(tmp_path: Path) -> None:
+    histories = []
+    for loss in ("nll", "cross_entropy"):
+        (tmp_path / loss).mkdir()
+        config = configuration(*BASE, f"model.loss={loss}", "trainer.precision=64-true")
+        histories.append(train(config, tmp_path / loss).history)
+    for one, other in zip(*histories, strict=True):
+        assert one["train/loss"] == pytest.approx(other["train/loss"], abs=1e-6)
+        assert one["val/loss"] == pytest.approx(other["val/loss"], abs=1e-6)
+
+
+def test_the_test_metrics_are_those_of_the_best_checkpoint_on_the_official_test_images(tmp_path: Path) -> None:
+    result = train(configuration(*BASE), tmp_path)
+    network = files.network_of(files.read(tmp_path / "checkpoints" / files.BEST))
+    dataset = load("synthetic", tmp_path)
+    output = network(torch.from_numpy(dataset.test_images))
+    labels = torch.from_numpy(dataset.test_labels).long()
+    assert result.metrics["test/acc"] == pytest.approx((output.argmax(1) == labels).double().mean().item())
+    assert result.metrics["test/loss"] == pytest.approx(F.cross_entropy(output, labels).item(), rel=1e-5)
+
+
+def test_accuracy_does_not_depend_on_how_steps_are_grouped(tmp_path: Path) -> None:
+    weights = []
+    for every in (1, 7, 1_000):
+        directory = tmp_path / str(every)
+        directory.mkdir()
+        train(configuration(*BASE, "model.dropout=0.3", f"trainer.log_every_n_steps={every}"), directory)
+        weights.append(files.read(directory / "checkpoints" / files.LAST)["state_dict"])
+    for name, value in weights[0].items():
+        if name.startswith("network."):
+            assert torch.equal(value, weights[1][name])
+            assert torch.equal(value, weights[2][name])
+
+
+def test_accumulated_batches_are_one_batch_of_their_size(tmp_path: Path) -> None:
+    rows = []
+    for words in (("data.batch_size=64",), ("data.batch_size=32", "trainer.accumulate_grad_batches=2")):
+        (tmp_path / words[0]).mkdir()
+        rows.append(train(configuration(*BASE, *words), tmp_path / words[0]).history[-1]["train/loss"])
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "steps", "epochs"),
+    [
+        (("trainer.max_epochs=3",), 3 * 86, 3),
+        (("trainer.max_epochs=3", "trainer.max_steps=100"), 100, 2),
+        (("trainer.max_epochs=2", "trainer.limit_train_batches=10"), 20, 2),
+        (("trainer.max_epochs=2", "trainer.limit_train_batches=0.5"), 86, 2),
+        (("trainer.fast_dev_run=3",), 3, 1),
+        (("trainer.max_epochs=4", "trainer.overfit_batches=1"), 4, 4),
+    ],
+)
+def test_a_run_takes_the_optimizer_steps_that_its_limits_say(
+    tmp_path: Path, words: tuple[str, ...], steps: int, epochs: int
+) -> None:
+    result = train(configuration(*BASE, *words), tmp_path)
+    assert files.read(tmp_path / "checkpoints" / files.LAST)["global_step"] == steps
+    assert result.epochs == epochs
+
+
+def test_validation_inside_an_epoch_changes_no_weight(tmp_path: Path) -> None:
+    weights = []
+    for interval in ("1.0", "0.25"):
+        (tmp_path / interval).mkdir()
+        train(configuration(*BASE, f"trainer.val_check_interval={interval}"), tmp_path / interval)
+        weights.append(files.read(tmp_path / interval / "checkpoints" / files.LAST)["state_dict"])
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0] if "network" in name)
+
+
+def test_one_batch_can_be_learnt_by_heart(tmp_path: Path) -> None:
+    result = train(configuration("debug=overfit", "model.dropout=0", "trainer.max_epochs=200"), tmp_path)
+    assert result.history[-1]["train/acc"] == 1.0
+
+
+def test_every_event_file_counts_in_optimizer_steps(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    result = train(configuration(*BASE, "trainer.log_every_n_steps=43"), tmp_path)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("lr")] == [43, 86, 129, 172]
+    val = events.Scalars("val/acc")
+    assert [event.step for event in val] == [86, 172]
+    assert [event.value for event in val] == pytest.approx([row["val/acc"] for row in result.history])
+
+
+def test_a_network_of_bfloat16_trains(tmp_path: Path) -> None:
+    result = train(configuration(*BASE, "trainer.precision=bf16-mixed"), tmp_path)
+    assert result.metrics["val/acc"] > 0.5
+
+
+@pytest.fixture(scope="module")
+def real_mnist() -> None:
+    try:
+        load("mnist", PROJECT / "data")
+    except DataError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.slow
+def test_the_seeds_recipe_falls_as_its_text_says(real_mnist: None, tmp_path: Path) -> None:
+    result = train(composed("experiment=seed"), tmp_path)
+    losses = [row["train/loss"] for row in result.history]
+    assert losses == pytest.approx([1.9053, 0.8920, 0.5384, 0.4314, 0.3829], rel=0.15)
+    assert 0.36 <= losses[-1] <= 0.41
+    assert json.loads((tmp_path / runs.RESULT).read_text())["history"] == result.history
+
+
+@pytest.mark.slow
+def test_the_default_run_reaches_98_percent_on_mnist(real_mnist: None, tmp_path: Path) -> None:
+    result = train(composed(), tmp_path)
+    assert result.metrics["test/acc"] >= 0.98
+    assert result.parameters == 109_386
