@@ -120,4 +120,6 @@ def test_gradients_match_finite_differences(activation: str) -> None:
                 weight[row, column] += sign * step
                 values.append(loss_of("cross_entropy", net(x), y).item())
                 weight[row, column] -= sign * step
-        assert weight.grad[row, column].item() == pytest.approx((values[0] - values[1]) / (2 * step), rel=1e-4, abs=1e-9)
+        assert weight.grad[row, column].item() == pytest.approx(
+            (values[0] - values[1]) / (2 * step), rel=1e-4, abs=1e-9
+        )
