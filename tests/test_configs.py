@@ -45,5 +45,5 @@ def test_an_experiment_gives_way_to_the_command_line() -> None:
 
 def test_what_a_checkpoint_says_is_checked_like_what_a_person_says() -> None:
     values = asdict(composed())
-    with pytest.raises(ConfigError, match="unknown key model._target_"):
+    with pytest.raises(ConfigError, match=r"unknown key model\._target_"):
         from_dict({**values, "model": {**values["model"], "_target_": "os.system"}}, Config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -37,7 +38,7 @@ def test_any_list_of_hidden_sizes_makes_a_network(hidden: tuple[int, ...]) -> No
     assert net(images()).shape == (32, 10)
     widths = [784, *hidden, 10]
     weights = [p.shape for name, p in net.named_parameters() if name.endswith("weight")]
-    assert weights == [(after, before) for before, after in zip(widths, widths[1:], strict=False)]
+    assert weights == [(after, before) for before, after in pairwise(widths)]
 
 
 def test_weights_start_uniform_within_one_over_the_root_of_the_inputs() -> None:

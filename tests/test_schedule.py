@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -39,7 +41,7 @@ def test_cosine_rises_in_a_line_and_ends_where_it_says() -> None:
     config = WarmupConfig(name="cosine", warmup=0.5, start=0.2, end=0.1)
     rates = [rate(config, step, 101) for step in range(101)]
     assert rates[0] == pytest.approx(0.2)
-    rises = {round(after - before, 9) for before, after in zip(rates[:49], rates[1:49], strict=False)}
+    rises = {round(after - before, 9) for before, after in pairwise(rates[:49])}
     assert len(rises) == 1
     assert max(rates) == pytest.approx(1, abs=1e-3)
     assert rates[-1] == pytest.approx(0.1)
