@@ -156,6 +156,14 @@ class TuneConfig(Config):
     tune: SearchConfig
 
 
+@dataclass(kw_only=True)
+class ExportConfig:
+    checkpoint: str | None = key("a checkpoint file or a run directory; null: the newest completed run")
+    dtype: str = key("grey levels that the ONNX file takes: 0..255 or [0, 1]", choices=("uint8", "float32"))
+    channel: bool = key("whether it takes images (B, 1, 28, 28) instead of (B, 28, 28)")
+    int8: bool = key("also write it with 8-bit weights, and measure that on the official test images")
+
+
 # The `name` of an optimizer or a scheduler decides which further keys it has.
 OPTIMIZERS: dict[str, type[OptimizerConfig]] = {"adamw": AdamConfig, "adam": AdamConfig, "sgd": SGDConfig}
 SCHEDULERS: dict[str, type[SchedulerConfig]] = {
@@ -176,4 +184,8 @@ SECTIONS: dict[str, tuple[type[Any], ...]] = {
 }
 
 # The typed configuration of each command, by the name of its file under configs/.
-SCHEMAS: dict[str, type[Any]] = {"train": Config, "tune": TuneConfig}
+SCHEMAS: dict[str, type[Any]] = {
+    "train": Config,
+    "tune": TuneConfig,
+    "export": ExportConfig,
+}

@@ -1,5 +1,8 @@
 """The errors that people cause and can mend; everything else is a bug and keeps its traceback."""
 
+import sys
+from importlib.util import find_spec
+
 
 class UserError(Exception):
     """What was expected, what came, what to do: one line, shown without a traceback."""
@@ -13,6 +16,16 @@ class ConfigError(UserError):
 
 class CheckpointError(UserError):
     """A checkpoint is missing, damaged, or holds something other than tensors and plain values."""
+
+
+class MissingPackageError(UserError):
+    """A package that only some commands need is not installed."""
+
+
+class ExportError(UserError):
+    """What was written does not answer as the network does."""
+
+    exit_code = 1
 
 
 class DataError(UserError):
@@ -46,3 +59,10 @@ class Pruned(Interrupted):
 
     def __init__(self, epochs: int, of: int) -> None:
         BaseException.__init__(self, f"pruned after epoch {epochs} of {of}")
+
+
+def require(*packages: str) -> None:
+    """Raise MissingPackageError, with the command that installs them, where some of `packages` are not installed."""
+    missing = " ".join(package for package in packages if find_spec(package) is None)
+    if missing:
+        raise MissingPackageError(f"needs packages that are not installed: {sys.executable} -m pip install {missing}")
