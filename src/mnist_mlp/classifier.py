@@ -52,7 +52,7 @@ class DigitClassifier(L.LightningModule):
         """One optimizer step for each minibatch of the chunk; returns their `losses` `(steps,)`."""
         step_on = self._step_on(chunk)
         first_step = self.global_step
-        losses, outputs, sizes = [], [], []
+        losses, outputs = [], []
         for step, indices in enumerate(chunk.minibatches(), start=first_step):
             if self.stop_requested:
                 break
@@ -62,15 +62,27 @@ class DigitClassifier(L.LightningModule):
             loss, output = step_on(indices)
             losses.append(loss)
             outputs.append(output)
-            sizes.append(len(indices))
         if not losses:
             return {"losses": torch.empty(0)}
         self._count_steps(len(losses))
         chunk_losses = torch.stack(losses)
-        self._refuse_infinite(chunk_losses, first_step)
-        self.train_loss.update(chunk_losses, torch.tensor(sizes, device=self.device))
-        self.train_accuracy.update(torch.cat(outputs), chunk.labels[chunk.order[: sum(sizes)]])
+        self.take_steps(chunk, chunk_losses, torch.cat(outputs), first_step)
         return {"losses": chunk_losses}
+
+    def take_steps(self, chunk: Chunk, losses: Tensor, outputs: Tensor, first_step: int) -> None:
+        """Check the steps just made on the chunk, and add them to what the epoch has added up so far.
+
+        Args:
+            losses: `(steps,)`, fewer than the chunk has where it was cut short.
+            outputs: `(images, 10)`, all steps in a row.
+
+        Raises:
+            DivergedError: a loss is not finite.
+        """
+        self._refuse_infinite(losses, first_step)
+        sizes = [len(indices) for indices in chunk.minibatches()[: len(losses)]]
+        self.train_loss.update(losses, torch.tensor(sizes, device=losses.device))
+        self.train_accuracy.update(outputs, chunk.labels[chunk.order[: len(outputs)]])
 
     def _step_on(self, chunk: Chunk) -> Step:
         if self.device.type != "cuda" or not self.config.trainer.precision.endswith("true"):
@@ -159,10 +171,14 @@ class DigitClassifier(L.LightningModule):
         self.eval_accuracy.update(output, labels)
 
     def _log_evaluation(self, part: str) -> None:
+        self.log_dict(self.evaluation(part), logger=False)
+
+    def evaluation(self, part: str) -> dict[str, Tensor]:
+        """Mean loss and accuracy over the batches since the last call."""
         values = {f"{part}/loss": self.eval_loss.compute(), f"{part}/acc": self.eval_accuracy.compute()}
-        self.log_dict(values, logger=False)
         self.eval_loss.reset()
         self.eval_accuracy.reset()
+        return values
 
 
 def _accuracy() -> MulticlassAccuracy:

@@ -11,6 +11,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from mnist_mlp import checkpoint as files
@@ -72,10 +73,11 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
             start = _resume_point(config, directory) if config.resume else None
             history = History()
             checkpoints = Checkpoints(
-                directory, data.budget, _description(config, dataset), config.checkpoint.every_seconds
+                directory, data.budget, description(config, dataset), config.checkpoint.every_seconds
             )
-            trainer = _trainer(
-                config, data.budget, directory, [history, Interruption(checkpoints), *watchers, checkpoints], start
+            callbacks = [history, Interruption(checkpoints), *watchers, checkpoints]
+            trainer = build_trainer(
+                config, data.budget, directory, callbacks, build_loggers(config, directory, start), PlainCheckpointIO()
             )
         try:
             with result.timed("fit"):
@@ -98,8 +100,13 @@ def _same_length(config: Config, before: dict[str, Any]) -> bool:
     )
 
 
-def _trainer(
-    config: Config, budget: Budget, directory: Path, callbacks: list[L.Callback], start: Path | None
+def build_trainer(
+    config: Config,
+    budget: Budget,
+    directory: Path,
+    callbacks: list[L.Callback],
+    loggers: list[Logger],
+    checkpoint_io: CheckpointIO,
 ) -> L.Trainer:
     _quieten_lightning()
     settings = {name: value for name, value in asdict(config.trainer).items() if name not in OURS}
@@ -109,14 +116,14 @@ def _trainer(
         max_epochs=budget.epochs,
         val_check_interval=budget.chunks_between_validations,
         log_every_n_steps=1,
-        logger=_loggers(config, directory, start),
+        logger=loggers or False,
         callbacks=[*callbacks, *bar],
-        plugins=PlainCheckpointIO(),
+        plugins=checkpoint_io,
         default_root_dir=directory,
     )
 
 
-def _loggers(config: Config, directory: Path, start: Path | None) -> list[Logger] | bool:
+def build_loggers(config: Config, directory: Path, start: Path | None) -> list[Logger]:
     loggers: list[Logger] = []
     if config.logger.tensorboard:
         # What was logged after the checkpoint that the run goes on from will be logged again.
@@ -126,7 +133,7 @@ def _loggers(config: Config, directory: Path, start: Path | None) -> list[Logger
         )
     if config.logger.csv:
         loggers.append(CSVLogger(directory, name="", version="csv"))
-    return loggers or False
+    return loggers
 
 
 def _resume_point(config: Config, directory: Path) -> Path | None:
@@ -143,7 +150,7 @@ def _resume_point(config: Config, directory: Path) -> Path | None:
     return None
 
 
-def _description(config: Config, dataset: Dataset) -> dict[str, Any]:
+def description(config: Config, dataset: Dataset) -> dict[str, Any]:
     """What makes a checkpoint usable on its own; plain types only."""
     return {
         "config": asdict(config),
