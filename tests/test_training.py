@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from mnist_mlp import checkpoint as files
 from mnist_mlp import runs
 from mnist_mlp.config import PROJECT, Config
-from mnist_mlp.data.datamodule import split
 from mnist_mlp.data.source import load
+from mnist_mlp.data.split import split
 from mnist_mlp.errors import DataError
 from mnist_mlp.model import MLP
 from mnist_mlp.randomness import epoch_order

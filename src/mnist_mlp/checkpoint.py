@@ -1,4 +1,8 @@
-"""Checkpoint files: written whole or not at all, verified and never unpickled when read."""
+"""Checkpoint files: written whole or not at all, verified and never unpickled when read.
+
+Torch takes seconds to import, so each function that needs it imports it: a file that is missing or damaged is said
+to be at once.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,20 @@ import os
 import pickle
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from mnist_mlp.config import Config
+from mnist_mlp.config import PROJECT, Config
 from mnist_mlp.configuration import from_dict
-from mnist_mlp.errors import CheckpointError, SaveError
-from mnist_mlp.model import MLP
+from mnist_mlp.errors import CheckpointError, ConfigError, SaveError
 from mnist_mlp.runs import CHECKPOINTS, COMPLETED, RESULT
 from mnist_mlp.runs import read as read_run
+
+if TYPE_CHECKING:
+    from mnist_mlp.model import MLP
 
 BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
 
@@ -33,6 +38,8 @@ def write(content: dict[str, Any], path: Path) -> None:
     Raises:
         SaveError: disk full, no permission, ...; nothing at `path` has changed.
     """
+    import torch
+
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with _saving(path, draft):
         with draft.open("wb") as file:
@@ -90,6 +97,8 @@ def read(path: Path) -> dict[str, Any]:
             altered = archive.testzip()
         if altered is not None:
             raise DamagedCheckpoint(f"{path}: damaged, the checksum of {altered} is wrong")
+        import torch
+
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
@@ -97,11 +106,47 @@ def read(path: Path) -> dict[str, Any]:
         ) from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
-    except (zipfile.BadZipFile, RuntimeError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, ValueError) as error:
         raise DamagedCheckpoint(f"{path}: damaged or not a checkpoint: expected a file written by train.py") from error
-    if not isinstance(content, dict) or not {"state_dict", "config", "class_names"} <= content.keys():
+    kinds = {"state_dict": dict, "config": dict, "class_names": list}
+    if not isinstance(content, dict) or not all(isinstance(content.get(name), kind) for name, kind in kinds.items()):
         raise CheckpointError(f"{path}: expected a checkpoint written by train.py, got another file of torch")
     return content
+
+
+def chosen(given: Any) -> list[Path]:
+    """The files meant by a command's `checkpoint` key: a file or run directory, a list of them, or null, the newest.
+
+    Raises:
+        ConfigError: it is something else.
+        CheckpointError: there is none.
+    """
+    if given is None:
+        return [newest(PROJECT / "outputs")]
+    places = given if isinstance(given, list) else [given]
+    if not places or not all(isinstance(place, str) for place in places):
+        raise ConfigError(f"checkpoint: expected a file, a run directory, or a list of them, got {given!r}")
+    return [find(Path(place).expanduser()) for place in places]
+
+
+def refuse_unusable(given: Any) -> None:
+    """Read the networks meant by a command's `checkpoint` key before it begins.
+
+    Raises:
+        CheckpointError: one cannot be used, or they do not belong together.
+    """
+    kept_apart: dict[tuple[str, int], Path] = {}
+    for path in chosen(given):
+        content = read(path)
+        try:
+            network_of(content)
+            data = config_of(content).data
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from error
+        kept_apart.setdefault((data.name, data.val_size), path)
+    if len(kept_apart) > 1:
+        found = ", ".join(f"{size:,} of {name} ({path})" for (name, size), path in kept_apart.items())
+        raise CheckpointError(f"checkpoint: expected networks with the same images kept from training, got {found}")
 
 
 def find(place: Path) -> Path:
@@ -134,13 +179,18 @@ def newest(outputs: Path) -> Path:
 
 def config_of(content: dict[str, Any]) -> Config:
     """The configuration of the run that wrote this checkpoint, typed and checked again."""
-    # Where it was trained says nothing about where it is used now.
-    trainer = {**content["config"]["trainer"], "accelerator": "auto"}
-    return from_dict({**content["config"], "trainer": trainer}, Config)
+    try:
+        # Where it was trained says nothing about where it is used now.
+        trainer = {**content["config"]["trainer"], "accelerator": "auto"}
+        return from_dict({**content["config"], "trainer": trainer}, Config)
+    except (KeyError, TypeError, ConfigError) as error:
+        raise CheckpointError(f"its configuration is not one that this version writes: {error}") from error
 
 
 def network_of(content: dict[str, Any]) -> MLP:
     """The trained network, rebuilt from the checkpoint alone, ready for use."""
+    from mnist_mlp.model import MLP
+
     config = config_of(content)
     network = MLP(
         hidden=config.model.hidden,
@@ -154,5 +204,6 @@ def network_of(content: dict[str, Any]) -> MLP:
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        raise CheckpointError(f"the weights do not fit the network that the checkpoint describes: {error}") from error
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"the weights do not fit the network that the checkpoint describes: {reason}") from error
     return network.eval()

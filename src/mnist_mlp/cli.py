@@ -25,8 +25,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from mnist_mlp import resume, sweep
-from mnist_mlp.config import CONFIGS, SCHEMAS
+from mnist_mlp import checkpoint, resume, sweep
+from mnist_mlp.config import CONFIGS, SCHEMAS, Config, TrainedConfig
 from mnist_mlp.configuration import explain, nearest, parse
 from mnist_mlp.errors import ConfigError, Interrupted, UserError
 
@@ -83,17 +83,24 @@ def _resumes(composed: DictConfig) -> bool:
 
 
 class CheckBeforeWork(Callback):
-    """Refuses a wrong configuration, of any job, before a directory is made or anything slow is imported."""
+    """Refuses a wrong configuration, of any job, before a directory is made or anything slow is imported.
+
+    A command that begins with a checkpoint has it refused here too, which may take importing torch.
+    """
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         with exit_codes():  # Hydra turns a callback's exception into a warning, but lets an exit pass
-            _configuration(_task_part(config), config.hydra)
+            given = _configuration(_task_part(config), config.hydra)
             _refuse_unwritable("hydra.run.dir", Path(config.hydra.run.dir))
             if not _resumes(config):
                 resume.refuse_occupied(Path(config.hydra.run.dir))
+            if isinstance(given, TrainedConfig):
+                checkpoint.refuse_unusable(given.checkpoint)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         with exit_codes():
+            if not issubclass(SCHEMAS[config.hydra.job.config_name], Config):
+                raise ConfigError("-m: only training runs can be swept over")
             loader = GlobalHydra.instance().config_loader()
             overrides = OverridesParser.create(loader).parse_overrides(list(config.hydra.overrides.task))
             jobs = BasicSweeper.split_arguments(overrides, None)[0]

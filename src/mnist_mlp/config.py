@@ -14,6 +14,7 @@ TRAINING_IMAGES = {"mnist": 60_000, "fashion_mnist": 60_000, "synthetic": 6_000}
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "elu")
 LOSSES = ("cross_entropy", "nll", "mse")
 PRUNERS = ("median", "halving", "none")
+SUITES = ("standard", "robust")
 PRECISIONS = ("32-true", "64-true", "bf16-true", "bf16-mixed")
 
 
@@ -157,7 +158,23 @@ class TuneConfig(Config):
 
 
 @dataclass(kw_only=True)
-class ExportConfig:
+class TrainedConfig:
+    """The configuration of a command that needs trained networks: they are looked at before it begins."""
+
+    checkpoint: Any
+
+
+@dataclass(kw_only=True)
+class EvaluateConfig(TrainedConfig):
+    checkpoint: Any = key("a checkpoint file or a run directory, or several as [a,b]; null: the newest completed run")
+    split: str = key("what to evaluate on: the official test set, or the validation images", choices=("test", "val"))
+    suite: str = key("robust adds a table over damaged images and other people's digits", choices=SUITES)
+    committee: bool = key("also evaluate the mean of the probabilities of all checkpoints")
+    data_dir: str | None = key("folder that keeps the data set; null: where the network was trained from")
+
+
+@dataclass(kw_only=True)
+class ExportConfig(TrainedConfig):
     checkpoint: str | None = key("a checkpoint file or a run directory; null: the newest completed run")
     dtype: str = key("grey levels that the ONNX file takes: 0..255 or [0, 1]", choices=("uint8", "float32"))
     channel: bool = key("whether it takes images (B, 1, 28, 28) instead of (B, 28, 28)")
@@ -187,5 +204,6 @@ SECTIONS: dict[str, tuple[type[Any], ...]] = {
 SCHEMAS: dict[str, type[Any]] = {
     "train": Config,
     "tune": TuneConfig,
+    "evaluate": EvaluateConfig,
     "export": ExportConfig,
 }

@@ -27,6 +27,7 @@ from mnist_mlp.config import (
     TRAINING_IMAGES,
     AdamConfig,
     Config,
+    EvaluateConfig,
     SGDConfig,
 )
 from mnist_mlp.errors import ConfigError
@@ -67,6 +68,8 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
             _check_limits(name, item, limits)
     if isinstance(config, Config):
         _check_together(config)
+    if isinstance(config, EvaluateConfig) and config.committee and not isinstance(config.checkpoint, list):
+        raise ConfigError("committee: expected several checkpoints beside it, as checkpoint=[a,b], got one")
     return config
 
 

@@ -79,12 +79,8 @@ class MLP(nn.Module):
 
     def log_probabilities(self, images: Tensor) -> Tensor:
         """Images as for `forward` to the logarithms of the class probabilities `(B, 10)`."""
-        output: Tensor = self(images)
-        if self.loss == "nll":
-            return output
-        if self.loss == "mse":
-            return output.log()
-        return F.log_softmax(output, dim=1)
+        # Whatever the head makes of the logits, these are their log-softmax; the logarithm of a softmax could be -inf.
+        return F.log_softmax(self.layers(self.normalise(images)), dim=1)
 
 
 def loss_of(loss: str, output: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from mnist_mlp.budget import Budget
-from mnist_mlp.data.datamodule import split
 from mnist_mlp.data.loader import EvaluationLoader, TrainingLoader
+from mnist_mlp.data.split import split
 from mnist_mlp.randomness import epoch_order
 
 

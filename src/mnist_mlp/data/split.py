@@ -1,0 +1,26 @@
+"""Which of the official training images are kept apart for validation."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# The split has a seed of its own: runs with different seeds are validated on the same images.
+SPLIT_SEED = 2024
+
+
+def split(labels: np.ndarray, val_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of training and of validation images, each ascending.
+
+    Validation is stratified: every class gives its share of `val_size`, the largest remainders rounded up.
+    """
+    generator = np.random.default_rng(SPLIT_SEED)
+    classes, counts = np.unique(labels, return_counts=True)
+    shares = counts * val_size / len(labels)
+    take = np.floor(shares).astype(int)
+    take[np.argsort(take - shares, kind="stable")[: val_size - take.sum()]] += 1
+    chosen = [
+        generator.permutation(np.flatnonzero(labels == label))[:number]
+        for label, number in zip(classes, take, strict=True)
+    ]
+    val = np.sort(np.concatenate(chosen))
+    return np.setdiff1d(np.arange(len(labels)), val, assume_unique=True), val
