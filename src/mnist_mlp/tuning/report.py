@@ -1,0 +1,81 @@
+"""What a search found: words for the console, pictures, and the best configuration as a file that train.py runs."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from optuna.trial import FrozenTrial, TrialState
+
+from mnist_mlp.tuning import plots
+from mnist_mlp.tuning.experiment import as_experiment
+from mnist_mlp.tuning.study import SharedStudy
+
+BEST = "best"
+WORDS = {
+    TrialState.COMPLETE: "completed",
+    TrialState.PRUNED: "ended early",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "not finished",
+}
+
+
+def report(study: SharedStudy, images: int) -> str:
+    """Leave pictures and the best configuration in the study's directory; the words for the console.
+
+    `images`: how many the accuracies were measured on.
+    """
+    trials, where = study.trials, _shown(study.directory)
+    counts = {word: sum(trial.state == state for trial in trials) for state, word in WORDS.items()}
+    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    lines = [f"trials           {told or 'none'}; {study.search.trials} wanted"]
+    if counts["not finished"]:
+        lines.append("to finish them   the same command again, unless another process is at work on them")
+    completed = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    if not completed:
+        return "\n".join(lines)
+    best = max(completed, key=_accuracy)  # of several equal ones the earliest
+    plain = next((trial for trial in completed if trial.params == study.space.first()), None)
+    compared = f"; the settings it started from: {_accuracy(plain):.2%}" if plain and plain is not best else ""
+    doubt = math.sqrt(_accuracy(best) * (1 - _accuracy(best)) / images)
+    experiment = study.directory / "experiment" / f"{BEST}.yaml"
+    _write(
+        experiment,
+        as_experiment(
+            study.space.overrides(best.params),
+            f"The best of {len(trials)} trials: {_accuracy(best):.2%} of {images} validation images.",
+        ),
+    )
+    pictures = plots.draw(study.study, trials, best, plain, study.directory)
+    own = [word for word in study.space.fixed if not word.startswith(("seed=", "experiment="))]
+    base = next((word.partition("=")[2] for word in study.space.fixed if word.startswith("experiment=")), "null")
+    train = f"python src/train.py --config-dir {where}"
+    lines += [
+        f"best             {_accuracy(best):.2%} on validation, trial {best.number}{compared}",
+        *(f"                 {word}" for word in study.space.overrides(best.params)[len(study.space.fixed) :]),
+        f"doubt            one seed, {images} images: a standard error of {100 * doubt:.2f} points. To be surer:",
+        f"                 {' '.join([train, '-m', f'experiment={base},{BEST}', 'seed=1,2,3', *own])}",
+        f"to train it      {train} experiment={BEST}",
+        f"pictures         {' '.join(str(where / name) for name in pictures)}",
+        f"all trials       python src/compare.py {where}",
+    ]
+    return "\n".join(lines)
+
+
+def _accuracy(trial: FrozenTrial) -> float:
+    assert trial.value is not None
+    return trial.value
+
+
+def _write(path: Path, text: str) -> None:
+    """In one piece: another process may be at the end of the same study."""
+    path.parent.mkdir(exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text)
+    draft.replace(path)
+
+
+def _shown(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

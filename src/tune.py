@@ -1,0 +1,23 @@
+"""Search for good settings: `python src/tune.py tune.trials=60 'optimizer.lr=tag(log,interval(1e-4,1e-1))'`."""
+
+import sys
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+
+from mnist_mlp.cli import run_app
+from mnist_mlp.config import TuneConfig
+from mnist_mlp.tuning.command import searched_on_the_command_line
+
+
+def main(config: TuneConfig, study_directory: Path) -> None:
+    from mnist_mlp.tuning.search import search  # torch, lightning and optuna: only once there is work
+    from mnist_mlp.tuning.space import SearchSpace
+
+    space = SearchSpace(config.tune.space, HydraConfig.get().overrides.task)
+    print(search(config, study_directory, space))
+
+
+if __name__ == "__main__":
+    sys.argv[1:] = searched_on_the_command_line(sys.argv[1:])
+    run_app(main, config_name="tune")
