@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,7 +11,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from mnist_mlp.cli import exit_codes
-from mnist_mlp.errors import ConfigError
+from mnist_mlp.errors import ConfigError, require
 
 
 def searched_on_the_command_line(arguments: list[str]) -> list[str]:
@@ -41,8 +40,7 @@ class CheckSpace(Callback):
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         with exit_codes():
-            if find_spec("optuna") is None:
-                raise ConfigError("optuna is not installed; to install it: pip install -e '.[tune]'")
+            require("optuna", "filelock")
             from mnist_mlp.tuning.space import SearchSpace
 
             SearchSpace(config.tune.space, config.hydra.overrides.task).check()
