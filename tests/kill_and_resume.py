@@ -39,6 +39,8 @@ OVERRIDES = [
     "trainer.limit_test_batches=2",
     "checkpoint.every_seconds=0.03",
 ]
+# Whatever else a run may carry from step to step, or draw.
+EVERYTHING = ("augment=elastic", "averaging.decay=0.95")
 
 
 def configuration(*overrides: str) -> Config:
@@ -124,10 +126,11 @@ def survive(
     chance: random.Random,
     kills: int = 1,
     prepare: Callable[[], None] = lambda: None,
+    overrides: tuple[str, ...] = (),
 ) -> str | None:
     """Train in `directory` with up to `kills` kills on the way; the difference from the reference run."""
     directory.mkdir()
-    config = configuration()
+    config = configuration(*overrides)
     for _ in range(kills):
         if not kill_once(config, directory, longest, chance, prepare=prepare):
             break
@@ -148,11 +151,11 @@ def main() -> None:
         reference = Path(folder) / "reference"
         reference.mkdir()
         began = time.monotonic()
-        run_to_the_end(configuration(), reference)
+        run_to_the_end(configuration(*EVERYTHING), reference)
         longest = time.monotonic() - began
         same = 0
         for number in range(given.runs):
-            found = survive(Path(folder) / str(number), reference, longest, chance, given.kills)
+            found = survive(Path(folder) / str(number), reference, longest, chance, given.kills, overrides=EVERYTHING)
             same += found is None
             print(f"run {number + 1:>3}: {found or 'identical'}", flush=True)
         print(f"{same} of {given.runs} identical to the run that was left alone ({longest:.1f} s)")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from kill_and_resume import configuration, difference, in_child, kill_once, run_to_the_end, survive
+from kill_and_resume import EVERYTHING, configuration, difference, in_child, kill_once, run_to_the_end, survive
 
 from mnist_mlp import checkpoint as files
 from mnist_mlp import runs
@@ -32,6 +32,13 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("seed", range(3))
 def test_resume_after_sigkill_matches_uninterrupted_run(tmp_path: Path, reference: Path, seed: int) -> None:
     assert survive(tmp_path / "run", reference, longest=1.5, chance=random.Random(seed), kills=2) is None
+
+
+def test_resume_with_everything_on_matches_uninterrupted_run(tmp_path: Path) -> None:
+    reference = tmp_path / "reference"
+    reference.mkdir()
+    run_to_the_end(configuration(*EVERYTHING), reference)
+    assert survive(tmp_path / "run", reference, 1.5, random.Random(0), kills=2, overrides=EVERYTHING) is None
 
 
 def test_the_comparison_sees_an_order_that_depends_on_the_process(tmp_path: Path, reference: Path) -> None:

@@ -15,30 +15,31 @@ from torch import Tensor
 
 log = logging.getLogger(__name__)
 
-Step = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Indices of a minibatch `(B,)` to its loss, a scalar, and the network's output `(B, 10)`; updates the weights."""
+Step = Callable[..., tuple[Tensor, Tensor]]
+"""Indices of a minibatch `(B,)`, and its noise if there is any, to its loss, a scalar, and the network's output
+`(B, 10)`; updates the weights."""
 
 Replay = Callable[[], tuple[Tensor, Tensor]]
 
 EAGER_STEPS = 3
 
 
-def on_side_stream(step: Step, indices: Tensor) -> tuple[Tensor, Tensor]:
+def on_side_stream(step: Step, *inputs: Tensor) -> tuple[Tensor, Tensor]:
     """Run the step off the default stream: what autograd sets up there could not be recorded afterwards."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
-        loss, output = step(indices)
+        loss, output = step(*inputs)
     torch.cuda.current_stream().wait_stream(side)
     return loss, output
 
 
-def cuda_graph(step: Step, indices: Tensor) -> Replay:
-    """Record `step(indices)` without running it; each replay runs it on what `indices` holds then."""
+def cuda_graph(step: Step, *inputs: Tensor) -> Replay:
+    """Record `step(*inputs)` without running it; each replay runs it on what `inputs` hold then."""
     graph = torch.cuda.CUDAGraph()
     torch.cuda.synchronize()
     with torch.cuda.graph(graph):
-        loss, output = step(indices)
+        loss, output = step(*inputs)
 
     def replay() -> tuple[Tensor, Tensor]:
         graph.replay()
@@ -53,28 +54,29 @@ class CapturedStep:
     def __init__(
         self,
         step: Step,
-        warm_up: Callable[[Step, Tensor], tuple[Tensor, Tensor]] = on_side_stream,
-        record: Callable[[Step, Tensor], Replay] = cuda_graph,
+        warm_up: Callable[..., tuple[Tensor, Tensor]] = on_side_stream,
+        record: Callable[..., Replay] = cuda_graph,
     ) -> None:
         self.step, self.warm_up, self.record = step, warm_up, record
         self._eager_steps = 0
-        self._indices = torch.empty(0, dtype=torch.int64)
+        self._inputs: tuple[Tensor, ...] = ()
         self._replay: Replay | None = None
         self._recordable = True
 
-    def __call__(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         if self._replay is None and self._recordable and self._eager_steps >= EAGER_STEPS:
-            self._record(indices)
-        if self._replay is not None and indices.shape == self._indices.shape:
-            self._indices.copy_(indices)
+            self._record(*inputs)
+        if self._replay is not None and inputs[0].shape == self._inputs[0].shape:
+            for recorded, given in zip(self._inputs, inputs, strict=True):
+                recorded.copy_(given)
             return self._replay()
         self._eager_steps += 1
-        return self.warm_up(self.step, indices)
+        return self.warm_up(self.step, *inputs)
 
-    def _record(self, indices: Tensor) -> None:
-        self._indices = indices.clone()
+    def _record(self, *inputs: Tensor) -> None:
+        self._inputs = tuple(given.clone() for given in inputs)
         try:
-            self._replay = self.record(self.step, self._indices)
+            self._replay = self.record(self.step, *self._inputs)
         except RuntimeError as error:
             self._recordable = False
             log.warning("the step cannot be recorded as a CUDA graph and runs eagerly: %s", error)

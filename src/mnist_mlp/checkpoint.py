@@ -188,7 +188,7 @@ def config_of(content: dict[str, Any]) -> Config:
 
 
 def network_of(content: dict[str, Any]) -> MLP:
-    """The trained network, rebuilt from the checkpoint alone, ready for use."""
+    """The trained network, rebuilt from the checkpoint alone, ready for use: the one of averaged weights, if any."""
     from mnist_mlp.model import MLP
 
     config = config_of(content)
@@ -200,7 +200,9 @@ def network_of(content: dict[str, Any]) -> MLP:
         mean=config.data.mean,
         std=config.data.std,
     )
-    weights = {name.removeprefix("network."): value for name, value in content["state_dict"].items()}
+    state = content["state_dict"]
+    prefix = "averaged." if config.averaging.decay > 0 else "network."
+    weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -11,9 +12,11 @@ from torch import Tensor
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
 
+from mnist_mlp import averaging
 from mnist_mlp.budget import Budget
 from mnist_mlp.capture import CapturedStep, Step
 from mnist_mlp.config import AdamConfig, Config, OptimizerConfig, SGDConfig
+from mnist_mlp.data.augment import Deformation, deforms
 from mnist_mlp.data.loader import Chunk
 from mnist_mlp.errors import DivergedError
 from mnist_mlp.model import CLASSES, MLP, loss_of
@@ -22,6 +25,8 @@ from mnist_mlp.schedule import rate
 
 
 class DigitClassifier(L.LightningModule):
+    averaging_share: Tensor
+
     def __init__(self, config: Config, budget: Budget) -> None:
         super().__init__()
         self.config, self.budget = config, budget
@@ -34,19 +39,30 @@ class DigitClassifier(L.LightningModule):
             mean=config.data.mean,
             std=config.data.std,
         )
+        self.averaged = deepcopy(self.network).requires_grad_(False) if config.averaging.decay > 0 else None
+        self.register_buffer("averaging_share", torch.tensor(0.0), persistent=False)
         self.automatic_optimization = False
         self.stop_requested = False
         self._captured: CapturedStep | None = None
+        self._deform: Deformation | None = None
         self.train_loss, self.train_accuracy = MeanMetric(), _accuracy()
         self.eval_loss, self.eval_accuracy = MeanMetric(), _accuracy()
 
     def forward(self, images: Tensor) -> Tensor:
         """Images `(B, 784)` or `(B, 28, 28)` uint8 to log-probabilities `(B, 10)`."""
-        return self.network.log_probabilities(images)
+        return self.in_use.log_probabilities(images)
+
+    @property
+    def in_use(self) -> MLP:
+        """The network that is validated, tested and used: the averaged one, where weights are averaged."""
+        return self.network if self.averaged is None else self.averaged
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         recorded = self.device.type == "cuda"
         return build_optimizer(self.config.optimizer, self.network, recorded=recorded)
+
+    def on_fit_start(self) -> None:
+        self._deform = Deformation(self.config.augment, self.device) if deforms(self.config.augment) else None
 
     def training_step(self, chunk: Chunk, chunk_index: int) -> dict[str, Tensor]:
         """One optimizer step for each minibatch of the chunk; returns their `losses` `(steps,)`."""
@@ -56,10 +72,10 @@ class DigitClassifier(L.LightningModule):
         for step, indices in enumerate(chunk.minibatches(), start=first_step):
             if self.stop_requested:
                 break
-            self._set_learning_rate(step)
+            self._set_rates(step)
             if self.network.draws_noise:
                 seed_noise(self.config.seed, step)
-            loss, output = step_on(indices)
+            loss, output = step_on(indices, *self._noise(step, len(indices)))
             losses.append(loss)
             outputs.append(output)
         if not losses:
@@ -91,10 +107,19 @@ class DigitClassifier(L.LightningModule):
             self._captured = CapturedStep(partial(self._step, chunk))
         return self._captured
 
-    def _step(self, chunk: Chunk, indices: Tensor) -> tuple[Tensor, Tensor]:
+    def _noise(self, step: int, count: int) -> tuple[Tensor, ...]:
+        """What a step takes besides indices: drawn outside of it, as a recorded step would repeat what it drew."""
+        if self._deform is None:
+            return ()
+        return (self._deform.draw(self.config.seed, step, count).to(self.device, non_blocking=True),)
+
+    def _step(self, chunk: Chunk, indices: Tensor, amounts: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Forward, backward, update, on the images and labels at `indices` `(B,)`; loss and output, detached."""
         trainer, optimizer = self.config.trainer, self._optimizer
-        output = self.network(chunk.images.index_select(0, indices))
+        images = chunk.images.index_select(0, indices)
+        if self._deform is not None and amounts is not None:
+            images = self._deform(images, amounts).to(self.network.mean.dtype)
+        output = self.network(images)
         labels = chunk.labels.index_select(0, indices)
         loss = loss_of(self.config.model.loss, output, labels, self.config.model.label_smoothing)
         optimizer.zero_grad()
@@ -102,6 +127,8 @@ class DigitClassifier(L.LightningModule):
         if trainer.gradient_clip_val is not None:
             self.clip_gradients(optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
         optimizer.step()
+        if self.averaged is not None:
+            averaging.update(self.averaged.parameters(), self.network.parameters(), self.averaging_share)
         return loss.detach(), output.detach()
 
     @property
@@ -110,13 +137,14 @@ class DigitClassifier(L.LightningModule):
         assert isinstance(optimizer, torch.optim.Optimizer)
         return optimizer
 
-    def _set_learning_rate(self, step: int) -> None:
+    def _set_rates(self, step: int) -> None:
         value = self.config.optimizer.lr * rate(self.config.scheduler, step, self.budget.total_steps)
         for group in self._optimizer.param_groups:
             if isinstance(group["lr"], Tensor):  # where a recorded step reads it from
                 group["lr"].fill_(value)
             else:
                 group["lr"] = value
+        self.averaging_share.fill_(averaging.share(self.config.averaging.decay, step))
 
     def _count_steps(self, steps: int) -> None:
         """Tell Lightning how many optimizer steps the chunk held: `global_step` is read from this counter."""
@@ -165,7 +193,7 @@ class DigitClassifier(L.LightningModule):
 
     def _evaluate(self, batch: tuple[Tensor, Tensor]) -> None:
         images, labels = batch
-        output = self.network(images)
+        output = self.in_use(images)
         # Without label smoothing, so that losses compare between runs.
         self.eval_loss.update(loss_of(self.config.model.loss, output, labels), len(labels))
         self.eval_accuracy.update(output, labels)

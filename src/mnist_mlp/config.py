@@ -43,6 +43,18 @@ class DataConfig:
 
 
 @dataclass(kw_only=True)
+class AugmentConfig:
+    """How far training images are deformed, at random: each a standard deviation; all 0 leaves them as they are."""
+
+    shift: float = key("of the shift along each axis, in pixels", at_least=0, at_most=14)
+    rotation: float = key("of the angle, in degrees", at_least=0, at_most=45)
+    scale: float = key("of the size along each axis, as a share of it", at_least=0, at_most=0.5)
+    slant: float = key("of the shift of a row, in pixels for each pixel above the centre", at_least=0, at_most=1)
+    elastic: float = key("of the displacement of a pixel by an elastic deformation, in pixels", at_least=0, at_most=5)
+    smoothness: float = key("width of the Gaussian that smooths an elastic deformation, in pixels", at_least=2)
+
+
+@dataclass(kw_only=True)
 class ModelConfig:
     hidden: list[int] = key("width of each hidden layer; [] is a linear classifier", at_least=1, at_most=100_000)
     activation: str = key("non-linearity after each hidden layer", choices=ACTIVATIONS)
@@ -80,6 +92,11 @@ class WarmupConfig(SchedulerConfig):
     warmup: float = key("share of all steps spent rising to optimizer.lr", at_least=0, below=1)
     start: float = key("learning rate of the first step, as a share of optimizer.lr", above=0, at_most=1)
     end: float = key("learning rate of the last step, as a share of optimizer.lr", at_least=0, at_most=1)
+
+
+@dataclass(kw_only=True)
+class AveragingConfig:
+    decay: float = key("share of the mean of the weights that a step keeps; 0 averages nothing", at_least=0, below=1)
 
 
 @dataclass(kw_only=True)
@@ -132,9 +149,11 @@ class Config:
     threads: int | None = key("CPU threads; null: one for a small step, all cores for a large one", at_least=1)
     resume: str | None = key("a run directory to go on with, or a sweep's directory to finish")
     data: DataConfig
+    augment: AugmentConfig
     model: ModelConfig
     optimizer: OptimizerConfig
     scheduler: SchedulerConfig
+    averaging: AveragingConfig
     trainer: TrainerConfig
     logger: LoggerConfig
     checkpoint: CheckpointConfig
@@ -191,9 +210,11 @@ SCHEDULERS: dict[str, type[SchedulerConfig]] = {
 
 SECTIONS: dict[str, tuple[type[Any], ...]] = {
     "data": (DataConfig,),
+    "augment": (AugmentConfig,),
     "model": (ModelConfig,),
     "optimizer": (AdamConfig, SGDConfig),
     "scheduler": (WarmupConfig,),
+    "averaging": (AveragingConfig,),
     "trainer": (TrainerConfig,),
     "logger": (LoggerConfig,),
     "checkpoint": (CheckpointConfig,),

@@ -104,6 +104,10 @@ def _check_together(config: Config) -> None:
         raise ConfigError("optimizer.nesterov: expected optimizer.momentum above 0 beside it, got 0")
     if isinstance(optimizer, AdamConfig) and len(optimizer.betas) != 2:
         raise ConfigError(f"optimizer.betas: expected two numbers, got {optimizer.betas}")
+    if config.averaging.decay > 0 and trainer.precision == "bf16-true":
+        raise ConfigError(
+            "averaging.decay: expected 0 under trainer.precision=bf16-true, too coarse for a running mean"
+        )
     require_accelerator(trainer.accelerator)
 
 

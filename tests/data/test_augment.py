@@ -1,0 +1,122 @@
+"""Deformed images are those that scipy makes from the same displacements, the same ones for a seed and a step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from composing import composed
+from scipy import ndimage
+
+from mnist_mlp.config import AugmentConfig
+from mnist_mlp.data.augment import SIDE, Deformation, deforms, displacement_fields, elastic_waves
+
+CPU = torch.device("cpu")
+NOTHING: dict[str, Any] = {"shift": 0, "rotation": 0, "scale": 0, "slant": 0, "elastic": 0, "smoothness": 4}
+
+
+def settings(**changes: float) -> AugmentConfig:
+    return AugmentConfig(**(NOTHING | changes))
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    noise = np.random.default_rng(0).random((5, SIDE, SIDE))
+    smooth = ndimage.gaussian_filter(noise, (0, 1.5, 1.5))
+    return torch.from_numpy((255 * smooth / smooth.max()).astype(np.uint8)).flatten(1)
+
+
+def read_by_scipy(image: torch.Tensor, displacement: np.ndarray) -> np.ndarray:
+    """`displacement` `(2, 28, 28)`: x, y in pixels. A black frame stands for scipy's missing bilinear border."""
+    framed = np.pad(image.view(SIDE, SIDE).double().numpy(), 20)
+    y, x = np.mgrid[:SIDE, :SIDE] + 20.0
+    return ndimage.map_coordinates(framed, [y + displacement[1], x + displacement[0]], order=1)
+
+
+def test_images_are_read_where_the_displacement_fields_say(images: torch.Tensor) -> None:
+    config = composed("augment=elastic").augment
+    deform = Deformation(config, CPU)
+    amounts = deform.draw(seed=1, step=2, count=len(images))
+    fields = displacement_fields(config).double()
+    for image, amount, ours in zip(images, amounts, deform(images, amounts), strict=True):
+        displacement = (amount.double() @ fields).view(2, SIDE, SIDE).numpy()
+        np.testing.assert_allclose(ours.view(SIDE, SIDE), read_by_scipy(image, displacement), atol=0.02)
+
+
+def test_an_affine_deformation_is_the_matrix_of_its_angle_scales_and_slant(images: torch.Tensor) -> None:
+    config = settings(shift=2, rotation=10, scale=0.2, slant=0.3)
+    deform = Deformation(config, CPU)
+    amounts = torch.tensor([[0.5, -1.0, 1.0, 0.5, -0.5, 1.0]])
+    angle = np.radians(10)
+    # Rows and columns of (y, x), as scipy counts them; the deformation is exact to first order.
+    matrix = np.array([[1 - 0.5 * 0.2, angle], [-angle + 0.3, 1 + 0.5 * 0.2]])
+    centre = np.full(2, (SIDE - 1) / 2) + 20
+    offset = centre - matrix @ centre + np.array([-2.0, 1.0])
+    for image in images:
+        framed = np.pad(image.view(SIDE, SIDE).double().numpy(), 20)
+        expected = ndimage.affine_transform(framed, matrix, offset, order=1)[20:-20, 20:-20]
+        np.testing.assert_allclose(deform(image[None], amounts).view(SIDE, SIDE), expected, atol=0.02)
+
+
+def test_no_amount_of_any_field_changes_nothing(images: torch.Tensor) -> None:
+    deform = Deformation(composed("augment=elastic").augment, CPU)
+    same = deform(images, torch.zeros_like(deform.draw(0, 0, len(images))))
+    torch.testing.assert_close(same, images.float(), rtol=0, atol=0.01)
+
+
+def test_a_whole_shift_moves_pixels_and_leaves_black_behind(images: torch.Tensor) -> None:
+    deform = Deformation(settings(shift=1), CPU)
+    moved = deform(images, torch.tensor([[3.0, 0.0]]).expand(len(images), 2)).view(-1, SIDE, SIDE)
+    torch.testing.assert_close(moved[:, :, :-3], images.view(-1, SIDE, SIDE)[:, :, 3:].float(), rtol=0, atol=0.01)
+    torch.testing.assert_close(moved[:, :, -3:], torch.zeros(len(images), SIDE, 3), rtol=0, atol=0.01)
+
+
+def test_an_elastic_deformation_has_the_size_and_the_smoothness_of_gaussian_filtered_noise() -> None:
+    """Simard's own way, by filtering; both over many draws, to a few percent."""
+    smoothness = 4.0
+    waves = elastic_waves(smoothness).double().flatten(1)
+    ours = (torch.randn(4_000, len(waves), dtype=torch.float64) @ waves).view(-1, SIDE, SIDE).numpy()
+    noise = np.random.default_rng(0).standard_normal((4_000, SIDE, SIDE))
+    theirs = ndimage.gaussian_filter(noise, (0, smoothness, smoothness), mode="reflect", truncate=6)
+    theirs -= theirs.mean((1, 2), keepdims=True)
+    theirs /= theirs.std()
+    assert ours.std() == pytest.approx(1, rel=0.02)
+    for distance in (2, 5, 9):
+        correlation = [(field[:, :, distance:] * field[:, :, :-distance]).mean() for field in (ours, theirs)]
+        assert correlation[0] == pytest.approx(correlation[1], abs=0.06)
+
+
+def test_the_noise_is_a_function_of_seed_and_step() -> None:
+    deform = Deformation(composed("augment=elastic").augment, CPU)
+    first = deform.draw(seed=3, step=7, count=16)
+    torch.rand(5)
+    assert torch.equal(deform.draw(seed=3, step=7, count=16), first)
+    assert not torch.equal(deform.draw(seed=3, step=8, count=16), first)
+    assert not torch.equal(deform.draw(seed=4, step=7, count=16), first)
+
+
+def test_drawing_leaves_the_numbers_of_the_process_alone() -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    Deformation(settings(shift=1), CPU).draw(0, 0, 8)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_runs_side_by_side_get_the_images_that_each_gets_alone(images: torch.Tensor) -> None:
+    deform = Deformation(composed("augment=elastic").augment, CPU)
+    amounts = [deform.draw(seed, 0, len(images)) for seed in range(3)]
+    together = deform(images.expand(3, -1, -1), torch.stack(amounts))
+    for ours, alone in zip(together, amounts, strict=True):
+        torch.testing.assert_close(ours, deform(images, alone), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["shift", "rotation", "scale", "slant", "elastic"])
+def test_each_key_deforms(images: torch.Tensor, name: str) -> None:
+    assert not deforms(settings())
+    config = settings(**{name: 0.5})
+    assert deforms(config)
+    deform = Deformation(config, CPU)
+    assert (deform(images, deform.draw(0, 0, len(images))) - images.float()).abs().max() > 1
