@@ -91,6 +91,8 @@ class CheckBeforeWork(Callback):
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         with exit_codes():  # Hydra turns a callback's exception into a warning, but lets an exit pass
             given = _configuration(_task_part(config), config.hydra)
+            if preset := config.hydra.runtime.choices.get("sweep"):
+                raise ConfigError(f"sweep={preset}: expected -m beside it, as in train.py -m sweep={preset}")
             _refuse_unwritable("hydra.run.dir", Path(config.hydra.run.dir))
             if not _resumes(config):
                 resume.refuse_occupied(Path(config.hydra.run.dir))
@@ -102,7 +104,9 @@ class CheckBeforeWork(Callback):
             if not issubclass(SCHEMAS[config.hydra.job.config_name], Config):
                 raise ConfigError("-m: only training runs can be swept over")
             loader = GlobalHydra.instance().config_loader()
-            overrides = OverridesParser.create(loader).parse_overrides(list(config.hydra.overrides.task))
+            preset = config.hydra.sweeper.get("params") or {}  # sweep=<name>
+            words = [*(f"{name}={values}" for name, values in preset.items()), *config.hydra.overrides.task]
+            overrides = OverridesParser.create(loader).parse_overrides(words)
             jobs = BasicSweeper.split_arguments(overrides, None)[0]
             seen: set[str] = set()
             for job in jobs:  # every value once, not every combination: composing is slow

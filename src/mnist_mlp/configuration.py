@@ -35,6 +35,9 @@ from mnist_mlp.hardware import require_accelerator
 
 Schema = TypeVar("Schema")
 
+# Groups that set keys of the other sections.
+BUNDLES = ("experiment", "sweep", "debug")
+
 
 def parse(composed: DictConfig, schema: type[Schema]) -> Schema:
     """What Hydra composed, typed and checked.
@@ -167,7 +170,9 @@ def _unknown(name: str, schema: type[Any]) -> str:
         own = name.removeprefix(section + ".")
         owners = [option for option, kind in options.items() if own in {entry.name for entry in fields(kind)}]
         return f"{name}: not a key of the chosen {section}; {section}={' or '.join(owners)} has it"
-    groups = [*SECTIONS, "experiment", "debug"] if issubclass(schema, Config) else []
+    groups = [*SECTIONS, *BUNDLES] if issubclass(schema, Config) else []
+    if name in groups:
+        return f"{name}: has no such key; expected {name}=<option>, and --help lists the options"
     return f"unknown key {name}{nearest(name, [*known, *groups])}"
 
 

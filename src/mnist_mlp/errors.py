@@ -18,6 +18,10 @@ class CheckpointError(UserError):
     """A checkpoint is missing, damaged, or holds something other than tensors and plain values."""
 
 
+class ResultError(UserError):
+    """There is no run where one was to be read."""
+
+
 class MissingPackageError(UserError):
     """A package that only some commands need is not installed."""
 

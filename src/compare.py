@@ -1,0 +1,33 @@
+"""Compare runs: `python src/compare.py outputs/multirun/<time>`, or any run, sweep, or folder of such."""
+
+import argparse
+from pathlib import Path
+
+from mnist_mlp.cli import exit_codes
+from mnist_mlp.comparison.leaderboard import find, leaderboard
+from mnist_mlp.comparison.table import difference, text, write_csv
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description="A leaderboard over runs: mean and confidence interval over seeds, ranked on validation. "
+        "Of exactly two runs it shows what differs."
+    )
+    parser.add_argument("directories", nargs="+", type=Path, metavar="dir", help="a run, a sweep, or a folder of them")
+    parser.add_argument("--csv", type=Path, metavar="file", help="also write every run to a table")
+    parser.add_argument("--report", type=Path, metavar="file.html", help="also write a page with plots")
+    given = parser.parse_args()
+    with exit_codes():
+        found = find(given.directories)
+        board = leaderboard(found)
+        print(difference(*found) if len(found) == 2 else text(board))
+        if given.csv:
+            write_csv(board, given.csv)
+        if given.report:
+            from mnist_mlp.comparison.report import write_report  # matplotlib only where a page is wanted
+
+            write_report(board, given.report)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""`compare.py`: fast, without torch, and one clear line for what is not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from composing import composed
+from ran import ran
+
+from mnist_mlp.config import PROJECT
+
+
+def compare(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(PROJECT / "src" / "compare.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+
+
+def test_two_hundred_runs_are_compared_in_seconds_without_importing_torch(tmp_path: Path) -> None:
+    config = asdict(composed())
+    for number in range(200):
+        own = {**config, "optimizer": {**config["optimizer"], "lr": (1 + number // 5) / 1000}}
+        place = tmp_path / "runs" / str(number)
+        ran(place, accuracy=0.95 + number / 1e4, seed=number % 5, config=own)
+    trap = tmp_path / "trap" / "torch.py"
+    trap.parent.mkdir()
+    trap.write_text("raise SystemExit('torch was imported')")
+    began = time.perf_counter()
+    answer = compare(
+        str(tmp_path / "runs"),
+        f"--csv={tmp_path / 'table.csv'}",
+        f"--report={tmp_path / 'page.html'}",
+        PYTHONPATH=str(trap.parent),
+    )
+    seconds = time.perf_counter() - began
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "40  " in answer.stdout
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == 201
+    assert "<svg" in (tmp_path / "page.html").read_text()
+    assert seconds < 20  # 2 s on an idle machine; importing what trains takes longer than all of it
+
+
+def test_exactly_two_runs_are_told_by_their_difference(tmp_path: Path) -> None:
+    one = ran(tmp_path / "0", accuracy=0.98)
+    other = ran(tmp_path / "1", "optimizer.lr=0.01", accuracy=0.985)
+    assert "difference" in compare(str(one), str(other)).stdout
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "null"])
+def test_a_result_that_cannot_be_read_is_listed(tmp_path: Path, damage: str) -> None:
+    ran(tmp_path / "0", accuracy=0.98)
+    shutil.copytree(tmp_path / "0", tmp_path / "1")
+    ran(tmp_path / "2", accuracy=0.97, seed=1)
+    (tmp_path / "1" / "result.json").write_text(damage)
+    answer = compare(str(tmp_path))
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert f"no result  {tmp_path / '1'}" in answer.stdout
+
+
+def test_a_place_without_runs_gets_one_clear_line(tmp_path: Path) -> None:
+    answer = compare(str(tmp_path / "nowhere"))
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert (
+        answer.stderr
+        == f"compare.py: {tmp_path / 'nowhere'}: expected the directory of a run or of a sweep, got no such directory\n"
+    )
