@@ -17,7 +17,7 @@ STYLE = """
         --card: #f5f7f9; --accent: #0b72bd; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e8ebee; --faint: #9aa4af; --line: #59626d; --ground: #14171b; --card: #1d2127; --accent: #4db1f5; } }
-body { margin: 0 auto; max-width: 62rem; padding: 2.5rem 1.5rem 4rem; background: var(--ground); color: var(--ink);
+body { margin: 0 auto; max-width: 70rem; padding: 2.5rem 1.5rem 4rem; background: var(--ground); color: var(--ink);
        font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Liberation Sans", sans-serif; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .3rem; } h2 { font-size: 1.1rem; margin: 2.6rem 0 .6rem; }
 p { margin: .3rem 0; } .faint { color: var(--faint); }
@@ -28,7 +28,7 @@ th, td { text-align: left; padding: .35rem .8rem .35rem 0; border-bottom: 1px so
 th { color: var(--faint); font-weight: 500; } tr.best td { font-weight: 600; }
 td.number, th.number { text-align: right; } td.error { white-space: normal; }
 .dot { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; margin-right: .5rem; }
-svg { max-width: 100%; height: auto; } svg text { font-family: inherit; }
+svg { max-width: 100%; height: auto; } td svg { max-width: none; } svg text { font-family: inherit; }
 """
 
 
