@@ -1,4 +1,4 @@
-"""From a picture of any kind to a map of ink: 0 where the paper shows, towards 1 where the pen went."""
+"""From grey levels to a map of ink: 0 where the paper shows, towards 1 where the pen went."""
 
 from __future__ import annotations
 
@@ -6,73 +6,77 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mnist_mlp.handwriting.resampling import resample
 
+Grey = NDArray[np.uint8]
 Ink = NDArray[np.float32]
 
-WORKING_PIXELS = 1_000_000  # larger pictures are shrunk first; a digit needs far fewer
-GRID_CELLS = 2_500  # the paper is estimated on a grid of about 50 x 50 cells
+GRID_CELLS = 2_500  # polarity and paper are judged on a grid of about 50 x 50 cells
 OPAQUE = 128  # alpha at and above which a pixel counts as visible
+CONTRAST = 64  # grey levels between darkest and brightest, above which a picture holds both pen and paper
 
 
-def ink_map(picture: Image.Image) -> tuple[Ink, int]:
-    """Return ink (H, W) in [0, 1] and the whole factor by which the picture was shrunk to get it."""
-    grey = flatten_alpha(picture)
-    shrink = int(np.ceil(np.sqrt(grey.width * grey.height / WORKING_PIXELS)))
-    if shrink > 1:
-        grey = grey.reduce(shrink)  # the mean over shrink x shrink pixels
-    cell = int(np.ceil(np.sqrt(grey.width * grey.height / GRID_CELLS)))
-    grid = np.asarray(grey.reduce(cell) if cell > 1 else grey, np.float32)
-    page = np.asarray(grey, np.float32)
+def ink_map(grey: Grey) -> Ink:
+    """Grey levels (H, W) of a picture in which writing is darker or brighter than the paper to ink (H, W) in [0, 1]."""
+    height, width = grey.shape
+    cell = int(np.ceil(np.sqrt(height * width / GRID_CELLS)))
+    page, grid = grey.astype(np.float32), cell_means(grey, cell)
     if ink_is_light(grid):
         page, grid = 255 - page, 255 - grid
-    height, width = page.shape
     paper = paper_level(grid)
     paper = resample(paper, (paper.shape[0] * cell, paper.shape[1] * cell))[:height, :width]
     # A shadow dims pen and paper alike, so ink is what share of the paper's light is missing.
-    return np.clip(1 - page / np.maximum(paper, 1), 0, 1), shrink
+    return np.clip((paper - page) / np.maximum(paper, 1), 0, 1)
 
 
-def flatten_alpha(picture: Image.Image) -> Image.Image:
-    """Return the picture in grey (mode L), its transparent parts filled so that the writing stands out."""
-    if picture.mode != "RGBA":
-        return picture.convert("L")
-    grey = picture.convert("RGB").convert("L")
-    alpha = picture.getchannel("A")
-    visible = np.asarray(grey)[np.asarray(alpha) >= OPAQUE]
+def flatten(grey: Grey, alpha: Grey) -> Grey:
+    """Fill what is transparent so that the writing stands out; all (H, W)."""
+    visible = grey[alpha >= OPAQUE]
     if visible.size == 0:
-        return Image.new("L", picture.size)
+        return np.zeros_like(grey)
     dark, middle, bright = np.percentile(visible, (5, 50, 95))
-    paper_and_ink = visible.size > grey.width * grey.height / 2 and bright - dark > 64
-    # Where both are there, what is cut away was paper; otherwise these are black or white strokes on nothing.
-    fill = middle if paper_and_ink else 255 if middle < 128 else 0
-    return Image.composite(grey, Image.new("L", picture.size, int(fill)), alpha)
+    both_are_there = visible.size > grey.size / 2 and bright - dark > CONTRAST
+    # Where pen and paper are there, what is cut away was paper; otherwise these are strokes on nothing.
+    fill = middle if both_are_there else 255 if middle < 128 else 0
+    share = alpha.astype(np.float32) / 255
+    return np.round(grey * share + np.float32(fill) * (1 - share)).astype(np.uint8)
+
+
+def cell_means(grey: Grey, cell: int) -> Ink:
+    """The mean over squares of `cell` x `cell` pixels; those at the right and lower edge may be smaller."""
+    totals = grey.astype(np.float32)
+    for axis, length in enumerate(grey.shape):
+        starts = np.arange(0, length, cell)
+        sizes = np.minimum(cell, length - starts).astype(np.float32)
+        totals = np.add.reduceat(totals, starts, axis) / np.expand_dims(sizes, 1 - axis)
+    return totals
 
 
 def ink_is_light(grid: Ink) -> bool:
     """Whether the writing is brighter than what surrounds it."""
-    around = sliding(np.mean, grid, int(np.ceil(min(grid.shape) / 2)))
+    around = sliding(np.mean, grid, int(np.ceil(min(grid.shape) / 3)))
     # Cubed, so that a little strong ink outweighs much faint unevenness of the paper; a shadow's edge is as far
     # above its surroundings on one side as below on the other, and cancels.
     return bool(np.sum((grid - around) ** 3) > 0)
 
 
 def paper_level(grid: Ink) -> Ink:
-    """Return the paper's brightness under dark writing: a closing, wider than any stroke.
+    """The paper's brightness under dark writing: a closing, wider than any stroke.
 
     A closing keeps the straight edge of a shadow as it is, where a blur would smear it.
     """
     reach = int(np.ceil(min(grid.shape) / 5))
-    brightest = sliding(np.max, grid, reach)
-    return sliding(np.min, brightest, reach)
+    return sliding(np.min, sliding(np.max, grid, reach), reach)
 
 
-def sliding(extreme: Callable[..., Ink], grid: Ink, reach: int) -> Ink:
-    """Return `extreme` (mean, max, min) over squares of `reach` cells around each cell, one axis after the other."""
+def sliding(statistic: Callable[..., Ink], grid: Ink, reach: int) -> Ink:
+    """`statistic` (mean, max, min) over the cells up to `reach` away, one axis after the other.
+
+    Beyond the edge the grid goes on as at its edge.
+    """
     for axis in (0, 1):
         margin = [(reach, reach) if a == axis else (0, 0) for a in (0, 1)]
         padded = np.pad(grid, margin, mode="edge")
-        grid = extreme(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis), axis=-1)
+        grid = statistic(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis), axis=-1)
     return grid

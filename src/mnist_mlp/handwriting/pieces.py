@@ -30,6 +30,17 @@ class Box:
     def height(self) -> int:
         return self.y1 - self.y0
 
+    @property
+    def longest(self) -> int:
+        return max(self.width, self.height)
+
+    @property
+    def area(self) -> int:
+        return self.width * self.height
+
+    def moved(self, right: int, down: int) -> Box:
+        return Box(self.x0 + right, self.y0 + down, self.x1 + right, self.y1 + down)
+
     def union(self, other: Box) -> Box:
         return Box(min(self.x0, other.x0), min(self.y0, other.y0), max(self.x1, other.x1), max(self.y1, other.y1))
 
@@ -46,7 +57,7 @@ class Box:
 
 
 def label(mask: NDArray[np.bool_]) -> tuple[Labels, list[Box]]:
-    """Return labels (H, W), 0 outside and 1.. for each 8-connected piece, with every piece's box.
+    """Labels (H, W), 0 outside and 1.. for each 8-connected piece, with every piece's box.
 
     Pieces are numbered as reading order meets their first pixel.
     """
@@ -71,7 +82,7 @@ def label(mask: NDArray[np.bool_]) -> tuple[Labels, list[Box]]:
 
 
 def connect(row: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np.int64], width: int) -> NDArray[np.int64]:
-    """Return for every run (start <= x < end in its row, in reading order) the first run of its piece."""
+    """For every run (start <= x < end in its row, in reading order) the first run of its piece."""
     stride = width + 2  # keeps the keys of one row apart from the next row's
     key_start, key_end = row * stride + start, row * stride + end
     # A run of the row above touches this one, corners included, if it ends at or after its start and starts at or
@@ -93,7 +104,7 @@ def connect(row: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np.in
 
 
 def gather(boxes: list[Box]) -> list[list[int]]:
-    """Return which pieces make up each digit, by their positions in `boxes`.
+    """Which pieces make up each digit, by their positions in `boxes`.
 
     Tall pieces are bodies. Bodies above one another join (a broken stroke); a small piece joins the body it is
     close to (the flag of a 5); a small piece far from any body is a speck and is left out.
@@ -120,7 +131,7 @@ def stacked(one: Box, other: Box) -> bool:
 
 
 def reading_order(boxes: list[Box]) -> list[int]:
-    """Return positions line by line from the top, each line from left to right."""
+    """Positions line by line from the top, each line from left to right."""
     lines: list[tuple[Box, list[int]]] = []
     for i in sorted(range(len(boxes)), key=lambda i: boxes[i].y0):
         middle = (boxes[i].y0 + boxes[i].y1) / 2

@@ -9,14 +9,14 @@ Map = NDArray[np.float32]
 
 
 def resample(values: Map, shape: tuple[int, int]) -> Map:
-    """Return values (H, W) at a new shape (h, w): averaged along an axis that shrinks, interpolated where it grows."""
+    """Values (H, W) at a new shape (h, w): averaged along an axis that shrinks, interpolated where it grows."""
     for length in shape:  # rows first, then, turned, columns
         values = resample_rows(values, length).T
     return values
 
 
 def resample_rows(values: Map, after: int) -> Map:
-    """Return values (H, W) with `after` rows."""
+    """Values (H, W) with `after` rows."""
     before = values.shape[0]
     if before == after:
         return values
@@ -30,7 +30,7 @@ def resample_rows(values: Map, after: int) -> Map:
 
 
 def linear(values: Map, positions: NDArray[np.float64]) -> Map:
-    """Return values (H, W) read at fractional rows, on the straight line between neighbours."""
+    """Values (H, W) read at fractional rows, on the straight line between neighbours."""
     below = np.minimum(positions.astype(np.intp), values.shape[0] - 1)
     above = np.minimum(below + 1, values.shape[0] - 1)
     t = (positions - below).astype(np.float32)[:, None]
@@ -39,7 +39,7 @@ def linear(values: Map, positions: NDArray[np.float64]) -> Map:
 
 
 def between(values: Map, positions: NDArray[np.float64]) -> Map:
-    """Return values (H, W) read at fractional rows, on Catmull and Rom's cubic through four neighbours.
+    """Values (H, W) read at fractional rows, on Catmull and Rom's cubic through four neighbours.
 
     Straight lines would blur the strokes of a small digit. Beyond the first and last row the values stay as there.
     """
