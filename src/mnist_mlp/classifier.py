@@ -18,6 +18,7 @@ from mnist_mlp.capture import CapturedStep, Step
 from mnist_mlp.config import AdamConfig, Config, OptimizerConfig, SGDConfig
 from mnist_mlp.data.augment import Deformation, deforms
 from mnist_mlp.data.loader import Chunk
+from mnist_mlp.distillation import Teachers, distillation_loss
 from mnist_mlp.errors import DivergedError
 from mnist_mlp.model import CLASSES, MLP, loss_of
 from mnist_mlp.randomness import seed_noise
@@ -40,6 +41,8 @@ class DigitClassifier(L.LightningModule):
             std=config.data.std,
         )
         self.averaged = deepcopy(self.network).requires_grad_(False) if config.averaging.decay > 0 else None
+        teacher = config.distill.teacher
+        self._teachers = Teachers([teacher] if isinstance(teacher, str) else teacher) if teacher else None
         self.register_buffer("averaging_share", torch.tensor(0.0), persistent=False)
         self.automatic_optimization = False
         self.stop_requested = False
@@ -63,6 +66,9 @@ class DigitClassifier(L.LightningModule):
 
     def on_fit_start(self) -> None:
         self._deform = Deformation(self.config.augment, self.device) if deforms(self.config.augment) else None
+
+        if self._teachers is not None:
+            self._teachers.to(self.device)
 
     def training_step(self, chunk: Chunk, chunk_index: int) -> dict[str, Tensor]:
         """One optimizer step for each minibatch of the chunk; returns their `losses` `(steps,)`."""
@@ -120,8 +126,10 @@ class DigitClassifier(L.LightningModule):
         if self._deform is not None and amounts is not None:
             images = self._deform(images, amounts).to(self.network.mean.dtype)
         output = self.network(images)
+        if output.dtype == torch.bfloat16:  # of mixed precision; the loss would lose its small differences
+            output = output.float()
         labels = chunk.labels.index_select(0, indices)
-        loss = loss_of(self.config.model.loss, output, labels, self.config.model.label_smoothing)
+        loss = self._loss(images, output, labels)
         optimizer.zero_grad()
         loss.backward()
         if trainer.gradient_clip_val is not None:
@@ -130,6 +138,14 @@ class DigitClassifier(L.LightningModule):
         if self.averaged is not None:
             averaging.update(self.averaged.parameters(), self.network.parameters(), self.averaging_share)
         return loss.detach(), output.detach()
+
+    def _loss(self, images: Tensor, output: Tensor, labels: Tensor) -> Tensor:
+        loss = loss_of(self.config.model.loss, output, labels, self.config.model.label_smoothing)
+        if self._teachers is None:
+            return loss
+        distill = self.config.distill
+        said = self._teachers.log_probabilities(images, distill.temperature)
+        return (1 - distill.weight) * loss + distill.weight * distillation_loss(output, said, distill.temperature)
 
     @property
     def _optimizer(self) -> torch.optim.Optimizer:

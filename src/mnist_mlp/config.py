@@ -100,6 +100,18 @@ class AveragingConfig:
 
 
 @dataclass(kw_only=True)
+class DistillConfig:
+    teacher: Any = key("checkpoint or run directory to learn from, or a list of them to average; null: none")
+    weight: float = key("share of the loss that looks at the teacher, not at the labels", at_least=0, at_most=1)
+    temperature: float = key("logits of teacher and student are divided by it to be compared", above=0)
+
+
+@dataclass(kw_only=True)
+class CalibrationConfig:
+    risk: float = key("share of wrong answers that the refusal threshold allows, on validation", at_least=0, at_most=1)
+
+
+@dataclass(kw_only=True)
 class TrainerConfig:
     """Keyword arguments of `lightning.Trainer`, with its names and meanings; a *batch* is one optimizer step."""
 
@@ -154,6 +166,8 @@ class Config:
     optimizer: OptimizerConfig
     scheduler: SchedulerConfig
     averaging: AveragingConfig
+    distill: DistillConfig
+    calibration: CalibrationConfig
     trainer: TrainerConfig
     logger: LoggerConfig
     checkpoint: CheckpointConfig
@@ -215,6 +229,8 @@ SECTIONS: dict[str, tuple[type[Any], ...]] = {
     "optimizer": (AdamConfig, SGDConfig),
     "scheduler": (WarmupConfig,),
     "averaging": (AveragingConfig,),
+    "distill": (DistillConfig,),
+    "calibration": (CalibrationConfig,),
     "trainer": (TrainerConfig,),
     "logger": (LoggerConfig,),
     "checkpoint": (CheckpointConfig,),

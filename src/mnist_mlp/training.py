@@ -17,6 +17,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from mnist_mlp import checkpoint as files
 from mnist_mlp import runs
 from mnist_mlp.budget import Budget
+from mnist_mlp.calibration import calibrate
 from mnist_mlp.callbacks.checkpoints import Checkpoints, PlainCheckpointIO
 from mnist_mlp.callbacks.history import History
 from mnist_mlp.callbacks.interruption import Interruption
@@ -84,9 +85,12 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
                 trainer.fit(classifier, datamodule=data, ckpt_path=start, weights_only=True)
         finally:
             result.take_history(history.rows, checkpoints.best_epoch)
+        best = files.find(directory)
+        images, labels = data.parts["val"]
+        if len(images) > 0:
+            calibrate(best, images, labels, config.calibration.risk)
         if test:
             with result.timed("test"):
-                best = files.find(directory)
                 trainer.test(classifier, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)
                 result.metrics |= {name: float(trainer.callback_metrics[name]) for name in ("test/acc", "test/loss")}
     return result

@@ -113,6 +113,14 @@ def test_runs_side_by_side_get_the_images_that_each_gets_alone(images: torch.Ten
         torch.testing.assert_close(ours, deform(images, alone), rtol=0, atol=1e-3)
 
 
+def test_mixed_precision_does_not_move_the_places_that_are_read(images: torch.Tensor) -> None:
+    deform = Deformation(composed("augment=elastic").augment, CPU)
+    amounts = deform.draw(0, 0, len(images))
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = deform(images, amounts)
+    assert torch.equal(mixed, deform(images, amounts))
+
+
 @pytest.mark.parametrize("name", ["shift", "rotation", "scale", "slant", "elastic"])
 def test_each_key_deforms(images: torch.Tensor, name: str) -> None:
     assert not deforms(settings())

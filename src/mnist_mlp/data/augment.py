@@ -46,10 +46,12 @@ class Deformation:
 
         Beyond the border everything is black.
         """
-        grid = torch.addmm(self.identity, amounts.flatten(0, -2), self.fields)
-        grid = grid.view(-1, 2, SIDE, SIDE).permute(0, 2, 3, 1)
         pixels = images.reshape(-1, 1, SIDE, SIDE).float()
-        read = F.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
+        # Autocast would round the places to bfloat16, a tenth of a pixel.
+        with torch.autocast(images.device.type, enabled=False):
+            grid = torch.addmm(self.identity, amounts.flatten(0, -2), self.fields)
+            grid = grid.view(-1, 2, SIDE, SIDE).permute(0, 2, 3, 1)
+            read = F.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
         return read.view(images.shape)
 
 

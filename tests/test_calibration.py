@@ -1,0 +1,71 @@
+"""The temperature is the best one, the threshold keeps its promise on validation, and both are in the checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from kill_and_resume import configuration
+from sklearn.metrics import log_loss
+
+from mnist_mlp import checkpoint as files
+from mnist_mlp.calibration import best_temperature, fit
+from mnist_mlp.data.datamodule import split
+from mnist_mlp.data.source import load
+from mnist_mlp.evaluation.metrics import Predictions, log_softmax
+from mnist_mlp.predictor import Calibration, Predictor
+from mnist_mlp.training import train
+
+
+def said_by_a_network(sureness: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log-probabilities `(2000, 10)` that are right when divided by `sureness`, and labels drawn from them then."""
+    chance = np.random.default_rng(0)
+    scores = 2 * chance.standard_normal((2_000, 10))
+    truth = np.exp(log_softmax(scores))
+    labels = np.array([chance.choice(10, p=row / row.sum()) for row in truth])
+    return log_softmax(sureness * scores), labels
+
+
+@pytest.mark.parametrize("sureness", [0.4, 1.0, 3.0])
+def test_the_temperature_is_that_of_a_grid_search_with_scikit_learn(sureness: float) -> None:
+    said, labels = said_by_a_network(sureness)
+    grid = np.linspace(0.8 * sureness, 1.25 * sureness, 181)
+    losses = [log_loss(labels, np.exp(log_softmax(said / temperature)), labels=range(10)) for temperature in grid]
+    found = best_temperature(Predictions(log_probabilities=said, labels=labels))
+    assert found == pytest.approx(grid[np.argmin(losses)], abs=grid[1] - grid[0])
+    assert log_loss(labels, np.exp(log_softmax(said / found)), labels=range(10)) <= min(losses)
+
+
+def test_a_network_that_is_always_right_is_not_made_sure_without_end() -> None:
+    said = log_softmax(np.eye(10))
+    assert best_temperature(Predictions(log_probabilities=said, labels=np.arange(10))) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("risk", [0.01, 0.1, 0.3])
+def test_the_threshold_answers_most_within_the_risk(risk: float) -> None:
+    said, labels = said_by_a_network(1.0)
+    calibration = fit(said, labels, risk)
+    softened = np.exp(log_softmax(said / calibration.temperature))
+    sure, wrong = softened.max(1), softened.argmax(1) != labels
+    errors = {threshold: wrong[sure >= threshold].mean() for threshold in np.unique(sure)}
+    assert calibration.threshold == min(threshold for threshold, error in errors.items() if error <= risk)
+
+
+def test_where_no_answer_is_safe_none_is_given_lightly() -> None:
+    said = log_softmax(np.eye(10))
+    assert fit(said, (np.arange(10) + 1) % 10, risk=0.0).threshold == 1.0
+
+
+def test_a_run_keeps_the_calibration_of_its_validation_images_in_its_best_checkpoint(tmp_path: Path) -> None:
+    train(configuration("trainer.max_epochs=1", "calibration.risk=0.02", "averaging.decay=0.9"), tmp_path)
+    predictor = Predictor.load(tmp_path)
+    assert predictor.calibration != Calibration()
+    dataset = load("synthetic", tmp_path)
+    val = split(dataset.train_labels, predictor.config.data.val_size)[1]
+    said = predictor.network.log_probabilities(torch.from_numpy(dataset.train_images[val])).detach().double().numpy()
+    expected = fit(said, dataset.train_labels[val], risk=0.02)
+    assert predictor.calibration.temperature == pytest.approx(expected.temperature, rel=1e-5)
+    assert predictor.calibration.threshold == pytest.approx(expected.threshold, rel=1e-5)
+    assert "calibration" not in files.read(tmp_path / "checkpoints" / files.LAST)
