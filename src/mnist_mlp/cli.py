@@ -40,7 +40,7 @@ def run_app(task: Task, config_name: str) -> NoReturn:
 
     `config_name` is a file under configs/; `config.SCHEMAS` says which typed configuration belongs to it.
     """
-    with exit_codes():
+    with exit_codes(SCHEMAS[config_name]):
         # Hydra prints its own errors over several lines and exits with 1; told so, it raises them to `exit_codes`.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         # Threads that wait by spinning take the cores from those they wait for; read by OpenMP when torch is imported.
@@ -128,14 +128,17 @@ def _task_part(config: DictConfig) -> DictConfig:
 
 
 @contextmanager
-def exit_codes() -> Iterator[None]:
-    """One clear line for what a person can mend, a traceback for a bug; 2 before any work, 1 after, 128 + signal."""
+def exit_codes(schema: type[Any] = Config) -> Iterator[None]:
+    """One clear line for what a person can mend, a traceback for a bug; 2 before any work, 1 after, 128 + signal.
+
+    `schema` has the keys that may have been meant.
+    """
     try:
         yield
     except UserError as error:
         _exit(str(error), error.exit_code)
     except (HydraException, OmegaConfBaseException) as error:
-        _exit(explain_composition(error), 2)
+        _exit(explain_composition(error, schema), 2)
     except Interrupted as error:
         _exit(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -158,16 +161,16 @@ def _exit(line: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def explain_composition(error: Exception) -> str:
+def explain_composition(error: Exception, schema: type[Any] = Config) -> str:
     """Hydra's error in one line, with the nearest valid name where a name is wrong."""
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
-        return explain(cause)
+        return explain(cause, schema)
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         return f"{group}={option}: expected one of {', '.join(error.options)}{nearest(option, error.options)}"
     if isinstance(error, OverrideParseException):
         return f"cannot read the override {error.override!r}: expected key=value, as model.hidden=[128,64]"
     if isinstance(cause, OmegaConfBaseException):
-        return explain(cause)
+        return explain(cause, schema)
     return " ".join(str(error).split())

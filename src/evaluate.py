@@ -1,0 +1,18 @@
+"""See how good a trained network is: `python src/evaluate.py checkpoint=<file or run directory>`."""
+
+import os
+import sys
+from pathlib import Path
+
+from mnist_mlp.cli import run_app
+from mnist_mlp.config import EvaluateConfig
+
+
+def main(config: EvaluateConfig, directory: Path) -> None:
+    from mnist_mlp.evaluation.evaluate import evaluate  # torch and matplotlib: only once there is work
+
+    print(evaluate(config, directory, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+
+
+if __name__ == "__main__":
+    run_app(main, config_name="evaluate")
