@@ -150,13 +150,9 @@ def other_people() -> tuple[Tensor, Tensor, int]:
     for index, levels in enumerate(given.images):  # (8, 8), 0..16
         grey = Image.fromarray((levels * (WHITE / 16)).round().astype(np.uint8))
         page = ImageOps.expand(grey.resize((64, 64), Image.Resampling.BICUBIC), border=16)
-        found = find_digits(page)
+        found = find_digits(np.asarray(page))
         if found:
-            images[index] = max(found, key=lambda digit: _area(*digit.box)).image
+            images[index] = max(found, key=lambda digit: digit.box.area).image
         else:
             missed += 1
     return torch.from_numpy(images), torch.from_numpy(given.target.astype(np.int64)), missed
-
-
-def _area(x0: int, y0: int, x1: int, y1: int) -> int:
-    return (x1 - x0) * (y1 - y0)
