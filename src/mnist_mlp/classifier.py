@@ -192,6 +192,9 @@ class DigitClassifier(L.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self.log_dict(self.train_metrics(), logger=False)
+        self.reset_train_metrics()
+
+    def reset_train_metrics(self) -> None:
         self.train_loss.reset()
         self.train_accuracy.reset()
 

@@ -7,18 +7,24 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import lightning as L
 
-from mnist_mlp.callbacks.checkpoints import Checkpoints
+from mnist_mlp.budget import Budget
 from mnist_mlp.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class Saves(Protocol):
+    budget: Budget
+
+    def save_last(self, trainer: L.Trainer) -> None: ...
+
+
 class Interruption(L.Callback):
-    def __init__(self, checkpoints: Checkpoints) -> None:
+    def __init__(self, checkpoints: Saves) -> None:
         self.checkpoints = checkpoints
         self.received: int | None = None
         self._module: Any = None

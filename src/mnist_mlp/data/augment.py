@@ -39,7 +39,7 @@ class Deformation:
         Drawn on the CPU, it is the same wherever the run goes on.
         """
         generator = torch.Generator().manual_seed(derive(seed, "augment", step))
-        return torch.randn(count, len(self.fields), generator=generator)
+        return torch.randn(count, len(self.fields), generator=generator, dtype=torch.float32)
 
     def __call__(self, images: Tensor, amounts: Tensor) -> Tensor:
         """Images `(..., 784)` uint8 and what `draw` gave `(..., fields)` to grey levels 0..255 `(..., 784)`, float32.
@@ -97,6 +97,6 @@ def elastic_waves(smoothness: float) -> Tensor:
 
 def _centred_pixels() -> tuple[Tensor, Tensor]:
     """x and y of every pixel, `(28, 28)` each, from the centre of the image."""
-    along = torch.arange(SIDE) - (SIDE - 1) / 2
+    along = torch.arange(SIDE, dtype=torch.float32) - (SIDE - 1) / 2
     y, x = torch.meshgrid(along, along, indexing="ij")
     return x, y

@@ -1,0 +1,139 @@
+"""`hydra/launcher=stacked`: jobs whose networks have the same shape are trained side by side as one stacked network.
+
+Hydra imports this module whatever command runs, so torch is imported only once there is work. It does so before the
+module is entered in `sys.modules`, where a dataclass would look up annotations that are strings: they are none here.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, configure_log, filter_overrides, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from mnist_mlp.config import SCHEMAS
+from mnist_mlp.configuration import parse
+from mnist_mlp.errors import UserError
+from mnist_mlp.stacked.grouping import Job, numbers, plan
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class StackedLauncherConf:
+    _target_: str = "hydra_plugins.stacked.StackedLauncher"
+    most: int | None = None
+    """networks in one stack at most; null: what suits the device"""
+
+
+ConfigStore.instance().store(group="hydra/launcher", name="stacked", node=StackedLauncherConf, provider="mnist_mlp")
+
+
+class StackedLauncher(Launcher):
+    def __init__(self, most: int | None) -> None:
+        self.most = most
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        configs = {
+            number: self._compose(number, overrides)
+            for number, overrides in enumerate(job_overrides, start=initial_job_idx)
+        }
+        stacks, alone = self._plan(configs)
+        returns: dict[int, JobReturn] = {}
+        for stack in stacks:
+            returns |= self._run_stacked({job.number: configs[job.number] for job in stack})
+        for number, reason in alone.items():
+            words = " ".join(filter_overrides(job_overrides[number - initial_job_idx]))
+            log.info("job %s runs alone: %s   %s", number, reason, words)
+            returns[number] = self._run_job(configs[number], self.task_function)
+        return [returns[number] for number in configs]
+
+    def _compose(self, number: int, overrides: Sequence[str]) -> DictConfig:
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = number
+        return config
+
+    def _plan(self, configs: dict[int, DictConfig]) -> tuple[list[list[Job]], dict[int, str]]:
+        """The stacks, and why each other job runs alone."""
+        jobs, alone = [], {}
+        for number, config in configs.items():
+            with _settings_of(config):
+                try:
+                    jobs.append(_job(config, Path(config.hydra.sweep.dir, str(config.hydra.sweep.subdir))))
+                except UserError:  # the job says it itself when it runs
+                    alone[number] = "its configuration is wrong"
+        planned = plan(jobs, self.most)
+        return planned.stacks, alone | {job.number: reason for job, reason in planned.alone}
+
+    def _run_stacked(self, configs: dict[int, DictConfig]) -> dict[int, JobReturn]:
+        """Every job is opened as Hydra does it: directory, .hydra, log file, callbacks; then all are trained."""
+        from mnist_mlp.stacked.training import train
+
+        jobs: list[Job] = []
+
+        def open_job(_: DictConfig) -> None:
+            log_files = [
+                handler for handler in logging.getLogger().handlers if isinstance(handler, logging.FileHandler)
+            ]
+            settings = HydraConfig.get()
+            jobs.append(_job(configs[settings.job.num], Path(settings.runtime.output_dir), log_files))
+
+        returns = {number: self._run_job(config, open_job) for number, config in configs.items()}
+        log.info("jobs %s: %s networks side by side", numbers(jobs), len(jobs))
+        try:
+            train(jobs)
+        except UserError as error:  # other stacks go on; each job has the error in its result
+            log.error("jobs %s failed: %s", numbers(jobs), error)
+        except Exception:
+            log.exception("jobs %s failed", numbers(jobs))
+        return returns
+
+    def _run_job(self, config: DictConfig, task: TaskFunction) -> JobReturn:
+        returned = run_job(
+            hydra_context=self.hydra_context,
+            task_function=task,
+            config=config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        return returned
+
+
+def _job(config: DictConfig, directory: Path, log_files: Sequence[logging.Handler] = ()) -> Job:
+    """The job of a composed configuration.
+
+    Raises:
+        ConfigError: as `configuration.parse`.
+    """
+    own = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
+    return Job(
+        number=config.hydra.job.num,
+        config=parse(own, SCHEMAS[config.hydra.job.config_name]),
+        directory=directory,
+        log_files=log_files,
+    )
+
+
+@contextmanager
+def _settings_of(config: DictConfig) -> Iterator[None]:
+    """Make `${hydra:...}` mean this job, as it will while the job runs."""
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)
+    try:
+        yield
+    finally:
+        HydraConfig.instance().cfg = before

@@ -1,0 +1,202 @@
+"""Networks of one shape trained as one: every layer is a batched matrix product, a member is a row of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from mnist_mlp import averaging
+from mnist_mlp.capture import CapturedStep, Step
+from mnist_mlp.classifier import DigitClassifier
+from mnist_mlp.data.augment import Deformation, deforms
+from mnist_mlp.data.loader import Chunk
+from mnist_mlp.model import CLASSES
+from mnist_mlp.randomness import derive
+from mnist_mlp.schedule import rate
+from mnist_mlp.stacked.noise import DropoutNoise
+from mnist_mlp.stacked.update import build_update, prepare, set_rate, share_rows
+
+
+class StackedLinear(torch.autograd.Function):
+    """`nn.Linear` for each member, which writes the gradients of its weights where the optimizer reads them.
+
+    Left to autograd, the gradients of every step would be new memory, and a step would take half as long again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, to_weight: Tensor, to_bias: Tensor) -> Tensor:
+        """`x` `(M, B, in)`, `weight` `(M, out, in)`, `bias` `(M, out)` to `(M, B, out)`; gradients go `to_...`."""
+        ctx.save_for_backward(x, weight)
+        ctx.gradients = to_weight, to_bias
+        return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> Any:
+        (upstream,) = outer  # (M, B, out)
+        x, weight = ctx.saved_tensors
+        to_weight, to_bias = ctx.gradients
+        torch.bmm(upstream.mT, x, out=to_weight)
+        torch.sum(upstream, dim=1, out=to_bias)
+        return torch.bmm(upstream, weight) if ctx.needs_input_grad[0] else None, None, None, None, None
+
+
+class Stack:
+    """The members keep their own networks and optimizers, whose weights and gradients become views of its rows."""
+
+    def __init__(self, classifiers: Sequence[DigitClassifier], optimizers: Sequence[Optimizer]) -> None:
+        self.classifiers, self.optimizers = classifiers, optimizers
+        for optimizer in optimizers:
+            if not optimizer.state:
+                prepare(optimizer)
+        networks = [classifier.network for classifier in classifiers]
+        columns = list(zip(*(network.parameters() for network in networks), strict=True))
+        self.weights = [share_rows(column).requires_grad_() for column in columns]
+        self.gradients = [share_rows([_grad(parameter) for parameter in column]) for column in columns]
+        self.update = build_update(optimizers, [weight.detach() for weight in self.weights], self.gradients)
+        self.normalise = networks[0].normalise
+        self.activation = next(
+            (layer for layer in networks[0].layers if not isinstance(layer, nn.Linear | nn.Dropout)), nn.Identity()
+        )
+        models = [classifier.config.model for classifier in classifiers]
+        like: dict[str, Any] = {"dtype": self.weights[0].dtype, "device": self.weights[0].device}
+        self.smoothing = torch.tensor([model.label_smoothing for model in models], **like)
+        self.squared = torch.tensor([model.loss == "mse" for model in models], device=like["device"])
+        self.any_squared = any(model.loss == "mse" for model in models)
+        self.dropout = [model.dropout for model in models]
+        self.like = like
+        self.deformations = [
+            Deformation(classifier.config.augment, self.weights[0].device)
+            if deforms(classifier.config.augment)
+            else None
+            for classifier in classifiers
+        ]
+        self.averages = [
+            (list(classifier.averaged.parameters()), list(classifier.network.parameters()), classifier.averaging_share)
+            for classifier in classifiers
+            if classifier.averaged is not None
+        ]
+        self.masks: list[Tensor] = []
+        self._step: Step | None = None
+
+    def run(self, chunks: Sequence[Chunk], first_step: int) -> tuple[Tensor, Tensor]:
+        """One optimizer step for each minibatch of the members' chunks.
+
+        Returns:
+            Losses `(members, steps)` and outputs `(members, images, 10)`.
+        """
+        orders = torch.stack([chunk.order for chunk in chunks])
+        losses, outputs = [], []
+        for step, indices in enumerate(orders.split(chunks[0].batch_size, dim=1), start=first_step):
+            self._set_rates(step)
+            self._draw_masks(step, indices.shape[1])
+            loss, output = self._step_on(chunks[0])(indices, *self._draw_amounts(step, indices.shape[1]))
+            losses.append(loss)
+            outputs.append(output)
+        return torch.stack(losses, dim=1), torch.cat(outputs, dim=1)
+
+    def _step_on(self, chunk: Chunk) -> Step:
+        if self._step is None:
+            step = partial(self.step, chunk.images, chunk.labels)
+            self._step = CapturedStep(step) if chunk.images.is_cuda else step
+        return self._step
+
+    def step(self, images: Tensor, labels: Tensor, indices: Tensor, *amounts: Tensor) -> tuple[Tensor, Tensor]:
+        """Forward, backward, update, on the images at `indices` `(M, B)`; losses `(M,)`, logits `(M, B, 10)`.
+
+        `amounts` are those of each member that deforms its images.
+        """
+        chosen = indices.flatten()
+        seen = images.index_select(0, chosen)
+        if amounts:
+            seen = self._deform(seen.unflatten(0, indices.shape), amounts).flatten(0, 1)
+        logits = self.forward(self.normalise(seen).unflatten(0, indices.shape))
+        losses = self.losses(logits, labels.index_select(0, chosen).view(indices.shape))
+        losses.sum().backward()
+        self._clip_gradients()
+        with torch.no_grad():
+            self.update()
+        for means, weights, share in self.averages:
+            averaging.update(means, weights, share)
+        return losses.detach(), logits.detach()
+
+    def _deform(self, images: Tensor, amounts: Sequence[Tensor]) -> Tensor:
+        """`(M, B, 784)` uint8 to grey levels of the weights' type; those of a member without deformation stay."""
+        remaining = iter(amounts)
+        seen = images.to(self.like["dtype"])
+        for member, deform in enumerate(self.deformations):
+            if deform is not None:
+                seen[member] = deform(images[member], next(remaining))
+        return seen
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(M, B, 784)` to logits `(M, B, 10)`."""
+        layers = len(self.weights) // 2
+        for layer in range(layers):
+            first, last = 2 * layer, 2 * layer + 2
+            x = StackedLinear.apply(x, *self.weights[first:last], *self.gradients[first:last])
+            if layer < layers - 1:
+                x = self.activation(x)
+                if self.masks:
+                    x = x * self.masks[layer][:, : x.shape[1]]
+        return x
+
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """`mnist_mlp.model.loss_of` of each member, from logits `(M, B, 10)` and labels `(M, B)`: `(M,)`."""
+        log_probabilities = logits.log_softmax(dim=2)
+        of_label = log_probabilities.gather(2, labels.unsqueeze(2)).mean(dim=(1, 2))
+        losses = -(1 - self.smoothing) * of_label - self.smoothing * log_probabilities.mean(dim=(1, 2))
+        if not self.any_squared:
+            return losses
+        smoothing = self.smoothing.view(-1, 1, 1)
+        target = F.one_hot(labels, CLASSES) * (1 - smoothing) + smoothing / CLASSES
+        return torch.where(self.squared, (logits.softmax(dim=2) - target).square().mean(dim=(1, 2)), losses)
+
+    def _set_rates(self, step: int) -> None:
+        for classifier, optimizer in zip(self.classifiers, self.optimizers, strict=True):
+            config = classifier.config
+            share = rate(config.scheduler, step, classifier.budget.total_steps)
+            set_rate(optimizer, config.optimizer.lr * share)
+            if classifier.averaged is not None:
+                classifier.averaging_share.fill_(averaging.share(config.averaging.decay, step))
+
+    def _draw_amounts(self, step: int, count: int) -> list[Tensor]:
+        return [
+            deform.draw(classifier.config.seed, step, count).to(self.like["device"], non_blocking=True)
+            for classifier, deform in zip(self.classifiers, self.deformations, strict=True)
+            if deform is not None
+        ]
+
+    def _draw_masks(self, step: int, batch_size: int) -> None:
+        """The dropout of each member as it would draw it alone; a member without any draws nothing."""
+        if not any(self.dropout):
+            return
+        if not self.masks:
+            shape = len(self.dropout), self.classifiers[0].budget.batch_size
+            self.masks = [torch.ones(*shape, bias.shape[1], **self.like) for bias in self.weights[1:-2:2]]
+        for member, share in enumerate(self.dropout):
+            if share > 0:
+                noise = DropoutNoise(derive(self.classifiers[member].config.seed, "noise", step), **self.like)
+                for mask in self.masks:
+                    mask[member, :batch_size] = noise.draw(share, (batch_size, mask.shape[2]))
+
+    def _clip_gradients(self) -> None:
+        trainer = self.classifiers[0].config.trainer
+        if trainer.gradient_clip_val is None:
+            return
+        for classifier in self.classifiers:
+            parameters = classifier.network.parameters()
+            if trainer.gradient_clip_algorithm == "norm":
+                nn.utils.clip_grad_norm_(parameters, trainer.gradient_clip_val)
+            else:
+                nn.utils.clip_grad_value_(parameters, trainer.gradient_clip_val)
+
+
+def _grad(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad

@@ -1,0 +1,82 @@
+"""Several training runs of one shape at once; `train` is `mnist_mlp.training.train` for all of them in step."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+
+from mnist_mlp.callbacks.interruption import Interruption
+from mnist_mlp.data.source import Dataset
+from mnist_mlp.data.source import load as load_dataset
+from mnist_mlp.errors import UserError
+from mnist_mlp.stacked.grouping import Job, cores
+from mnist_mlp.stacked.member import Member, MemberCheckpointIO
+from mnist_mlp.stacked.module import EachMember, EachMembersCheckpoints, StackedClassifiers, StackedDataModule, Told
+from mnist_mlp.training import build_trainer
+
+
+def train(jobs: Sequence[Job]) -> None:
+    """Train, validate and test every job, and leave in its directory what a run of its own would leave.
+
+    A job that fails does so alone. What ends all of them, a signal for one, is raised.
+    """
+    config = jobs[0].config
+    members = [Member(job) for job in jobs]
+    # One thread a stack: threads that share every small product wait for one another longer than they work.
+    threads = config.threads or cores()
+    torch.set_num_threads(1)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            dataset = load(config.data.name, Path(config.data.dir))
+            data = StackedDataModule(dataset, jobs)
+            for member in members:
+                member.build(dataset, data.budget)
+            checkpoints = EachMembersCheckpoints(members, data.budget)
+            trainer = build_trainer(
+                config,
+                data.budget,
+                jobs[0].directory,
+                [EachMember(), Interruption(checkpoints), Told(), checkpoints],
+                [],
+                MemberCheckpointIO(members),
+            )
+            _enter(members, pool, lambda member: None)
+            trainer.fit(StackedClassifiers(members, pool, threads), datamodule=data)
+            _enter(members, pool, lambda member: member.calibrate(data))
+            with trainer.precision_plugin.test_step_context():
+                _enter(members, pool, lambda member: member.test(data))
+            _enter(members, pool, lambda member: None)
+    except BaseException as error:
+        for member in members:
+            if not member.failed:
+                member.end(error)
+        raise
+
+
+def _enter(members: Sequence[Member], pool: ThreadPoolExecutor, work: Callable[[Member], None]) -> None:
+    """Let every member that has not failed enter its next phase and do its work there."""
+
+    def attempt(member: Member) -> UserError | None:
+        try:
+            work(member)
+        except UserError as error:
+            return error
+        return None
+
+    whole = [member for member in members if not member.failed]
+    for member in whole:
+        member.enter_next_phase()
+    for member, error in zip(whole, pool.map(attempt, whole), strict=True):
+        if error is not None:
+            member.fail(error)
+
+
+@functools.lru_cache(maxsize=1)
+def load(name: str, directory: Path) -> Dataset:
+    """The data set, read and verified once for all stacks of a sweep."""
+    return load_dataset(name, directory)
