@@ -16,6 +16,7 @@ import lightning as L
 import pytest
 from hydra import compose, initialize_config_dir
 from kill_and_resume import difference
+from omegaconf import OmegaConf
 from optuna.trial import TrialState
 from searching import SMALL, in_child, outcomes, result, search_in, space
 
@@ -23,12 +24,16 @@ from mnist_mlp import runs
 from mnist_mlp.config import CONFIGS, PROJECT, Config
 from mnist_mlp.configuration import parse
 from mnist_mlp.predictor import Predictor
-from mnist_mlp.sweep import overrides
 from mnist_mlp.training import train
 from mnist_mlp.tuning.space import compose_trial
 
 WITHOUT_SEARCH = [word for word in SMALL if not word.startswith("tune.")]
 TUNE = str(PROJECT / "src" / "tune.py")
+
+
+def overrides(trial: Path) -> list[str]:
+    """The words that started this trial, as Hydra notes those of a run."""
+    return [str(word) for word in OmegaConf.load(trial / ".hydra" / "overrides.yaml")]
 
 
 @pytest.fixture(scope="module")
