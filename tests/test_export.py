@@ -95,7 +95,9 @@ def test_a_file_that_answers_otherwise_is_refused_and_taken_away(tmp_path):
 
 def test_export_writes_both_forms_and_measures_8_bits(tmp_path):
     source = untrained.checkpoint(tmp_path / "it.ckpt", "model.hidden=[64,32]")
-    said = export(ExportConfig(checkpoint=str(source), dtype="uint8", channel=False, int8=True), tmp_path)
+    said = export(
+        ExportConfig(checkpoint=str(source), dtype="uint8", channel=False, int8=True, data_dir=None), tmp_path
+    )
     exact, small = tmp_path / "mnist_mlp.onnx", tmp_path / "mnist_mlp.int8.onnx"
     assert small.stat().st_size < exact.stat().st_size / 3
     dataset = load("synthetic", tmp_path)

@@ -116,9 +116,8 @@ class TrainerConfig:
     """Keyword arguments of `lightning.Trainer`, with its names and meanings; a *batch* is one optimizer step."""
 
     accelerator: str = key("where to compute", choices=("auto", "cpu", "gpu", "cuda", "mps"))
-    devices: Any = key("processes on each node: a number, numbers of devices as [0,1], or auto: with ddp every GPU")
-    num_nodes: int = key("machines; more than one need torchrun or srun", at_least=1)
-    strategy: str = key("how devices share each batch; auto: ddp where there are several", choices=("auto", "ddp"))
+    devices: Any = key("one device: 1, auto, or its number in a list, as [0]")
+    strategy: str = key("how devices share the work", choices=("auto",))
     precision: str = key("number format", choices=PRECISIONS)
     max_epochs: int = key("passes over the training images", at_least=0)
     max_steps: int = key("stop after this many optimizer steps; -1 is no limit", at_least=-1)
@@ -213,6 +212,13 @@ class ExportConfig(TrainedConfig):
     dtype: str = key("grey levels that the ONNX file takes: 0..255 or [0, 1]", choices=("uint8", "float32"))
     channel: bool = key("whether it takes images (B, 1, 28, 28) instead of (B, 28, 28)")
     int8: bool = key("also write it with 8-bit weights, and measure that on the official test images")
+    data_dir: str | None = key("folder that keeps these; null: where the network was trained from")
+
+
+@dataclass(kw_only=True)
+class DemoConfig(TrainedConfig):
+    checkpoint: str | None = key("a checkpoint file or a run directory; null: the newest completed run")
+    data_dir: str | None = key("folder that keeps the data set; null: where the network was trained from")
 
 
 # The `name` of an optimizer or a scheduler decides which further keys it has.
@@ -244,4 +250,5 @@ SCHEMAS: dict[str, type[Any]] = {
     "tune": TuneConfig,
     "evaluate": EvaluateConfig,
     "export": ExportConfig,
+    "demo": DemoConfig,
 }

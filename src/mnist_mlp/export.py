@@ -26,7 +26,7 @@ from torch import nn
 
 from mnist_mlp import checkpoint as files
 from mnist_mlp import runs
-from mnist_mlp.config import PROJECT, ExportConfig
+from mnist_mlp.config import ExportConfig
 from mnist_mlp.data.source import load
 from mnist_mlp.data.synthetic import draw
 from mnist_mlp.errors import ExportError
@@ -46,7 +46,7 @@ def export(config: ExportConfig, directory: Path) -> str:
         ExportError: onnxruntime does not give what torch gives.
         DataError: 8-bit weights are to be measured, and the test images cannot be had.
     """
-    predictor = Predictor.load(Path(config.checkpoint) if config.checkpoint else files.newest(PROJECT / "outputs"))
+    predictor = Predictor.load(files.chosen(config.checkpoint)[0])
     about = description(predictor)
     model = build(predictor, dtype=config.dtype, channel=config.channel, about=about)
     target = directory / "mnist_mlp.onnx"
@@ -64,7 +64,10 @@ def export(config: ExportConfig, directory: Path) -> str:
     if config.int8:
         small = directory / "mnist_mlp.int8.onnx"
         shrink(target, small)
-        lines += [f"int8             {small}   {_kilobytes(small)}", _compared(target, small, predictor)]
+        lines += [
+            f"int8             {small}   {_kilobytes(small)}",
+            _compared(target, small, predictor, config.data_dir),
+        ]
     return "\n".join(lines)
 
 
@@ -212,9 +215,9 @@ def shrink(path: Path, target: Path) -> None:
         root.setLevel(level)
 
 
-def _compared(path: Path, small: Path, predictor: Predictor) -> str:
+def _compared(path: Path, small: Path, predictor: Predictor, data_dir: str | None) -> str:
     data = predictor.config.data
-    dataset = load(data.name, Path(data.dir))
+    dataset = load(data.name, Path(data_dir or data.dir))
     exact, rounded = (probabilities(file, dataset.test_images).argmax(1) for file in (path, small))
     accuracies = [float((answers == dataset.test_labels).mean()) for answers in (exact, rounded)]
     return (

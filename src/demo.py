@@ -1,0 +1,16 @@
+"""Make a page to draw digits on, with a trained network inside: `python src/demo.py checkpoint=<file or run>`."""
+
+from pathlib import Path
+
+from mnist_mlp.cli import run_app
+from mnist_mlp.config import DemoConfig
+
+
+def main(config: DemoConfig, run_directory: Path) -> None:
+    from mnist_mlp.demo.build import demo
+
+    print(demo(config, run_directory))
+
+
+if __name__ == "__main__":
+    run_app(main, config_name="demo")

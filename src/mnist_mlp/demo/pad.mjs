@@ -1,0 +1,213 @@
+// The sheet to draw on: strokes of a pen and an eraser, on paper, on a picture, or on a digit of the test set.
+
+export const SHEET = 200; // units along a side of the sheet, and pixels of the picture that is read from it
+const STROKE = 0.117; // width of a stroke of MNIST, as a share of its digit's longer side (median of the test set)
+const [FINEST, BROADEST] = [0.02 * SHEET, 0.1 * SHEET];
+const [SHOWN_PEN, ERASER] = [0.05 * SHEET, 0.16 * SHEET];
+const MOST_PIXELS = 4_000_000; // of an opened picture
+
+/**
+ * Everything done to the sheet is a list of items, so undoing is taking the last one away:
+ * {kind: "ink" | "erase", points}, {kind: "picture", bitmap}, {kind: "digit", image, sample}, {kind: "clear"}.
+ */
+export class Pad {
+  constructor(canvas, onChange) {
+    this.canvas = canvas;
+    this.onChange = onChange;
+    this.items = [];
+    this.erasing = false;
+    this.pointer = null; // the one that draws; a second finger does not
+    this.cursor = { x: SHEET / 2, y: SHEET / 2, shown: false, down: false }; // of the arrow keys
+    this.sheet = new OffscreenCanvas(SHEET, SHEET).getContext("2d", { willReadFrequently: true });
+    canvas.addEventListener("pointerdown", (event) => this.begin(event));
+    canvas.addEventListener("pointermove", (event) => this.move(event));
+    for (const kind of ["pointerup", "pointercancel"]) canvas.addEventListener(kind, (event) => this.end(event));
+    canvas.addEventListener("keydown", (event) => this.key(event));
+    canvas.addEventListener("blur", () => this.hideCursor());
+    new ResizeObserver(() => this.paint()).observe(canvas);
+  }
+
+  get isBlank() {
+    return this.current().every((item) => item.kind === "erase");
+  }
+
+  /** The digit of the test set that lies on the sheet untouched, or undefined. */
+  get sample() {
+    const items = this.current();
+    return items.length === 1 && items[0].kind === "digit" ? items[0] : undefined;
+  }
+
+  /** The items since the sheet was last empty, or filled with something new. */
+  current() {
+    const start = this.items.findLastIndex((item) => !["ink", "erase"].includes(item.kind));
+    return this.items.slice(start < 0 ? 0 : start).filter((item) => item.kind !== "clear");
+  }
+
+  put(item) {
+    this.items.push(item);
+    this.changed();
+  }
+
+  undo() {
+    this.items.pop();
+    this.changed();
+  }
+
+  clear() {
+    if (this.current().length) this.put({ kind: "clear" });
+  }
+
+  changed() {
+    this.paint();
+    this.onChange();
+  }
+
+  begin(event) {
+    if (this.pointer !== null || event.button > 0) return;
+    this.hideCursor();
+    this.pointer = event.pointerId;
+    this.canvas.setPointerCapture(event.pointerId);
+    const erase = this.erasing || event.buttons === 32; // the other end of a pen
+    this.put({ kind: erase ? "erase" : "ink", points: [this.placeOf(event)] });
+  }
+
+  move(event) {
+    if (event.pointerId !== this.pointer) return;
+    const steps = event.getCoalescedEvents?.() ?? [];
+    this.items[this.items.length - 1].points.push(...(steps.length ? steps : [event]).map((e) => this.placeOf(e)));
+    this.changed();
+  }
+
+  end(event) {
+    if (event.pointerId === this.pointer) this.pointer = null;
+  }
+
+  placeOf(event) {
+    const frame = this.canvas.getBoundingClientRect();
+    return {
+      x: ((event.clientX - frame.left) / frame.width) * SHEET,
+      y: ((event.clientY - frame.top) / frame.height) * SHEET,
+    };
+  }
+
+  /** Arrow keys move a cursor, the space bar puts the pen down and lifts it. */
+  key(event) {
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (event.ctrlKey || event.metaKey || (!way && event.key !== " ")) return;
+    event.preventDefault();
+    const { cursor } = this;
+    cursor.shown = true;
+    const length = event.shiftKey ? 2 : 7;
+    if (way) {
+      cursor.x = Math.min(Math.max(cursor.x + length * way[0], 0), SHEET);
+      cursor.y = Math.min(Math.max(cursor.y + length * way[1], 0), SHEET);
+    } else {
+      cursor.down = !cursor.down;
+      if (cursor.down) this.items.push({ kind: this.erasing ? "erase" : "ink", points: [] });
+    }
+    if (cursor.down) this.items[this.items.length - 1].points.push({ x: cursor.x, y: cursor.y });
+    this.changed();
+  }
+
+  hideCursor() {
+    Object.assign(this.cursor, { shown: false, down: false });
+    this.paint();
+  }
+
+  /** The picture that the digits are looked for in: an opened one as it came, or the sheet, black on white. */
+  picture() {
+    const items = this.current();
+    if (items.length === 1 && items[0].kind === "picture") return pixelsOf(items[0].bitmap);
+    this.sheet.fillStyle = "white";
+    this.sheet.fillRect(0, 0, SHEET, SHEET);
+    // With one width of pen for all sizes of digit, small ones would fill up and large ones would be thin.
+    draw(this.sheet, items, { pen: penWidth(items), ink: "black", paper: "white" });
+    return this.sheet.getImageData(0, 0, SHEET, SHEET);
+  }
+
+  /** What is on the sheet, on the screen. */
+  paint() {
+    const { canvas, cursor } = this;
+    const pixels = Math.max(Math.round(canvas.clientWidth * devicePixelRatio), 1);
+    if (canvas.width !== pixels) canvas.width = canvas.height = pixels;
+    const context = canvas.getContext("2d");
+    const style = getComputedStyle(canvas);
+    context.setTransform(pixels / SHEET, 0, 0, pixels / SHEET, 0, 0);
+    const [ink, paper] = [style.getPropertyValue("--ink"), style.getPropertyValue("--paper")];
+    context.fillStyle = paper;
+    context.fillRect(0, 0, SHEET, SHEET);
+    draw(context, this.current(), { pen: SHOWN_PEN, ink, paper });
+    if (!cursor.shown) return;
+    context.strokeStyle = style.getPropertyValue("--accent");
+    context.lineWidth = 2;
+    context.beginPath();
+    context.arc(cursor.x, cursor.y, cursor.down ? SHOWN_PEN / 2 : SHOWN_PEN, 0, 2 * Math.PI);
+    context.stroke();
+  }
+}
+
+/** So broad that, with the largest stroke brought to the size of MNIST's digits, it is as broad as theirs. */
+function penWidth(items) {
+  const lengths = items
+    .filter((item) => item.kind === "ink")
+    .map(({ points }) => Math.max(...["x", "y"].map((axis) => extent(points.map((point) => point[axis])))));
+  return Math.min(Math.max(STROKE * Math.max(0, ...lengths), FINEST), BROADEST);
+}
+
+function extent(values) {
+  return Math.max(...values) - Math.min(...values);
+}
+
+function draw(context, items, { pen, ink, paper }) {
+  context.lineCap = context.lineJoin = "round";
+  for (const item of items) {
+    if (item.kind === "picture") drawWhole(context, item.bitmap);
+    else if (item.kind === "digit") drawDigit(context, item.image, ink);
+    else {
+      context.strokeStyle = item.kind === "ink" ? ink : paper;
+      context.lineWidth = item.kind === "ink" ? pen : ERASER;
+      drawStroke(context, item.points);
+    }
+  }
+}
+
+/** A smooth line: each point is the control point of a curve from one middle between two points to the next. */
+function drawStroke(context, points) {
+  if (points.length === 0) return;
+  context.beginPath();
+  context.moveTo(points[0].x, points[0].y);
+  for (let i = 1; i < points.length - 1; i++) {
+    const [a, b] = [points[i], points[i + 1]];
+    context.quadraticCurveTo(a.x, a.y, (a.x + b.x) / 2, (a.y + b.y) / 2);
+  }
+  const last = points[points.length - 1];
+  context.lineTo(last.x, last.y); // a dot, where it is the first as well
+  context.stroke();
+}
+
+function drawWhole(context, bitmap) {
+  const scale = SHEET / Math.max(bitmap.width, bitmap.height);
+  const [width, height] = [bitmap.width * scale, bitmap.height * scale];
+  context.drawImage(bitmap, (SHEET - width) / 2, (SHEET - height) / 2, width, height);
+}
+
+/** A digit of the test set in ink: its grey levels are how opaque the ink is. */
+function drawDigit(context, image, ink) {
+  const small = new OffscreenCanvas(28, 28).getContext("2d");
+  const pixels = small.createImageData(28, 28);
+  image.forEach((grey, i) => (pixels.data[4 * i + 3] = grey));
+  small.putImageData(pixels, 0, 0);
+  small.globalCompositeOperation = "source-in";
+  small.fillStyle = ink;
+  small.fillRect(0, 0, 28, 28);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(small.canvas, 0, 0, SHEET, SHEET);
+}
+
+function pixelsOf(bitmap) {
+  const scale = Math.min(1, Math.sqrt(MOST_PIXELS / (bitmap.width * bitmap.height)));
+  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height);
+}

@@ -1,0 +1,23 @@
+// Runs the page's own modules outside of a browser: node port.mjs <input.json> prints what they make of it.
+// Input: {pictures: [{width, height, rgba}], networks: [description], images: [784 numbers]}.
+import { readFileSync } from "node:fs";
+import { findDigits } from "../../src/mnist_mlp/demo/digits.mjs";
+import { Network } from "../../src/mnist_mlp/demo/network.mjs";
+import { greyOf } from "../../src/mnist_mlp/demo/picture.mjs";
+
+const { pictures = [], networks = [], images = [] } = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const digits = pictures.map(({ width, height, rgba }) =>
+  findDigits(greyOf({ width, height, data: Buffer.from(rgba, "base64") }).grey).map(({ image, box }) => ({
+    image: [...image],
+    box: [box.x0, box.y0, box.x1, box.y1],
+  })),
+);
+const answers = networks.map((description) => {
+  const network = new Network(description);
+  return images.map((image) => ({
+    probabilities: [...network.answer(image).probabilities],
+    hidden: network.answer(image).hidden.map((values) => [...values]),
+    evidence: [...network.evidence(image, 3)],
+  }));
+});
+process.stdout.write(JSON.stringify({ digits, answers }));
