@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import untrained
 from kill_and_resume import configuration
 from sklearn.metrics import log_loss
 
 from mnist_mlp import checkpoint as files
-from mnist_mlp.calibration import best_temperature, fit
+from mnist_mlp.calibration import best_temperature, fit, free_energy_limit
 from mnist_mlp.data.datamodule import split
 from mnist_mlp.data.source import load
 from mnist_mlp.evaluation.metrics import Predictions, log_softmax
@@ -58,6 +59,26 @@ def test_where_no_answer_is_safe_none_is_given_lightly() -> None:
     assert fit(said, (np.arange(10) + 1) % 10, risk=0.0).threshold == 1.0
 
 
+def test_the_free_energy_limit_leaves_as_many_answers_as_it_says() -> None:
+    energies = np.random.default_rng(0).permutation(10_000.0 * np.arange(10_000))
+    for answered_by_threshold, answered in ((1.0, 0.955), (0.99, 0.955), (0.9, 0.9 * 0.98)):
+        sure = np.arange(10_000) < answered_by_threshold * 10_000
+        limit = free_energy_limit(energies, sure)
+        assert (sure & (energies <= limit)).mean() == pytest.approx(answered, abs=2e-4)
+
+
+def test_the_free_energy_limit_holds_where_no_answer_is_sure() -> None:
+    assert free_energy_limit(np.arange(101.0), np.zeros(101, bool)) == pytest.approx(95.5)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "nll", "mse"])
+def test_the_free_energy_is_that_of_the_logits_whatever_the_head(tmp_path: Path, loss: str) -> None:
+    predictor = untrained.predictor(tmp_path, f"model.loss={loss}")
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (7, 784), np.uint8))
+    logits = predictor.network.layers(predictor.network.normalise(images)).detach().double().numpy()
+    assert predictor.free_energies(images).numpy() == pytest.approx(-np.log(np.exp(logits).sum(axis=1)), rel=1e-5)
+
+
 def test_a_run_keeps_the_calibration_of_its_validation_images_in_its_best_checkpoint(tmp_path: Path) -> None:
     train(configuration("trainer.max_epochs=1", "calibration.risk=0.02", "averaging.decay=0.9"), tmp_path)
     predictor = Predictor.load(tmp_path)
@@ -68,4 +89,7 @@ def test_a_run_keeps_the_calibration_of_its_validation_images_in_its_best_checkp
     expected = fit(said, dataset.train_labels[val], risk=0.02)
     assert predictor.calibration.temperature == pytest.approx(expected.temperature, rel=1e-5)
     assert predictor.calibration.threshold == pytest.approx(expected.threshold, rel=1e-5)
+    energies = predictor.free_energies(torch.from_numpy(dataset.train_images[val]))
+    assert predictor.calibration.free_energy is not None
+    assert 0.8 < float((energies <= predictor.calibration.free_energy).float().mean()) < 1
     assert "calibration" not in files.read(tmp_path / "checkpoints" / files.LAST)

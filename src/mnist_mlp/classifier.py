@@ -19,6 +19,7 @@ from mnist_mlp.config import AdamConfig, Config, OptimizerConfig, SGDConfig
 from mnist_mlp.data.augment import Deformation, deforms
 from mnist_mlp.data.loader import Chunk
 from mnist_mlp.distillation import Teachers, distillation_loss
+from mnist_mlp.distributed import SharedGradients
 from mnist_mlp.errors import DivergedError
 from mnist_mlp.model import CLASSES, MLP, loss_of
 from mnist_mlp.randomness import seed_noise
@@ -48,6 +49,7 @@ class DigitClassifier(L.LightningModule):
         self.stop_requested = False
         self._captured: CapturedStep | None = None
         self._deform: Deformation | None = None
+        self._shared: SharedGradients | None = None
         self.train_loss, self.train_accuracy = MeanMetric(), _accuracy()
         self.eval_loss, self.eval_accuracy = MeanMetric(), _accuracy()
 
@@ -80,7 +82,7 @@ class DigitClassifier(L.LightningModule):
                 break
             self._set_rates(step)
             if self.network.draws_noise:
-                seed_noise(self.config.seed, step)
+                seed_noise(self.config.seed, step, self.global_rank)
             loss, output = step_on(indices, *self._noise(step, len(indices)))
             losses.append(loss)
             outputs.append(output)
@@ -96,17 +98,21 @@ class DigitClassifier(L.LightningModule):
 
         Args:
             losses: `(steps,)`, fewer than the chunk has where it was cut short.
-            outputs: `(images, 10)`, all steps in a row.
+            outputs: `(images, 10)`, all steps in a row, of the images that this process trained on.
 
         Raises:
             DivergedError: a loss is not finite.
         """
         self._refuse_infinite(losses, first_step)
-        sizes = [len(indices) for indices in chunk.minibatches()[: len(losses)]]
+        trained = [chunk.own(indices) for indices in chunk.minibatches()[: len(losses)]]
+        sizes = [len(indices) for indices in trained]
         self.train_loss.update(losses, torch.tensor(sizes, device=losses.device))
-        self.train_accuracy.update(outputs, chunk.labels[chunk.order[: len(outputs)]])
+        self.train_accuracy.update(outputs, chunk.labels[torch.cat(trained)])
 
     def _step_on(self, chunk: Chunk) -> Step:
+        if self.trainer.world_size > 1:
+            self._shared = self._shared or SharedGradients(self.network.parameters())
+            return partial(self._step, chunk)
         if self.device.type != "cuda" or not self.config.trainer.precision.endswith("true"):
             return partial(self._step, chunk)
         if self._captured is None:
@@ -120,18 +126,25 @@ class DigitClassifier(L.LightningModule):
         return (self._deform.draw(self.config.seed, step, count).to(self.device, non_blocking=True),)
 
     def _step(self, chunk: Chunk, indices: Tensor, amounts: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Forward, backward, update, on the images and labels at `indices` `(B,)`; loss and output, detached."""
+        """Forward, backward, update, on the images and labels at `indices` `(B,)`; loss and output, detached.
+
+        Where several processes share the work the loss is that of all `indices`, the output that of the own ones.
+        """
         trainer, optimizer = self.config.trainer, self._optimizer
-        images = chunk.images.index_select(0, indices)
+        own = chunk.own(indices)
+        images = chunk.images.index_select(0, own)
         if self._deform is not None and amounts is not None:
-            images = self._deform(images, amounts).to(self.network.mean.dtype)
+            images = self._deform(images, chunk.own(amounts)).to(self.network.mean.dtype)
         output = self.network(images)
         if output.dtype == torch.bfloat16:  # of mixed precision; the loss would lose its small differences
             output = output.float()
-        labels = chunk.labels.index_select(0, indices)
+        labels = chunk.labels.index_select(0, own)
         loss = self._loss(images, output, labels)
-        optimizer.zero_grad()
-        loss.backward()
+        if self._shared is None:
+            optimizer.zero_grad()
+            loss.backward()
+        else:
+            loss = self._shared.backward(loss, share=len(own) / len(indices))
         if trainer.gradient_clip_val is not None:
             self.clip_gradients(optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
         optimizer.step()
@@ -175,10 +188,15 @@ class DigitClassifier(L.LightningModule):
             )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """What this epoch has added up so far, for a run that stops in the middle of it."""
-        checkpoint["running"] = {name: dict(metric.metric_state) for name, metric in self._running().items()}
+        """What this epoch has added up so far, on all processes, for a run that stops in the middle of it."""
+        checkpoint["running"] = {}
+        for name, metric in self._running().items():
+            with metric.sync_context():
+                checkpoint["running"][name] = dict(metric.metric_state)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.global_rank > 0:
+            return  # the first process has what all had added up
         for name, metric in self._running().items():
             for state, value in checkpoint["running"][name].items():
                 setattr(metric, state, value)

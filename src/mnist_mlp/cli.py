@@ -25,10 +25,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from mnist_mlp import checkpoint, resume, sweep
+from mnist_mlp import checkpoint, resume, sweep, team
 from mnist_mlp.config import CONFIGS, SCHEMAS, Config, TrainedConfig
 from mnist_mlp.configuration import explain, nearest, parse
 from mnist_mlp.errors import ConfigError, Interrupted, UserError
+from mnist_mlp.processes import world
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +46,13 @@ def run_app(task: Task, config_name: str) -> NoReturn:
         os.environ["HYDRA_FULL_ERROR"] = "1"
         # Threads that wait by spinning take the cores from those they wait for; read by OpenMP when torch is imported.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        sys.argv[1:] = resume.expand(sys.argv[1:])
+        if world().rank > 0:
+            sys.exit(team.follow())
         try:
+            sys.argv[1:] = resume.expand(sys.argv[1:])
             hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(_job(task))()
         finally:
+            team.dismiss()
             every_job_completed = sweep.report()
     sys.exit(0 if every_job_completed else 1)
 

@@ -116,8 +116,9 @@ class TrainerConfig:
     """Keyword arguments of `lightning.Trainer`, with its names and meanings; a *batch* is one optimizer step."""
 
     accelerator: str = key("where to compute", choices=("auto", "cpu", "gpu", "cuda", "mps"))
-    devices: Any = key("one device: 1, auto, or its number in a list, as [0]")
-    strategy: str = key("how devices share the work", choices=("auto",))
+    devices: Any = key("processes on each node: a number, numbers of devices as [0,1], or auto: with ddp every GPU")
+    num_nodes: int = key("machines; more than one need torchrun or srun", at_least=1)
+    strategy: str = key("how devices share each batch; auto: ddp where there are several", choices=("auto", "ddp"))
     precision: str = key("number format", choices=PRECISIONS)
     max_epochs: int = key("passes over the training images", at_least=0)
     max_steps: int = key("stop after this many optimizer steps; -1 is no limit", at_least=-1)

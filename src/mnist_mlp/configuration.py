@@ -32,6 +32,7 @@ from mnist_mlp.config import (
 )
 from mnist_mlp.errors import ConfigError
 from mnist_mlp.hardware import require_accelerator
+from mnist_mlp.processes import require_processes
 
 Schema = TypeVar("Schema")
 
@@ -98,9 +99,6 @@ def _check_together(config: Config) -> None:
         raise ConfigError(
             f"data.val_size: expected at most {available - 10} of the {available} images, got {data.val_size}"
         )
-    one_device = trainer.devices in (1, "auto") or (isinstance(trainer.devices, list) and len(trainer.devices) == 1)
-    if not one_device:
-        raise ConfigError(f"trainer.devices: expected one device (1, auto, or [number]), got {trainer.devices}")
     if trainer.max_time is not None and not re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", trainer.max_time):
         raise ConfigError(f"trainer.max_time: expected DD:HH:MM:SS, as 00:00:10:00, got {trainer.max_time!r}")
     if isinstance(optimizer, SGDConfig) and optimizer.nesterov and optimizer.momentum == 0:
@@ -117,6 +115,7 @@ def _check_together(config: Config) -> None:
     if teacher is not None and config.model.loss == "mse":
         raise ConfigError("distill.teacher: expected model.loss=cross_entropy or nll beside it, got mse")
     require_accelerator(trainer.accelerator)
+    require_processes(config)
 
 
 def _are_words(value: Any) -> bool:

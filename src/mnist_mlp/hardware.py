@@ -31,14 +31,23 @@ def require_accelerator(name: str) -> None:
 
 
 def has_cuda() -> bool:
+    return cuda_devices() > 0
+
+
+def cuda_devices() -> int:
     """Asks the NVIDIA driver itself: a device node may be there without a usable GPU behind it."""
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
-        return False
+        return 0
     count = ctypes.c_int(0)
     succeeded = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
-    return succeeded and count.value > 0
+    return count.value if succeeded else 0
+
+
+def uses_gpu(accelerator: str) -> bool:
+    """Whether `trainer.accelerator` stands for a GPU on this machine."""
+    return accelerator in ("gpu", "cuda", "mps") or (accelerator == "auto" and (has_cuda() or has_rocm() or has_mps()))
 
 
 def has_rocm() -> bool:
@@ -49,7 +58,7 @@ def has_mps() -> bool:
     return sys.platform == "darwin" and platform.machine() == "arm64"
 
 
-def cpu_threads(batch_size: int, parameters: int) -> int:
-    """How many threads a training step of this size should have on this machine."""
+def cpu_threads(batch_size: int, parameters: int, processes: int = 1) -> int:
+    """How many threads a training step of this size should have on this machine, shared by so many processes."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores if batch_size * parameters >= WORTH_THREADS else 1
+    return max(1, cores // processes) if batch_size * parameters >= WORTH_THREADS else 1

@@ -24,6 +24,8 @@ class Calibration:
     """Log-probabilities are divided by it and normalised again (Guo et al. 2017, sec. 4.2)."""
     threshold: float = 0.0
     """The least probability of the first guess with which it is an answer; below, the network is not sure."""
+    free_energy: float | None = None
+    """The highest free energy with which an image counts as one of the classes at all; None is no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,3 +58,12 @@ class Predictor:
         """Images `(N, 28, 28)` or `(N, 784)` uint8 to calibrated log-probabilities `(N, 10)`, in batches."""
         parts = [self.network.log_probabilities(part) for part in images.split(BATCH)]
         return (torch.cat(parts) / self.calibration.temperature).log_softmax(dim=1)
+
+    @torch.inference_mode()
+    def free_energies(self, images: Tensor) -> Tensor:
+        """Images as for `log_probabilities` to -log sum exp(logits) `(N,)`: the higher, the less like what it knows.
+
+        A softmax hides how large the logits were, and they are small for what the network never saw (Liu et al. 2020).
+        """
+        network = self.network
+        return torch.cat([-network.layers(network.normalise(part)).logsumexp(dim=1) for part in images.split(BATCH)])

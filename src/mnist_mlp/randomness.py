@@ -20,6 +20,6 @@ def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(count, generator=generator)
 
 
-def seed_noise(seed: int, step: int) -> None:
-    """Make the noise of one optimizer step (dropout) a function of (seed, step)."""
-    torch.manual_seed(derive(seed, "noise", step))
+def seed_noise(seed: int, step: int, rank: int = 0) -> None:
+    """Make the noise of one optimizer step (dropout) a function of (seed, step), its own on every process."""
+    torch.manual_seed(derive(seed, f"noise of process {rank}" if rank else "noise", step))

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Any
 from mnist_mlp import runs
 from mnist_mlp.config import PROJECT
 from mnist_mlp.errors import Interrupted
+from mnist_mlp.processes import world
 
 METRICS = ("val/acc", "val/loss", "test/acc", "test/loss", "train/loss")
 
@@ -60,6 +62,12 @@ class Result:
         finally:
             self._write()
 
+    def lost(self, reason: str) -> None:
+        """Write that the run failed, from a thread: the one that trains waits for a process that is no more."""
+        self.error = reason
+        self._write()
+        print(reason, file=sys.stderr)
+
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
         """Add the seconds of the block to `seconds[part]`."""
@@ -77,6 +85,8 @@ class Result:
                 self.metrics |= {name: row[name] for name in ("val/acc", "val/loss", "train/loss")}
 
     def _write(self) -> None:
+        if world().rank > 0:
+            return
         content = asdict(self)
         del content["directory"]
         draft = self.directory / f".{runs.RESULT}.{os.getpid()}"

@@ -18,6 +18,8 @@ MAY_CHANGE = {
     "trainer.max_time",
     "trainer.accelerator",
     "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.strategy",
     "trainer.enable_progress_bar",
     "trainer.enable_model_summary",
     "trainer.profiler",

@@ -26,9 +26,12 @@ from mnist_mlp.classifier import DigitClassifier
 from mnist_mlp.config import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.source import Dataset, load
-from mnist_mlp.hardware import cpu_threads
+from mnist_mlp.distributed import KnownWorld, SharedMinibatches
+from mnist_mlp.hardware import cpu_threads, uses_gpu
+from mnist_mlp.processes import ALONE, World, per_node
 from mnist_mlp.result import Result, versions
 from mnist_mlp.resume import refuse_changes
+from mnist_mlp.team import together
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +63,7 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
         log.info("%s is complete already", directory)
         return Result.of(before)
     result = Result(directory=directory, seed=config.seed, config=asdict(config))
-    with result.written():
+    with result.written(), together(config, directory, on_loss=result.lost) as world:
         with result.timed("setup"):
             dataset = load(config.data.name, Path(config.data.dir))
             data = DigitsDataModule(dataset, config.data, config.trainer, config.seed)
@@ -69,7 +72,9 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
             result.parameters = sum(parameter.numel() for parameter in classifier.network.parameters())
             # Deterministic mode would also write NaN into every new tensor first; nothing here reads before it writes.
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-            torch.set_num_threads(config.threads or cpu_threads(data.budget.batch_size, result.parameters))
+            torch.set_num_threads(
+                config.threads or cpu_threads(data.budget.batch_size, result.parameters, world.local_size)
+            )
 
             start = _resume_point(config, directory) if config.resume else None
             history = History()
@@ -77,9 +82,8 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
                 directory, data.budget, description(config, dataset), config.checkpoint.every_seconds
             )
             callbacks = [history, Interruption(checkpoints), *watchers, checkpoints]
-            trainer = build_trainer(
-                config, data.budget, directory, callbacks, build_loggers(config, directory, start), PlainCheckpointIO()
-            )
+            loggers = build_loggers(config, directory, start)
+            trainer = build_trainer(config, data.budget, directory, callbacks, loggers, PlainCheckpointIO(), world)
         try:
             with result.timed("fit"):
                 trainer.fit(classifier, datamodule=data, ckpt_path=start, weights_only=True)
@@ -87,7 +91,7 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
             result.take_history(history.rows, checkpoints.best_epoch)
         best = files.find(directory)
         images, labels = data.parts["val"]
-        if len(images) > 0:
+        if len(images) > 0 and world.rank == 0:
             calibrate(best, images, labels, config.calibration.risk)
         if test:
             with result.timed("test"):
@@ -111,10 +115,14 @@ def build_trainer(
     callbacks: list[L.Callback],
     loggers: list[Logger],
     checkpoint_io: CheckpointIO,
+    world: World = ALONE,
 ) -> L.Trainer:
     _quieten_lightning()
     settings = {name: value for name, value in asdict(config.trainer).items() if name not in OURS}
-    bar = [StepBar(budget)] if config.trainer.enable_progress_bar else []
+    if not (isinstance(config.trainer.devices, list) and uses_gpu(config.trainer.accelerator)):
+        settings["devices"] = per_node(config.trainer)
+    settings["strategy"] = "auto" if world.size == 1 else SharedMinibatches()
+    bar = [StepBar(budget)] if config.trainer.enable_progress_bar and world.rank == 0 else []
     return L.Trainer(
         **settings,
         max_epochs=budget.epochs,
@@ -122,7 +130,8 @@ def build_trainer(
         log_every_n_steps=1,
         logger=loggers or False,
         callbacks=[*callbacks, *bar],
-        plugins=checkpoint_io,
+        # Lightning would look for SLURM and torchrun itself, and answer SLURM's signals in its own way.
+        plugins=[checkpoint_io, KnownWorld(world)],
         default_root_dir=directory,
     )
 
@@ -172,3 +181,5 @@ def _quieten_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # between Lightning and torch
     # Our loader goes on in the middle of an epoch by itself, from the optimizer step.
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+    # torchmetrics has summed over all processes before we log.
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.* when logging on epoch level.*")

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from mnist_mlp import checkpoint as files
 from mnist_mlp.budget import Budget
+from mnist_mlp.distributed import agree
 from mnist_mlp.errors import DivergedError
 from mnist_mlp.runs import CHECKPOINTS
 
@@ -56,7 +57,7 @@ class Checkpoints(Checkpoint):
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         # Before a chunk, not after one: a validation that was due in between has run by now.
-        if time.monotonic() - self.saved_at > self.every_seconds:
+        if agree(trainer, time.monotonic() - self.saved_at) > self.every_seconds:
             self.save_last(trainer)
 
     def on_validation_end(self, trainer: L.Trainer, *_: Any) -> None:
@@ -71,7 +72,8 @@ class Checkpoints(Checkpoint):
         self.save_last(trainer)
 
     def save_last(self, trainer: L.Trainer) -> None:
-        files.keep_previous(self.directory / files.LAST, self.directory / files.PREVIOUS)
+        if trainer.is_global_zero:
+            files.keep_previous(self.directory / files.LAST, self.directory / files.PREVIOUS)
         self._save(trainer, files.LAST)
         self.saved_at = time.monotonic()
 

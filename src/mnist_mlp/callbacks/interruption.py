@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import lightning as L
 
 from mnist_mlp.budget import Budget
+from mnist_mlp.distributed import agree
 from mnist_mlp.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -28,11 +29,12 @@ class Interruption(L.Callback):
         self.checkpoints = checkpoints
         self.received: int | None = None
         self._module: Any = None
+        self._alone = True
         self._before: dict[int, Callable[..., Any] | int | None] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         # Here, because Lightning has put its own handlers in place just before; ours take over until `restore`.
-        self._module = pl_module
+        self._module, self._alone = pl_module, trainer.world_size == 1
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
 
@@ -40,27 +42,30 @@ class Interruption(L.Callback):
         if self.received is not None:
             os._exit(128 + number)
         self.received = number
-        self._module.stop_requested = True
+        # Several processes, of which perhaps one was told, stop after the same chunk.
+        self._module.stop_requested = self._alone
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         # Cut short inside a chunk: stop before Lightning takes the chunk for done, and perhaps validates.
-        if self.received is not None and not self.checkpoints.budget.ends_chunk(trainer.global_step):
-            self._stop(trainer)
+        if self._alone and self.received and not self.checkpoints.budget.ends_chunk(trainer.global_step):
+            self._stop(trainer, self.received)
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         # After a whole chunk, the validation and the end of the epoch that may follow it come first.
-        if self.received is not None:
-            self._stop(trainer)
+        if number := self._received_by_any(trainer):
+            self._stop(trainer, number)
 
-    def _stop(self, trainer: L.Trainer) -> None:
-        assert self.received is not None
+    def _received_by_any(self, trainer: L.Trainer) -> int:
+        return int(agree(trainer, self.received or 0))
+
+    def _stop(self, trainer: L.Trainer, number: int) -> None:
         self.checkpoints.save_last(trainer)
-        raise Interrupted(self.received)
+        raise Interrupted(number)
 
-    def on_fit_end(self, *_: Any) -> None:
+    def on_fit_end(self, trainer: L.Trainer, *_: Any) -> None:
         self.restore()
-        if self.received is not None:
-            raise Interrupted(self.received)
+        if number := self._received_by_any(trainer):
+            raise Interrupted(number)
 
     def on_exception(self, *_: Any) -> None:
         self.restore()

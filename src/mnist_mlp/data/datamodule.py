@@ -51,13 +51,22 @@ class DigitsDataModule(L.LightningDataModule):
             seed=self.seed,
             first_step=self.trainer.global_step,
             same_order=self.overfits,
+            rank=self.trainer.global_rank,
+            processes=self.trainer.world_size,
         )
 
     def val_dataloader(self) -> EvaluationLoader:
-        return EvaluationLoader(*self._on_device("val"))
+        return EvaluationLoader(*self._own("val"))
 
     def test_dataloader(self) -> EvaluationLoader:
-        return EvaluationLoader(*self._on_device("test"))
+        return EvaluationLoader(*self._own("test"))
+
+    def _own(self, part: str) -> tuple[Tensor, Tensor]:
+        """What this process evaluates: every image belongs to exactly one."""
+        assert self.trainer is not None
+        rank, processes = self.trainer.global_rank, self.trainer.world_size
+        images, labels = (values.tensor_split(processes)[rank] for values in self._on_device(part))
+        return images, labels
 
     def _on_device(self, part: str) -> tuple[Tensor, Tensor]:
         assert self.trainer is not None

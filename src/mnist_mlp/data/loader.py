@@ -23,13 +23,20 @@ EVALUATION_BATCH = 2_500
 class Chunk:
     """Consecutive minibatches of one epoch, as indices; images are gathered batch by batch, to stay in the cache."""
 
-    def __init__(self, images: Tensor, labels: Tensor, order: Tensor, batch_size: int) -> None:
+    def __init__(
+        self, images: Tensor, labels: Tensor, order: Tensor, batch_size: int, rank: int = 0, processes: int = 1
+    ) -> None:
         """`images` `(N, 784)` uint8 and `labels` `(N,)` of the whole part, `order` the indices of this chunk."""
         self.images, self.labels, self.order, self.batch_size = images, labels, order, batch_size
+        self.rank, self.processes = rank, processes
 
     def minibatches(self) -> tuple[Tensor, ...]:
         """The indices of each minibatch `(B,)`; the last one of an epoch may be shorter. None for an empty chunk."""
         return self.order.split(self.batch_size) if len(self.order) else ()
+
+    def own(self, indices: Tensor) -> Tensor:
+        """The part of a minibatch that this process trains on; sizes differ by one at most, and may be zero."""
+        return indices.tensor_split(self.processes)[self.rank] if self.processes > 1 else indices
 
 
 class TrainingLoader:
@@ -39,10 +46,20 @@ class TrainingLoader:
     """
 
     def __init__(
-        self, images: Tensor, labels: Tensor, *, budget: Budget, seed: int, first_step: int, same_order: bool
+        self,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        budget: Budget,
+        seed: int,
+        first_step: int,
+        same_order: bool,
+        rank: int = 0,
+        processes: int = 1,
     ) -> None:
         """`first_step` is where the run begins or goes on; with `same_order` every epoch is the first one again."""
         self.images, self.labels = images, labels
+        self.rank, self.processes = rank, processes
         self.budget, self.seed, self.same_order = budget, seed, same_order
         self.first_step = first_step
         self.epoch = 0
@@ -65,7 +82,14 @@ class TrainingLoader:
                 continue  # trained before the run went on
             first = max(start, self.first_step) - begin
             indices = order[first * budget.batch_size : (stop - begin) * budget.batch_size]
-            yield Chunk(self.images, self.labels, indices.to(self.images.device), budget.batch_size)
+            yield Chunk(
+                self.images,
+                self.labels,
+                indices.to(self.images.device),
+                budget.batch_size,
+                self.rank,
+                self.processes,
+            )
 
 
 class EvaluationLoader:

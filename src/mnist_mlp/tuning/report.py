@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
@@ -12,7 +13,7 @@ from mnist_mlp.tuning import plots
 from mnist_mlp.tuning.experiment import as_experiment
 from mnist_mlp.tuning.study import SharedStudy
 
-BEST = "best"
+BEST, START = "best", "start"  # experiment files
 WORDS = {
     TrialState.COMPLETE: "completed",
     TrialState.PRUNED: "ended early",
@@ -28,8 +29,8 @@ def report(study: SharedStudy, images: int) -> str:
     """
     trials, where = study.trials, _shown(study.directory)
     counts = {word: sum(trial.state == state for trial in trials) for state, word in WORDS.items()}
-    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    lines = [f"trials           {told or 'none'}; {study.search.trials} wanted"]
+    counted = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    lines = [f"trials           {counted or 'none'}; {study.search.trials} wanted"]
     if counts["not finished"]:
         lines.append("to finish them   the same command again, unless another process is at work on them")
     completed = [trial for trial in trials if trial.state == TrialState.COMPLETE]
@@ -39,26 +40,20 @@ def report(study: SharedStudy, images: int) -> str:
     plain = next((trial for trial in completed if trial.params == study.space.first()), None)
     compared = f"; the settings it started from: {_accuracy(plain):.2%}" if plain and plain is not best else ""
     doubt = math.sqrt(_accuracy(best) * (1 - _accuracy(best)) / images)
-    experiment = study.directory / "experiment" / f"{BEST}.yaml"
-    _write(
-        experiment,
-        as_experiment(
-            study.space.overrides(best.params),
-            f"The best of {len(trials)} trials: {_accuracy(best):.2%} of {images} validation images.",
-        ),
-    )
+    drawn = study.space.overrides(best.params)
+    told = f"The best of {len(trials)} trials: {_accuracy(best):.2%} of {images} validation images."
+    _write(study.directory / "experiment" / f"{BEST}.yaml", as_experiment(drawn, told))
+    _write(study.directory / "experiment" / f"{START}.yaml", as_experiment(study.space.fixed, "Before the search."))
     pictures = plots.draw(study.study, trials, best, plain, study.directory)
-    own = [word for word in study.space.fixed if not word.startswith(("seed=", "experiment="))]
-    base = next((word.partition("=")[2] for word in study.space.fixed if word.startswith("experiment=")), "null")
-    train = f"python src/train.py --config-dir {where}"
+    train = f"python src/train.py --config-dir {shlex.quote(str(where))}"
     lines += [
         f"best             {_accuracy(best):.2%} on validation, trial {best.number}{compared}",
-        *(f"                 {word}" for word in study.space.overrides(best.params)[len(study.space.fixed) :]),
+        *(f"                 {word}" for word in drawn[len(study.space.fixed) :]),
         f"doubt            one seed, {images} images: a standard error of {100 * doubt:.2f} points. To be surer:",
-        f"                 {' '.join([train, '-m', f'experiment={base},{BEST}', 'seed=1,2,3', *own])}",
+        f"                 {train} -m experiment={START},{BEST} seed=1,2,3",
         f"to train it      {train} experiment={BEST}",
         f"pictures         {' '.join(str(where / name) for name in pictures)}",
-        f"all trials       python src/compare.py {where}",
+        f"all trials       python src/compare.py {shlex.quote(str(where))}",
     ]
     return "\n".join(lines)
 

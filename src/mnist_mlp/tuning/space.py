@@ -10,8 +10,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from mnist_mlp.cli import explain_composition
 from mnist_mlp.config import Config
 from mnist_mlp.configuration import parse
 from mnist_mlp.errors import ConfigError
@@ -51,7 +53,7 @@ class SearchSpace:
         """Compose every choice and both ends of every range once.
 
         Raises:
-            ConfigError, HydraException: what is wrong with one of them.
+            ConfigError: what is wrong with one of them.
         """
         ends = {key: _ends(distribution) for key, distribution in self.distributions.items()}
         for index in range(max(len(values) for values in ends.values())):
@@ -59,8 +61,15 @@ class SearchSpace:
 
 
 def compose_trial(overrides: Sequence[str]) -> DictConfig:
-    """The configuration of train.py under these overrides, as Hydra composes it."""
-    composed = compose("tune", list(overrides))
+    """The configuration of train.py under these overrides, as Hydra composes it.
+
+    Raises:
+        ConfigError: they do not go together.
+    """
+    try:
+        composed = compose("tune", list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain_composition(error)) from error
     return OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "tune"])
 
 

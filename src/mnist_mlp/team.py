@@ -1,0 +1,198 @@
+"""The processes that train one network: how they start, meet and part.
+
+The first of them (rank 0) reads the command line, writes every file, and tells the others what to train. On one
+machine it starts them itself; torchrun and srun start all of them, on any number of machines, with the same command.
+The others never ask Hydra: it would give each of them a run directory, and under `-m` a whole sweep, of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnist_mlp.config import PROJECT, Config
+from mnist_mlp.configuration import from_dict
+from mnist_mlp.errors import DivergedError, Interrupted
+from mnist_mlp.processes import ALONE, World, per_node, world
+
+if TYPE_CHECKING:
+    from torch.distributed import Store  # type: ignore[attr-defined]
+
+# Seconds in which a process whose partner has died may find that out by itself, before it is ended.
+GRACE = 10.0
+
+
+class Team:
+    """Meets at a key-value store that all processes reach: there the first one leaves word of each job."""
+
+    def __init__(self, world: World, store: Store) -> None:
+        self.world, self.store = world, store
+        self._jobs = 0
+
+    @classmethod
+    def meet(cls) -> Team:
+        """Join the processes that were started together with this one."""
+        from torch.distributed.rendezvous import rendezvous
+
+        here = world()
+        if "MASTER_ADDR" not in os.environ:
+            os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = _slurm_address()
+        store, _, _ = next(rendezvous("env://", here.rank, here.size))
+        return cls(here, store)
+
+    def tell(self, job: dict[str, Any] | None) -> None:
+        """Give the others a job, or None: there are no more."""
+        self._jobs += 1
+        self.store.set(f"job {self._jobs}", json.dumps(job))
+
+    def hear(self) -> dict[str, Any] | None:
+        self._jobs += 1
+        job: dict[str, Any] | None = json.loads(self.store.get(f"job {self._jobs}"))
+        return job
+
+    @contextmanager
+    def group(self, accelerator: str) -> Iterator[None]:
+        """The process group of the present job, for torch and Lightning to find."""
+        import torch
+        from torch import distributed
+
+        on_gpu = accelerator != "cpu" and torch.cuda.is_available()
+        distributed.init_process_group(
+            backend="nccl" if on_gpu else "gloo",
+            store=distributed.PrefixStore(f"group {self._jobs}", self.store),  # type: ignore[attr-defined]
+            rank=self.world.rank,
+            world_size=self.world.size,
+            device_id=torch.device("cuda", self.world.local_rank) if on_gpu else None,
+        )
+        try:
+            yield
+        finally:
+            distributed.destroy_process_group()
+
+
+def _slurm_address() -> tuple[str, str]:
+    """Where the first task of this srun listens; another port for every job and step on the same machine."""
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+
+    nodes = os.environ.get("SLURM_STEP_NODELIST", os.environ["SLURM_JOB_NODELIST"])
+    port = 15_000 + (int(os.environ["SLURM_JOB_ID"]) * 64 + int(os.environ["SLURM_STEP_ID"])) % 16_384
+    return SLURMEnvironment.resolve_root_node_address(nodes), str(port)
+
+
+_team: Team | None = None  # of processes from outside, which stay together over all jobs of a sweep
+
+
+@contextmanager
+def together(config: Config, directory: Path, on_loss: Callable[[str], None]) -> Iterator[World]:
+    """All processes that `config` asks for train in this block; the first one brings the others in.
+
+    Where one of them dies and the rest cannot go on or fail by themselves, `on_loss` is told and this process ends.
+    """
+    global _team
+    if per_node(config.trainer) * config.trainer.num_nodes == 1:
+        yield ALONE
+        return
+    if world().size > 1:
+        _team = _team or Team.meet()
+        with _begun(_team, config, directory):
+            yield _team.world
+    else:
+        with (
+            _started(per_node(config.trainer), on_loss) as team,
+            _begun(team, config, directory),
+        ):
+            yield team.world
+
+
+@contextmanager
+def _begun(team: Team, config: Config, directory: Path) -> Iterator[None]:
+    if team.world.rank == 0:
+        team.tell({"config": asdict(config), "directory": str(directory)})
+    with team.group(config.trainer.accelerator):
+        yield
+
+
+@contextmanager
+def _started(size: int, on_loss: Callable[[str], None]) -> Iterator[Team]:
+    """A team of this process and of `size - 1` new ones, which end with the block, or with this process."""
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(PROJECT / "src"), os.environ.get("PYTHONPATH", "")]),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",  # the store is there: rank 0 is not to open one
+        "WORLD_SIZE": str(size),
+        "LOCAL_WORLD_SIZE": str(size),
+    }
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", "from mnist_mlp import team; team.follow_parent()"],
+            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C reaches the first process alone; all of them stop at the same step
+        )
+        for rank in range(1, size)
+    ]
+    parted = threading.Event()
+    for rank, child in enumerate(children, start=1):
+        threading.Thread(target=_watch, args=(rank, child, parted, on_loss), daemon=True).start()
+    try:
+        yield Team(World(rank=0, size=size, local_rank=0, local_size=size), store)
+    finally:
+        parted.set()
+        for child in children:
+            assert child.stdin is not None
+            child.stdin.close()
+            child.wait()
+
+
+def _watch(rank: int, child: subprocess.Popen[bytes], parted: threading.Event, on_loss: Callable[[str], None]) -> None:
+    code = child.wait()
+    if not parted.wait(GRACE):
+        on_loss(f"process {rank} ended with {code}; its own words are above")
+        os._exit(1)
+
+
+def follow_parent() -> None:
+    """`follow`, for a process that ends as soon as the one that started it does, or has no more use for it."""
+
+    def leave_with_parent() -> None:
+        sys.stdin.read()
+        os._exit(0)
+
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+    sys.exit(follow())
+
+
+def follow() -> int:
+    """Train what the first process says until it says no more; the exit code of this process."""
+    global _team
+    from mnist_mlp.training import train
+
+    _team = Team.meet()
+    while (job := _team.hear()) is not None:
+        try:
+            train(from_dict(job["config"], Config), Path(job["directory"]))
+        except DivergedError:  # so it did on every process, and the first one tells
+            continue
+        except Interrupted as error:
+            return error.exit_code
+    return 0
+
+
+def dismiss() -> None:
+    """Let processes from outside go: the command that the first one read is done, or was wrong."""
+    here = world()
+    if here.rank == 0 and here.size > 1:
+        (_team or Team.meet()).tell(None)

@@ -1,0 +1,133 @@
+"""The digits in your own pictures: `python src/predict.py photo.jpg scans/ "more/*.png"`."""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import io
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from mnist_mlp.config import PROJECT
+from mnist_mlp.errors import ConfigError, UserError
+
+MOST_PICTURED = 12  # files in one picture
+NOTES = """\
+Folders are searched for PNG, JPEG, WebP, BMP, TIFF and GIF; patterns in quotes are expanded here.
+A digit that the network is not sure of is answered with ?.
+
+exit code: 0 all files were read, 1 some could not be, 2 none could be or the command was wrong
+"""
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Read the handwritten digits in pictures: photographs, scans, screenshots, drawings.",
+        epilog=NOTES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("images", nargs="+", metavar="image", help="a file, a folder, or a pattern in quotes")
+    parser.add_argument(
+        "--checkpoint", type=Path, help="a checkpoint file or a run directory (default: the newest completed run)"
+    )
+    parser.add_argument("--format", choices=("table", "json", "csv"), default="table", help="(default: table)")
+    parser.add_argument(
+        "--picture", type=Path, metavar="out.png", help="also draw what was found and how sure the network is"
+    )
+    return parser.parse_args(argv)
+
+
+def files_of(images: Sequence[str]) -> list[Path]:
+    """The files meant by the arguments, each once, in the order given; what is not there stays, to be told so."""
+    from mnist_mlp.handwriting.picture_file import SUFFIXES
+
+    files: list[Path] = []
+    for image in images:
+        path = Path(image)
+        if path.is_dir():
+            inside: list[Path] = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        elif glob.has_magic(image) and not os.path.lexists(path):
+            inside = sorted(Path(match) for match in glob.glob(image, recursive=True))
+        else:
+            inside = []
+        files += inside or [path]
+    return list(dict.fromkeys(files))
+
+
+def check(options: argparse.Namespace, files: Sequence[Path]) -> None:
+    """Refuse what cannot succeed, before anything slow is imported."""
+    if not any(os.path.isfile(file) for file in files):
+        more = f" (nor {len(files) - 1} more)" if len(files) > 1 else ""
+        raise ConfigError(f"{files[0]}: expected a picture or a folder with pictures, found none{more}")
+    if options.picture is not None:
+        if options.picture.suffix.lower() not in (".png", ".pdf", ".svg"):
+            raise ConfigError(f"--picture: expected a name that ends in .png, .pdf or .svg, got {options.picture}")
+        if not options.picture.absolute().parent.is_dir():
+            raise ConfigError(f"--picture: there is no folder {options.picture.parent}")
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Read every file, report, and return the exit code."""
+    files = files_of(options.images)
+    check(options, files)
+    from mnist_mlp import checkpoint
+    from mnist_mlp.handwriting import report
+    from mnist_mlp.handwriting.reader import ERROR, Reader, Reading
+    from mnist_mlp.predictor import Predictor
+
+    predictor = Predictor.load(options.checkpoint or checkpoint.newest(PROJECT / "outputs"))
+    reader = Reader(predictor)
+    out = sys.stdout
+    print(f"checkpoint: {predictor.checkpoint}", file=out if options.format == "table" else sys.stderr)
+
+    counts: Counter[str] = Counter()
+    pictured: list[Reading] = []
+
+    def readings() -> Iterator[Reading]:
+        # Where the lines themselves appear on the terminal, they are progress enough.
+        silent = not sys.stderr.isatty() or out.isatty()
+        for reading in tqdm(reader.read(files), total=len(files), unit="file", leave=False, disable=silent):
+            counts[reading.status] += 1
+            if options.picture is not None and reading.guesses and len(pictured) < MOST_PICTURED:
+                pictured.append(reading)
+            yield reading
+
+    if options.format == "json":
+        report.write_json(readings(), out)
+    elif options.format == "csv":
+        report.write_csv(readings(), out)
+    else:
+        report.write_table(readings(), out, files)
+    if counts[ERROR]:
+        print(f"predict.py: {counts[ERROR]} of {len(files)} files could not be read", file=sys.stderr)
+    if pictured:
+        from mnist_mlp.handwriting.figure import draw
+
+        draw(pictured, options.picture)
+    return 0 if not counts[ERROR] else 1 if counts[ERROR] < len(files) else 2
+
+
+def main() -> int:
+    for stream in (sys.stdout, sys.stderr):  # file names may hold bytes that are no characters
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return predict(arguments())
+    except UserError as error:
+        print(f"predict.py: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # as in `... | head`; what Python itself still wants to write goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("predict.py: stopped by Ctrl-C", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
