@@ -149,6 +149,15 @@ class TrainerConfig:
 class LoggerConfig:
     tensorboard: bool = key("event files under tensorboard/ in the run directory")
     csv: bool = key("one table under csv/ in the run directory")
+    mlflow: bool = key("a local file store under outputs/mlruns; needs the package mlflow")
+    wandb: bool = key("offline records under wandb/ in the run directory; needs the package wandb")
+
+
+@dataclass(kw_only=True)
+class DashboardConfig:
+    snapshots: int = key(
+        "times that pictures and histograms go to TensorBoard, spread evenly over the epochs; 0: none", at_least=0
+    )
 
 
 @dataclass(kw_only=True)
@@ -171,6 +180,7 @@ class Config:
     calibration: CalibrationConfig
     trainer: TrainerConfig
     logger: LoggerConfig
+    dashboard: DashboardConfig
     checkpoint: CheckpointConfig
 
 
@@ -241,6 +251,7 @@ SECTIONS: dict[str, tuple[type[Any], ...]] = {
     "calibration": (CalibrationConfig,),
     "trainer": (TrainerConfig,),
     "logger": (LoggerConfig,),
+    "dashboard": (DashboardConfig,),
     "checkpoint": (CheckpointConfig,),
     "tune": (SearchConfig,),
 }

@@ -30,7 +30,7 @@ from mnist_mlp.config import (
     EvaluateConfig,
     SGDConfig,
 )
-from mnist_mlp.errors import ConfigError
+from mnist_mlp.errors import ConfigError, require
 from mnist_mlp.hardware import require_accelerator
 from mnist_mlp.processes import require_processes
 
@@ -45,13 +45,18 @@ def parse(composed: DictConfig, schema: type[Schema]) -> Schema:
 
     Raises:
         ConfigError: one line that names the key, what is allowed and what came.
+        MissingPackageError: a logger is asked for whose package is not installed.
     """
     try:
         values = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema)) from error
     assert isinstance(values, dict)
-    return from_dict({str(name): value for name, value in values.items()}, schema)
+    config = from_dict({str(name): value for name, value in values.items()}, schema)
+    if isinstance(config, Config):
+        # Here, as a network is used without the logger that its run was told to: `from_dict` reads checkpoints too.
+        require(*(name for name in ("mlflow", "wandb") if getattr(config.logger, name)))
+    return config
 
 
 def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:

@@ -27,6 +27,9 @@ MAY_CHANGE = {
     "data.dir",
     "logger.tensorboard",
     "logger.csv",
+    "logger.mlflow",
+    "logger.wandb",
+    "dashboard.snapshots",
 }
 # How long the run is decides the learning rate of every step under these, so it cannot change half way.
 FIXED_LENGTH = ("one_cycle", "cosine")

@@ -12,18 +12,19 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.plugins import CheckpointIO
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
 from mnist_mlp import checkpoint as files
 from mnist_mlp import runs
 from mnist_mlp.budget import Budget
 from mnist_mlp.calibration import calibrate
 from mnist_mlp.callbacks.checkpoints import Checkpoints, PlainCheckpointIO
+from mnist_mlp.callbacks.dashboard import Dashboard
 from mnist_mlp.callbacks.history import History
 from mnist_mlp.callbacks.interruption import Interruption
 from mnist_mlp.callbacks.progress import StepBar
 from mnist_mlp.classifier import DigitClassifier
-from mnist_mlp.config import Config
+from mnist_mlp.config import PROJECT, Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.source import Dataset, load
 from mnist_mlp.distributed import KnownWorld, SharedMinibatches
@@ -82,6 +83,8 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
                 directory, data.budget, description(config, dataset), config.checkpoint.every_seconds
             )
             callbacks = [history, Interruption(checkpoints), *watchers, checkpoints]
+            if config.dashboard.snapshots and config.logger.tensorboard:
+                callbacks.append(Dashboard(config, dataset.class_names, data.budget.epochs))
             loggers = build_loggers(config, directory, start)
             trainer = build_trainer(config, data.budget, directory, callbacks, loggers, PlainCheckpointIO(), world)
         try:
@@ -97,6 +100,7 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
             with result.timed("test"):
                 trainer.test(classifier, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)
                 result.metrics |= {name: float(trainer.callback_metrics[name]) for name in ("test/acc", "test/loss")}
+        log_final(trainer.loggers, result.metrics, trainer.global_step)
     return result
 
 
@@ -146,7 +150,23 @@ def build_loggers(config: Config, directory: Path, start: Path | None) -> list[L
         )
     if config.logger.csv:
         loggers.append(CSVLogger(directory, name="", version="csv"))
+    if config.logger.mlflow:
+        store = (PROJECT / "outputs" / "mlruns").as_uri()
+        loggers.append(MLFlowLogger("mnist-mlp", run_name=directory.name, tracking_uri=store))
+    if config.logger.wandb:
+        loggers.append(WandbLogger(directory.name, save_dir=directory, offline=True, project="mnist-mlp"))
+    for logger in loggers:
+        if not isinstance(logger, TensorBoardLogger | CSVLogger):
+            logger.log_hyperparams(asdict(config))
     return loggers
+
+
+def log_final(loggers: Sequence[Logger], metrics: dict[str, float | None], step: int) -> None:
+    """The metrics of the best checkpoint, by which loggers can sort runs."""
+    final = {f"final/{name}": value for name, value in metrics.items() if value is not None}
+    for logger in loggers:
+        logger.log_metrics(final, step=step)
+        logger.finalize("success")
 
 
 def _resume_point(config: Config, directory: Path) -> Path | None:

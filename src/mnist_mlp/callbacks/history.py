@@ -7,7 +7,9 @@ import time
 from typing import Any
 
 import lightning as L
+import torch
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class History(L.Callback):
         scalars = {
             "train/loss": float(losses.mean()),
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "gradient_norm": _gradient_norm(trainer.optimizers[0]),
             "images_per_second": len(batch.order) / (time.perf_counter() - self._chunk_began),
         }
         _log(trainer, scalars)
@@ -58,6 +61,12 @@ class History(L.Callback):
             {name: value for name, value in row.items() if name in ("train/acc", "val/loss", "val/acc")},
         )
         log.info(_line(row, epochs=trainer.max_epochs))
+
+
+def _gradient_norm(optimizer: torch.optim.Optimizer) -> float:
+    """Of all parameters together, at the last step, after clipping."""
+    parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
+    return float(get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None]))
 
 
 def _log(trainer: L.Trainer, scalars: dict[str, float | None]) -> None:

@@ -1,0 +1,164 @@
+"""Shows TensorBoard what scalars do not: what the network looks for, how errors flow back, and what it gets wrong.
+
+Nothing here changes a bit of the run. What is looked at is a copy of the network in evaluation mode, which draws no
+random numbers; its gradients come from a backward pass of their own; and nothing is kept from one call to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from mnist_mlp.callbacks import events, pictures
+from mnist_mlp.classifier import DigitClassifier
+from mnist_mlp.config import Config
+from mnist_mlp.data.loader import EvaluationLoader
+from mnist_mlp.model import MLP, loss_of
+
+PROBED = 256  # training images whose activations and gradients are shown, always the same ones
+MISTAKES = 24
+THRESHOLDS = 64  # points of a precision-recall curve
+EMBEDDED = 400  # validation images in the projector
+
+
+class Dashboard(L.Callback):
+    def __init__(self, config: Config, class_names: Sequence[str], epochs: int) -> None:
+        self.config, self.epochs = config, epochs
+        self.names = [name.replace("/", " or ") for name in class_names]  # a slash would group them in TensorBoard
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        writer = _writer(trainer)
+        if writer is None or trainer.global_step > 0:  # a run that goes on has shown this
+            return
+        assert isinstance(pl_module, DigitClassifier)
+        network = pl_module.network
+        events.text(writer, self.config)
+        events.hyperparameters(writer, self.config)
+        events.layout(writer, len(_linear(network)))
+        events.graph(writer, network)
+        self._show_learning(writer, trainer, network)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        writer = _writer(trainer)
+        if writer is None or trainer.current_epoch not in moments(self.config.dashboard.snapshots, self.epochs):
+            return
+        assert isinstance(pl_module, DigitClassifier)
+        self._show_learning(writer, trainer, pl_module.network)
+        self._show_answers(writer, trainer, pl_module.in_use)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        writer = _writer(trainer)
+        assert isinstance(pl_module, DigitClassifier)
+        images, labels = (tensor[:EMBEDDED] for tensor in _part(trainer, "val"))
+        if writer is not None and self.config.model.hidden and len(images):
+            writer.add_embedding(
+                last_hidden(pl_module.in_use, images),
+                metadata=[self.names[label] for label in labels.tolist()],
+                label_img=1 - images.view(-1, 1, 28, 28).float() / 255,
+                global_step=trainer.global_step,
+                tag="last_hidden_layer",
+            )
+
+    def _show_learning(self, writer: SummaryWriter, trainer: L.Trainer, network: MLP) -> None:
+        step = trainer.global_step
+        images, labels = (tensor[:PROBED] for tensor in _part(trainer, "train"))
+        activations, gradients = probe(network, self.config.model.loss, images, labels)
+        layers = _linear(network)
+        events.picture(writer, "first_layer", pictures.weights(_array(layers[0].weight)), step)
+        for number, (layer, gradient) in enumerate(zip(layers, gradients, strict=True), start=1):
+            events.histogram(writer, f"weights/layer{number}", layer.weight, step)
+            events.histogram(writer, f"gradients/layer{number}", gradient, step)
+            writer.add_scalar(f"gradient_norm/layer{number}", float(gradient.norm()), step)
+        for number, activation in enumerate(activations, start=1):
+            events.histogram(writer, f"activations/layer{number}", activation, step)
+
+    def _show_answers(self, writer: SummaryWriter, trainer: L.Trainer, network: MLP) -> None:
+        images, labels = _part(trainer, "val")
+        if len(images) == 0:
+            return
+        step = trainer.global_step
+        truths, odds = _array(labels), probabilities(network, images, labels)
+        answers = odds.argmax(axis=1)
+        for number, name in enumerate(self.names):
+            writer.add_pr_curve(f"pr/{name}", truths == number, odds[:, number], step, num_thresholds=THRESHOLDS)
+        classes = len(self.names)
+        counts = np.bincount(classes * truths + answers, minlength=classes**2).reshape(classes, classes)
+        events.picture(writer, "validation/confusion", pictures.confusion(counts, self.names), step)
+        wrong = np.flatnonzero(answers != truths)
+        worst = wrong[np.argsort(odds[wrong, truths[wrong]], kind="stable")][:MISTAKES]
+        if len(worst):
+            drawn = pictures.mistakes(
+                _array(images)[worst],
+                [self.names[truth] for truth in truths[worst]],
+                [self.names[answer] for answer in answers[worst]],
+                odds[worst, answers[worst]].tolist(),
+            )
+            events.picture(writer, "validation/worst_mistakes", drawn, step)
+
+
+def moments(snapshots: int, epochs: int) -> set[int]:
+    """The epochs at whose end a snapshot is taken: as evenly as can be, the last one among them."""
+    return {max(1, round(number * epochs / snapshots)) - 1 for number in range(1, snapshots + 1)}
+
+
+def probe(network: MLP, loss: str, images: Tensor, labels: Tensor) -> tuple[list[Tensor], Sequence[Tensor]]:
+    """What each hidden layer gives out on these images, and the gradient of the loss by each layer's weights."""
+    copy = deepcopy(network).eval()
+    activations: list[Tensor] = []
+    for layer in copy.layers:
+        if not isinstance(layer, nn.Linear | nn.Dropout):
+            layer.register_forward_hook(lambda _layer, _inputs, output: activations.append(output.detach()))
+    with torch.enable_grad():
+        value = loss_of(loss, copy(images), labels)
+        return activations, torch.autograd.grad(value, [layer.weight for layer in _linear(copy)])
+
+
+@torch.no_grad()
+def probabilities(network: MLP, images: Tensor, labels: Tensor) -> NDArray[np.float32]:
+    """Of the classes, `(N, 10)`, for images `(N, 784)`."""
+    copy = deepcopy(network).eval()
+    return np.concatenate(
+        [_array(copy.log_probabilities(batch).exp()) for batch, _ in EvaluationLoader(images, labels)]
+    )
+
+
+@torch.no_grad()
+def last_hidden(network: MLP, images: Tensor) -> Tensor:
+    """What the output layer sees of these images: `(N, width)`."""
+    copy = deepcopy(network).eval()
+    features: Tensor = copy.layers[:-1](copy.normalise(images))
+    return features.float()
+
+
+def _linear(network: MLP) -> list[nn.Linear]:
+    return [layer for layer in network.layers if isinstance(layer, nn.Linear)]
+
+
+def _array(values: Tensor) -> NDArray[Any]:
+    values = values.detach().cpu()
+    return (values.float() if values.is_floating_point() else values).numpy()
+
+
+def _part(trainer: L.Trainer, name: str) -> tuple[Tensor, Tensor]:
+    """Images `(N, 784)` and labels `(N,)` of a part of the data, on the device that trains."""
+    images, labels = trainer.datamodule.parts[name]  # type: ignore[attr-defined]
+    device = trainer.strategy.root_device
+    return images.to(device), labels.to(device)
+
+
+def _writer(trainer: L.Trainer) -> SummaryWriter | None:
+    """TensorBoard's, on the one process that logs; None where nothing is logged to TensorBoard."""
+    for logger in trainer.loggers if trainer.is_global_zero else []:
+        if isinstance(logger, TensorBoardLogger):
+            writer: SummaryWriter = logger.experiment
+            return writer
+    return None
