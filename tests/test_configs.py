@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ OPTIONS = sorted(
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_of_every_group_composes(group: str, option: str) -> None:
+    if option in ("mlflow", "wandb") and find_spec(option) is None:
+        pytest.skip(f"{option} is not installed")
     config = composed(f"{group}={option}")
     assert from_dict(asdict(config), Config) == config
 
