@@ -136,6 +136,26 @@ def test_two_networks_are_compared_and_a_committee_is_evaluated(
     assert numbers["networks"][2]["accuracy"] == pytest.approx(expected, abs=1e-12)
 
 
+def test_a_committee_is_calibrated_on_validation_and_never_on_the_test_set(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mnist_mlp.evaluation.pictures.draw", lambda *_: None)
+    evaluate(settings([str(run), str(untrained.checkpoint(tmp_path / "other.ckpt"))], committee=True), tmp_path)
+    numbers = json.loads((tmp_path / "metrics.json").read_text())["networks"][2]
+    dataset = load("synthetic", tmp_path)
+    _, val = split(dataset.train_labels, Predictor.load(run).config.data.val_size)
+
+    def loss(temperature: float, images: np.ndarray, labels: np.ndarray) -> float:
+        members = [Predictor.load(place) for place in (run, tmp_path / "other.ckpt")]
+        mean = sum(member.log_probabilities(torch.from_numpy(images)).double().exp() for member in members) / 2
+        return reference.log_loss(labels, (mean.log() / temperature).softmax(dim=1).numpy())
+
+    found = numbers["calibration"]["temperature"]
+    kept_apart = dataset.train_images[val], dataset.train_labels[val]
+    assert loss(found, *kept_apart) < min(loss(found * 1.01, *kept_apart), loss(found / 1.01, *kept_apart))
+    assert numbers["nll"] == pytest.approx(loss(found, dataset.test_images, dataset.test_labels), abs=1e-6)
+
+
 def test_validation_is_evaluated_on_the_images_that_were_kept_apart(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from torch import Tensor
 
+from mnist_mlp.calibration import fit
 from mnist_mlp.evaluation import metrics
 from mnist_mlp.evaluation.metrics import Predictions
 from mnist_mlp.predictor import Calibration, Predictor
@@ -26,8 +27,13 @@ class Answers:
         return self.raw.at_temperature(self.calibration.temperature)
 
 
-def ask(predictors: Sequence[Predictor], images: Tensor, labels: Tensor, *, committee: bool) -> list[Answers]:
-    """The answers of each network, and with `committee` of all together, whose probabilities are the mean of theirs."""
+def ask(
+    predictors: Sequence[Predictor], images: Tensor, labels: Tensor, *, committee: Calibration | None = None
+) -> list[Answers]:
+    """The answers of each network and, given the calibration of a committee, those of all of them together.
+
+    The probabilities of a committee are the mean of its members' calibrated ones.
+    """
     answers = []
     for number, predictor in enumerate(predictors, start=1):
         uncalibrated = replace(predictor, calibration=Calibration())
@@ -35,7 +41,13 @@ def ask(predictors: Sequence[Predictor], images: Tensor, labels: Tensor, *, comm
         raw = Predictions(log_probabilities=metrics.log_softmax(scores), labels=labels.numpy())
         name = f"network {number}" if len(predictors) > 1 else "network"
         answers.append(Answers(name=name, raw=raw, calibration=predictor.calibration))
-    if committee:
+    if committee is not None:
         together = metrics.committee([answer.calibrated for answer in answers])
-        answers.append(Answers(name="committee", raw=together, calibration=Calibration()))
+        answers.append(Answers(name="committee", raw=together, calibration=committee))
     return answers
+
+
+def committee_calibration(predictors: Sequence[Predictor], images: Tensor, labels: Tensor) -> Calibration:
+    """Fitted on validation images `(N, 28, 28)` uint8 and labels `(N,)`, for the risk that the first member allows."""
+    together = ask(predictors, images, labels, committee=Calibration())[-1].raw
+    return fit(together.log_probabilities, together.labels, predictors[0].config.calibration.risk)

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mnist_mlp import checkpoint as files
-from mnist_mlp.config import DataConfig, EvaluateConfig
-from mnist_mlp.data.source import DIGITS, load
+from mnist_mlp.config import EvaluateConfig
+from mnist_mlp.data.source import DIGITS, Dataset, load
 from mnist_mlp.data.split import split
 from mnist_mlp.evaluation import metrics, pictures, report
-from mnist_mlp.evaluation.answers import Answers, ask
+from mnist_mlp.evaluation.answers import Answers, ask, committee_calibration
 from mnist_mlp.evaluation.corruptions import CORRUPTIONS, other_people
 from mnist_mlp.evaluation.metrics import Predictions
-from mnist_mlp.predictor import Predictor
+from mnist_mlp.predictor import Calibration, Predictor
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +42,15 @@ def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -
     """
     predictors = [Predictor.load(path) for path in files.chosen(config.checkpoint)]
     class_names = predictors[0].class_names
-    images, labels = _images(config, predictors[0].config.data)
-    answers = ask(predictors, images, labels, committee=config.committee)
+    data = predictors[0].config.data
+    dataset = load(data.name, Path(config.data_dir or data.dir))
+    images, labels = _part(dataset, config.split, data.val_size)
+    committee = committee_calibration(predictors, *_part(dataset, "val", data.val_size)) if config.committee else None
+    answers = ask(predictors, images, labels, committee=committee)
 
     numbers = [measured(answer, class_names) for answer in answers]
     content: dict[str, Any] = {
-        "data": predictors[0].config.data.name,
+        "data": data.name,
         "split": config.split,
         "images": len(labels),
         "class_names": list(class_names),
@@ -57,7 +60,7 @@ def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -
     if len(predictors) == 2:
         content["mcnemar"] = asdict(metrics.mcnemar(answers[0].calibrated, answers[1].calibrated))
     if config.suite == "robust":
-        content["robust"], examples = _robustness(predictors, images, labels, committee=config.committee)
+        content["robust"], examples = _robustness(predictors, images, labels, committee)
         pictures.robustness(examples, content["robust"]).savefig(directory / "robust.png", dpi=pictures.DPI)
     (directory / METRICS).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     for answer in answers:
@@ -66,13 +69,12 @@ def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -
     return report.tables(content, newest=config.checkpoint is None, directory=directory, colour=colour)
 
 
-def _images(config: EvaluateConfig, data: DataConfig) -> tuple[Tensor, Tensor]:
-    """Images `(N, 28, 28)` uint8 and labels `(N,)` int64 that the network was not trained on."""
-    dataset = load(data.name, Path(config.data_dir or data.dir))
-    if config.split == "test":
+def _part(dataset: Dataset, name: str, val_size: int) -> tuple[Tensor, Tensor]:
+    """Images `(N, 28, 28)` uint8 and labels `(N,)` int64 of `test` or `val`: none that a network was trained on."""
+    if name == "test":
         images, labels = dataset.test_images, dataset.test_labels
     else:
-        _, val = split(dataset.train_labels, data.val_size)
+        _, val = split(dataset.train_labels, val_size)
         images, labels = dataset.train_images[val], dataset.train_labels[val]
     return torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))
 
@@ -111,7 +113,7 @@ def _losses(said: Predictions) -> dict[str, float]:
 
 
 def _robustness(
-    predictors: Sequence[Predictor], images: Tensor, labels: Tensor, *, committee: bool
+    predictors: Sequence[Predictor], images: Tensor, labels: Tensor, committee: Calibration | None
 ) -> tuple[list[dict[str, Any]], list[NDArray[np.uint8]]]:
     """The numbers of each network on the images as they are and under each corruption, with a few of those images.
 
@@ -138,10 +140,11 @@ def _robustness(
     return rows, examples
 
 
-def _in_brief(answers: Answers) -> dict[str, float]:
+def _in_brief(answers: Answers) -> dict[str, Any]:
     said = answers.calibrated
     point = metrics.at_threshold(said, answers.calibration.threshold)
     return {
+        "name": answers.name,
         "accuracy": said.accuracy,
         "nll": metrics.nll(said),
         "answered": point.coverage,

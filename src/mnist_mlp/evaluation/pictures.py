@@ -27,6 +27,8 @@ from mnist_mlp.evaluation.metrics import (
 )
 
 BLUE, ORANGE, GREEN, GREY = "#2563a8", "#d9622b", "#3a923a", "#9a9a9a"
+COLOURS = (BLUE, ORANGE, GREEN, GREY)
+"""Of networks side by side; what has more shows the last ones."""
 DPI = 150
 ROWS, COLUMNS = 4, 4
 RISK = 0.001
@@ -100,7 +102,8 @@ def _mistake(
     picture.set_xticks([])
     picture.set_yticks([])
     picture.set_xlabel(f"image {index}", size=8, color=GREY)
-    picture.set_title(f"{class_names[label]} taken for {class_names[guess]}", size=11)
+    between, size = (" ", 11) if _short(class_names) else ("\n", 9)
+    picture.set_title(f"{class_names[label]}{between}taken for {class_names[guess]}", size=size)
     colours = [GREY] * len(class_names)
     colours[label], colours[guess] = GREEN, ORANGE
     bars.barh(range(len(class_names)), said.probabilities[index], color=colours, height=0.75)
@@ -207,19 +210,21 @@ def robustness(examples: Sequence[Images], rows: Sequence[dict[str, Any]]) -> Fi
     pictures.set_xticks([])
     pictures.tick_params(length=0)
     pictures.spines[:].set_visible(False)
-    count = len(rows[0]["networks"])
-    for number in range(count):
-        accuracy = [row["networks"][number]["accuracy"] for row in rows]
-        height = 0.7 * side / count
-        places = middles + (number - (count - 1) / 2) * height
-        drawn = bars.barh(places, accuracy, height=0.9 * height, color=(BLUE, ORANGE, GREEN, GREY)[number % 4])
-        bars.bar_label(drawn, [f"{share:.1%}" for share in accuracy], padding=4, size=9 if count < 3 else 6)
+    shown = [network["name"] for network in rows[0]["networks"]][-len(COLOURS) :]  # a committee comes last
+    height = 0.7 * side / len(shown)
+    for number, name in enumerate(shown):
+        accuracy = [row["networks"][number - len(shown)]["accuracy"] for row in rows]
+        places = middles + (number - (len(shown) - 1) / 2) * height
+        drawn = bars.barh(places, accuracy, height=0.9 * height, color=COLOURS[number], label=name)
+        bars.bar_label(drawn, [f"{share:.1%}" for share in accuracy], padding=4, size=(9, 9, 8, 6)[len(shown) - 1])
     bars.set_ylim(len(rows) * side, 0)
     bars.set_yticks([])
     bars.set_xlim(0, 1.15)
     bars.set_xticks([0, 0.5, 1], ["0%", "50%", "100%"])
     bars.spines[["top", "right", "left"]].set_visible(False)
-    bars.set_title("accuracy" if count == 1 else "accuracy, networks in their order from the top", size=11)
+    bars.set_title("accuracy", size=11, pad=6 if len(shown) == 1 else 24)
+    if len(shown) > 1:
+        bars.legend(frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=8, columnspacing=1)
     return figure
 
 

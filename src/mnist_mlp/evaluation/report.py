@@ -11,6 +11,9 @@ SPLITS = {"test": "the official test set", "val": "the validation images"}
 SUSPICIOUS = 0.05
 """The p-value below which two networks are said to differ."""
 
+CORNER = "true \\ guess"
+CUT = 6  # letters of a class that head its column
+
 
 @dataclass(frozen=True)
 class Ink:
@@ -125,15 +128,15 @@ def _classes(network: dict[str, Any], names: Sequence[str], ink: Ink) -> str:
 
 
 def _confusion(matrix: list[list[int]], names: Sequence[str], ink: Ink) -> str:
-    width = max(6, *(len(name) + 2 for name in names))
-    edge = max(len(name) for name in names)
-    lines = [ink.bold("true \\ guess".ljust(edge + 2) + "".join(f"{name:>{width}}" for name in names))]
+    edge = max(len(name) for name in [CORNER, *names])
+    width = max(6, 2 + max(len(name[:CUT]) for name in names))
+    lines = [ink.bold(CORNER.ljust(edge) + "".join(f"{name[:CUT].rstrip():>{width}}" for name in names))]
     for row, (name, counts) in enumerate(zip(names, matrix, strict=True)):
         cells = []
         for column, count in enumerate(counts):
             cell = f"{count or '.':>{width}}"
             cells.append(ink.bold(cell) if row == column else ink.red(cell) if count else ink.faint(cell))
-        lines.append(name.ljust(max(edge + 2, 12)) + "".join(cells))
+        lines.append(name.ljust(edge) + "".join(cells))
     return "\n".join(lines)
 
 
