@@ -47,7 +47,8 @@ def _history(trials: Sequence[FrozenTrial], best: FrozenTrial, plain: FrozenTria
     left.plot([t.number for t in completed], [t.value for t in completed], "o", color=BLUE, label="completed")
     left.plot([], [], "x", color=GREY, markeredgewidth=1.8, label="ended early (at its last epoch)")
     so_far = [max(t.value or 0 for t in completed[: index + 1]) for index in range(len(completed))]
-    left.step([t.number for t in completed], so_far, where="post", color=ORANGE, label="best so far")
+    reached = [*(t.number for t in completed), trials[-1].number]
+    left.step(reached, [*so_far, so_far[-1]], where="post", color=ORANGE, label="best so far")
     if plain is not None and plain.value is not None:
         left.axhline(plain.value, color=INK, linewidth=1, linestyle=":", label="the settings it started from")
     left.set(xlabel="trial", ylabel="validation accuracy", title="Trials in their order")
@@ -82,12 +83,14 @@ def _floor(completed: Sequence[FrozenTrial]) -> float:
 
 def _importance(study: optuna.Study) -> Figure:
     importances = get_param_importances(study)
-    figure = Figure(figsize=(7, 1.2 + 0.4 * len(importances)), layout="constrained")
+    figure = Figure(figsize=(7.5, 1.2 + 0.4 * len(importances)), layout="constrained")
     axes = figure.subplots()
     names, shares = list(importances)[::-1], list(importances.values())[::-1]
     bars = axes.barh(names, shares, color=BLUE)
     axes.bar_label(bars, [f"{share:.0%}" for share in shares], padding=4, color=INK)
-    axes.set(xlabel="share of what decides between good and other trials (PED-ANOVA)", title="Which keys mattered")
+    axes.set(
+        xlabel="share of what sets the best of the completed trials apart (PED-ANOVA)", title="Which keys mattered"
+    )
     axes.set_xlim(0, 1.12 * max(shares))
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     _clean(axes, percent=False)
@@ -97,9 +100,9 @@ def _importance(study: optuna.Study) -> Figure:
 
 def _slices(trials: Sequence[FrozenTrial], best: FrozenTrial) -> Figure:
     keys = list(best.params)
-    columns = min(3, len(keys))
-    rows = math.ceil(len(keys) / columns)
-    figure = Figure(figsize=(1 + 3.6 * columns, 0.6 + 3.2 * rows), layout="constrained")
+    rows = math.ceil(len(keys) / 4)
+    columns = math.ceil(len(keys) / rows)
+    figure = Figure(figsize=(1 + 3.3 * columns, 0.6 + 3.2 * rows), layout="constrained")
     figure.suptitle("Every trial at its value of each key; ended early in grey")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     completed = [trial for trial in trials if trial.state == TrialState.COMPLETE]
