@@ -151,7 +151,7 @@ def test_the_same_command_again_only_reports(finished: tuple[Path, str]) -> None
 
 
 def test_ctrl_c_reports_what_was_found_and_leaves_the_trial_to_go_on_with(tmp_path: Path) -> None:
-    words = [*SMALL, "trainer.max_epochs=20", "tune.pruner=none", "tune.trials=2", f"hydra.run.dir={tmp_path}"]
+    words = [*SMALL, "trainer.max_epochs=12", "tune.pruner=none", "tune.trials=2", f"hydra.run.dir={tmp_path}"]
     process = subprocess.Popen(
         [sys.executable, TUNE, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
