@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,10 +27,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from mnist_mlp import checkpoint, resume, sweep, team
+from mnist_mlp import checkpoint, resume, runs, sweep, team
 from mnist_mlp.config import CONFIGS, SCHEMAS, Config, TrainedConfig
 from mnist_mlp.configuration import explain, nearest, parse
-from mnist_mlp.errors import ConfigError, Interrupted, UserError
+from mnist_mlp.errors import ConfigError, Interrupted, MissingPackageError, UserError
 from mnist_mlp.processes import world
 
 log = logging.getLogger(__name__)
@@ -65,6 +67,8 @@ def _job(task: Task) -> Callable[[DictConfig], None]:
             with exit_codes():  # before Hydra adds a line of its own to the error
                 task(_configuration(composed, settings), run_directory)
             return
+        if (run_directory / runs.CHECKPOINTS).exists():
+            composed.resume = str(run_directory)  # a job that was preempted and came back goes on
         try:
             task(_configuration(composed, settings), run_directory)
         except UserError as error:  # the other jobs go on
@@ -107,6 +111,7 @@ class CheckBeforeWork(Callback):
         with exit_codes():
             if not issubclass(SCHEMAS[config.hydra.job.config_name], Config):
                 raise ConfigError("-m: only training runs can be swept over")
+            _refuse_unusable_launcher(config.hydra.runtime.choices["hydra/launcher"])
             loader = GlobalHydra.instance().config_loader()
             preset = config.hydra.sweeper.get("params") or {}  # sweep=<name>
             words = [*(f"{name}={values}" for name, values in preset.items()), *config.hydra.overrides.task]
@@ -125,6 +130,19 @@ def _refuse_unwritable(key: str, directory: Path) -> None:
     place = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise ConfigError(f"{key}: expected a place where a directory can be made, got {directory}; {place} is not one")
+
+
+def _refuse_unusable_launcher(name: str) -> None:
+    if not name.startswith("submitit"):
+        return
+    if find_spec("submitit") is None or find_spec("hydra_plugins.hydra_submitit_launcher") is None:
+        install = f"{sys.executable} -m pip install hydra-submitit-launcher"
+        raise MissingPackageError(f"hydra/launcher={name}: needs a package that is not installed: {install}")
+    if name == "submitit_slurm" and shutil.which("srun") is None:
+        raise ConfigError(
+            "hydra/launcher=submitit_slurm: expected SLURM's commands on this machine, found no srun; "
+            "hydra/launcher=submitit_local runs jobs side by side without it"
+        )
 
 
 def _task_part(config: DictConfig) -> DictConfig:

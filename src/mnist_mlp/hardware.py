@@ -58,7 +58,13 @@ def has_mps() -> bool:
     return sys.platform == "darwin" and platform.machine() == "arm64"
 
 
+def cores() -> int:
+    """Cores for this process: those it may run on, fewer where OpenMP or a job of SLURM was given fewer."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    given = [os.environ.get(name, "") for name in ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK")]
+    return min([allowed, *(int(number) for number in given if number.isdigit() and number != "0")])
+
+
 def cpu_threads(batch_size: int, parameters: int, processes: int = 1) -> int:
     """How many threads a training step of this size should have on this machine, shared by so many processes."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // processes) if batch_size * parameters >= WORTH_THREADS else 1
+    return max(1, cores() // processes) if batch_size * parameters >= WORTH_THREADS else 1

@@ -53,7 +53,9 @@ def expand(arguments: list[str]) -> list[str]:
             raise ConfigError(f"resume: a sweep goes on as it was begun, without {' '.join(changes)}")
         saved = OmegaConf.load(directory / "multirun.yaml")
         begun_with = [word for word in saved.hydra.overrides.task if not word.startswith("resume=")]
-        launcher = [word for word in saved.hydra.overrides.hydra if word.startswith("hydra/launcher=")]
+        launcher = [
+            word for word in saved.hydra.overrides.hydra if word.startswith(("hydra/launcher=", "hydra.launcher."))
+        ]
         return ["-m", *begun_with, *launcher, f"resume={quoted}", f"hydra.sweep.dir={quoted}"]
     if not (directory / ".hydra" / "config.yaml").is_file():
         raise ConfigError(f"resume: expected the directory of a run or of a sweep, got {directory}")

@@ -14,7 +14,7 @@ from typing import Any
 from mnist_mlp import runs
 from mnist_mlp.config import TRAINING_IMAGES, Config
 from mnist_mlp.configuration import leaves
-from mnist_mlp.hardware import has_cuda, has_rocm
+from mnist_mlp.hardware import cores, has_cuda, has_rocm
 
 # As in mnist_mlp.model, which would import torch.
 PIXELS, CLASSES = 28 * 28, 10
@@ -191,7 +191,3 @@ def _gpu_memory() -> int:
     import torch  # loaded only where it will be used right away
 
     return torch.cuda.mem_get_info()[0]
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

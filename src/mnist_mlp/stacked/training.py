@@ -13,7 +13,8 @@ from mnist_mlp.callbacks.interruption import Interruption
 from mnist_mlp.data.source import Dataset
 from mnist_mlp.data.source import load as load_dataset
 from mnist_mlp.errors import UserError
-from mnist_mlp.stacked.grouping import Job, cores
+from mnist_mlp.hardware import cores
+from mnist_mlp.stacked.grouping import Job
 from mnist_mlp.stacked.member import Member, MemberCheckpointIO
 from mnist_mlp.stacked.module import EachMember, EachMembersCheckpoints, StackedClassifiers, StackedDataModule, Told
 from mnist_mlp.training import build_trainer

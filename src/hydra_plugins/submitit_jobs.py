@@ -1,0 +1,79 @@
+"""`hydra/launcher=submitit_slurm` and `submitit_local`: every job of a sweep is a process of its own, so many at once.
+
+The launchers of hydra-submitit-launcher do the work. Theirs give up the whole sweep when a job ends without an answer,
+as one does that was killed or ran out of memory; here the other jobs go on, and the sweep's leaderboard tells of it.
+Hydra imports this module whatever command runs, also where the extra `cluster` is not installed.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+from mnist_mlp.config import PROJECT
+
+try:
+    from hydra_plugins.hydra_submitit_launcher.submitit_launcher import (
+        BaseSubmititLauncher,
+        LocalLauncher,
+        SlurmLauncher,
+    )
+except ImportError:
+    BaseSubmititLauncher = LocalLauncher = SlurmLauncher = Launcher
+
+log = logging.getLogger(__name__)
+
+
+class OwnFiles(SearchPathPlugin):
+    """Lets the files under configs/hydra/launcher/ alone say what can be set; Hydra would hold them to theirs."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:  # all plugins are imported by now
+        for name in ("submitit_local.yaml", "submitit_slurm.yaml"):
+            ConfigStore.instance().repo["hydra"]["launcher"].pop(name, None)
+
+
+class ManyAtOnce(BaseSubmititLauncher):
+    def __init__(self, at_once: int, **params: Any) -> None:
+        super().__init__(**params)
+        self.at_once = at_once
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        # The jobs are other processes: what they import has to be found, and they share the cores of this machine.
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT / "src"), os.environ.get("PYTHONPATH", "")])
+        if self.params["cpus_per_task"] is not None:
+            os.environ["OMP_NUM_THREADS"] = str(self.params["cpus_per_task"])
+        pool = ThreadPoolExecutor(self.at_once)  # each thread waits for one job
+        try:
+            return list(pool.map(self._launch_one, job_overrides, count(initial_job_idx)))
+        finally:  # Ctrl-C reaches the jobs too: they save and stop, and no further ones begin
+            pool.shutdown(cancel_futures=True)
+
+    def _launch_one(self, overrides: Sequence[str], number: int) -> JobReturn:
+        from submitit.core.utils import UncompletedJobError
+
+        # A job that does not come to make its directory is still one of the sweep.
+        Path(str(self.config.hydra.sweep.dir), str(number)).mkdir(parents=True, exist_ok=True)
+        try:
+            returned: JobReturn = super().launch([overrides], number)[0]
+        except UncompletedJobError as error:
+            log.error("job %s ended without an answer: %s", number, str(error).partition("\n")[0])
+            # Hydra would end the sweep at anything else; what became of the job is read from its directory.
+            returned = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
+        return returned
+
+
+class LocalJobs(ManyAtOnce, LocalLauncher):
+    pass
+
+
+class SlurmJobs(ManyAtOnce, SlurmLauncher):
+    pass
