@@ -40,6 +40,7 @@ OWN = {
     "augment.slant",
     "augment.elastic",
     "augment.smoothness",
+    "augment.blank",
     "averaging.decay",
     "calibration.risk",
     "logger.tensorboard",
