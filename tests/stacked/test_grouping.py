@@ -80,6 +80,7 @@ def test_members_must_agree_in_and_the_loner_is_told(override: str, key: str, co
         ("trainer.overfit_batches=1", "trainer.overfit_batches validates on images that depend on the seed"),
         ("trainer.max_time=00:00:01:00", "trainer.max_time counts the seconds of one run"),
         ("distill.teacher=somewhere", "distill.teacher has no stacked form"),
+        ("trainer.devices=2", "trainer.devices divides one network's work among processes"),
         ("trainer.profiler=simple", "trainer.profiler and trainer.detect_anomaly look at one network"),
     ],
 )

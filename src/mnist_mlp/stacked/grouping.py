@@ -15,6 +15,7 @@ from mnist_mlp import runs
 from mnist_mlp.config import TRAINING_IMAGES, Config
 from mnist_mlp.configuration import leaves
 from mnist_mlp.hardware import cores, has_cuda, has_rocm
+from mnist_mlp.processes import per_node
 
 # As in mnist_mlp.model, which would import torch.
 PIXELS, CLASSES = 28 * 28, 10
@@ -40,11 +41,12 @@ OWN = {
     "augment.slant",
     "augment.elastic",
     "augment.smoothness",
-    "augment.blank",
     "averaging.decay",
     "calibration.risk",
     "logger.tensorboard",
     "logger.csv",
+    "logger.mlflow",
+    "dashboard.snapshots",
 }
 # Sections that a stack knows how to honour; a job that has another is better left to the ordinary way.
 KNOWN = {
@@ -61,6 +63,7 @@ KNOWN = {
     "calibration",
     "trainer",
     "logger",
+    "dashboard",
     "checkpoint",
 }
 # On a CPU more members would only wait for each other; on a GPU each keeps a log file open, and more gain nothing.
@@ -112,6 +115,10 @@ def obstacle(job: Job) -> str | None:
             return f"{name} has no stacked form"
     if trainer.precision not in ("32-true", "64-true"):
         return f"trainer.precision={trainer.precision} has no stacked form"
+    if per_node(trainer) * trainer.num_nodes > 1:
+        return "trainer.devices divides one network's work among processes"
+    if config.logger.wandb:
+        return "logger.wandb follows one run at a time"
     if trainer.overfit_batches:
         return "trainer.overfit_batches validates on images that depend on the seed"
     if trainer.max_time is not None:

@@ -20,6 +20,7 @@ from mnist_mlp import checkpoint as files
 from mnist_mlp.budget import Budget
 from mnist_mlp.calibration import calibrate
 from mnist_mlp.callbacks.checkpoints import Checkpoints, PlainCheckpointIO
+from mnist_mlp.callbacks.dashboard import Dashboard
 from mnist_mlp.callbacks.history import History
 from mnist_mlp.classifier import DigitClassifier
 from mnist_mlp.data.datamodule import DigitsDataModule
@@ -28,7 +29,7 @@ from mnist_mlp.data.source import Dataset
 from mnist_mlp.errors import DivergedError, UserError
 from mnist_mlp.result import Result
 from mnist_mlp.stacked.grouping import Job
-from mnist_mlp.training import build_loggers, description
+from mnist_mlp.training import build_loggers, description, log_final
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class Member:
             yield  # calibration
             with self.result.timed("test"):
                 yield
+            log_final(self.loggers, self.result.metrics, self.trainer.global_step)
 
     def enter_next_phase(self) -> None:
         next(self._life, None)
@@ -85,6 +87,8 @@ class Member:
             self.directory, budget, description(self.config, dataset), self.config.checkpoint.every_seconds
         )
         self.callbacks: list[L.Callback] = [self.history, self.checkpoints]
+        if self.config.dashboard.snapshots and self.config.logger.tensorboard:
+            self.callbacks.append(Dashboard(self.config, dataset.class_names, budget.epochs))
 
     def join(self, trainer: L.Trainer) -> None:
         """Move to where the trainer computes, and take part in what it does."""
