@@ -42,6 +42,12 @@ def test_every_key_is_documented_in_one_line_and_has_a_value() -> None:
     assert set(keys(Config)) == given
 
 
+def test_a_checkpoint_from_before_a_key_is_still_read() -> None:
+    values = asdict(composed("augment=elastic"))
+    del values["augment"]["blank"]
+    assert from_dict(values, Config) == composed("augment=elastic")
+
+
 def test_an_experiment_gives_way_to_the_command_line() -> None:
     assert composed("experiment=seed", "optimizer.lr=0.5").optimizer.lr == 0.5
 

@@ -70,7 +70,7 @@ class DigitClassifier(L.LightningModule):
         self._deform = Deformation(self.config.augment, self.device) if deforms(self.config.augment) else None
 
         if self._teachers is not None:
-            self._teachers.to(self.device)
+            self._teachers.to(self.device, bfloat16=self.config.trainer.precision == "bf16-mixed")
 
     def training_step(self, chunk: Chunk, chunk_index: int) -> dict[str, Tensor]:
         """One optimizer step for each minibatch of the chunk; returns their `losses` `(steps,)`."""

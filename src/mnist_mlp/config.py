@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,14 @@ def key(
     at_least: float | None = None,
     below: float | None = None,
     at_most: float | None = None,
+    before: Any = MISSING,
 ) -> Any:
-    """One configuration key: a line of documentation and the limits that `check` enforces."""
+    """One configuration key: a line of documentation and the limits that `check` enforces.
+
+    `before` is what checkpoints mean that were written before there was this key; every YAML has a value of its own.
+    """
     limits = {"choices": choices, "above": above, "at_least": at_least, "below": below, "at_most": at_most}
-    return field(metadata={"doc": doc, **limits})
+    return field(default=before, metadata={"doc": doc, **limits})
 
 
 @dataclass(kw_only=True)
@@ -44,7 +48,7 @@ class DataConfig:
 
 @dataclass(kw_only=True)
 class AugmentConfig:
-    """How far training images are deformed, at random: each a standard deviation; all 0 leaves them as they are."""
+    """How training images are changed at random; deformations by their standard deviations; all 0 changes nothing."""
 
     shift: float = key("of the shift along each axis, in pixels", at_least=0, at_most=14)
     rotation: float = key("of the angle, in degrees", at_least=0, at_most=45)
@@ -52,6 +56,9 @@ class AugmentConfig:
     slant: float = key("of the shift of a row, in pixels for each pixel above the centre", at_least=0, at_most=1)
     elastic: float = key("of the displacement of a pixel by an elastic deformation, in pixels", at_least=0, at_most=5)
     smoothness: float = key("width of the Gaussian that smooths an elastic deformation, in pixels", at_least=2)
+    blank: float = key(
+        "share of the pixels that are blanked out: dropout of the inputs", at_least=0, below=1, before=0.0
+    )
 
 
 @dataclass(kw_only=True)
@@ -117,7 +124,7 @@ class TrainerConfig:
 
     accelerator: str = key("where to compute", choices=("auto", "cpu", "gpu", "cuda", "mps"))
     devices: Any = key("processes on each node: a number, numbers of devices as [0,1], or auto: with ddp every GPU")
-    num_nodes: int = key("machines; more than one need torchrun or srun", at_least=1)
+    num_nodes: int = key("machines; more than one need torchrun or srun", at_least=1, before=1)
     strategy: str = key("how devices share each batch; auto: ddp where there are several", choices=("auto", "ddp"))
     precision: str = key("number format", choices=PRECISIONS)
     max_epochs: int = key("passes over the training images", at_least=0)
@@ -149,14 +156,16 @@ class TrainerConfig:
 class LoggerConfig:
     tensorboard: bool = key("event files under tensorboard/ in the run directory")
     csv: bool = key("one table under csv/ in the run directory")
-    mlflow: bool = key("a local file store under outputs/mlruns; needs the package mlflow")
-    wandb: bool = key("offline records under wandb/ in the run directory; needs the package wandb")
+    mlflow: bool = key("a local file store under outputs/mlruns; needs the package mlflow", before=False)
+    wandb: bool = key("offline records under wandb/ in the run directory; needs the package wandb", before=False)
 
 
 @dataclass(kw_only=True)
 class DashboardConfig:
     snapshots: int = key(
-        "times that pictures and histograms go to TensorBoard, spread evenly over the epochs; 0: none", at_least=0
+        "times that pictures and histograms go to TensorBoard, spread evenly over the epochs; 0: none",
+        at_least=0,
+        before=0,
     )
 
 
@@ -180,7 +189,7 @@ class Config:
     calibration: CalibrationConfig
     trainer: TrainerConfig
     logger: LoggerConfig
-    dashboard: DashboardConfig
+    dashboard: DashboardConfig = field(default_factory=DashboardConfig)
     checkpoint: CheckpointConfig
 
 

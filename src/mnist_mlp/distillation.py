@@ -29,9 +29,10 @@ class Teachers:
         contents = [files.read(files.find(Path(place))) for place in places]
         self.networks = [files.network_of(content).requires_grad_(False) for content in contents]
 
-    def to(self, device: torch.device) -> None:
+    def to(self, device: torch.device, *, bfloat16: bool) -> None:
+        """In mixed precision their weights need no float32: nothing is added to them."""
         for network in self.networks:
-            network.to(device)
+            network.to(device, torch.bfloat16 if bfloat16 else None)
 
     @torch.no_grad()
     def log_probabilities(self, images: Tensor, temperature: float) -> Tensor:

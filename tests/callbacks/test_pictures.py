@@ -9,9 +9,9 @@ from mnist_mlp.callbacks import pictures
 
 def test_weights_are_red_where_positive_blue_where_negative_and_each_unit_has_its_tile() -> None:
     weights = np.zeros((70, 784), dtype=np.float32)
-    weights[0, 0], weights[17, 783] = 1.0, -1.0
+    weights[0, 0], weights[9, 783] = 1.0, -1.0
     picture = np.asarray(pictures.weights(weights).convert("RGB"))
-    assert picture.shape == (4 * 60, 16 * 60, 3)  # 64 units, twice as large
+    assert picture.shape == (8 * 60, 8 * 60, 3)  # 64 units, twice as large
     red, blue = picture[2, 2].astype(int), picture[60 + 57, 60 + 57].astype(int)
     assert red[0] > red[2] + 100
     assert blue[2] > blue[0] + 100
@@ -23,7 +23,7 @@ def test_a_confusion_matrix_is_blue_on_its_diagonal_and_red_beside_it() -> None:
     counts[3, 5] = 5
     names = [str(digit) for digit in range(10)]
     picture = np.asarray(pictures.confusion(counts, names)).astype(int)
-    margin, cell = 33, 44
+    margin, cell = 25, 38
     corner = picture[margin + 3 :: cell, margin + 3 :: cell][:10, :10]  # a pixel of each cell, off its number
     assert (corner[range(10), range(10), 2] > corner[range(10), range(10), 0]).all()
     assert corner[3, 5, 0] > corner[3, 5, 2]
@@ -33,4 +33,4 @@ def test_a_confusion_matrix_is_blue_on_its_diagonal_and_red_beside_it() -> None:
 def test_mistakes_are_shown_as_many_as_there_are_also_with_long_names() -> None:
     images = np.zeros((7, 784), dtype=np.uint8)
     picture = pictures.mistakes(images, ["T-shirt or top"] * 7, ["Ankle boot"] * 7, [0.5] * 7)
-    assert picture.size == (720, 260)
+    assert picture.size == (416, 248)

@@ -14,7 +14,7 @@ from mnist_mlp.config import AugmentConfig
 from mnist_mlp.data.augment import SIDE, Deformation, deforms, displacement_fields, elastic_waves
 
 CPU = torch.device("cpu")
-NOTHING: dict[str, Any] = {"shift": 0, "rotation": 0, "scale": 0, "slant": 0, "elastic": 0, "smoothness": 4}
+NOTHING: dict[str, Any] = {"shift": 0, "rotation": 0, "scale": 0, "slant": 0, "elastic": 0, "smoothness": 4, "blank": 0}
 
 
 def settings(**changes: float) -> AugmentConfig:
@@ -113,6 +113,23 @@ def test_runs_side_by_side_get_the_images_that_each_gets_alone(images: torch.Ten
         torch.testing.assert_close(ours, deform(images, alone), rtol=0, atol=1e-3)
 
 
+def test_blanked_pixels_are_dropout_of_the_inputs() -> None:
+    deform = Deformation(settings(blank=0.2), CPU)
+    grey = torch.full((500, SIDE**2), 100, dtype=torch.uint8)
+    changed = deform(grey, deform.draw(0, 0, 500))
+    assert set(changed.unique().tolist()) == {0.0, 125.0}
+    assert (changed == 0).float().mean() == pytest.approx(0.2, abs=0.003)
+    assert (changed == 0).float().mean(0).std() < 0.03  # every pixel alike
+
+
+def test_blanking_comes_on_top_of_a_deformation(images: torch.Tensor) -> None:
+    both = Deformation(settings(blank=0.3, elastic=1.0, shift=1.0), CPU)
+    smooth = Deformation(settings(elastic=1.0, shift=1.0), CPU)
+    amounts = both.draw(0, 0, len(images))
+    changed, deformed = both(images, amounts), smooth(images, amounts[:, : len(smooth.fields)])
+    torch.testing.assert_close(changed[changed > 0], deformed[changed > 0] / 0.7)
+
+
 def test_mixed_precision_does_not_move_the_places_that_are_read(images: torch.Tensor) -> None:
     deform = Deformation(composed("augment=elastic").augment, CPU)
     amounts = deform.draw(0, 0, len(images))
@@ -121,7 +138,7 @@ def test_mixed_precision_does_not_move_the_places_that_are_read(images: torch.Te
     assert torch.equal(mixed, deform(images, amounts))
 
 
-@pytest.mark.parametrize("name", ["shift", "rotation", "scale", "slant", "elastic"])
+@pytest.mark.parametrize("name", ["shift", "rotation", "scale", "slant", "elastic", "blank"])
 def test_each_key_deforms(images: torch.Tensor, name: str) -> None:
     assert not deforms(settings())
     config = settings(**{name: 0.5})

@@ -25,7 +25,7 @@ from mnist_mlp.data.loader import EvaluationLoader
 from mnist_mlp.model import MLP, loss_of
 
 PROBED = 256  # training images whose activations and gradients are shown, always the same ones
-MISTAKES = 24
+MISTAKES = 16
 THRESHOLDS = 64  # points of a precision-recall curve
 EMBEDDED = 400  # validation images in the projector
 

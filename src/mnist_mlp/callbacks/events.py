@@ -13,6 +13,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
@@ -23,6 +24,19 @@ from mnist_mlp.model import MLP, PIXELS
 from mnist_mlp.result import METRICS
 
 BINS = 60
+# Columns of the HParams tab: those that it shows at once, and the beginnings of all of them.
+SHOWN_FIRST = ("model.activation", "model.hidden", "model.loss", "optimizer.lr", "seed")
+SWEPT = (
+    "seed",
+    "model.",
+    "optimizer.",
+    "scheduler.",
+    "augment.",
+    "averaging.",
+    "data.batch",
+    "data.name",
+    "trainer.max",
+)
 
 
 def _file(writer: SummaryWriter) -> Any:
@@ -93,13 +107,17 @@ def _node(name: str, operation: str, inputs: list[str], shape: list[int | None])
 
 def hyperparameters(writer: SummaryWriter, config: Config) -> None:
     """A row of the HParams tab; its metrics are the scalars `final/...` that the end of the run writes."""
-    own = {name: value for name, value, _ in leaves(config) if name == "seed" or name.startswith(COMPARED)}
-    row = {name: value if isinstance(value, int | float) else str(value) for name, value in own.items()}
-    for summary in hparams(row, {f"final/{name}": None for name in METRICS}):
+    given = {name: value for name, value, _ in leaves(config)}
+    row = {name: value for name, value in given.items() if name.startswith(SWEPT)}
+    row = {name: value if isinstance(value, int | float) else str(value) for name, value in row.items()}
+    experiment, start, _ = hparams(row, {f"final/{name}": None for name in METRICS})
+    described = experiment.value[0].metadata.plugin_data
+    content = HParamsPluginData.FromString(described.content)
+    for column in content.experiment.hparam_infos:
+        column.differs = column.name in SHOWN_FIRST  # TensorBoard's word for it
+    described.content = content.SerializeToString()
+    for summary in (experiment, start):
         _file(writer).add_summary(summary)
-
-
-COMPARED = ("model.", "optimizer.", "scheduler.", "augment.", "averaging.", "data.name", "data.batch", "trainer.max_ep")
 
 
 def text(writer: SummaryWriter, config: Config) -> None:

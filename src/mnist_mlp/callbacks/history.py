@@ -63,10 +63,11 @@ class History(L.Callback):
         log.info(_line(row, epochs=trainer.max_epochs))
 
 
-def _gradient_norm(optimizer: torch.optim.Optimizer) -> float:
-    """Of all parameters together, at the last step, after clipping."""
+def _gradient_norm(optimizer: torch.optim.Optimizer) -> float | None:
+    """Of all parameters together, at the last step, after clipping; None where they keep no gradients."""
     parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
-    return float(get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None]))
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    return float(get_total_norm(gradients)) if gradients else None
 
 
 def _log(trainer: L.Trainer, scalars: dict[str, float | None]) -> None:

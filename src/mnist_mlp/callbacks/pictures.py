@@ -1,4 +1,7 @@
-"""Pictures of a network that learns, drawn in milliseconds with Pillow; a plotting library would take longer."""
+"""Pictures of a network that learns, drawn in milliseconds with Pillow; a plotting library would take longer.
+
+They are about as wide as the cards that TensorBoard shows them on, so that their words can be read there.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 UNITS = 64  # of the first layer, at most
-COLUMNS = 16
+COLUMNS = 8
 BLUE, RED, INK, FAINT = (11, 95, 180), (200, 50, 40), (30, 34, 40), (120, 128, 138)
 
 
@@ -39,7 +42,7 @@ def _blue_white_red() -> bytes:
 
 def confusion(counts: NDArray[np.int64], names: Sequence[str]) -> Image.Image:
     """`counts[truth, answer]`, `(10, 10)`: what is right in blue, mistakes in red, the darker the more of its row."""
-    margin, cell = 26 + 7 * max(map(len, names)), 44
+    margin, cell = 18 + 7 * max(map(len, names)), 38
     side = margin + cell * len(names) + 4
     picture = Image.new("RGB", (side, side + 16), "white")
     draw = ImageDraw.Draw(picture)
@@ -77,17 +80,17 @@ def mistakes(
     images: NDArray[np.uint8], truths: Sequence[str], answers: Sequence[str], probabilities: Sequence[float]
 ) -> Image.Image:
     """Images `(N, 784)` that the network got wrong, what they are, what it says, and how sure it is of that."""
-    columns, wide, high = 6, 120, 130
+    columns, wide, high = 4, 104, 124
     rows = -(-len(images) // columns)
     picture = Image.new("RGB", (columns * wide, rows * high), "white")
     draw = ImageDraw.Draw(picture)
     for index, pixels in enumerate(images):
         x, y = index % columns * wide, index // columns * high
         digit = Image.fromarray(255 - pixels.reshape(28, 28)).resize((84, 84), Image.Resampling.NEAREST)
-        picture.paste(digit, (x + 18, y + 4))
-        draw.rectangle((x + 17, y + 3, x + 102, y + 88), outline=(205, 210, 216))
-        draw.text((x + 60, y + 100), f"{truths[index]}, not {answers[index]}", INK, _font(13), anchor="mm")
-        draw.text((x + 60, y + 117), f"sure to {probabilities[index]:.0%}", FAINT, _font(12), anchor="mm")
+        picture.paste(digit, (x + 10, y + 4))
+        draw.rectangle((x + 9, y + 3, x + 94, y + 88), outline=(205, 210, 216))
+        draw.text((x + 52, y + 99), f"{truths[index]}, not {answers[index]}", INK, _font(14), anchor="mm")
+        draw.text((x + 52, y + 115), f"sure to {probabilities[index]:.0%}", FAINT, _font(13), anchor="mm")
     return picture
 
 

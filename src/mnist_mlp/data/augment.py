@@ -1,13 +1,16 @@
-"""Random smooth deformations of a batch of images, on the device that trains, as a function of (seed, step).
+"""Random changes to a batch of images, on the device that trains, as a function of (seed, step).
 
 A deformation says for every pixel of the new image where in the old one it is read. It is a sum of fixed
 displacement fields (shift, rotation, scale, slant, and the smooth waves of an elastic deformation), each times a random
 amount. So a whole batch costs one draw of normal numbers, one matrix product and one bilinear reading.
+
+Blanking out pixels is dropout of the inputs (Srivastava et al. 2014). It does not know which pixels are neighbours.
 """
 
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import torch
 from torch import Tensor
@@ -28,6 +31,7 @@ class Deformation:
     """
 
     def __init__(self, config: AugmentConfig, device: torch.device) -> None:
+        self.blank = config.blank
         # grid_sample counts in half widths of the image from its centre; here everything is in pixels.
         scale = 2 / (SIDE - 1)
         self.fields = (scale * displacement_fields(config)).to(device)
@@ -36,16 +40,25 @@ class Deformation:
     def draw(self, seed: int, step: int, count: int) -> Tensor:
         """How much of each field each image of the step's batch gets: `(count, fields)`, on the CPU, standard normal.
 
-        Drawn on the CPU, it is the same wherever the run goes on.
+        With one more number for each pixel if some are to be blanked, `(count, fields + 784)`. Drawn on the CPU, it is
+        the same wherever the run goes on.
         """
         generator = torch.Generator().manual_seed(derive(seed, "augment", step))
-        return torch.randn(count, len(self.fields), generator=generator, dtype=torch.float32)
+        numbers = len(self.fields) + (SIDE**2 if self.blank > 0 else 0)
+        return torch.randn(count, numbers, generator=generator, dtype=torch.float32)
 
     def __call__(self, images: Tensor, amounts: Tensor) -> Tensor:
-        """Images `(..., 784)` uint8 and what `draw` gave `(..., fields)` to grey levels 0..255 `(..., 784)`, float32.
+        """Images `(..., 784)` uint8 and what `draw` gave, `(..., numbers)`, to grey levels `(..., 784)`, float32."""
+        amounts, for_pixels = amounts.tensor_split((len(self.fields),), dim=-1)
+        changed = self._deformed(images, amounts) if len(self.fields) > 0 else images.float()
+        if self.blank > 0:
+            # The others get brighter, so that the mean over many draws is the image.
+            stays = for_pixels > NormalDist().inv_cdf(self.blank)
+            changed = changed * stays / (1 - self.blank)
+        return changed
 
-        Beyond the border everything is black.
-        """
+    def _deformed(self, images: Tensor, amounts: Tensor) -> Tensor:
+        """As if everything beyond the border were black."""
         pixels = images.reshape(-1, 1, SIDE, SIDE).float()
         # Autocast would round the places to bfloat16, a tenth of a pixel.
         with torch.autocast(images.device.type, enabled=False):
@@ -56,7 +69,7 @@ class Deformation:
 
 
 def deforms(config: AugmentConfig) -> bool:
-    return any((config.shift, config.rotation, config.scale, config.slant, config.elastic))
+    return any((config.shift, config.rotation, config.scale, config.slant, config.elastic, config.blank))
 
 
 def displacement_fields(config: AugmentConfig) -> Tensor:
@@ -75,7 +88,7 @@ def displacement_fields(config: AugmentConfig) -> Tensor:
     if config.elastic > 0:
         for wave in elastic_waves(config.smoothness):
             fields += [config.elastic * torch.stack(pair) for pair in ((wave, zero), (zero, wave))]
-    return torch.stack(fields).flatten(1)
+    return torch.stack(fields).flatten(1) if fields else torch.empty(0, 2 * SIDE**2)
 
 
 def elastic_waves(smoothness: float) -> Tensor:
