@@ -13,7 +13,7 @@ from mnist_mlp.model import MLP
 from mnist_mlp.predictor import Predictor
 
 
-def checkpoint(path: Path, *overrides: str, temperature: float = 1.0, threshold: float = 0.0) -> Path:
+def checkpoint(path: Path, *overrides: str, **calibration: float) -> Path:
     """Writes it to `path`. Its weights are three times the usual ones, so that some of its answers are certain."""
     config = configuration(*overrides)
     torch.manual_seed(0)
@@ -30,7 +30,7 @@ def checkpoint(path: Path, *overrides: str, temperature: float = 1.0, threshold:
         "state_dict": {f"network.{name}": value for name, value in weights.items()},
         "config": asdict(config),
         "class_names": list("0123456789"),
-        "calibration": {"temperature": temperature, "threshold": threshold},
+        "calibration": calibration,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     files.write(content, path)

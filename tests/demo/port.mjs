@@ -14,10 +14,15 @@ const digits = pictures.map(({ width, height, rgba }) =>
 );
 const answers = networks.map((description) => {
   const network = new Network(description);
-  return images.map((image) => ({
-    probabilities: [...network.answer(image).probabilities],
-    hidden: network.answer(image).hidden.map((values) => [...values]),
-    evidence: [...network.evidence(image, 3)],
-  }));
+  return images.map((image) => {
+    const { probabilities, hidden, isKnown, isSure } = network.answer(image);
+    return {
+      probabilities: [...probabilities],
+      hidden: hidden.map((values) => [...values]),
+      evidence: [...network.evidence(image, 3)],
+      isKnown,
+      isSure,
+    };
+  });
 });
 process.stdout.write(JSON.stringify({ digits, answers }));

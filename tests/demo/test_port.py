@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,24 @@ def test_every_activation_gives_the_probabilities_and_hidden_values_of_torch(tmp
         if predictor.config.model.hidden:
             hidden = predictor.network.layers[:2](predictor.network.normalise(torch.from_numpy(images)))
             assert np.abs(hidden.detach().numpy() - [answer["hidden"][0] for answer in got]).max() < 1e-3
+
+
+def test_what_is_no_answer_for_python_is_none_on_the_page(tmp_path, digits):
+    """Too high a free energy, or too low a probability: each for a half of the images."""
+
+    def between_halves(values):
+        return float(values.sort().values[49:51].mean())
+
+    predictor = untrained.predictor(tmp_path, temperature=1.7)
+    images = torch.from_numpy(digits.test_images[:100])
+    energies, best = predictor.free_energies(images), predictor.log_probabilities(images).exp().amax(1)
+    limits = replace(predictor.calibration, threshold=between_halves(best), free_energy=between_halves(energies))
+    given = [description(replace(predictor, calibration=limits), digits)]
+    (got,) = run(tmp_path, networks=given, images=images.flatten(1).tolist())["answers"]
+    known, sure = energies <= limits.free_energy, best >= limits.threshold
+    assert 0 < int((known & sure).sum()) < int(known.sum()) == 50
+    assert [answer["isKnown"] for answer in got] == known.tolist()
+    assert [answer["isSure"] for answer in got] == (known & sure).tolist()
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])

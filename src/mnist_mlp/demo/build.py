@@ -111,6 +111,7 @@ def _description(predictor: Predictor, dataset: Dataset, probabilities: NDArray[
         "std": predictor.config.data.std,
         "temperature": predictor.calibration.temperature,
         "threshold": predictor.calibration.threshold,
+        "highestFreeEnergy": predictor.calibration.free_energy,
         "classNames": list(predictor.class_names),
         "weights": _base64(b"".join(_bytes(part) for layer in linear for part in (layer.weight, layer.bias))),
         "averageImage": _base64(dataset.test_images.mean(0).round().astype(np.uint8).tobytes()),

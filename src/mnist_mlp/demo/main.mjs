@@ -55,7 +55,7 @@ function show() {
   element("clear").disabled = pad.current().length === 0;
   showDigits();
   element("words").textContent = words(digit);
-  showBars(digit?.probabilities);
+  showBars(digit);
   const blank = new Uint8Array(SIDE * SIDE);
   paintImage(element("seen"), digit?.image ?? blank, palette);
   const evidence = digit ? network.evidence(digit.image, bestOf(digit.probabilities)[0]) : blank;
@@ -74,16 +74,15 @@ function bestOf(probabilities) {
   return [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
 }
 
-function isSure({ probabilities }) {
-  return Math.max(...probabilities) >= network.threshold;
-}
-
 function words(digit) {
   if (pad.isBlank) return "Nothing drawn yet.";
   if (!digit) return "Nothing that could be a digit yet.";
   const [first, second] = bestOf(digit.probabilities);
   const say = (label) => `${names[label]} (${percent(digit.probabilities[label])})`;
-  const answer = isSure(digit) ? `It says ${say(first)}.` : `Not sure: ${say(first)} or ${say(second)}.`;
+  let answer = `It says ${say(first)}.`;
+  if (!digit.isKnown) answer = `That looks like nothing it knows: ${say(first)} at best.`;
+  else if (!digit.isSure)
+    answer = `Not sure: ${say(first)} or ${say(second)}. It answers from ${percent(network.threshold)} on.`;
   const { sample } = pad;
   if (!sample) return found.length > 1 ? `${answer} Digit ${chosen + 1} of ${found.length}.` : answer;
   return `${answer} The label says ${names[sample.label]}${first === sample.label ? "" : ": a mistake"}.`;
@@ -96,8 +95,8 @@ function showDigits() {
   place.replaceChildren(
     ...found.map((digit, n) => {
       const button = document.createElement("button");
-      button.textContent = names[bestOf(digit.probabilities)[0]] + (isSure(digit) ? "" : "?");
-      button.className = isSure(digit) ? "" : "unsure";
+      button.textContent = names[bestOf(digit.probabilities)[0]] + (digit.isSure ? "" : "?");
+      button.className = digit.isSure ? "" : "unsure";
       button.ariaPressed = String(n === chosen);
       button.onclick = () => {
         chosen = n;
@@ -129,12 +128,12 @@ function showBoxes() {
   );
 }
 
-function showBars(probabilities) {
+function showBars({ probabilities, isSure } = {}) {
   const first = probabilities && bestOf(probabilities)[0];
   [...element("bars").children].forEach((bar, label) => {
     const share = probabilities?.[label] ?? 0;
     bar.style.setProperty("--share", share);
-    bar.className = label === first ? "first" : "";
+    bar.className = label !== first ? "" : isSure ? "first" : "first unsure";
     bar.lastChild.textContent = probabilities ? percent(share) : "";
   });
 }

@@ -50,11 +50,14 @@ export class Network {
     this.average = bytesOf(this.averageImage);
   }
 
-  /** 784 grey levels to {probabilities, hidden: what each hidden layer gives out}. */
+  /** 784 grey levels to {probabilities, hidden: what each hidden layer gives out, isKnown, isSure}. */
   answer(image) {
     const { sums, values } = this.run(linear(this.layers[0], this.normalised(image)));
-    const scaled = sums[sums.length - 1].map((logit) => logit / this.temperature);
-    return { probabilities: softmax(scaled), hidden: values };
+    const logits = sums[sums.length - 1];
+    const probabilities = softmax(logits.map((logit) => logit / this.temperature));
+    // The logits are small for what the network never saw: a high free energy (mnist_mlp/predictor.py).
+    const isKnown = this.highestFreeEnergy === null || -logSumExp(logits) <= this.highestFreeEnergy;
+    return { probabilities, hidden: values, isKnown, isSure: isKnown && Math.max(...probabilities) >= this.threshold };
   }
 
   normalised(image) {
@@ -123,8 +126,11 @@ function backwards({ inputs, outputs, weight }, slopes) {
 }
 
 function softmax(logits) {
+  const total = logSumExp(logits);
+  return logits.map((logit) => Math.exp(logit - total));
+}
+
+function logSumExp(logits) {
   const most = Math.max(...logits);
-  const powers = logits.map((logit) => Math.exp(logit - most));
-  const sum = powers.reduce((a, b) => a + b);
-  return powers.map((power) => power / sum);
+  return most + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - most), 0));
 }

@@ -3,7 +3,7 @@
 export const SHEET = 200; // units along a side of the sheet, and pixels of the picture that is read from it
 const STROKE = 0.117; // width of a stroke of MNIST, as a share of its digit's longer side (median of the test set)
 const [FINEST, BROADEST] = [0.02 * SHEET, 0.1 * SHEET];
-const [SHOWN_PEN, ERASER] = [0.05 * SHEET, 0.16 * SHEET];
+const [SHOWN_PEN, ERASER] = [0.04 * SHEET, 0.16 * SHEET];
 const MOST_PIXELS = 4_000_000; // of an opened picture
 
 /**

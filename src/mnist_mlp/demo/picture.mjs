@@ -11,13 +11,14 @@ const CONTRAST = 64; // grey levels between darkest and brightest, above which a
 /** Grey levels in 0..255, and the whole factor by which the picture was shrunk to get them. */
 export function greyOf(picture) {
   const { width, height, data } = picture;
-  const [grey, alpha] = [newMap(height, width), newMap(height, width)];
+  const grey = newMap(height, width);
+  const alpha = newMap(height, width);
   let opaque = true;
-  for (let i = 0; i < grey.values.length; i++) {
+  for (let i = 0, j = 0; i < grey.values.length; i++, j += 4) {
     // As Pillow weighs and rounds it.
-    grey.values[i] = (data[4 * i] * 19595 + data[4 * i + 1] * 38470 + data[4 * i + 2] * 7471 + 0x8000) >> 16;
-    alpha.values[i] = data[4 * i + 3];
-    if (alpha.values[i] < 255) opaque = false;
+    grey.values[i] = (data[j] * 19595 + data[j + 1] * 38470 + data[j + 2] * 7471 + 0x8000) >> 16;
+    alpha.values[i] = data[j + 3];
+    if (data[j + 3] < 255) opaque = false;
   }
   const shrink = Math.ceil(Math.sqrt((width * height) / WORKING_PIXELS));
   const small = shrink > 1 ? reduced(grey, alpha, shrink) : { grey, alpha };

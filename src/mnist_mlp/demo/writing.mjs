@@ -56,6 +56,7 @@ function only({ labels, boxes }, kept) {
   const numbers = [0];
   let last = 0;
   boxes.forEach((box, i) => numbers.push(kept(box, i) ? ++last : 0));
+  if (last === boxes.length) return { labels, boxes };
   return { labels: labels.map((name) => numbers[name]), boxes: boxes.filter((_, i) => numbers[i + 1] > 0) };
 }
 
