@@ -47,10 +47,14 @@ class ManyAtOnce(BaseSubmititLauncher):
         self.at_once = at_once
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        import submitit  # noqa: F401  # sets up its logging when imported
+
         # The jobs are other processes: what they import has to be found, and they share the cores of this machine.
         os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT / "src"), os.environ.get("PYTHONPATH", "")])
         if self.params["cpus_per_task"] is not None:
             os.environ["OMP_NUM_THREADS"] = str(self.params["cpus_per_task"])
+        # Without SLURM's accounting it tells of every question that went unanswered, and waits for results alone.
+        logging.getLogger("submitit").setLevel(logging.ERROR)
         pool = ThreadPoolExecutor(self.at_once)  # each thread waits for one job
         try:
             return list(pool.map(self._launch_one, job_overrides, count(initial_job_idx)))

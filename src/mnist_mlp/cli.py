@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ from mnist_mlp.errors import ConfigError, Interrupted, MissingPackageError, User
 from mnist_mlp.processes import world
 
 log = logging.getLogger(__name__)
+
+# Seconds that SLURM may leave between telling a job to make room and ending it.
+LONGEST_GRACE = 900
 
 Task = Callable[[Any, Path], None]
 
@@ -73,6 +77,12 @@ def _job(task: Task) -> Callable[[DictConfig], None]:
             task(_configuration(composed, settings), run_directory)
         except UserError as error:  # the other jobs go on
             log.error("job %s failed: %s", settings.job.num, error)
+        except Interrupted as error:
+            if error.exit_code == 143 and os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
+                # Making room for another job: SLURM sends back to the queue only what it had to end itself.
+                log.info("saved; waiting for SLURM to end this job")
+                time.sleep(LONGEST_GRACE)
+            raise
         except Exception:
             log.exception("job %s failed", settings.job.num)
 
