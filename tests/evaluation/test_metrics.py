@@ -105,6 +105,11 @@ def test_reliability_equals_a_plain_loop(said: Predictions) -> None:
     assert drawn.counts.sum() == len(said.labels)
 
 
+def test_a_confidence_on_an_edge_belongs_to_the_bin_above_it_and_1_to_the_last() -> None:
+    said = Predictions(log_probabilities=np.log(np.array([[0.5, 0.5], [1.0, 1e-300]])), labels=np.array([0, 0]))
+    assert list(reliability(said, bins=2).counts) == [0, 2]
+
+
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (10, 10), (9_840, 10_000), (1, 3)])
 def test_wilson_interval_equals_scipy(successes: int, trials: int) -> None:
     expected = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
