@@ -98,7 +98,7 @@ class Result:
 
     def summary(self) -> str:
         """What came out, where it lies, and what to do next."""
-        where = _shown(self.directory)
+        where = runs.shown(self.directory)
         lines = []
         if self.metrics["test/acc"] is not None and self.best_epoch is not None:
             lines.append(
@@ -111,12 +111,6 @@ class Result:
         lines.append(f"run directory    {where}")
         lines.append("next             make tensorboard")
         return "\n".join(lines)
-
-
-def _shown(path: Path) -> Path:
-    """Relative to where the person stands, if it is below."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def versions() -> dict[str, str]:

@@ -37,3 +37,9 @@ def jobs(sweep_directory: Path) -> list[Run]:
     """The jobs of a sweep, in the order of their numbers."""
     numbered = [path for path in sweep_directory.iterdir() if path.is_dir() and path.name.isdigit()]
     return [read(path) for path in sorted(numbered, key=lambda path: int(path.name))]
+
+
+def shown(path: Path) -> Path:
+    """As a person would name it: relative to where they stand, if it is below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

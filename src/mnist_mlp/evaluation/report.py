@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mnist_mlp.runs import shown
+
 SPLITS = {"test": "the official test set", "val": "the validation images"}
 SUSPICIOUS = 0.05
 """The p-value below which two networks are said to differ."""
@@ -46,12 +48,12 @@ def tables(content: dict[str, Any], *, newest: bool, directory: Path, colour: bo
         parts += [_confusion(networks[0]["confusion"], content["class_names"], ink)]
     if "robust" in content:
         parts.append(_robustness(content["robust"], networks, ink))
-    parts.append(f"numbers and pictures  {_shown(directory)}")
+    parts.append(f"numbers and pictures  {shown(directory)}")
     return "\n\n".join(parts)
 
 
 def _subject(content: dict[str, Any], newest: bool) -> str:
-    places = [str(_shown(Path(place))) for place in content["checkpoints"]]
+    places = [str(shown(Path(place))) for place in content["checkpoints"]]
     if len(places) == 1:
         lines = [f"network  {places[0]}" + ("   (the newest completed run)" if newest else "")]
     else:
@@ -176,9 +178,3 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], ink: Ink) -> str
         return "   ".join([first, *others]).rstrip()
 
     return "\n".join([ink.bold(line(header)), *map(line, rows)])
-
-
-def _shown(path: Path) -> Path:
-    """Relative to where the person stands, if it is below."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path

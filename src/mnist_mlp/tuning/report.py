@@ -9,6 +9,7 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
 
+from mnist_mlp import runs
 from mnist_mlp.tuning import plots
 from mnist_mlp.tuning.experiment import as_experiment
 from mnist_mlp.tuning.study import SharedStudy
@@ -27,7 +28,7 @@ def report(study: SharedStudy, images: int) -> str:
 
     `images`: how many the accuracies were measured on.
     """
-    trials, where = study.trials, _shown(study.directory)
+    trials, where = study.trials, runs.shown(study.directory)
     counts = {word: sum(trial.state == state for trial in trials) for state, word in WORDS.items()}
     counted = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     lines = [f"trials           {counted or 'none'}; {study.search.trials} wanted"]
@@ -69,8 +70,3 @@ def _write(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(text)
     draft.replace(path)
-
-
-def _shown(path: Path) -> Path:
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
