@@ -201,5 +201,7 @@ def _quieten_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # between Lightning and torch
     # Our loader goes on in the middle of an epoch by itself, from the optimizer step.
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+    # The command itself runs on the login node, or submitit has used srun already.
+    warnings.filterwarnings("ignore", message=".*srun.* command is available on your system but is not used.*")
     # torchmetrics has summed over all processes before we log.
     warnings.filterwarnings("ignore", message=".*sync_dist=True.* when logging on epoch level.*")
