@@ -56,7 +56,7 @@ def test_every_page_of_tensorboard_has_something_to_show(shown: EventAccumulator
         *(f"{kind}/{layer}" for kind in ("weights", "gradients") for layer in layers),
         *("activations/layer1", "activations/layer2"),
     }
-    assert set(tags["images"]) == {"first_layer", "validation/confusion", "validation/worst_mistakes"}
+    assert set(tags["images"]) == {"pictures/first_layer", "pictures/confusion", "pictures/worst_mistakes"}
     assert {f"pr/{digit}" for digit in range(10)} <= set(tags["tensors"])
     assert "config/text_summary" in tags["tensors"]
     assert tags["graph"]
@@ -66,8 +66,8 @@ def test_every_page_of_tensorboard_has_something_to_show(shown: EventAccumulator
 def test_snapshots_come_before_the_first_step_and_then_as_often_as_asked(shown: EventAccumulator, run: Result) -> None:
     steps = run.config["trainer"]["max_epochs"], files.read(run.directory / "checkpoints" / files.LAST)["global_step"]
     in_epoch = steps[1] // steps[0]
-    assert [event.step for event in shown.Images("first_layer")] == [0, 2 * in_epoch, 3 * in_epoch]
-    assert [event.step for event in shown.Images("validation/confusion")] == [2 * in_epoch, 3 * in_epoch]
+    assert [event.step for event in shown.Images("pictures/first_layer")] == [0, 2 * in_epoch, 3 * in_epoch]
+    assert [event.step for event in shown.Images("pictures/confusion")] == [2 * in_epoch, 3 * in_epoch]
 
 
 def test_the_last_scalars_are_the_metrics_of_the_run(shown: EventAccumulator, run: Result) -> None:

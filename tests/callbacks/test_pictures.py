@@ -23,7 +23,7 @@ def test_a_confusion_matrix_is_blue_on_its_diagonal_and_red_beside_it() -> None:
     counts[3, 5] = 5
     names = [str(digit) for digit in range(10)]
     picture = np.asarray(pictures.confusion(counts, names)).astype(int)
-    margin, cell = 25, 38
+    margin, cell = 25, 32
     corner = picture[margin + 3 :: cell, margin + 3 :: cell][:10, :10]  # a pixel of each cell, off its number
     assert (corner[range(10), range(10), 2] > corner[range(10), range(10), 0]).all()
     assert corner[3, 5, 0] > corner[3, 5, 2]
@@ -33,4 +33,4 @@ def test_a_confusion_matrix_is_blue_on_its_diagonal_and_red_beside_it() -> None:
 def test_mistakes_are_shown_as_many_as_there_are_also_with_long_names() -> None:
     images = np.zeros((7, 784), dtype=np.uint8)
     picture = pictures.mistakes(images, ["T-shirt or top"] * 7, ["Ankle boot"] * 7, [0.5] * 7)
-    assert picture.size == (416, 248)
+    assert picture.size == (348, 408)

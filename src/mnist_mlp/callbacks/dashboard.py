@@ -73,7 +73,7 @@ class Dashboard(L.Callback):
         images, labels = (tensor[:PROBED] for tensor in _part(trainer, "train"))
         activations, gradients = probe(network, self.config.model.loss, images, labels)
         layers = _linear(network)
-        events.picture(writer, "first_layer", pictures.weights(_array(layers[0].weight)), step)
+        events.picture(writer, "pictures/first_layer", pictures.weights(_array(layers[0].weight)), step)
         for number, (layer, gradient) in enumerate(zip(layers, gradients, strict=True), start=1):
             events.histogram(writer, f"weights/layer{number}", layer.weight, step)
             events.histogram(writer, f"gradients/layer{number}", gradient, step)
@@ -92,7 +92,7 @@ class Dashboard(L.Callback):
             writer.add_pr_curve(f"pr/{name}", truths == number, odds[:, number], step, num_thresholds=THRESHOLDS)
         classes = len(self.names)
         counts = np.bincount(classes * truths + answers, minlength=classes**2).reshape(classes, classes)
-        events.picture(writer, "validation/confusion", pictures.confusion(counts, self.names), step)
+        events.picture(writer, "pictures/confusion", pictures.confusion(counts, self.names), step)
         wrong = np.flatnonzero(answers != truths)
         worst = wrong[np.argsort(odds[wrong, truths[wrong]], kind="stable")][:MISTAKES]
         if len(worst):
@@ -102,7 +102,7 @@ class Dashboard(L.Callback):
                 [self.names[answer] for answer in answers[worst]],
                 odds[worst, answers[worst]].tolist(),
             )
-            events.picture(writer, "validation/worst_mistakes", drawn, step)
+            events.picture(writer, "pictures/worst_mistakes", drawn, step)
 
 
 def moments(snapshots: int, epochs: int) -> set[int]:

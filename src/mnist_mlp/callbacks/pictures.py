@@ -42,7 +42,7 @@ def _blue_white_red() -> bytes:
 
 def confusion(counts: NDArray[np.int64], names: Sequence[str]) -> Image.Image:
     """`counts[truth, answer]`, `(10, 10)`: what is right in blue, mistakes in red, the darker the more of its row."""
-    margin, cell = 18 + 7 * max(map(len, names)), 38
+    margin, cell = 18 + 7 * max(map(len, names)), 32
     side = margin + cell * len(names) + 4
     picture = Image.new("RGB", (side, side + 16), "white")
     draw = ImageDraw.Draw(picture)
@@ -50,7 +50,7 @@ def confusion(counts: NDArray[np.int64], names: Sequence[str]) -> Image.Image:
     shares = counts / rows
     worst = (shares * (1 - np.eye(len(names)))).max() or 1.0
     for truth, row in enumerate(shares):
-        draw.text((margin - 8, margin + cell * (truth + 0.5)), names[truth], INK, _font(14), anchor="rm")
+        draw.text((margin - 8, margin + cell * (truth + 0.5)), names[truth], INK, _font(13), anchor="rm")
         _upright(picture, names[truth], (margin + cell * truth + cell // 2, margin - 8))
         for answer, share in enumerate(row):
             right = truth == answer
@@ -60,7 +60,7 @@ def confusion(counts: NDArray[np.int64], names: Sequence[str]) -> Image.Image:
             draw.rectangle((x + 1, y + 1, x + cell - 2, y + cell - 2), colour)
             if counts[truth, answer]:
                 ink = "white" if strength > 0.55 else INK
-                draw.text((x + cell / 2, y + cell / 2), str(counts[truth, answer]), ink, _font(14), anchor="mm")
+                draw.text((x + cell / 2, y + cell / 2), str(counts[truth, answer]), ink, _font(13), anchor="mm")
     draw.text((margin, side + 12), "rows: what it is; columns: what the network says", FAINT, _font(12), anchor="ls")
     return picture
 
@@ -68,10 +68,10 @@ def confusion(counts: NDArray[np.int64], names: Sequence[str]) -> Image.Image:
 def _upright(picture: Image.Image, name: str, foot: tuple[int, int]) -> None:
     """Write a long name from bottom to top, a short one as it is, ending above `foot`."""
     if len(name) < 3:
-        ImageDraw.Draw(picture).text(foot, name, INK, _font(14), anchor="ms")
+        ImageDraw.Draw(picture).text(foot, name, INK, _font(13), anchor="ms")
         return
-    label = Image.new("RGB", (round(_font(14).getlength(name)) + 2, 20), "white")
-    ImageDraw.Draw(label).text((0, 10), name, INK, _font(14), anchor="lm")
+    label = Image.new("RGB", (round(_font(13).getlength(name)) + 2, 20), "white")
+    ImageDraw.Draw(label).text((0, 10), name, INK, _font(13), anchor="lm")
     turned = label.transpose(Image.Transpose.ROTATE_90)
     picture.paste(turned, (foot[0] - 10, foot[1] - turned.height))
 
@@ -80,17 +80,21 @@ def mistakes(
     images: NDArray[np.uint8], truths: Sequence[str], answers: Sequence[str], probabilities: Sequence[float]
 ) -> Image.Image:
     """Images `(N, 784)` that the network got wrong, what they are, what it says, and how sure it is of that."""
-    columns, wide, high = 4, 104, 124
+    long = max(map(len, [*truths, *answers])) > 2
+    columns, wide, high = (3, 116, 136) if long else (4, 87, 120)
     rows = -(-len(images) // columns)
     picture = Image.new("RGB", (columns * wide, rows * high), "white")
     draw = ImageDraw.Draw(picture)
     for index, pixels in enumerate(images):
         x, y = index % columns * wide, index // columns * high
         digit = Image.fromarray(255 - pixels.reshape(28, 28)).resize((84, 84), Image.Resampling.NEAREST)
-        picture.paste(digit, (x + 10, y + 4))
-        draw.rectangle((x + 9, y + 3, x + 94, y + 88), outline=(205, 210, 216))
-        draw.text((x + 52, y + 99), f"{truths[index]}, not {answers[index]}", INK, _font(14), anchor="mm")
-        draw.text((x + 52, y + 115), f"sure to {probabilities[index]:.0%}", FAINT, _font(13), anchor="mm")
+        picture.paste(digit, (x + (wide - 84) // 2, y))
+        draw.rectangle((x + (wide - 84) // 2, y, x + (wide - 84) // 2 + 83, y + 83), outline=(205, 210, 216))
+        words = [truths[index], f"not {answers[index]}"] if long else [f"{truths[index]}, not {answers[index]}"]
+        words.append(f"sure to {probabilities[index]:.0%}")
+        for line, word in enumerate(words):
+            ink = FAINT if line == len(words) - 1 else INK
+            draw.text((x + wide / 2, y + 92 + 15 * line), word, ink, _font(12), anchor="mm")
     return picture
 
 
