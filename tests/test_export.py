@@ -104,6 +104,8 @@ def test_export_writes_both_forms_and_measures_8_bits(tmp_path):
     answers = probabilities(small, dataset.test_images).argmax(1)
     assert f"{np.mean(answers == dataset.test_labels):.2%} of the 1,000 official test images" in said
     predictor = exporting.Predictor.load(source)
+    same = probabilities(exact, dataset.test_images).argmax(1) == expected(predictor, dataset.test_images).argmax(1)
+    assert same.all()
     assert np.mean(answers == expected(predictor, dataset.test_images).argmax(1)) > 0.9
     with safe_open(tmp_path / "mnist_mlp.safetensors", "pt") as tensors:
         assert json.loads(tensors.metadata()["hidden"]) == [64, 32]

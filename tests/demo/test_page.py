@@ -216,6 +216,17 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_answer_is_in_sight(
         assert button.bounding_box()["height"] >= 40  # pixels: a fingertip
 
 
+def test_classes_with_names_and_a_network_without_hidden_layers_are_shown_too(open_page, tmp_path):
+    linear = untrained.predictor(tmp_path, "model.hidden=[]")
+    names = ["Ankle boot", *(f"Kind {letter}" for letter in "ABCDEFGHI")]
+    html = build(replace(linear, class_names=names), load("synthetic", Path())).html
+    page = open_page(html, viewport={"width": 390, "height": 844})
+    assert page.locator("h1").inner_text() == "Draw what it knows"
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.locator("#right button").first.click()
+    assert re.match(r"It says (Ankle boot|Kind .) .*\. The label says ", said(page))
+
+
 def test_pictures_can_be_dropped_and_one_that_is_none_is_said_to_be(page):
     picture = next(iter(vectors.pictures(1)))
     (expected,) = vectors.answer_json(picture)

@@ -14,6 +14,7 @@ const percent = (share) => (share >= 0.9995 ? "> 99.9 %" : `${share < 0.0005 ? 0
 
 const network = new Network(JSON.parse(element("network").textContent));
 const names = network.classNames;
+const namesAreWords = names.some((name) => name.length > 1);
 const pad = new Pad(element("sheet"), read);
 const pictures = new WeightPictures(element("weights"), network.layers[0], MOST_UNITS);
 const strips = makeStrips();
@@ -50,6 +51,7 @@ function soon(task) {
 
 function show() {
   const digit = found[chosen];
+  pad.paint();
   element("invitation").hidden = !pad.isBlank;
   element("undo").disabled = pad.items.length === 0;
   element("clear").disabled = pad.current().length === 0;
@@ -90,7 +92,7 @@ function words(digit) {
 
 function showDigits() {
   const place = element("digits");
-  place.classList.toggle("many", found.length > 3 || names.some((name) => name.length > 3));
+  place.classList.toggle("many", found.length > 3 || namesAreWords);
   const focused = place.contains(document.activeElement);
   place.replaceChildren(
     ...found.map((digit, n) => {
@@ -167,9 +169,9 @@ function makeSamples() {
     const canvas = document.createElement("canvas");
     canvas.className = "cells";
     button.append(canvas);
-    button.ariaLabel = `Test digit, a ${names[label]}`;
+    button.ariaLabel = `Test image, ${names[label]}`;
     if (answer !== label) {
-      button.ariaLabel += ` taken for a ${names[answer]}`;
+      button.ariaLabel += ` taken for ${names[answer]}`;
       const note = document.createElement("small");
       note.textContent = `${names[label]} → ${names[answer]}`;
       button.append(note);
@@ -181,10 +183,12 @@ function makeSamples() {
   const { mistakes, tested } = network;
   const shown = element("wrong").children.length;
   element("mistakes-heading").textContent =
-    `Its mistakes: ${mistakes} of ${tested.toLocaleString("en")}` + (shown < mistakes ? `, the ${shown} surest` : "");
+    `Its mistakes: ${mistakes.toLocaleString("en")} of ${tested.toLocaleString("en")}` + (shown < mistakes ? `, the ${shown} surest` : "");
 }
 
 function describe() {
+  if (namesAreWords) element("title").textContent = document.title = "Draw what it knows";
+  document.body.classList.toggle("words", namesAreWords);
   const { widths, mistakes, tested, layers } = network;
   const weights = layers.reduce((sum, { weight, bias }) => sum + weight.length + bias.length, 0);
   element("about").textContent =
@@ -213,7 +217,6 @@ function setTheme(theme) {
   palette = readPalette();
   pictures.paint(palette);
   for (const button of document.querySelectorAll(".thumbnails button")) button.paint();
-  pad.paint();
   show();
 }
 

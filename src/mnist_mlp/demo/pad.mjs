@@ -45,21 +45,16 @@ export class Pad {
 
   put(item) {
     this.items.push(item);
-    this.changed();
+    this.onChange();
   }
 
   undo() {
     this.items.pop();
-    this.changed();
+    this.onChange();
   }
 
   clear() {
     if (this.current().length) this.put({ kind: "clear" });
-  }
-
-  changed() {
-    this.paint();
-    this.onChange();
   }
 
   begin(event) {
@@ -75,7 +70,7 @@ export class Pad {
     if (event.pointerId !== this.pointer) return;
     const steps = event.getCoalescedEvents?.() ?? [];
     this.items[this.items.length - 1].points.push(...(steps.length ? steps : [event]).map((e) => this.placeOf(e)));
-    this.changed();
+    this.onChange();
   }
 
   end(event) {
@@ -106,7 +101,7 @@ export class Pad {
       if (cursor.down) this.items.push({ kind: this.erasing ? "erase" : "ink", points: [] });
     }
     if (cursor.down) this.items[this.items.length - 1].points.push({ x: cursor.x, y: cursor.y });
-    this.changed();
+    this.onChange();
   }
 
   hideCursor() {
@@ -125,7 +120,7 @@ export class Pad {
     return this.sheet.getImageData(0, 0, SHEET, SHEET);
   }
 
-  /** What is on the sheet, on the screen. */
+  /** What is on the sheet, on the screen; whoever hears of a change calls it with the next frame. */
   paint() {
     const { canvas, cursor } = this;
     const pixels = Math.max(Math.round(canvas.clientWidth * devicePixelRatio), 1);
