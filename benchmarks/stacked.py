@@ -16,15 +16,15 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import torch
 from hydra import compose, initialize_config_dir
-from torch import Tensor
 
 from mnist_mlp import runs
 from mnist_mlp.config import CONFIGS, Config
@@ -59,52 +59,60 @@ def sweep(batch_size: int, epochs: int, seeds: int) -> list[Config]:
         ]
 
 
-def side_by_side(configs: Sequence[Config], directory: Path) -> float:
+@dataclass(frozen=True)
+class Cost:
+    wall: float
+    """seconds"""
+    cpu: float
+    """seconds of all cores together, which other programs disturb less"""
+
+    def __truediv__(self, count: float) -> Cost:
+        return Cost(self.wall / count, self.cpu / count)
+
+
+def cost_of(work: Callable[[], object]) -> Cost:
+    began = time.perf_counter(), time.process_time()
+    work()
+    return Cost(time.perf_counter() - began[0], time.process_time() - began[1])
+
+
+def side_by_side(configs: Sequence[Config], directory: Path) -> Cost:
     jobs = []
     for number, config in enumerate(configs):
         place = directory / "stacked" / str(number)
         place.mkdir(parents=True)
         jobs.append(Job(number=number, config=config, directory=place))
-    began = time.perf_counter()
-    for stack in plan(jobs).stacks:
-        stacked.train(stack)
-    return time.perf_counter() - began
+    return cost_of(lambda: [stacked.train(stack) for stack in plan(jobs).stacks])
 
 
-def one_after_another(configs: Sequence[Config], numbers: Sequence[int], directory: Path) -> float:
-    """Seconds for those of the jobs that have these numbers."""
-    began = time.perf_counter()
-    for number in numbers:
-        place = directory / "alone" / str(number)
+def one_after_another(configs: Sequence[Config], numbers: Sequence[int], directory: Path) -> Cost:
+    """Of those of the jobs that have these numbers."""
+    places = [directory / "alone" / str(number) for number in numbers]
+    for place in places:
         place.mkdir(parents=True)
-        train(configs[number], place)
-    return time.perf_counter() - began
+    return cost_of(lambda: [train(configs[number], place) for number, place in zip(numbers, places, strict=True)])
 
 
-def matrix_products(networks: int, batch_size: int, steps: int) -> float:
-    """Seconds for the products of `steps` training steps alone, into memory that is there already."""
-    parts = even_parts(range(networks), cores())
+def matrix_products(networks: int, batch_size: int, steps: int) -> Cost:
+    """Of the products of `steps` training steps alone, into memory that is there already."""
     torch.set_num_threads(1)
+    counts = [len(part) for part in even_parts(range(networks), cores())]
+    pairs = list(itertools.pairwise(WIDTHS))
+    values, backward = ([[torch.randn(count, batch_size, width) for width in WIDTHS] for count in counts] for _ in "12")
+    weights, gradients = ([[torch.randn(count, out, into) for into, out in pairs] for count in counts] for _ in "12")
 
-    def multiply(members: Sequence[int]) -> None:
-        count = len(members)
-        values = [torch.randn(count, batch_size, width) for width in WIDTHS]
-        pairs = list(itertools.pairwise(WIDTHS))
-        weights = [torch.randn(count, out, into) for into, out in pairs]
-        gradients: list[Tensor] = [torch.empty_like(weight) for weight in weights]
-        backward = [torch.empty_like(value) for value in values]
+    def multiply(part: int) -> None:
+        ahead, back, weight, gradient = values[part], backward[part], weights[part], gradients[part]
         for _ in range(steps):
-            for layer, weight in enumerate(weights):
-                torch.bmm(values[layer], weight.mT, out=values[layer + 1])
-            for layer in reversed(range(len(weights))):
-                torch.bmm(values[layer + 1].mT, values[layer], out=gradients[layer])
+            for layer in range(len(pairs)):
+                torch.bmm(ahead[layer], weight[layer].mT, out=ahead[layer + 1])
+            for layer in reversed(range(len(pairs))):
+                torch.bmm(back[layer + 1].mT, ahead[layer], out=gradient[layer])
                 if layer > 0:
-                    torch.bmm(values[layer + 1], weights[layer], out=backward[layer])
+                    torch.bmm(back[layer + 1], weight[layer], out=back[layer])
 
-    with ThreadPoolExecutor(len(parts)) as pool:
-        began = time.perf_counter()
-        list(pool.map(multiply, parts))
-        return time.perf_counter() - began
+    with ThreadPoolExecutor(len(counts)) as pool:
+        return cost_of(lambda: list(pool.map(multiply, range(len(counts)))))
 
 
 def furthest_validation_accuracy(directory: Path, numbers: Sequence[int]) -> float:
@@ -130,16 +138,16 @@ def measure(batch_size: int, given: argparse.Namespace) -> str:
             together.append(side_by_side(configs, directory) / len(configs) / given.epochs)
             alone.append(one_after_another(configs, numbers, directory) / len(numbers) / given.epochs)
             steps = -(-IMAGES // batch_size)
-            floor.append(matrix_products(len(configs), batch_size, steps // 10) * 10 / len(configs))
+            floor.append(matrix_products(len(configs), batch_size, steps // 10) / len(configs) / 0.1)
             apart.append(furthest_validation_accuracy(directory, numbers))
-        print(f"batch {batch_size}, round {turn + 1}: {together[-1]:.3f} {alone[-1]:.3f} {floor[-1]:.3f}", flush=True)
-    faster = statistics.median(b / a for a, b in zip(together, alone, strict=True))
-    above = statistics.median(a / c for a, c in zip(together, floor, strict=True))
-    seconds = [statistics.median(values) for values in (together, alone, floor)]
-    return (
-        f"| {batch_size} | {seconds[0]:.3f} | {seconds[1]:.3f} | {faster:.1f} | {seconds[2]:.3f} | {above:.2f} "
-        f"| {max(apart):.2f} |"
-    )
+        print(f"batch {batch_size}, round {turn + 1}: {together[-1]} {alone[-1]} {floor[-1]}", flush=True)
+    cells = [str(batch_size)]
+    for kind in ("wall", "cpu"):
+        a, b, c = ([getattr(cost, kind) for cost in costs] for costs in (together, alone, floor))
+        cells += [f"{statistics.median(values):.2f}" for values in (a, b, c)]
+        cells.append(f"{statistics.median(y / x for x, y in zip(a, b, strict=True)):.1f}")
+        cells.append(f"{statistics.median(x / z for x, z in zip(a, c, strict=True)):.1f}")
+    return "| " + " | ".join([*cells, f"{max(apart):.2f}"]) + " |"
 
 
 def main() -> None:
@@ -164,11 +172,13 @@ def main() -> None:
         f"the ways alternate; {given.sample} jobs of each round were trained one after another."
         + (f" {given.note}" if given.note else ""),
         "",
-        "Seconds are for one network and one epoch, everything from set-up to test included.",
+        "Seconds are for one network and one epoch, everything from set-up to test included: first by the clock, then",
+        "of all cores together, which says more where other programs run too. *Products* are the matrix products of",
+        "training alone. *Apart* is the largest difference of a final validation accuracy, in points.",
         "",
-        "| batch | stacked | one after another | times faster | matrix products alone | stacked / products "
-        "| val accuracy apart, points |",
-        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| batch | stacked | alone | products | alone / stacked | stacked / products "
+        "| stacked, cores | alone, cores | products, cores | alone / stacked | stacked / products | apart |",
+        "|" + " ---: |" * 12,
         *rows,
         "",
     ]

@@ -43,6 +43,7 @@ def test_a_mixed_sweep_is_stacked_by_shape_and_says_so(stacked: tuple[Path, str]
     assert [job.status for job in runs.jobs(directory)] == [runs.COMPLETED] * 8
 
 
+@pytest.mark.slow
 def test_the_results_are_those_of_the_basic_launcher(stacked: tuple[Path, str], tmp_path: Path) -> None:
     sweep(tmp_path / "basic", *SWEEP)
     for together, alone in zip(runs.jobs(stacked[0]), runs.jobs(tmp_path / "basic"), strict=True):
@@ -59,6 +60,7 @@ def test_a_job_is_predicted_from_as_a_single_run(stacked: tuple[Path, str]) -> N
     assert Predictor.load(stacked[0] / "5").class_names == [str(digit) for digit in range(10)]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_stacked_runs_alone_with_the_reason(tmp_path: Path) -> None:
     common = ["data=synthetic", "model.hidden=[8]", "trainer.max_epochs=1", "trainer.limit_train_batches=3"]
     words = sweep(
@@ -71,6 +73,7 @@ def test_what_cannot_be_stacked_runs_alone_with_the_reason(tmp_path: Path) -> No
     assert {result["status"] for result in results} == {runs.COMPLETED}
 
 
+@pytest.mark.slow
 def test_a_stopped_sweep_is_finished(stacked: tuple[Path, str]) -> None:
     directory, _ = stacked
     for number in (1, 2, 3):  # as a kill before their first checkpoint would leave them

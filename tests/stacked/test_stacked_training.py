@@ -140,6 +140,7 @@ def test_a_member_goes_on_as_a_single_run(tmp_path: Path) -> None:
         ["optimizer=sgd", "optimizer.lr=0.1", "optimizer.nesterov=true"],
         ["optimizer=sgd", "optimizer.momentum=0", "model.hidden=[]"],
         ["optimizer=adam", "trainer.gradient_clip_val=0.1", "optimizer.weight_decay=0.01", "model.activation=gelu"],
+        ["trainer.max_steps=13", "model.loss=mse"],
         ["trainer.val_check_interval=0.5", "trainer.check_val_every_n_epoch=2", "trainer.accumulate_grad_batches=2"],
     ],
     ids=lambda overrides: overrides[0],

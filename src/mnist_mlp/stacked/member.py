@@ -44,8 +44,9 @@ class Member:
         self.result = Result(directory=job.directory, seed=job.config.seed, config=asdict(job.config))
         self.failed = False
         self.chunk: Chunk
-        """the batch that callbacks are shown, and what came of it"""
-        self.outputs = {"losses": torch.empty(0)}
+        """the batch that callbacks are shown"""
+        self.outputs: dict[str, Tensor]
+        """and what came of it"""
         self.diverged: DivergedError | None = None
         self.loggers: list[Logger] = []
         self._life = self._live()

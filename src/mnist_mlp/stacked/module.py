@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,6 +18,7 @@ from mnist_mlp.budget import Budget
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.loader import Chunk, TrainingLoader
 from mnist_mlp.data.source import Dataset
+from mnist_mlp.errors import UserError
 from mnist_mlp.stacked.grouping import Job, even_parts
 from mnist_mlp.stacked.member import Member
 from mnist_mlp.stacked.stack import Stack
@@ -150,11 +151,13 @@ class EachMember(L.Callback):
     def chosen(self, member: Member) -> list[L.Callback]:
         return [callback for callback in member.callbacks if not isinstance(callback, Checkpoint)]
 
-    def hand_on(self, hook: str, module: StackedClassifiers, *arguments: Any) -> None:
+    def hand_on(
+        self, hook: str, module: StackedClassifiers, arguments: Callable[[Member], tuple[Any, ...]] = lambda _: ()
+    ) -> None:
         for member in module.training_members:
             for callback in self.chosen(member):
                 if not member.failed:
-                    member.call(hook, callback, *arguments)
+                    member.call(hook, callback, *arguments(member))
 
     def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         self.hand_on("on_train_start", pl_module)
@@ -164,15 +167,11 @@ class EachMember(L.Callback):
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         for member, chunk in zip(pl_module.members, batch, strict=True):
-            member.chunk = chunk
-        for member in pl_module.training_members:
-            for callback in self.chosen(member):
-                member.call("on_train_batch_start", callback, member.chunk, batch_idx)
+            member.chunk, member.outputs = chunk, {"losses": torch.empty(0)}
+        self.hand_on("on_train_batch_start", pl_module, lambda member: (member.chunk, batch_idx))
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        for member in pl_module.training_members:
-            for callback in self.chosen(member):
-                member.call("on_train_batch_end", callback, member.outputs, member.chunk, batch_idx)
+        self.hand_on("on_train_batch_end", pl_module, lambda member: (member.outputs, member.chunk, batch_idx))
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         self.hand_on("on_validation_end", pl_module)
@@ -196,7 +195,10 @@ class EachMembersCheckpoints(EachMember, Checkpoint):
     def save_last(self, trainer: L.Trainer) -> None:
         for member in self.members:
             if not member.failed:
-                member.checkpoints.save_last(member.trainer)  # type: ignore[arg-type]
+                try:
+                    member.checkpoints.save_last(member.trainer)  # type: ignore[arg-type]
+                except UserError as error:
+                    member.fail(error)
 
 
 class Told(L.Callback):

@@ -46,12 +46,12 @@ def train(jobs: Sequence[Job]) -> None:
                 [],
                 MemberCheckpointIO(members),
             )
-            _enter(members, pool, lambda member: None)
+            _enter_next_phase(members, pool, work=_wait)
             trainer.fit(StackedClassifiers(members, pool, threads), datamodule=data)
-            _enter(members, pool, lambda member: member.calibrate(data))
+            _enter_next_phase(members, pool, work=lambda member: member.calibrate(data))
             with trainer.precision_plugin.test_step_context():
-                _enter(members, pool, lambda member: member.test(data))
-            _enter(members, pool, lambda member: None)
+                _enter_next_phase(members, pool, work=lambda member: member.test(data))
+            _enter_next_phase(members, pool, work=_wait)  # after the last one
     except BaseException as error:
         for member in members:
             if not member.failed:
@@ -59,7 +59,7 @@ def train(jobs: Sequence[Job]) -> None:
         raise
 
 
-def _enter(members: Sequence[Member], pool: ThreadPoolExecutor, work: Callable[[Member], None]) -> None:
+def _enter_next_phase(members: Sequence[Member], pool: ThreadPoolExecutor, work: Callable[[Member], None]) -> None:
     """Let every member that has not failed enter its next phase and do its work there."""
 
     def attempt(member: Member) -> UserError | None:
@@ -75,6 +75,10 @@ def _enter(members: Sequence[Member], pool: ThreadPoolExecutor, work: Callable[[
     for member, error in zip(whole, pool.map(attempt, whole), strict=True):
         if error is not None:
             member.fail(error)
+
+
+def _wait(member: Member) -> None:
+    """Nothing for each member alone."""
 
 
 @functools.lru_cache(maxsize=1)
