@@ -68,7 +68,6 @@ class DigitClassifier(L.LightningModule):
 
     def on_fit_start(self) -> None:
         self._deform = Deformation(self.config.augment, self.device) if deforms(self.config.augment) else None
-
         if self._teachers is not None:
             self._teachers.to(self.device, bfloat16=self.config.trainer.precision == "bf16-mixed")
 
