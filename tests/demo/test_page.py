@@ -287,7 +287,7 @@ def test_everything_can_be_done_without_a_mouse(page):
 
 
 def test_200_pictures_and_their_probabilities_are_those_of_python(open_page, html, predictor):
-    page = open_page(html.replace("makeBars();", "globalThis.parts = { readPicture, network };\nmakeBars();"))
+    page = open_page(html.replace("makeSamples();", "globalThis.parts = { readPicture, network };\nmakeSamples();"))
     read = """(pictures) => pictures.map(({ width, height, rgba }) => {
         const data = Uint8ClampedArray.from(atob(rgba), (letter) => letter.charCodeAt(0));
         const answer = ({ image }) => ({ image: [...image], of: [...parts.network.answer(image).probabilities] });

@@ -93,7 +93,7 @@ def build(predictor: Predictor, dataset: Dataset) -> Page:
 def script() -> str:
     """The modules one after another, as one: a page that is opened from a disk may not import its own."""
     joined = "\n".join((PARTS / f"{name}.mjs").read_text(encoding="utf-8") for name in MODULES)
-    return re.sub(r"^import .*;\n|^export ", "", joined, flags=re.MULTILINE)
+    return re.sub(r"^import [^;]*;\n|^export ", "", joined, flags=re.MULTILINE)
 
 
 def _description(predictor: Predictor, dataset: Dataset, probabilities: NDArray[np.float32]) -> dict[str, Any]:

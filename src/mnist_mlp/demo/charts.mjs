@@ -1,6 +1,9 @@
-// What is shown of the network, on small canvases: one number a cell, in the colours of the theme.
+// What is shown of the network: bars, and small canvases with one number a cell, in the colours of the theme.
 
 import { SIDE } from "./form.mjs";
+import { bestOf } from "./network.mjs";
+
+export const percent = (share) => (share >= 0.9995 ? "> 99.9 %" : `${share < 0.0005 ? 0 : (100 * share).toFixed(1)} %`);
 
 /** Colours of the theme, as [r, g, b]; read anew when it changes. */
 export function readPalette() {
@@ -28,6 +31,26 @@ export function paintCells(canvas, columns, number, colour) {
 
 export function mixed(from, to, share) {
   return from.map((value, i) => value + (to[i] - value) * share);
+}
+
+export function makeBars(list, names) {
+  for (const name of names) {
+    const bar = document.createElement("li");
+    bar.innerHTML = '<b></b><span class="track"><i></i></span><small></small>';
+    bar.firstChild.textContent = name;
+    list.append(bar);
+  }
+}
+
+/** The answer to the picture on the sheet in bars, or empty bars. */
+export function showBars(list, { probabilities, isSure } = {}) {
+  const first = probabilities && bestOf(probabilities)[0];
+  [...list.children].forEach((bar, label) => {
+    const share = probabilities?.[label] ?? 0;
+    bar.style.setProperty("--share", share);
+    bar.className = label !== first ? "" : isSure ? "first" : "first unsure";
+    bar.lastChild.textContent = probabilities ? percent(share) : "";
+  });
 }
 
 /** Grey levels, 28 x 28, as ink on paper. */

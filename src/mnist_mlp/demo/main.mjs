@@ -1,17 +1,24 @@
 // The page: what happens on the sheet goes through the network, and what the network makes of it is shown.
 
-import { columnsFor, paintImage, paintSigned, readPalette, WeightPictures } from "./charts.mjs";
+import {
+  columnsFor,
+  makeBars,
+  paintImage,
+  paintSigned,
+  percent,
+  readPalette,
+  showBars,
+  WeightPictures,
+} from "./charts.mjs";
 import { findDigits } from "./digits.mjs";
 import { SIDE } from "./form.mjs";
-import { bytesOf, Network } from "./network.mjs";
+import { bestOf, bytesOf, Network } from "./network.mjs";
 import { Pad, SHEET } from "./pad.mjs";
 import { greyOf } from "./picture.mjs";
 
 const MOST_UNITS = 128; // whose weights are shown as pictures
 
 const element = (id) => document.getElementById(id);
-const percent = (share) => (share >= 0.9995 ? "> 99.9 %" : `${share < 0.0005 ? 0 : (100 * share).toFixed(1)} %`);
-
 const network = new Network(JSON.parse(element("network").textContent));
 const names = network.classNames;
 const namesAreWords = names.some((name) => name.length > 1);
@@ -57,7 +64,7 @@ function show() {
   element("clear").disabled = pad.current().length === 0;
   showDigits();
   element("words").textContent = words(digit);
-  showBars(digit);
+  showBars(element("bars"), digit);
   const blank = new Uint8Array(SIDE * SIDE);
   paintImage(element("seen"), digit?.image ?? blank, palette);
   const evidence = digit ? network.evidence(digit.image, bestOf(digit.probabilities)[0]) : blank;
@@ -69,11 +76,6 @@ function show() {
   if (network.layers.length > 1) pictures.light(digit?.hidden[0] ?? new Uint8Array(network.widths[1]), palette);
   for (const button of document.querySelectorAll(".thumbnails button"))
     button.ariaPressed = String(button === pad.sample?.button);
-}
-
-/** Classes from the most to the least probable. */
-function bestOf(probabilities) {
-  return [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
 }
 
 function words(digit) {
@@ -128,25 +130,6 @@ function showBoxes() {
       return frame;
     }),
   );
-}
-
-function showBars({ probabilities, isSure } = {}) {
-  const first = probabilities && bestOf(probabilities)[0];
-  [...element("bars").children].forEach((bar, label) => {
-    const share = probabilities?.[label] ?? 0;
-    bar.style.setProperty("--share", share);
-    bar.className = label !== first ? "" : isSure ? "first" : "first unsure";
-    bar.lastChild.textContent = probabilities ? percent(share) : "";
-  });
-}
-
-function makeBars() {
-  for (const name of names) {
-    const bar = document.createElement("li");
-    bar.innerHTML = '<b></b><span class="track"><i></i></span><small></small>';
-    bar.firstChild.textContent = name;
-    element("bars").append(bar);
-  }
 }
 
 function makeStrips() {
@@ -255,7 +238,7 @@ document.onpaste = (event) => {
   if (event.clipboardData.files[0]) open(event.clipboardData.files[0]);
 };
 
-makeBars();
+makeBars(element("bars"), names);
 makeSamples();
 describe();
 const dark = matchMedia("(prefers-color-scheme: dark)");

@@ -107,6 +107,11 @@ export class Network {
   }
 }
 
+/** Classes from the most to the least probable. */
+export function bestOf(probabilities) {
+  return [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
+}
+
 function linear({ inputs, outputs, weight, bias }, values) {
   const sums = new Float64Array(outputs);
   for (let o = 0; o < outputs; o++) {
