@@ -121,6 +121,7 @@ def seen(page):
     return (red - paper) / (ink - paper)
 
 
+@pytest.mark.slow
 def test_ten_digits_drawn_with_the_mouse_are_read(open_page, trained):
     data = trained.config.data
     page = open_page(build(trained, load(data.name, Path(data.dir))).html)
