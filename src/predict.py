@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mnist_mlp.config import PROJECT
-from mnist_mlp.errors import ConfigError, UserError
+from mnist_mlp.errors import ConfigError, SaveError, UserError
 
 MOST_PICTURED = 12  # files in one picture
 NOTES = """\
@@ -108,7 +108,12 @@ def predict(options: argparse.Namespace) -> int:
     if pictured:
         from mnist_mlp.handwriting.figure import draw
 
-        draw(pictured, options.picture)
+        try:
+            draw(pictured, options.picture)
+        except OSError as error:
+            raise SaveError(f"--picture {options.picture}: cannot be written: {error.strerror or error}") from None
+    elif options.picture is not None:
+        print(f"predict.py: no digits, so no {options.picture}", file=sys.stderr)
     return 0 if not counts[ERROR] else 1 if counts[ERROR] < len(files) else 2
 
 

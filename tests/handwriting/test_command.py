@@ -12,6 +12,7 @@ from handwriting.drawings import write
 from PIL import Image
 
 import predict
+from mnist_mlp.errors import SaveError
 
 SOURCE = Path(predict.__file__).parent
 
@@ -74,6 +75,12 @@ def test_a_picture_is_drawn(folder, checkpoint, tmp_path):
     assert run(folder, "--checkpoint", checkpoint, "--picture", tmp_path / "out.png") == 0
     with Image.open(tmp_path / "out.png") as picture:
         assert picture.width > 1000
+
+
+def test_a_picture_that_cannot_be_written_is_one_clear_line(folder, checkpoint, tmp_path):
+    (tmp_path / "out.png").mkdir()
+    with pytest.raises(SaveError, match=r"--picture .*out.png: cannot be written: Is a directory"):
+        run(folder / "b.png", "--checkpoint", checkpoint, "--picture", tmp_path / "out.png")
 
 
 WRONG = {

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from handwriting.drawings import photograph, write
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from mnist_mlp.data.synthetic import draw
 from mnist_mlp.handwriting.digits import find_digits
@@ -120,6 +120,14 @@ def test_a_stroke_in_two_pieces_is_one_digit():
     five[cut : cut + 5] = 255
     [digit] = find_digits(five)
     assert digit.box == whole[0].box
+
+
+def test_a_blurred_digit_that_is_cut_close_is_not_taken_for_a_frame():
+    sheet = write("3", np.random.default_rng(0), height=80, pen=0.15).filter(ImageFilter.GaussianBlur(4))
+    [whole] = find_digits(grey(sheet))
+    box = whole.box
+    [digit] = find_digits(grey(sheet)[box.y0 : box.y1, box.x0 : box.x1])
+    assert same(digit.image, whole.image) > 0.9
 
 
 BLANK = {

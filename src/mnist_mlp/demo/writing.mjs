@@ -11,13 +11,22 @@ const SPECK = 0.08; // of the longest piece: what is shorter is none
 /** Labels, 0 outside and 1.. for each piece, with every piece's box; no boxes on a blank page. */
 export function findWriting(ink) {
   const side = Math.min(ink.height, ink.width);
-  let found = piecesOf(ink, Math.max(LEAST_LENGTH, 0.02 * side));
+  let pen = penLevel(ink);
+  let found = piecesOf(ink, pen, Math.max(LEAST_LENGTH, 0.02 * side));
   let sides = sidesFollowed(found, ink);
   while (sides.some((count) => count > 0)) {
     const near = grown(Uint8Array.from(found.labels, (name) => sides[name] > 0), ink.height, ink.width);
     ink = { ...ink, values: ink.values.map((value, i) => (near[i] ? 0 : value)) };
-    const inner = piecesOf(ink, Math.max(LEAST_LENGTH, 0.1 * side));
-    if (inner.boxes.length === 0) return only(found, (box, i) => isCutClose(box, ink, sides[i + 1]));
+    const rim = PEN_SHARE * pen;
+    pen = penLevel(ink);
+    const inner = piecesOf(ink, pen, Math.max(LEAST_LENGTH, 0.1 * side));
+    // What is fainter may be the blurred rim of what was taken off.
+    if (inner.boxes.length === 0 || pen <= rim) {
+      const filled = new Float64Array(sides.length);
+      for (const name of found.labels) filled[name]++;
+      const share = (box, i) => filled[i + 1] / (heightOf(box) * widthOf(box));
+      return only(found, (box, i) => isCutClose(box, ink, sides[i + 1], share(box, i)));
+    }
     found = inner;
     sides = sidesFollowed(found, ink);
   }
@@ -38,9 +47,8 @@ export function grown(mask, height, width) {
 }
 
 /** Labels and boxes of what is dark enough; none where no piece is `least` pixels long. */
-function piecesOf(ink, least) {
-  const pen = penLevel(ink);
-  if (pen !== null) {
+function piecesOf(ink, pen, least) {
+  if (pen > 0) {
     const threshold = Math.fround(PEN_SHARE * pen);
     const mask = new Uint8Array(ink.values.length);
     for (let i = 0; i < mask.length; i++) mask[i] = ink.values[i] >= threshold ? 1 : 0;
@@ -60,7 +68,7 @@ function only({ labels, boxes }, kept) {
   return { labels: labels.map((name) => numbers[name]), boxes: boxes.filter((_, i) => numbers[i + 1] > 0) };
 }
 
-/** How dark the pen is, as ink, or null where nothing stands out from the paper. */
+/** How dark the pen is, as ink, or 0 where nothing stands out from the paper. */
 function penLevel(ink) {
   const floor = Math.max(LEAST_CONTRAST, NOISE * medianStep(ink));
   const least = Math.fround(floor);
@@ -71,7 +79,7 @@ function penLevel(ink) {
       counts[Math.min(Math.floor(value * 64), 63)]++;
       total++;
     }
-  if (total === 0) return null;
+  if (total === 0) return 0;
   const mass = counts.reduce((sum, count, bin) => sum + (count * (bin + 0.5)) / 64, 0);
   let [below, massBelow, best, split] = [0, 0, 0, 0];
   counts.forEach((count, bin) => {
@@ -119,7 +127,11 @@ function sidesFollowed({ labels, boxes }, { height, width }) {
   return sides;
 }
 
-/** Whether what follows `sides` of the picture is a digit that fills it, rather than a table or a shadow. */
-function isCutClose(box, { height, width }, sides) {
-  return sides <= 2 && heightOf(box) > 0.5 * height && widthOf(box) > 0.5 * width;
+/**
+ * Whether what follows `sides` of the picture is a digit that fills it, rather than a table or a shadow.
+ *
+ * A table on three sides leaves most of its box (the paper) empty; a 1 does not.
+ */
+function isCutClose(box, { height, width }, sides, filled) {
+  return (sides <= 2 || filled > 0.5) && heightOf(box) > 0.5 * height && widthOf(box) > 0.5 * width;
 }

@@ -22,12 +22,18 @@ def find_writing(ink: Ink) -> tuple[Labels, list[Box]]:
     else is there, it may still be writing that was cut close.
     """
     least = max(LEAST_LENGTH, 0.02 * min(ink.shape))
-    labels, boxes = _pieces(ink, least)
+    pen = _pen_level(ink)
+    labels, boxes = _pieces(ink, pen, least)
     while (sides := _sides_followed(labels, boxes)).any():
         ink = np.where(grown(sides[labels] > 0), 0, ink)
-        inner, inner_boxes = _pieces(ink, max(LEAST_LENGTH, 0.1 * min(ink.shape)))
-        if not inner_boxes:
-            close = [_is_cut_close(box, ink.shape, count) for box, count in zip(boxes, sides[1:], strict=True)]
+        rim, pen = PEN_SHARE * pen, _pen_level(ink)
+        inner, inner_boxes = _pieces(ink, pen, max(LEAST_LENGTH, 0.1 * min(ink.shape)))
+        if not inner_boxes or pen <= rim:  # what is fainter may be the blurred rim of what was taken off
+            filled = np.bincount(labels.ravel(), minlength=len(sides)) / [1, *(box.area for box in boxes)]
+            close = [
+                _is_cut_close(box, ink.shape, count, share)
+                for box, count, share in zip(boxes, sides[1:], filled[1:], strict=True)
+            ]
             return _only(np.array(close), labels, boxes)
         labels, boxes = inner, inner_boxes
     return labels, boxes
@@ -44,10 +50,9 @@ def grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return out
 
 
-def _pieces(ink: Ink, least: float) -> tuple[Labels, list[Box]]:
+def _pieces(ink: Ink, pen: float, least: float) -> tuple[Labels, list[Box]]:
     """Labels (H, W) and boxes of what is dark enough; none where no piece is `least` pixels long."""
-    pen = _pen_level(ink)
-    if pen is not None:
+    if pen > 0:
         labels, boxes = label(ink >= PEN_SHARE * pen)
         longest = max((box.longest for box in boxes), default=0)
         if longest >= least:
@@ -61,13 +66,13 @@ def _only(kept: NDArray[np.bool_], labels: Labels, boxes: list[Box]) -> tuple[La
     return numbers[labels], [box for box, keep in zip(boxes, kept, strict=True) if keep]
 
 
-def _pen_level(ink: Ink) -> float | None:
-    """How dark the pen is, as ink, or None where nothing stands out from the paper."""
+def _pen_level(ink: Ink) -> float:
+    """How dark the pen is, as ink, or 0 where nothing stands out from the paper."""
     noise = float(np.median(np.abs(np.diff(ink, axis=1)))) if ink.shape[1] > 1 else 0.0
     floor = max(LEAST_CONTRAST, NOISE * noise)
     marks = ink[ink > floor]
     if marks.size == 0:
-        return None
+        return 0.0
     return max(float(marks[marks >= _otsu(marks)].mean()), 2 * floor)
 
 
@@ -93,6 +98,9 @@ def _sides_followed(labels: Labels, boxes: list[Box]) -> NDArray[np.int64]:
     return sides
 
 
-def _is_cut_close(box: Box, shape: tuple[int, ...], sides: int) -> bool:
-    """Whether what follows `sides` of the picture is a digit that fills it, rather than a table or a shadow."""
-    return sides <= 2 and box.height > 0.5 * shape[0] and box.width > 0.5 * shape[1]
+def _is_cut_close(box: Box, shape: tuple[int, ...], sides: int, filled: float) -> bool:
+    """Whether what follows `sides` of the picture is a digit that fills it, rather than a table or a shadow.
+
+    A table on three sides leaves most of its box (the paper) empty; a 1 does not.
+    """
+    return (sides <= 2 or filled > 0.5) and box.height > 0.5 * shape[0] and box.width > 0.5 * shape[1]

@@ -1,0 +1,270 @@
+"""How far a trained network can be trusted with people's own pictures, in four tables.
+
+`python benchmarks/handwriting.py [--checkpoint ...]` takes digits that no network here was trained or tuned on, makes
+pictures of them, and sends these through the whole way of `predict.py`. It writes results/handwriting.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import platform
+import random
+import resource
+import statistics
+import string
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from numpy.random import Generator
+from PIL import Image, ImageDraw, ImageFont
+
+from mnist_mlp import checkpoint
+from mnist_mlp.config import PROJECT
+from mnist_mlp.data.source import load
+from mnist_mlp.handwriting.picture_file import FORMATS
+from mnist_mlp.handwriting.reader import BLANK, ERROR, OK, UNSURE, Reader, Reading
+from mnist_mlp.predictor import Predictor
+
+RESULTS = Path(__file__).parent / "results" / "handwriting.md"
+LOOK_ALIKE = set("OoQDIlijSsZzgqbB")  # letters that are somebody's 0, 1, 2, 5, 6, 8 or 9
+FONTS = ("DejaVuSans", "DejaVuSerif", "DejaVuSansMono-Oblique", "STIXGeneral", "DejaVuSans-Bold")
+
+# What is done to a digit; each kind alone, then all at once.
+KINDS: dict[str, set[str]] = {
+    "at a random place": {"place"},
+    "0.3 to 0.6 times as large": {"place", "small"},
+    "0.3 to 3 times as large": {"place", "size"},
+    "light on dark or dark on light": {"place", "polarity"},
+    "tinted paper and pen": {"place", "tint"},
+    "a shadow across": {"place", "tint", "shadow"},
+    "JPEG, quality 60": {"place", "tint", "jpeg"},
+    "turned by up to 12 degrees": {"place", "turn"},
+    "transparent": {"place", "alpha"},
+    "noise": {"place", "noise"},
+    "all at once": {"place", "size", "polarity", "tint", "shadow", "jpeg", "turn", "noise"},
+}
+
+
+def picture_of(digit: np.ndarray, done: set[str], rng: Generator) -> Image.Image:
+    """A page with an MNIST digit `(28, 28)` on it, by default twice as large as it was."""
+    scale = rng.uniform(0.3, 3) if "size" in done else rng.uniform(0.3, 0.6) if "small" in done else 2.0
+    mark = Image.fromarray(np.pad(digit, 6))
+    if "turn" in done:
+        mark = mark.rotate(rng.uniform(-12, 12), Image.Resampling.BICUBIC)
+    side = round(40 * scale)
+    mark = mark.resize((side, side), Image.Resampling.LANCZOS if scale > 1 else Image.Resampling.BOX)
+    height, width = (int(side * factor) for factor in rng.uniform(1.2, 4, 2))
+    top, left = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
+    ink = np.zeros((height, width, 1))
+    ink[top : top + side, left : left + side, 0] = np.asarray(mark) / 255
+    paper, pen = np.full(3, 255.0), np.full(3, 25.0)
+    if "tint" in done:
+        paper, pen = rng.uniform(170, 255, 3), rng.uniform(0, 90, 3)
+    if "polarity" in done and rng.random() < 0.5:
+        paper, pen = pen, paper
+    if "alpha" in done:
+        stroke = np.full((height, width, 3), 255 * rng.integers(2))
+        return Image.fromarray(np.concatenate([stroke, ink * 255], axis=2).astype(np.uint8))
+    colours = paper + ink * (pen - paper)
+    if "shadow" in done:
+        down, across = np.mgrid[:height, :width] / max(height, width)
+        angle, edge, width_of_edge = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.15), rng.uniform(0.02, 0.2)
+        slope = np.cos(angle) * (across - across.mean()) + np.sin(angle) * (down - down.mean())
+        colours *= (1 - rng.uniform(0.3, 0.6) / (1 + np.exp((edge - slope) / width_of_edge)))[..., None]
+    if "noise" in done:
+        colours = colours + rng.normal(0, 6, colours.shape)
+    image = Image.fromarray(colours.clip(0, 255).round().astype(np.uint8))
+    if "jpeg" in done:
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=60)
+        image = Image.open(buffer)
+    return image
+
+
+def letters(wanted: Callable[[str], bool]) -> Iterable[Image.Image]:
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    for name in FONTS:
+        font = ImageFont.truetype(str(folder / f"{name}.ttf"), 50)
+        for letter in filter(wanted, string.ascii_letters):
+            for turn in (-8, 0, 8):
+                page = Image.new("L", (96, 96), 255)
+                ImageDraw.Draw(page).text((48, 48), letter, fill=0, font=font, anchor="mm")
+                yield page.rotate(turn, Image.Resampling.BICUBIC, fillcolor=255)
+
+
+def noise(rng: Generator, count: int) -> Iterable[Image.Image]:
+    """A third each of fine noise, of noise in small pictures, and of soft blots."""
+    for side, cells in ((120, 120), (28, 28), (64, 0)):
+        for _ in range(count // 3):
+            small = rng.integers(0, 256, (cells or rng.integers(3, 12),) * 2, np.uint8)
+            yield Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def blank(rng: Generator, count: int) -> Iterable[Image.Image]:
+    """Pages with nothing on them, evenly lit or not, with the noise of a camera or without."""
+    for _ in range(count):
+        across = np.linspace(0, rng.uniform(-60, 60), 200)[None] * np.ones((150, 1))
+        page = rng.choice([20, 128, 230]) + across + rng.normal(0, rng.choice([0, 3, 8]), (150, 200))
+        yield Image.fromarray(page.clip(0, 255).astype(np.uint8))
+
+
+def read(reader: Reader, pictures: Iterable[Image.Image], folder: Path) -> list[Reading]:
+    """By way of files, as people have them."""
+    files = []
+    for number, picture in enumerate(pictures):
+        jpeg = getattr(picture, "format", None) == "JPEG"
+        files.append(folder / f"{number}.{'jpg' if jpeg else 'png'}")
+        picture.save(files[-1], **({"quality": "keep"} if jpeg else {"compress_level": 1}))
+    readings = list(reader.read(files))
+    for file in files:
+        file.unlink()
+    return readings
+
+
+def right(readings: list[Reading], labels: np.ndarray) -> float:
+    """The share with exactly one digit found and its best guess right, doubts aside."""
+    return float(np.mean([[g.digit for g in r.guesses] == [n] for r, n in zip(readings, labels, strict=True)]))
+
+
+def damage(reader: Reader, images: np.ndarray, labels: np.ndarray, folder: Path) -> str:
+    said = reader.predictor.log_probabilities(torch.from_numpy(images)).argmax(1).numpy()
+    plain = float((said == labels).mean())
+    rows = ["| what was done to the digit | accuracy | less than without |", "| --- | --- | --- |"]
+    rows.append(f"| nothing: the 28 x 28 given to the network | {plain:.2%} | |")
+    untouched = right(read(reader, map(Image.fromarray, images), folder), labels)
+    rows.append(f"| the 28 x 28 as a file | {untouched:.2%} | {100 * (plain - untouched):.2f} points |")
+    for kind, done in KINDS.items():
+        rng = np.random.default_rng(0)
+        share = right(read(reader, (picture_of(image, done, rng) for image in images), folder), labels)
+        rows.append(f"| {kind} | {share:.2%} | {100 * (plain - share):.2f} points |")
+        print(rows[-1], file=sys.stderr)
+    return "\n".join(rows)
+
+
+def other_writers(reader: Reader, folder: Path) -> str:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    pages = [
+        np.pad((255 - image * 255 / 16).round().astype(np.uint8), 1, constant_values=255) for image in digits.images
+    ]
+    pictures = [Image.fromarray(page).resize((100, 100), Image.Resampling.BICUBIC) for page in pages]
+    accuracy = right(read(reader, pictures, folder), digits.target)
+    which = f"{len(pictures):,} digits (8 x 8, other writers, with a pixel of paper around, enlarged to 100 x 100)"
+    return f"scikit-learn's {which}: **{accuracy:.1%}** right."
+
+
+def refusals(reader: Reader, images: np.ndarray, data: Path, folder: Path) -> str:
+    rng = np.random.default_rng(0)
+    fashion = load("fashion_mnist", data).test_images[:1_000]
+    groups: dict[str, Iterable[Image.Image]] = {
+        "MNIST test digits": map(Image.fromarray, images),
+        "blank pages": blank(rng, 300),
+        "noise": noise(rng, 300),
+        "Fashion-MNIST": map(Image.fromarray, fashion),
+        "letters that look like no digit": letters(lambda letter: letter not in LOOK_ALIKE),
+        f"letters that do ({''.join(sorted(LOOK_ALIKE))})": letters(lambda letter: letter in LOOK_ALIKE),
+    }
+    rows = ["| pictures of | answered | unsure | no digit found |", "| --- | --- | --- | --- |"]
+    for name, pictures in groups.items():
+        status = [reading.status for reading in read(reader, pictures, folder)]
+        shares = (f"{status.count(kind) / len(status):.1%}" for kind in (OK, UNSURE, BLANK))
+        rows.append(f"| {name} ({len(status):,}) | {' | '.join(shares)} |")
+        print(rows[-1], file=sys.stderr)
+    return "\n".join(rows)
+
+
+def fuzz(reader: Reader, number: int, folder: Path) -> str:
+    """Random bytes, changed bytes and cut files, from small pictures of all formats."""
+    rng, originals = random.Random(0), []
+    for kind in FORMATS:
+        for side in (28, 300):
+            buffer = io.BytesIO()
+            Image.fromarray(np.random.default_rng(side).integers(0, 256, (side, side, 3), np.uint8)).save(buffer, kind)
+            originals.append(buffer.getvalue())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    slowest, statuses = 0.0, dict.fromkeys((OK, UNSURE, BLANK, ERROR), 0)
+    file = folder / "fuzzed"
+    for turn in range(number):
+        content = bytearray(rng.choice(originals))
+        if turn % 4 == 0:
+            content = bytearray(rng.randbytes(rng.randrange(1, 2_000)))
+        elif turn % 4 == 1:
+            del content[rng.randrange(len(content)) :]
+        else:
+            for _ in range(rng.choice([1, 3, 20])):
+                content[rng.randrange(min(len(content), 80 if turn % 4 == 2 else len(content)))] = rng.randrange(256)
+        file.write_bytes(content)
+        began = time.perf_counter()
+        [reading] = reader.read([file])
+        slowest = max(slowest, time.perf_counter() - began)
+        statuses[reading.status] += 1
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    counts = ", ".join(f"{count:,} {status}" for status, count in statuses.items())
+    return f"{number:,} damaged files: {counts}; the slowest took {slowest:.2f} s; memory grew by {grown:.0f} MB."
+
+
+def speed(checkpoint: Path, images: np.ndarray, folder: Path) -> str:
+    for number, image in enumerate(np.resize(images, (10_000, 28, 28))):
+        Image.fromarray(image).save(folder / f"{number}.png", compress_level=1)
+
+    def seconds(*words: object) -> float:
+        """Of the processor, which a busy machine does not lengthen as it does those of the clock."""
+        command = [sys.executable, str(PROJECT / "src/predict.py"), "--checkpoint", str(checkpoint), "--format", "csv"]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([*command, *map(str, words)], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    one = statistics.median(seconds(folder / "0.png") for _ in range(3))
+    many = seconds(folder)
+    return (
+        f"One picture: {one:.1f} s of one core for the whole command, most of it the import of torch. A folder of "
+        f"10,000 PNG files (28 x 28): {many:.1f} s, {10_000 / (many - one):,.0f} a second behind the import."
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--checkpoint", type=Path, help="default: the newest completed run")
+    parser.add_argument("--digits", type=int, default=10_000, help="of MNIST's test set, the first so many")
+    parser.add_argument("--fuzzed", type=int, default=10_000, help="damaged files")
+    options = parser.parse_args()
+    predictor = Predictor.load(options.checkpoint or checkpoint.newest(PROJECT / "outputs"))
+    reader, data = Reader(predictor), Path(predictor.config.data.dir)
+    mnist = load("mnist", data)
+    images, labels = mnist.test_images[: options.digits], mnist.test_labels[: options.digits]
+    model, packages = predictor.config.model, ("torch", "numpy", "pillow")
+    sections = [
+        "# People's own pictures",
+        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}, "
+        + ", ".join(f"{name} {version(name)}" for name in packages)
+        + f"; {date.today()}. The network: hidden {model.hidden}, {model.activation}, trained with deformed images; "
+        f"{len(images):,} digits of MNIST's test set. `python benchmarks/handwriting.py`",
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        sections += ["## Digits as people have them", damage(reader, images, labels, folder)]
+        sections += [other_writers(reader, folder)]
+        sections += ["## What is no digit", refusals(reader, images, data, folder)]
+        sections += ["## Files of all kinds", fuzz(reader, options.fuzzed, folder)]
+        (folder / "many").mkdir()
+        sections += [speed(predictor.checkpoint, images, folder / "many")]
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text("\n\n".join(sections) + "\n")
+    print(RESULTS.read_text())
+
+
+if __name__ == "__main__":
+    main()
