@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint types format tensorboard lock clean
+.PHONY: help setup train demo tensorboard test test-fast lint types format benchmark lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,8 +18,17 @@ $(VENV)/installed: requirements.lock pyproject.toml
 train: setup ## fetch MNIST if need be and train the default network
 	$(BIN)/python src/train.py
 
+demo: setup ## write a page to draw digits on, from the newest run
+	$(BIN)/python src/demo.py
+
+tensorboard: setup ## open the dashboards of all runs, on this machine only
+	$(BIN)/tensorboard --logdir outputs --host localhost
+
 test: setup ## run the tests
 	$(BIN)/python -m pytest
+
+test-fast: setup ## run the tests that take no more than a few seconds each
+	$(BIN)/python -m pytest -m "not slow"
 
 lint: setup ## check format and style
 	$(BIN)/ruff format --check .
@@ -32,8 +41,9 @@ format: setup ## put format and style right
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-tensorboard: setup ## open the dashboards of all runs, on this machine only
-	$(BIN)/tensorboard --logdir outputs --host localhost
+benchmark: setup ## measure an epoch and whole commands against a hand-written loop and the usual project
+	PYTHONPATH=src $(BIN)/python benchmarks/epoch.py --scaling
+	PYTHONPATH=src $(BIN)/python benchmarks/command.py
 
 lock: ## write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
