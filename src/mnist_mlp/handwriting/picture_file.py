@@ -6,6 +6,7 @@ Whatever the file holds, the outcome is a picture or one line that says why ther
 from __future__ import annotations
 
 import io
+import logging
 import stat
 import warnings
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+# Its complaints about damaged TIFF files come on top of the error that is raised.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class UnreadableError(Exception):
