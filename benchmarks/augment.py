@@ -1,6 +1,7 @@
 """What deforming a batch costs, against the training step that it is for: 784-128-64-10, one CPU thread.
 
-`python benchmarks/augment.py` takes both in turn, so that what else the machine does strikes both, and prints medians.
+`PYTHONPATH=src python benchmarks/augment.py` takes both in turn, so that what else the machine does strikes both, and
+prints medians.
 """
 
 from __future__ import annotations
