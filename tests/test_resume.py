@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import random
@@ -109,6 +110,31 @@ def test_more_epochs_under_a_constant_rate_equal_a_long_run(tmp_path: Path) -> N
     train(configuration("scheduler=constant", "trainer.max_epochs=2", f"resume={short}"), short)
     train(configuration("scheduler=constant", "trainer.max_epochs=2"), long)
     assert difference(short, long) is None
+
+
+def test_a_run_lengthened_from_the_middle_of_an_epoch_equals_a_long_run(tmp_path: Path) -> None:
+    short, long = tmp_path / "short", tmp_path / "long"
+    for directory in (short, long):
+        directory.mkdir()
+    words = ("scheduler=constant", "trainer.max_epochs=2", "trainer.limit_train_batches=16")
+    train(configuration(*words, "trainer.max_steps=24"), short)
+    histories = [
+        [{**row, "seconds": None} for row in train(configuration(*words, *more), directory).history]
+        for directory, more in ((short, [f"resume={short}"]), (long, []))
+    ]
+    assert histories[0] == histories[1]
+    weights = [files.read(path / "checkpoints" / files.LAST)["state_dict"] for path in (short, long)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
+
+
+def test_the_table_of_a_run_that_goes_on_keeps_its_rows(tmp_path: Path) -> None:
+    words = ("scheduler=constant", "trainer.limit_train_batches=14", "logger=csv")
+    for epochs in (1, 2):
+        train(configuration(*words, f"trainer.max_epochs={epochs}", f"resume={tmp_path}"), tmp_path)
+    with (tmp_path / "csv" / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows if row["gradient_norm"]] == [7, 14, 21, 28]
+    assert [int(row["step"]) for row in rows if row["val/acc"]] == [14, 28]
 
 
 def test_a_changed_key_is_refused_by_name(tmp_path: Path) -> None:

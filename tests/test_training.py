@@ -179,6 +179,33 @@ def test_validation_inside_an_epoch_changes_no_weight(tmp_path: Path) -> None:
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0] if "network" in name)
 
 
+def test_the_metrics_are_those_of_the_best_of_several_validations_in_an_epoch(tmp_path: Path) -> None:
+    words = ("trainer.max_epochs=1", "trainer.val_check_interval=2", "trainer.limit_train_batches=12")
+    result = train(configuration(*BASE, *words, "scheduler=constant", "optimizer.lr=0.3"), tmp_path)
+    assert result.metrics["val/acc"] > result.history[0]["val/acc"]  # or nothing is shown: the last one was the best
+    network = files.network_of(files.read(tmp_path / "checkpoints" / files.BEST))
+    dataset = load("synthetic", tmp_path)
+    _, val = split(dataset.train_labels, 500)
+    answers, labels = network(torch.from_numpy(dataset.train_images[val])).argmax(1).numpy(), dataset.train_labels[val]
+    assert result.metrics["val/acc"] == pytest.approx((answers == labels).mean())
+
+
+def test_an_epoch_that_was_not_validated_shows_no_validation(tmp_path: Path) -> None:
+    words = ("trainer.check_val_every_n_epoch=2", "trainer.max_epochs=3", "trainer.limit_train_batches=5")
+    result = train(configuration(*BASE, *words), tmp_path)
+    assert [row["val/acc"] is not None for row in result.history] == [False, True, False]
+    assert result.best_epoch == 1
+
+
+def test_a_run_may_leave_validation_and_test_out(tmp_path: Path) -> None:
+    words = ("trainer.limit_val_batches=0", "trainer.limit_test_batches=0", "trainer.limit_train_batches=5")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Total length of `EvaluationLoader` across ranks is zero")
+        result = train(configuration(*BASE, *words), tmp_path)
+    assert (result.status, result.best_epoch) == (runs.COMPLETED, None)
+    assert set(result.metrics.values()) == {None}
+
+
 def test_one_batch_can_be_learnt_by_heart(tmp_path: Path) -> None:
     result = train(configuration("debug=overfit", "model.dropout=0", "trainer.max_epochs=200"), tmp_path)
     assert result.history[-1]["train/acc"] == 1.0

@@ -207,8 +207,8 @@ class DigitClassifier(L.LightningModule):
         """Mean loss and accuracy over the epoch so far, each image counted at the step that it was trained on."""
         return {"train/loss": self.train_loss.compute(), "train/acc": self.train_accuracy.compute()}
 
-    def on_train_epoch_end(self) -> None:
-        self.log_dict(self.train_metrics(), logger=False)
+    def on_train_epoch_start(self) -> None:
+        # Not at its end: a run that ended in the middle of an epoch, and is lengthened, goes on adding up.
         self.reset_train_metrics()
 
     def reset_train_metrics(self) -> None:

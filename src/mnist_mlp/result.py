@@ -100,11 +100,11 @@ class Result:
         """What came out, where it lies, and what to do next."""
         where = runs.shown(self.directory)
         lines = []
-        if self.metrics["test/acc"] is not None and self.best_epoch is not None:
-            lines.append(
-                f"test accuracy    {self.metrics['test/acc']:.2%}"
-                f"   (official test set; epoch {self.best_epoch + 1} of {self.epochs}, the best on validation)"
-            )
+        if self.metrics["test/acc"] is not None:
+            tested = f"epoch {self.epochs}, the last; none was validated"
+            if self.best_epoch is not None:
+                tested = f"epoch {self.best_epoch + 1} of {self.epochs}, the best on validation"
+            lines.append(f"test accuracy    {self.metrics['test/acc']:.2%}   (official test set; {tested})")
         lines.append(
             "seconds          " + "   ".join(f"{part} {seconds:.1f}" for part, seconds in self.seconds.items())
         )

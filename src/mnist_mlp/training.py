@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import warnings
 from collections.abc import Sequence
@@ -92,11 +93,12 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
                 trainer.fit(classifier, datamodule=data, ckpt_path=start, weights_only=True)
         finally:
             result.take_history(history.rows, checkpoints.best_epoch)
+            result.metrics |= checkpoints.best_validation  # of several in its epoch, perhaps not the last
         best = files.find(directory)
         images, labels = data.parts["val"]
         if len(images) > 0 and world.rank == 0:
             calibrate(best, images, labels, config.calibration.risk)
-        if test:
+        if test and len(data.parts["test"][0]) > 0:
             with result.timed("test"):
                 trainer.test(classifier, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)
                 result.metrics |= {name: float(trainer.callback_metrics[name]) for name in ("test/acc", "test/loss")}
@@ -105,11 +107,8 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
 
 
 def _same_length(config: Config, before: dict[str, Any]) -> bool:
-    trainer = before["trainer"]
-    return (config.trainer.max_epochs, config.trainer.max_steps) == (
-        trainer["max_epochs"],
-        trainer["max_steps"],
-    )
+    now = asdict(config.trainer)
+    return all(now[limit] == before["trainer"][limit] for limit in ("max_epochs", "max_steps", "max_time"))
 
 
 def build_trainer(
@@ -142,14 +141,14 @@ def build_trainer(
 
 def build_loggers(config: Config, directory: Path, start: Path | None) -> list[Logger]:
     loggers: list[Logger] = []
+    # What was logged after the checkpoint that the run goes on from will be logged again.
+    again_from = files.read(start)["global_step"] + 1 if start else None
     if config.logger.tensorboard:
-        # What was logged after the checkpoint that the run goes on from will be logged again.
-        again_from = files.read(start)["global_step"] + 1 if start else None
         loggers.append(
             TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False, purge_step=again_from)
         )
     if config.logger.csv:
-        loggers.append(CSVLogger(directory, name="", version="csv"))
+        loggers.append(_csv_logger(directory, again_from or 0))
     if config.logger.mlflow:
         store = (PROJECT / "outputs" / "mlruns").as_uri()
         loggers.append(MLFlowLogger("mnist-mlp", run_name=directory.name, tracking_uri=store))
@@ -159,6 +158,20 @@ def build_loggers(config: Config, directory: Path, start: Path | None) -> list[L
         if not isinstance(logger, TensorBoardLogger | CSVLogger):
             logger.log_hyperparams(asdict(config))
     return loggers
+
+
+def _csv_logger(directory: Path, again_from: int) -> CSVLogger:
+    """Goes on with the table that is there, up to the step `again_from`; Lightning's own would delete it."""
+    table = directory / "csv" / "metrics.csv"
+    kept: list[dict[str, Any]] = []
+    if table.exists():
+        with table.open(newline="") as file:
+            kept = [row for row in csv.DictReader(file) if int(row["step"]) < again_from]
+    # Every row at once: a run that is killed has no later chance to write.
+    logger = CSVLogger(directory, name="", version="csv", flush_logs_every_n_steps=1)
+    if kept:
+        logger.experiment.metrics = kept
+    return logger
 
 
 def log_final(loggers: Sequence[Logger], metrics: dict[str, float | None], step: int) -> None:
@@ -203,5 +216,6 @@ def _quieten_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
     # The command itself runs on the login node, or submitit has used srun already.
     warnings.filterwarnings("ignore", message=".*srun.* command is available on your system but is not used.*")
+    warnings.filterwarnings("ignore", message=".*csv exists and is not empty.*")  # `_csv_logger` keeps what is there
     # torchmetrics has summed over all processes before we log.
     warnings.filterwarnings("ignore", message=".*sync_dist=True.* when logging on epoch level.*")

@@ -45,6 +45,10 @@ class Checkpoints(Checkpoint):
     def best_epoch(self) -> int | None:
         return int(self.best["epoch"]) if self.best else None
 
+    @property
+    def best_validation(self) -> dict[str, float]:
+        return {name: value for name, value in self.best.items() if name != "epoch"}
+
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}
 
@@ -54,6 +58,10 @@ class Checkpoints(Checkpoint):
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint.update(self.description)
         _set_progress(checkpoint["loops"]["fit_loop"], self.budget, trainer.global_step)
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        # Once more, as a run that is lengthened stands elsewhere: no longer at its end, but perhaps inside an epoch.
+        _set_progress(checkpoint["loops"]["fit_loop"], self.budget, checkpoint["global_step"])
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         # Before a chunk, not after one: a validation that was due in between has run by now.

@@ -17,13 +17,14 @@ log = logging.getLogger(__name__)
 class History(L.Callback):
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
+        self._validated: dict[str, float] = {}  # since the present epoch began
         self._epoch_began = self._chunk_began = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows}
+        return {"rows": self.rows, "validated": self._validated}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows = state_dict["rows"]
+        self.rows, self._validated = state_dict["rows"], state_dict["validated"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._epoch_began = time.perf_counter()
@@ -45,8 +46,13 @@ class History(L.Callback):
         }
         _log(trainer, scalars)
 
+    def on_validation_end(self, trainer: L.Trainer, *_: Any) -> None:
+        # Lightning's `callback_metrics` hold these until the next validation, be it epochs away.
+        if not trainer.sanity_checking:
+            self._validated = {name: float(trainer.callback_metrics[name]) for name in ("val/loss", "val/acc")}
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        metrics = {name: float(value) for name, value in (trainer.callback_metrics | pl_module.train_metrics()).items()}
+        metrics = {name: float(value) for name, value in pl_module.train_metrics().items()} | self._validated
         now = time.perf_counter()
         row = {
             "epoch": trainer.current_epoch,
@@ -54,8 +60,9 @@ class History(L.Callback):
             "lr": trainer.optimizers[0].param_groups[0]["lr"],
             "seconds": now - self._epoch_began,
         }
-        self._epoch_began = now
-        self.rows.append(row)
+        self._epoch_began, self._validated = now, {}
+        # A run that ended in the middle of an epoch, and is lengthened, has a row of that one already.
+        self.rows = [*(row for row in self.rows if row["epoch"] < trainer.current_epoch), row]
         _log(
             trainer,
             {name: value for name, value in row.items() if name in ("train/acc", "val/loss", "val/acc")},
