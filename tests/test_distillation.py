@@ -67,6 +67,14 @@ def test_no_teacher_is_kept_in_the_students_checkpoint(teachers: list[str], tmp_
     assert {name.partition(".")[0] for name in state} == {"network"}
 
 
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true"])
+def test_teachers_of_another_number_format_look_at_deformed_images(
+    teachers: list[str], precision: str, tmp_path: Path
+) -> None:
+    words = ("augment=shift", f"trainer.precision={precision}", "trainer.max_steps=2")
+    train(configuration(f"distill.teacher=[{','.join(teachers)}]", *words), tmp_path)
+
+
 def test_a_missing_teacher_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="nowhere: expected a checkpoint file or a run directory"):
         train(configuration("distill.teacher=nowhere"), tmp_path)

@@ -12,12 +12,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from kill_and_resume import EVERYTHING, configuration, difference, in_child, kill_once, run_to_the_end, survive
+from omegaconf import OmegaConf
 
 from mnist_mlp import checkpoint as files
 from mnist_mlp import runs
+from mnist_mlp.config import CONFIGS
 from mnist_mlp.data import loader
 from mnist_mlp.errors import ConfigError
+from mnist_mlp.resume import own_configuration
 from mnist_mlp.training import train
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to kill a training process cheaply")
@@ -135,6 +139,29 @@ def test_the_table_of_a_run_that_goes_on_keeps_its_rows(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows if row["gradient_norm"]] == [7, 14, 21, 28]
     assert [int(row["step"]) for row in rows if row["val/acc"]] == [14, 28]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("experiment=quick", "experiment: cannot be chosen when a run goes on"),
+        ("optimizer=sgd", "optimizer.name: cannot change when a run goes on; it is adamw there, got sgd"),
+        ("trainer.max_epochs=11", "trainer.max_epochs: cannot change under scheduler=one_cycle"),
+        ("trainer=ddp", None),
+        ("logger=[tensorboard,csv]", None),
+    ],
+)
+def test_a_group_may_change_what_its_keys_may(tmp_path: Path, typed: str, said: str | None) -> None:
+    (tmp_path / ".hydra").mkdir()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        OmegaConf.save(compose("train"), tmp_path / ".hydra" / "config.yaml")
+        given = compose("train", [typed, f"resume={tmp_path}"])
+    words = [typed, f"resume={tmp_path}"]
+    if said is not None:
+        with pytest.raises(ConfigError, match=said):
+            own_configuration(tmp_path, given, words)
+    else:
+        assert own_configuration(tmp_path, given, words) == given
 
 
 def test_a_changed_key_is_refused_by_name(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ class Teachers:
     @torch.no_grad()
     def log_probabilities(self, images: Tensor, temperature: float) -> Tensor:
         """Images `(B, 784)` to the logarithm of the mean of the teachers' softened probabilities `(B, 10)`."""
-        said = [network.log_probabilities(images).float() / temperature for network in self.networks]
+        seen = images.float()  # deformed, they come in the number format of the student
+        said = [network.log_probabilities(seen).float() / temperature for network in self.networks]
         return torch.stack([one.log_softmax(dim=1) for one in said]).logsumexp(dim=0) - math.log(len(said))
 
 

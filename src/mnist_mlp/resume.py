@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_mlp import runs
+from mnist_mlp.configuration import BUNDLES
 from mnist_mlp.errors import ConfigError
 
 # Keys that may take a new value when a run goes on: how long, where, and what is shown; not what is computed.
@@ -33,6 +34,7 @@ MAY_CHANGE = {
 }
 # How long the run is decides the learning rate of every step under these, so it cannot change half way.
 FIXED_LENGTH = ("one_cycle", "cosine")
+LENGTH = ("trainer.max_epochs", "trainer.max_steps")
 
 
 def expand(arguments: list[str]) -> list[str]:
@@ -74,17 +76,12 @@ def own_configuration(directory: Path, composed: DictConfig, overrides: Sequence
     own.resume = composed.resume
     for override in overrides:
         name = override.partition("=")[0].lstrip("+~")
-        before, after = _select(own, name), _select(composed, name)
-        if name == "resume" or before == after:
-            continue
-        if name not in MAY_CHANGE:
-            raise ConfigError(f"{name}: cannot change when a run goes on; it is {before} there, got {after}")
-        if name in ("trainer.max_epochs", "trainer.max_steps") and own.scheduler.name in FIXED_LENGTH:
-            raise ConfigError(
-                f"{name}: cannot change under scheduler={own.scheduler.name}, whose learning rates depend on it; "
-                "start a new run, or use scheduler=constant for runs to be lengthened"
-            )
-        OmegaConf.update(own, name, after)
+        if name in BUNDLES:
+            raise ConfigError(f"{name}: cannot be chosen when a run goes on; name the keys that are to change")
+        if name != "resume":
+            after = _select(composed, name)
+            refuse_changes(after, _select(own, name), scheduler=own.scheduler.name, key=name)
+            OmegaConf.update(own, name, after)
     return own
 
 
@@ -99,11 +96,20 @@ def _select(config: DictConfig, name: str) -> Any:
     return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
 
 
-def refuse_changes(config: dict[str, Any], own: dict[str, Any], prefix: str = "") -> None:
-    """Raise ConfigError where `config` differs from the run's own in a key that decides what is computed."""
-    for name, before in own.items():
-        key, after = prefix + name, config.get(name)
-        if isinstance(before, dict) and isinstance(after, dict):
-            refuse_changes(after, before, key + ".")
-        elif before != after and key not in MAY_CHANGE and key != "resume":
-            raise ConfigError(f"{key}: cannot change when a run goes on; it is {before} there, got {after}")
+def refuse_changes(config: Any, own: Any, *, scheduler: str, key: str = "") -> None:
+    """Raise ConfigError where `config` differs from the run's own in a key that decides what is computed.
+
+    Both are values of `key`, or whole configurations.
+    """
+    if isinstance(config, dict) and isinstance(own, dict):
+        for name, before in own.items():
+            refuse_changes(config.get(name), before, scheduler=scheduler, key=f"{key}.{name}" if key else name)
+    elif own == config or key == "resume":
+        return
+    elif key not in MAY_CHANGE:
+        raise ConfigError(f"{key}: cannot change when a run goes on; it is {own} there, got {config}")
+    elif key in LENGTH and scheduler in FIXED_LENGTH:
+        raise ConfigError(
+            f"{key}: cannot change under scheduler={scheduler}, whose learning rates depend on it; "
+            "start a new run, or use scheduler=constant for runs to be lengthened"
+        )

@@ -189,7 +189,7 @@ def _resume_point(config: Config, directory: Path) -> Path | None:
         if not path.exists():
             continue
         try:
-            refuse_changes(asdict(config), files.read(path)["config"])
+            refuse_changes(asdict(config), files.read(path)["config"], scheduler=config.scheduler.name)
             return path
         except files.DamagedCheckpoint as error:
             log.warning("%s; going back to the checkpoint before it", error)
