@@ -162,11 +162,11 @@ def build_loggers(config: Config, directory: Path, start: Path | None) -> list[L
 
 def _csv_logger(directory: Path, again_from: int) -> CSVLogger:
     """Goes on with the table that is there, up to the step `again_from`; Lightning's own would delete it."""
-    table = directory / "csv" / "metrics.csv"
-    kept: list[dict[str, Any]] = []
-    if table.exists():
-        with table.open(newline="") as file:
-            kept = [row for row in csv.DictReader(file) if int(row["step"]) < again_from]
+    try:
+        lines = (directory / "csv" / "metrics.csv").read_text().splitlines()
+    except FileNotFoundError:  # not there yet, or with the first of several processes already
+        lines = []
+    kept: list[dict[str, Any]] = [row for row in csv.DictReader(lines) if int(row["step"]) < again_from]
     # Every row at once: a run that is killed has no later chance to write.
     logger = CSVLogger(directory, name="", version="csv", flush_logs_every_n_steps=1)
     if kept:
