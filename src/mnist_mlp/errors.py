@@ -50,19 +50,23 @@ class DivergedError(UserError):
     exit_code = 1
 
 
-class Interrupted(BaseException):
-    """SIGINT or SIGTERM came, and what could be saved is saved. Not an `Exception`: it must end a whole sweep."""
+class Stopped(BaseException):
+    """A run ends before its time, and what could be saved is saved. Not an `Exception`: nothing failed."""
+
+
+class Interrupted(Stopped):
+    """SIGINT or SIGTERM came; it ends a whole sweep."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by signal {signal_number}")
         self.exit_code = 128 + signal_number
 
 
-class Pruned(Interrupted):
-    """A search gave the run up before its end: others did better at the same point. What was saved stays."""
+class Pruned(Stopped):
+    """A search gave the run up: others did better at the same point."""
 
     def __init__(self, epochs: int, of: int) -> None:
-        BaseException.__init__(self, f"pruned after epoch {epochs} of {of}")
+        super().__init__(f"pruned after epoch {epochs} of {of}")
 
 
 def require(*packages: str) -> None:

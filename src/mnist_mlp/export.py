@@ -88,7 +88,8 @@ def description(predictor: Predictor) -> dict[str, str]:
     run = runs.read(predictor.checkpoint.parent.parent)
     # The run tested its best checkpoint, and that one alone.
     if predictor.checkpoint.name == files.BEST and run.status == runs.COMPLETED:
-        about["test_accuracy"] = str(run.result["metrics"]["test/acc"])
+        accuracy = run.result["metrics"]["test/acc"]
+        about |= {"test_accuracy": str(accuracy)} if accuracy is not None else {}
     return about
 
 

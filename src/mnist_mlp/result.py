@@ -17,7 +17,7 @@ from typing import Any
 
 from mnist_mlp import runs
 from mnist_mlp.config import PROJECT
-from mnist_mlp.errors import Interrupted
+from mnist_mlp.errors import Stopped
 from mnist_mlp.processes import world
 
 METRICS = ("val/acc", "val/loss", "test/acc", "test/loss", "train/loss")
@@ -53,7 +53,7 @@ class Result:
             with self.timed("total"):
                 yield
             self.status = runs.COMPLETED
-        except (Interrupted, KeyboardInterrupt) as error:
+        except (Stopped, KeyboardInterrupt) as error:
             self.status, self.error = runs.INTERRUPTED, str(error) or "stopped by Ctrl-C"
             raise
         except BaseException as error:

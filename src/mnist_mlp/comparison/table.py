@@ -12,8 +12,7 @@ from mnist_mlp import runs
 from mnist_mlp.comparison.command import command
 from mnist_mlp.comparison.leaderboard import NOT_IN_BOTH, Entry, Leaderboard, flattened
 from mnist_mlp.comparison.statistics import Estimate
-
-METRICS = ("val/acc", "val/loss", "test/acc", "test/loss", "train/loss")
+from mnist_mlp.result import METRICS
 
 
 def text(board: Leaderboard) -> str:
