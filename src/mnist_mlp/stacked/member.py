@@ -65,6 +65,7 @@ class Member:
                     logger.finalize("success")
                 if hasattr(self, "history"):
                     self.result.take_history(self.history.rows, self.checkpoints.best_epoch)
+                    self.result.metrics |= self.checkpoints.best_validation
             yield  # calibration
             with self.result.timed("test"):
                 yield

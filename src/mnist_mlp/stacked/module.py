@@ -124,7 +124,7 @@ class StackedClassifiers(L.LightningModule):
                 member.fail(member.diverged)
         return {}
 
-    def on_train_epoch_end(self) -> None:
+    def on_train_epoch_start(self) -> None:
         for member in self.training_members:
             member.classifier.reset_train_metrics()
 
