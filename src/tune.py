@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
-from mnist_mlp.cli import run_app
+from mnist_mlp.cli import exit_codes, run_app
 from mnist_mlp.config import TuneConfig
 from mnist_mlp.tuning.command import searched_on_the_command_line
 
@@ -19,5 +19,6 @@ def main(config: TuneConfig, study_directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = searched_on_the_command_line(sys.argv[1:])
+    with exit_codes():
+        sys.argv[1:] = searched_on_the_command_line(sys.argv[1:])
     run_app(main, config_name="tune")

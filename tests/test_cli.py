@@ -72,6 +72,7 @@ WRONG = {
     "trainer.max_time=soon": "trainer.max_time: expected DD:HH:MM:SS",
     "trainer.profiler=fast": "trainer.profiler: expected one of simple, advanced",
     "resume=/nowhere": "expected the directory of a run or of a sweep, got /nowhere",
+    "++resume=/nowhere": "expected the directory of a run or of a sweep, got /nowhere",
     "-m seed=0,1 optimizr.lr=1": "did you mean optimizer?",
     "-m optimizer.lr=1e-3,-1": "optimizer.lr: expected a number above 0, got -1",
     "-m model.activation=relu,sigmoidd": "did you mean sigmoid?",
@@ -129,6 +130,15 @@ def test_an_accelerator_that_is_not_there_is_refused() -> None:
     answer = train("trainer.accelerator=mps" if sys.platform != "darwin" else "trainer.accelerator=cuda")
     assert answer.code == 2
     assert "use trainer.accelerator=auto" in answer.error
+
+
+@pytest.mark.parametrize("name", ["evaluate", "export", "demo"])
+@pytest.mark.parametrize("sign", ["", "+"])
+def test_a_command_that_does_not_train_knows_no_resume(tmp_path: Path, name: str, sign: str) -> None:
+    words = [f"{sign}resume={tmp_path}", f"hydra.run.dir={tmp_path / 'out'}"]
+    command = [sys.executable, str(PROJECT / "src" / f"{name}.py"), *words]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (answer.returncode, answer.stderr) == (2, f"{name}.py: unknown key resume\n")
 
 
 @pytest.mark.parametrize("words", [("--help",), ("--cfg", "job")])

@@ -15,10 +15,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, configure_log, filter_overrides, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
 from mnist_mlp.config import SCHEMAS
-from mnist_mlp.configuration import parse
+from mnist_mlp.configuration import parse, without
 from mnist_mlp.errors import UserError
 from mnist_mlp.stacked.grouping import Job, numbers, plan
 
@@ -119,10 +119,9 @@ def _job(config: DictConfig, directory: Path, log_files: Sequence[logging.Handle
     Raises:
         ConfigError: as `configuration.parse`.
     """
-    own = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
     return Job(
         number=config.hydra.job.num,
-        config=parse(own, SCHEMAS[config.hydra.job.config_name]),
+        config=parse(without(config, "hydra"), SCHEMAS[config.hydra.job.config_name]),
         directory=directory,
         log_files=log_files,
     )

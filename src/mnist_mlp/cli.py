@@ -22,15 +22,15 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from mnist_mlp import checkpoint, resume, runs, sweep, team
 from mnist_mlp.config import CONFIGS, SCHEMAS, Config, TrainedConfig
-from mnist_mlp.configuration import explain, nearest, parse
+from mnist_mlp.configuration import explain_composition, parse, without
 from mnist_mlp.errors import ConfigError, Interrupted, MissingPackageError, UserError
 from mnist_mlp.processes import world
 
@@ -55,7 +55,8 @@ def run_app(task: Task, config_name: str) -> NoReturn:
         if world().rank > 0:
             sys.exit(team.follow())
         try:
-            sys.argv[1:] = resume.expand(sys.argv[1:])
+            if issubclass(SCHEMAS[config_name], Config):
+                sys.argv[1:] = resume.expand(sys.argv[1:])
             hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(_job(task))()
         finally:
             team.dismiss()
@@ -91,9 +92,10 @@ def _job(task: Task) -> Callable[[DictConfig], None]:
 
 def _configuration(composed: DictConfig, settings: Any) -> Any:
     """What `task` is called with: an instance of the schema that belongs to the command."""
-    if settings.mode == RunMode.RUN and _resumes(composed):
+    schema = SCHEMAS[settings.job.config_name]
+    if issubclass(schema, Config) and settings.mode == RunMode.RUN and _resumes(composed):
         composed = resume.own_configuration(Path(composed.resume), composed, settings.overrides.task)
-    return parse(composed, SCHEMAS[settings.job.config_name])
+    return parse(composed, schema)
 
 
 def _resumes(composed: DictConfig) -> bool:
@@ -108,7 +110,7 @@ class CheckBeforeWork(Callback):
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         with exit_codes():  # Hydra turns a callback's exception into a warning, but lets an exit pass
-            given = _configuration(_task_part(config), config.hydra)
+            given = _configuration(without(config, "hydra"), config.hydra)
             if preset := config.hydra.runtime.choices.get("sweep"):
                 raise ConfigError(f"sweep={preset}: expected -m beside it, as in train.py -m sweep={preset}")
             _refuse_unwritable("hydra.run.dir", Path(config.hydra.run.dir))
@@ -131,7 +133,8 @@ class CheckBeforeWork(Callback):
             for job in jobs:  # every value once, not every combination: composing is slow
                 if not seen.issuperset(job):
                     seen.update(job)
-                    parse(_task_part(loader.load_sweep_config(config, job)), SCHEMAS[config.hydra.job.config_name])
+                    composed = without(loader.load_sweep_config(config, job), "hydra")
+                    parse(composed, SCHEMAS[config.hydra.job.config_name])
             _refuse_unwritable("hydra.sweep.dir", Path(config.hydra.sweep.dir))
             sweep.begin(Path(config.hydra.sweep.dir), resuming=_resumes(config))
 
@@ -153,10 +156,6 @@ def _refuse_unusable_launcher(name: str) -> None:
             "hydra/launcher=submitit_slurm: expected SLURM's commands on this machine, found no srun; "
             "hydra/launcher=submitit_local runs jobs side by side without it"
         )
-
-
-def _task_part(config: DictConfig) -> DictConfig:
-    return OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
 
 
 @contextmanager
@@ -191,18 +190,3 @@ def _raised_by_hydra(error: Exception) -> bool:
 def _exit(line: str, code: int) -> NoReturn:
     print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr)
     sys.exit(code)
-
-
-def explain_composition(error: Exception, schema: type[Any] = Config) -> str:
-    """Hydra's error in one line, with the nearest valid name where a name is wrong."""
-    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
-        return explain(cause, schema)
-    if isinstance(error, MissingConfigException) and error.options is not None:
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return f"{group}={option}: expected one of {', '.join(error.options)}{nearest(option, error.options)}"
-    if isinstance(error, OverrideParseException):
-        return f"cannot read the override {error.override!r}: expected key=value, as model.hidden=[128,64]"
-    if isinstance(cause, OmegaConfBaseException):
-        return explain(cause, schema)
-    return " ".join(str(error).split())

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import Field, fields, is_dataclass
 from typing import Any, TypeVar
 
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
     ConfigAttributeError,
@@ -147,6 +148,11 @@ def _check_limits(name: str, value: Any, limits: dict[str, Any]) -> None:
             raise ConfigError(f"{name}: expected a number {word} {limit}, got {value}")
 
 
+def without(composed: DictConfig, *sections: str) -> DictConfig:
+    """A copy that leaves these sections out; what refers to other keys still does."""
+    return OmegaConf.masked_copy(composed, [str(name) for name in composed if name not in sections])
+
+
 def leaves(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Each key below `section` in dotted form, its value, and its documentation and limits."""
     for part in fields(section):
@@ -155,6 +161,21 @@ def leaves(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
             yield from leaves(value, name + ".")
         else:
             yield name, value, part.metadata
+
+
+def explain_composition(error: HydraException | OmegaConfBaseException, schema: type[Any] = Config) -> str:
+    """Hydra's error in one line, with the nearest valid name where a name is wrong."""
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        return explain(cause, schema)
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        return f"{group}={option}: expected one of {', '.join(error.options)}{nearest(option, error.options)}"
+    if isinstance(error, OverrideParseException):
+        return f"cannot read the override {error.override!r}: expected key=value, as model.hidden=[128,64]"
+    if isinstance(cause, OmegaConfBaseException):
+        return explain(cause, schema)
+    return " ".join(str(error).split())
 
 
 def explain(error: OmegaConfBaseException, schema: type[Any] = Config) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,10 @@ def expand(arguments: list[str]) -> list[str]:
     Raises:
         ConfigError: the directory holds neither a run nor a sweep.
     """
-    given = [argument for argument in arguments if argument.startswith("resume=") and argument != "resume=null"]
+    given = [argument for argument in arguments if re.match(r"\+*resume=(?!null$)", argument)]
     if not given:
         return arguments
-    directory = Path(given[-1].removeprefix("resume=").strip("'\"")).resolve()
+    directory = Path(given[-1].partition("=")[2].strip("'\"")).resolve()
     others = [argument for argument in arguments if argument not in given]
     quoted = "'" + str(directory).replace("'", "\\'") + "'"
     if (directory / "multirun.yaml").is_file():

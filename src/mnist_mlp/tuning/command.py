@@ -18,6 +18,9 @@ def searched_on_the_command_line(arguments: list[str]) -> list[str]:
     """The arguments, with every key that is given as a sweep moved into `tune.space`.
 
     Left to itself, Hydra takes `optimizer.lr=interval(1e-4,1e-1)` for a multirun, and refuses it in a single run.
+
+    Raises:
+        ConfigError: `resume=<directory>`, which is for runs and sweeps.
     """
     parser = OverridesParser.create()
     kept, searched = [], []
@@ -27,6 +30,8 @@ def searched_on_the_command_line(arguments: list[str]) -> list[str]:
         except HydraException:  # an option such as --help, or a mistake that Hydra explains
             kept.append(argument)
             continue
+        if override.key_or_group == "resume" and override.value() is not None:
+            raise ConfigError("resume: a search goes on by the name of its study, as in tune.py tune.study=<name>")
         if override.is_sweep_override():
             words = QuotedString(override.get_value_string(), Quote.double)
             searched.append(f"{override.get_key_element()}:{words.with_quotes()}")

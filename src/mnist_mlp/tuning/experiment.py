@@ -8,6 +8,8 @@ from typing import Any
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
+from mnist_mlp.configuration import without
+
 # Of the search, not of the network that it found.
 LEFT_OUT = ("experiment", "debug", "logger", "checkpoint", "resume", "tune", "hydra")
 
@@ -37,7 +39,7 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
 
 def _plain(composed: DictConfig) -> dict[str, Any]:
     """Without resolving: what refers to another key, or to this machine, still does in the file."""
-    values = OmegaConf.to_container(OmegaConf.masked_copy(composed, [str(n) for n in composed if n not in LEFT_OUT]))
+    values = OmegaConf.to_container(without(composed, *LEFT_OUT))
     assert isinstance(values, dict)
     return {str(name): value for name, value in values.items()}
 

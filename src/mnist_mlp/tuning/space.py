@@ -13,9 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from mnist_mlp.cli import explain_composition
-from mnist_mlp.config import Config
-from mnist_mlp.configuration import parse
+from mnist_mlp.config import Config, TuneConfig
+from mnist_mlp.configuration import explain_composition, parse, without
 from mnist_mlp.errors import ConfigError
 
 Drawn = Mapping[str, Any]
@@ -69,8 +68,8 @@ def compose_trial(overrides: Sequence[str]) -> DictConfig:
     try:
         composed = compose("tune", list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(explain_composition(error)) from error
-    return OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "tune"])
+        raise ConfigError(explain_composition(error, TuneConfig)) from error
+    return without(composed, "tune")
 
 
 def key_of(override: str) -> str:

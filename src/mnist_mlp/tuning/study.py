@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_mlp.config import SearchConfig, TuneConfig
+from mnist_mlp.configuration import leaves
 from mnist_mlp.errors import ConfigError
 from mnist_mlp.resume import MAY_CHANGE
 from mnist_mlp.tuning.space import SearchSpace
@@ -63,7 +64,8 @@ class SharedStudy:
                 pruner=_pruner(config.tune),
                 load_if_exists=True,
             )
-            settings = _flat(asdict(config), but="tune") | {f"tune.space: {k}": v for k, v in space.words.items()}
+            settings = {name: value for name, value, _ in leaves(config) if not name.startswith("tune.")}
+            settings |= {f"tune.space: {key}": words for key, words in space.words.items()}
             before = self.study.user_attrs.get(STARTED_WITH)
             if before is None:
                 self.study.enqueue_trial(space.first(), skip_if_exists=True)
@@ -135,15 +137,6 @@ def _pruner(search: SearchConfig) -> BasePruner:
     if search.pruner == "halving":
         return SuccessiveHalvingPruner(min_resource=search.warmup, reduction_factor=2)
     return NopPruner()
-
-
-def _flat(section: dict[str, Any], prefix: str = "", but: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in section.items():
-        if name == but:
-            continue
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat
 
 
 def _refuse_changes(settings: dict[str, Any], before: dict[str, Any]) -> None:
