@@ -15,7 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 from mnist_mlp.config import PROJECT
 
 README = (PROJECT / "README.md").read_text()
-COMMANDS = list(dict.fromkeys(re.findall(r"^\| `(python src/[^`]+)` \|", README, re.MULTILINE)))
+RECIPES = README.partition("## Recipes")[2].partition("## Results")[0]
+COMMANDS = re.findall(r"^\| `(python src/[^`]+)` \|", RECIPES, re.MULTILINE)
 SHORT = ["data=synthetic", "data.val_size=500", "threads=1"]
 QUICK = {
     "train.py": [*SHORT, "trainer.max_epochs=1", "trainer.limit_train_batches=20"],
