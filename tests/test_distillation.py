@@ -80,6 +80,22 @@ def test_a_missing_teacher_is_named(tmp_path: Path) -> None:
         train(configuration("distill.teacher=nowhere"), tmp_path)
 
 
+@pytest.mark.parametrize("override", ["data.val_size=400", "data=fashion_mnist"])
+def test_a_teacher_that_may_know_the_validation_images_is_refused(override: str, tmp_path: Path) -> None:
+    """A student that it taught would be judged on images that it has seen through its teacher."""
+    teacher = untrained.checkpoint(tmp_path / "teacher.ckpt", override)
+    with pytest.raises(
+        CheckpointError, match=r"distill\.teacher: expected .* got 500 of synthetic \(by the student\), "
+    ):
+        train(configuration(f"distill.teacher={teacher}"), tmp_path)
+
+
+def test_a_teacher_may_lie_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    untrained.checkpoint(tmp_path / "teacher.ckpt")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(Teachers(["~/teacher.ckpt"]).networks) == 1
+
+
 @pytest.mark.parametrize("teacher", ["3", "[]", "[1]"])
 def test_a_teacher_is_a_place_or_a_list_of_places(teacher: str) -> None:
     with pytest.raises(ConfigError, match=r"distill\.teacher: expected a checkpoint or a list of checkpoints"):

@@ -118,10 +118,13 @@ class CheckBeforeWork(Callback):
                 resume.refuse_occupied(Path(config.hydra.run.dir))
             if isinstance(given, TrainedConfig):
                 checkpoint.refuse_unusable(given.checkpoint)
+            if isinstance(given, Config):
+                checkpoint.refuse_unusable_teachers(given)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         with exit_codes():
-            if not issubclass(SCHEMAS[config.hydra.job.config_name], Config):
+            schema = SCHEMAS[config.hydra.job.config_name]
+            if not issubclass(schema, Config):
                 raise ConfigError("-m: only training runs can be swept over")
             _refuse_unusable_launcher(config.hydra.runtime.choices["hydra/launcher"])
             loader = GlobalHydra.instance().config_loader()
@@ -133,8 +136,8 @@ class CheckBeforeWork(Callback):
             for job in jobs:  # every value once, not every combination: composing is slow
                 if not seen.issuperset(job):
                     seen.update(job)
-                    composed = without(loader.load_sweep_config(config, job), "hydra")
-                    parse(composed, SCHEMAS[config.hydra.job.config_name])
+                    given = parse(without(loader.load_sweep_config(config, job), "hydra"), schema)
+                    checkpoint.refuse_unusable_teachers(given)
             _refuse_unwritable("hydra.sweep.dir", Path(config.hydra.sweep.dir))
             sweep.begin(Path(config.hydra.sweep.dir), resuming=_resumes(config))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -26,7 +25,7 @@ class Teachers:
         Raises:
             CheckpointError: one is missing or damaged.
         """
-        contents = [files.read(files.find(Path(place))) for place in places]
+        contents = [files.read(path) for path in files.chosen(list(places))]
         self.networks = [files.network_of(content).requires_grad_(False) for content in contents]
 
     def to(self, device: torch.device, *, bfloat16: bool) -> None:

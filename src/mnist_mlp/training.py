@@ -67,6 +67,7 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
     result = Result(directory=directory, seed=config.seed, config=asdict(config))
     with result.written(), together(config, directory, on_loss=result.lost) as world:
         with result.timed("setup"):
+            files.refuse_unusable_teachers(config)
             dataset = load(config.data.name, Path(config.data.dir))
             data = DigitsDataModule(dataset, config.data, config.trainer, config.seed)
             L.seed_everything(config.seed, verbose=False)

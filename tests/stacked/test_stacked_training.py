@@ -154,6 +154,37 @@ def test_other_ways_of_training_equal_single_runs(tmp_path: Path, overrides: lis
         assert furthest(left, right) < 1e-6
 
 
+def test_the_best_of_several_validations_in_an_epoch_is_reported(tmp_path: Path) -> None:
+    words = ("trainer.val_check_interval=2", "optimizer.lr=0.3", "scheduler=constant", "trainer.limit_train_batches=12")
+    configs = [configuration(*COMMON, *words, "trainer.max_epochs=1", f"seed={seed}") for seed in range(2)]
+    found = pairs(configs, tmp_path)
+    results = [[json.loads((place / runs.RESULT).read_text()) for place in pair] for pair in found]
+    assert any(left["metrics"]["val/acc"] != left["history"][0]["val/acc"] for left, _ in results)
+    for left, right in results:
+        assert left["metrics"] == pytest.approx(right["metrics"], abs=1e-6)
+
+
+def test_a_stack_that_ends_inside_an_epoch_keeps_its_sums(tmp_path: Path) -> None:
+    words = [*COMMON, "scheduler=constant", "trainer.limit_train_batches=16"]
+    config = configuration(*words)
+    stopped = [configuration(*words, "trainer.max_steps=24", f"seed={seed}") for seed in (config.seed, 1)]
+    stacked.train(jobs(stopped, tmp_path / "stacked"))
+    together, alone = tmp_path / "stacked" / "0", tmp_path / "alone"
+    alone.mkdir()
+    lengthened = train(replace(config, resume=str(together)), together)
+    whole = train(config, alone)
+    for name in ("train/loss", "train/acc"):
+        assert lengthened.history[-1][name] == pytest.approx(whole.history[-1][name], abs=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Total length of `EvaluationLoader` across ranks is zero")
+def test_without_a_test_there_are_no_test_metrics(tmp_path: Path) -> None:
+    words = [*COMMON, "trainer.limit_test_batches=0", "trainer.limit_train_batches=3"]
+    stacked.train(jobs([configuration(*words, f"seed={seed}") for seed in range(2)], tmp_path))
+    metrics = json.loads((tmp_path / "0" / runs.RESULT).read_text())["metrics"]
+    assert (metrics["test/acc"], metrics["test/loss"]) == (None, None)
+
+
 def test_in_float32_results_agree_to_rounding(tmp_path: Path) -> None:
     config = configuration(*COMMON, "trainer.precision=32-true", "trainer.limit_train_batches=100")
     for together, alone in pairs([replace(config, seed=seed) for seed in range(3)], tmp_path):

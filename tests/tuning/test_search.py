@@ -18,7 +18,7 @@ from hydra import compose, initialize_config_dir
 from kill_and_resume import difference
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
-from searching import SMALL, in_child, outcomes, result, search_in, space
+from searching import SMALL, in_child, outcomes, result, search_in, space, study_in
 
 from mnist_mlp import runs
 from mnist_mlp.config import CONFIGS, PROJECT, Config
@@ -135,6 +135,13 @@ def test_a_search_that_was_killed_goes_on_to_what_it_would_have_found(
     search_in(study)
     assert outcomes(study) == outcomes(finished[0])
     assert {path: (path / runs.RESULT).stat().st_mtime_ns for path in before} == before
+
+
+def test_the_study_is_told_only_of_epochs_that_were_validated(tmp_path: Path) -> None:
+    words = ("trainer.check_val_every_n_epoch=2", "tune.trials=2")
+    search_in(tmp_path, *words)
+    with study_in(tmp_path, *words) as study:
+        assert [list(trial.intermediate_values) for trial in study.study.trials] == [[2], [2]]
 
 
 def test_a_trial_that_diverges_does_not_end_the_search(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 import optuna
 
+from mnist_mlp.callbacks.history import History
 from mnist_mlp.errors import Pruned
 
 
@@ -17,9 +18,12 @@ class Pruning(L.Callback):
         self.trial, self.reported = trial, reported
 
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        accuracy, epochs = trainer.callback_metrics.get("val/acc"), trainer.current_epoch + 1
+        # Not from Lightning's `callback_metrics`: where this epoch was not validated they hold an earlier one's.
+        callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        history = next(callback for callback in callbacks if isinstance(callback, History))
+        accuracy, epochs = history.rows[-1]["val/acc"], trainer.current_epoch + 1
         if accuracy is not None and epochs not in self.reported:
-            self.trial.report(float(accuracy), step=epochs)
+            self.trial.report(accuracy, step=epochs)
 
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
         # Here, not at the end of the epoch before: that one is saved by now, and a last epoch is never pruned.
