@@ -6,6 +6,7 @@ from pathlib import Path
 from mnist_mlp.cli import exit_codes
 from mnist_mlp.comparison.leaderboard import find, leaderboard
 from mnist_mlp.comparison.table import difference, text, write_csv
+from mnist_mlp.places import refuse_unwritable_file, written
 
 
 def main() -> None:
@@ -18,15 +19,20 @@ def main() -> None:
     parser.add_argument("--report", type=Path, metavar="file.html", help="also write a page with plots")
     given = parser.parse_args()
     with exit_codes():
+        for option, path in (("--csv", given.csv), ("--report", given.report)):
+            if path:
+                refuse_unwritable_file(option, path)
         found = find(given.directories)
         board = leaderboard(found)
         print(difference(*found) if len(found) == 2 else text(board))
         if given.csv:
-            write_csv(board, given.csv)
+            with written("--csv", given.csv):
+                write_csv(board, given.csv)
         if given.report:
             from mnist_mlp.comparison.report import write_report  # matplotlib only where a page is wanted
 
-            write_report(board, given.report)
+            with written("--report", given.report):
+                write_report(board, given.report)
 
 
 if __name__ == "__main__":

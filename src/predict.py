@@ -14,7 +14,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mnist_mlp.config import PROJECT
-from mnist_mlp.errors import ConfigError, SaveError, UserError
+from mnist_mlp.errors import ConfigError, UserError
+from mnist_mlp.places import refuse_unwritable_file, written
 
 MOST_PICTURED = 12  # files in one picture
 NOTES = """\
@@ -67,8 +68,7 @@ def check(options: argparse.Namespace, files: Sequence[Path]) -> None:
     if options.picture is not None:
         if options.picture.suffix.lower() not in (".png", ".pdf", ".svg"):
             raise ConfigError(f"--picture: expected a name that ends in .png, .pdf or .svg, got {options.picture}")
-        if not options.picture.absolute().parent.is_dir():
-            raise ConfigError(f"--picture: there is no folder {options.picture.parent}")
+        refuse_unwritable_file("--picture", options.picture)
 
 
 def predict(options: argparse.Namespace) -> int:
@@ -108,10 +108,8 @@ def predict(options: argparse.Namespace) -> int:
     if pictured:
         from mnist_mlp.handwriting.figure import draw
 
-        try:
+        with written("--picture", options.picture):
             draw(pictured, options.picture)
-        except OSError as error:
-            raise SaveError(f"--picture {options.picture}: cannot be written: {error.strerror or error}") from None
     elif options.picture is not None:
         print(f"predict.py: no digits, so no {options.picture}", file=sys.stderr)
     return 0 if not counts[ERROR] else 1 if counts[ERROR] < len(files) else 2

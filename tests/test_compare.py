@@ -70,3 +70,31 @@ def test_a_place_without_runs_gets_one_clear_line(tmp_path: Path) -> None:
         answer.stderr
         == f"compare.py: {tmp_path / 'nowhere'}: expected the directory of a run or of a sweep, got no such directory\n"
     )
+
+
+@pytest.mark.parametrize("option", ["--csv", "--report"])
+def test_a_table_or_a_page_that_cannot_be_written_is_refused_before_a_run_is_read(tmp_path: Path, option: str) -> None:
+    (tmp_path / "file").touch()
+    for place, told in (
+        (tmp_path, f"expected a file that can be written, got {tmp_path}"),
+        (tmp_path / "file" / "out", "expected a place where a file can be made"),
+    ):
+        answer = compare(str(tmp_path / "nowhere"), f"{option}={place}")
+        assert (answer.returncode, answer.stdout) == (2, "")
+        assert answer.stderr.startswith(f"compare.py: {option}: {told}")
+        assert answer.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is a disk with no room left")
+@pytest.mark.parametrize("option", ["--csv", "--report"])
+def test_a_disk_that_is_full_is_one_clear_line(tmp_path: Path, option: str) -> None:
+    answer = compare(str(ran(tmp_path / "0", accuracy=0.98)), f"{option}=/dev/full")
+    assert answer.returncode == 1
+    assert answer.stderr == f"compare.py: {option} /dev/full: cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("option", ["--csv", "--report"])
+def test_missing_folders_are_made(tmp_path: Path, option: str) -> None:
+    place = tmp_path / "new" / "newer" / "out"
+    assert compare(str(ran(tmp_path / "0", accuracy=0.98)), f"{option}={place}").returncode == 0
+    assert place.stat().st_size > 0

@@ -85,6 +85,12 @@ def test_the_accuracy_is_that_of_the_run_for_its_best_checkpoint_alone(tmp_path)
     assert "test_accuracy" not in description(exporting.Predictor.load(last))
 
 
+def test_a_run_that_was_not_tested_gives_no_accuracy(tmp_path):
+    best = untrained.checkpoint(tmp_path / "checkpoints" / "best.ckpt")
+    (tmp_path / "result.json").write_text(json.dumps({"status": "completed", "metrics": {"test/acc": None}}))
+    assert "test_accuracy" not in description(exporting.Predictor.load(best))
+
+
 def test_a_file_that_answers_otherwise_is_refused_and_taken_away(tmp_path):
     predictor = untrained.predictor(tmp_path)
     path = written(predictor, tmp_path / "it.onnx")

@@ -32,6 +32,7 @@ from mnist_mlp import checkpoint, resume, runs, sweep, team
 from mnist_mlp.config import CONFIGS, SCHEMAS, Config, TrainedConfig
 from mnist_mlp.configuration import explain_composition, parse, without
 from mnist_mlp.errors import ConfigError, Interrupted, MissingPackageError, UserError
+from mnist_mlp.places import refuse_unwritable_directory
 from mnist_mlp.processes import world
 
 log = logging.getLogger(__name__)
@@ -113,7 +114,7 @@ class CheckBeforeWork(Callback):
             given = _configuration(without(config, "hydra"), config.hydra)
             if preset := config.hydra.runtime.choices.get("sweep"):
                 raise ConfigError(f"sweep={preset}: expected -m beside it, as in train.py -m sweep={preset}")
-            _refuse_unwritable("hydra.run.dir", Path(config.hydra.run.dir))
+            refuse_unwritable_directory("hydra.run.dir", Path(config.hydra.run.dir))
             if not _resumes(config):
                 resume.refuse_occupied(Path(config.hydra.run.dir))
             if isinstance(given, TrainedConfig):
@@ -138,14 +139,8 @@ class CheckBeforeWork(Callback):
                     seen.update(job)
                     given = parse(without(loader.load_sweep_config(config, job), "hydra"), schema)
                     checkpoint.refuse_unusable_teachers(given)
-            _refuse_unwritable("hydra.sweep.dir", Path(config.hydra.sweep.dir))
+            refuse_unwritable_directory("hydra.sweep.dir", Path(config.hydra.sweep.dir))
             sweep.begin(Path(config.hydra.sweep.dir), resuming=_resumes(config))
-
-
-def _refuse_unwritable(key: str, directory: Path) -> None:
-    place = next(path for path in (directory, *directory.absolute().parents) if path.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise ConfigError(f"{key}: expected a place where a directory can be made, got {directory}; {place} is not one")
 
 
 def _refuse_unusable_launcher(name: str) -> None:

@@ -1,6 +1,7 @@
 """`python src/predict.py`: its arguments, its exit codes, and what it prints where."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -72,14 +73,15 @@ def test_where_no_file_can_be_read_it_exits_with_2(tmp_path, checkpoint):
 
 
 def test_a_picture_is_drawn(folder, checkpoint, tmp_path):
-    assert run(folder, "--checkpoint", checkpoint, "--picture", tmp_path / "out.png") == 0
-    with Image.open(tmp_path / "out.png") as picture:
+    assert run(folder, "--checkpoint", checkpoint, "--picture", tmp_path / "new" / "out.png") == 0
+    with Image.open(tmp_path / "new" / "out.png") as picture:
         assert picture.width > 1000
 
 
-def test_a_picture_that_cannot_be_written_is_one_clear_line(folder, checkpoint, tmp_path):
-    (tmp_path / "out.png").mkdir()
-    with pytest.raises(SaveError, match=r"--picture .*out.png: cannot be written: Is a directory"):
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is a disk with no room left")
+def test_a_picture_that_cannot_be_written_after_all_is_one_clear_line(folder, checkpoint, tmp_path):
+    (tmp_path / "out.png").symlink_to("/dev/full")
+    with pytest.raises(SaveError, match=r"--picture .*out.png: cannot be written: No space left on device"):
         run(folder / "b.png", "--checkpoint", checkpoint, "--picture", tmp_path / "out.png")
 
 
@@ -87,7 +89,8 @@ WRONG = {
     "nothing there": (["gone.png", "--checkpoint", "x"], "gone.png: expected a picture or a folder with pictures"),
     "an empty folder": (["."], "expected a picture or a folder with pictures, found none"),
     "a picture of no kind": (["b.png", "--picture", "out.doc"], "expected a name that ends in .png"),
-    "a picture nowhere": (["b.png", "--picture", "no/out.png"], "there is no folder no"),
+    "a picture nowhere": (["b.png", "--picture", "b.png/out.png"], "a file can be made, got b.png; b.png is not"),
+    "a picture on a folder": (["b.png", "--picture", "c.png"], "expected a file that can be written, got c.png"),
     "no such format": (["b.png", "--format", "xml"], "invalid choice: 'xml'"),
     "no image": ([], "required: image"),
 }
@@ -98,6 +101,7 @@ def test_a_wrong_command_is_one_clear_line_before_torch_is_imported(folder, mist
     words, reason = WRONG[mistake]
     place = folder if words[:1] == ["b.png"] else folder / "empty"
     place.mkdir(exist_ok=True)
+    (folder / "c.png").mkdir()
     program = (
         "import sys; from predict import main\n"
         "try: code = main()\n"

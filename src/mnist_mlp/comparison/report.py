@@ -33,7 +33,6 @@ svg { max-width: 100%; height: auto; } td svg { max-width: none; } svg text { fo
 
 
 def write_report(board: Leaderboard, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page(board), encoding="utf-8")
 
 
