@@ -55,7 +55,8 @@ def parse(composed: DictConfig, schema: type[Schema]) -> Schema:
     assert isinstance(values, dict)
     config = from_dict({str(name): value for name, value in values.items()}, schema)
     if isinstance(config, Config):
-        # Here, as a network is used without the logger that its run was told to: `from_dict` reads checkpoints too.
+        # Here, as a network is used without the processes and loggers of its run: `from_dict` reads checkpoints too.
+        require_processes(config)
         require(*(name for name in ("mlflow", "wandb") if getattr(config.logger, name)))
     return config
 
@@ -121,7 +122,6 @@ def _check_together(config: Config) -> None:
     if teacher is not None and config.model.loss == "mse":
         raise ConfigError("distill.teacher: expected model.loss=cross_entropy or nll beside it, got mse")
     require_accelerator(trainer.accelerator)
-    require_processes(config)
 
 
 def _are_words(value: Any) -> bool:
