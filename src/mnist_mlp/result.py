@@ -109,7 +109,9 @@ class Result:
             "seconds          " + "   ".join(f"{part} {seconds:.1f}" for part, seconds in self.seconds.items())
         )
         lines.append(f"run directory    {where}")
-        lines.append("next             make tensorboard")
+        lines.append(
+            "next             make tensorboard   |   python src/evaluate.py   |   python src/predict.py <image>"
+        )
         return "\n".join(lines)
 
 
