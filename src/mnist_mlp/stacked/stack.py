@@ -59,13 +59,14 @@ class Stack:
         self.weights = [share_rows(column).requires_grad_() for column in columns]
         self.gradients = [share_rows([_grad(parameter) for parameter in column]) for column in columns]
         self.update = build_update(optimizers, [weight.detach() for weight in self.weights], self.gradients)
-        self.normalise = networks[0].normalise
+        self.mean, self.std = networks[0].mean, networks[0].std
         self.activation = next(
             (layer for layer in networks[0].layers if not isinstance(layer, nn.Linear | nn.Dropout)), nn.Identity()
         )
         models = [classifier.config.model for classifier in classifiers]
         like: dict[str, Any] = {"dtype": self.weights[0].dtype, "device": self.weights[0].device}
         self.smoothing = torch.tensor([model.label_smoothing for model in models], **like)
+        self.any_smoothed = any(model.label_smoothing > 0 for model in models)
         self.squared = torch.tensor([model.loss == "mse" for model in models], device=like["device"])
         self.any_squared = any(model.loss == "mse" for model in models)
         self.dropout = [model.dropout for model in models]
@@ -82,6 +83,9 @@ class Stack:
             if classifier.averaged is not None
         ]
         self.masks: list[Tensor] = []
+        # Memory for what a step reads: a large tensor made anew in every step is paged in anew.
+        images = len(classifiers) * classifiers[0].budget.batch_size
+        self.inputs = torch.empty(images, self.weights[0].shape[2], **like)
         self._step: Step | None = None
 
     def run(self, chunks: Sequence[Chunk], first_step: int) -> tuple[Tensor, Tensor]:
@@ -112,10 +116,9 @@ class Stack:
         `amounts` are those of each member that deforms its images.
         """
         chosen = indices.flatten()
-        seen = images.index_select(0, chosen)
-        if amounts:
-            seen = self._deform(seen.unflatten(0, indices.shape), amounts).flatten(0, 1)
-        logits = self.forward(self.normalise(seen).unflatten(0, indices.shape))
+        seen = self.inputs[: len(chosen)].copy_(images.index_select(0, chosen)).unflatten(0, indices.shape)
+        self._deform(seen, amounts)
+        logits = self.forward(seen.sub_(self.mean).div_(self.std))
         losses = self.losses(logits, labels.index_select(0, chosen).view(indices.shape))
         losses.sum().backward()
         self._clip_gradients()
@@ -125,14 +128,12 @@ class Stack:
             averaging.update(means, weights, share)
         return losses.detach(), logits.detach()
 
-    def _deform(self, images: Tensor, amounts: Sequence[Tensor]) -> Tensor:
-        """`(M, B, 784)` uint8 to grey levels of the weights' type; those of a member without deformation stay."""
+    def _deform(self, images: Tensor, amounts: Sequence[Tensor]) -> None:
+        """Change grey levels `(M, B, 784)` in place; those of a member without deformation stay."""
         remaining = iter(amounts)
-        seen = images.to(self.like["dtype"])
         for member, deform in enumerate(self.deformations):
             if deform is not None:
-                seen[member] = deform(images[member], next(remaining))
-        return seen
+                images[member] = deform(images[member], next(remaining))
 
     def forward(self, x: Tensor) -> Tensor:
         """`(M, B, 784)` to logits `(M, B, 10)`."""
@@ -150,7 +151,9 @@ class Stack:
         """`mnist_mlp.model.loss_of` of each member, from logits `(M, B, 10)` and labels `(M, B)`: `(M,)`."""
         log_probabilities = logits.log_softmax(dim=2)
         of_label = log_probabilities.gather(2, labels.unsqueeze(2)).mean(dim=(1, 2))
-        losses = -(1 - self.smoothing) * of_label - self.smoothing * log_probabilities.mean(dim=(1, 2))
+        losses = -(1 - self.smoothing) * of_label
+        if self.any_smoothed:
+            losses = losses - self.smoothing * log_probabilities.mean(dim=(1, 2))
         if not self.any_squared:
             return losses
         smoothing = self.smoothing.view(-1, 1, 1)
