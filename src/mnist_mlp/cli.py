@@ -54,7 +54,9 @@ def run_app(task: Task, config_name: str) -> NoReturn:
         # Threads that wait by spinning take the cores from those they wait for; read by OpenMP when torch is imported.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if world().rank > 0:
-            sys.exit(team.follow())
+            from mnist_mlp.training import train  # torch and Lightning: only where there is training to do
+
+            sys.exit(team.follow(train))
         try:
             if issubclass(SCHEMAS[config_name], Config):
                 sys.argv[1:] = resume.expand(sys.argv[1:])

@@ -137,7 +137,7 @@ def _started(size: int, on_loss: Callable[[str], None]) -> Iterator[Team]:
     }
     children = [
         subprocess.Popen(
-            [sys.executable, "-c", "from mnist_mlp import team; team.follow_parent()"],
+            [sys.executable, "-m", "mnist_mlp.follower"],
             env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdin=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C reaches the first process alone; all of them stop at the same step
@@ -164,22 +164,9 @@ def _watch(rank: int, child: subprocess.Popen[bytes], parted: threading.Event, o
         os._exit(1)
 
 
-def follow_parent() -> None:
-    """`follow`, for a process that ends as soon as the one that started it does, or has no more use for it."""
-
-    def leave_with_parent() -> None:
-        sys.stdin.read()
-        os._exit(0)
-
-    threading.Thread(target=leave_with_parent, daemon=True).start()
-    sys.exit(follow())
-
-
-def follow() -> int:
-    """Train what the first process says until it says no more; the exit code of this process."""
+def follow(train: Callable[[Config, Path], object]) -> int:
+    """`train` what the first process says until it says no more; the exit code of this process."""
     global _team
-    from mnist_mlp.training import train
-
     _team = Team.meet()
     while (job := _team.hear()) is not None:
         try:

@@ -1,0 +1,95 @@
+"""Imports are the arrows of docs/architecture.md: one way, and never back to where they began."""
+
+from __future__ import annotations
+
+import ast
+import re
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from mnist_mlp.config import PROJECT
+
+SOURCE = PROJECT / "src"
+MERMAID = re.search(r"```mermaid\n(.*?)```", (PROJECT / "docs" / "architecture.md").read_text(), re.DOTALL)
+
+Graph = dict[str, set[str]]
+"""Each module with those that it imports, inside of functions too; ours and those of others, by dotted name."""
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(text: str, ours: set[str]) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None and node.level == 0
+            of_package = {f"{node.module}.{alias.name}" for alias in node.names}  # from package import module
+            names |= (of_package & ours) | ({node.module} if of_package - ours else set())
+    return names
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    paths = {module_name(path): path for path in SOURCE.rglob("*.py")}
+    return {name: imported(path.read_text(), set(paths)) for name, path in paths.items()}
+
+
+def reached(graph: Graph, start: str) -> set[str]:
+    """What a module imports, and what that imports, and so on."""
+    found, waiting = set(), [start]
+    while waiting:
+        for name in graph.get(waiting.pop(), set()) - found:
+            found.add(name)
+            waiting.append(name)
+    return found
+
+
+def cycle(graph: Graph) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_module_imports_itself_over_others(graph: Graph) -> None:
+    assert len(graph) > 80  # or the source was not found
+    assert " -> ".join(cycle(graph)) == ""
+
+
+def test_an_import_inside_a_function_counts() -> None:
+    ours = {"package.one", "package.two"}
+    texts = {"package.one": "from package import two", "package.two": "def f():\n    from package.one import g\n"}
+    assert set(cycle({name: imported(text, ours) for name, text in texts.items()})) == ours
+
+
+def modules_of(label: str) -> list[str]:
+    """The modules that a box of the picture stands for; its label begins with their files, or a folder of them."""
+    patterns = re.split("<br/>|:", label)[0].split(", ")
+    patterns = [pattern + "*.py" if pattern.endswith("/") else pattern for pattern in patterns]
+    places = (PROJECT, SOURCE, SOURCE / "mnist_mlp")
+    return [module_name(path) for pattern in patterns for place in places for path in place.glob(pattern)]
+
+
+def test_every_arrow_of_the_architecture_is_an_import(graph: Graph) -> None:
+    """Once removed or more; and as no import leads back, none is drawn the wrong way round."""
+    assert MERMAID is not None
+    labels = dict(re.findall(r'([\w.]+)\["([^"]+)"\]', MERMAID[1]))
+    arrows = re.findall(r"([\w.]+) --> ([\w.]+)", MERMAID[1])
+    assert len(arrows) >= 12
+    for arrow in arrows:
+        begins, ends = (modules_of(labels.get(box, box)) for box in arrow)
+        assert any(end in reached(graph, begin) for begin in begins for end in ends), arrow
+
+
+def test_hydra_stops_before_training(graph: Graph) -> None:
+    below = {"mnist_mlp.training", *reached(graph, "mnist_mlp.training")} & graph.keys()
+    knowing = {name for name in below if any(other.split(".")[0] == "hydra" for other in graph[name])}
+    assert knowing == {"mnist_mlp.configuration"}
