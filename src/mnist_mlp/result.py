@@ -19,6 +19,7 @@ from mnist_mlp import runs
 from mnist_mlp.config import PROJECT
 from mnist_mlp.errors import Stopped
 from mnist_mlp.processes import world
+from mnist_mlp.signals import uninterrupted
 
 METRICS = ("val/acc", "val/loss", "test/acc", "test/loss", "train/loss")
 
@@ -45,6 +46,12 @@ class Result:
     def of(cls, run: runs.Run) -> Result:
         """The result that a run wrote."""
         return cls(directory=run.directory, **run.result)
+
+    def go_on_from(self, before: runs.Run) -> None:
+        """Keep what a stopped run has told of its epochs: it may stop again before its checkpoint is read."""
+        for name in ("metrics", "history", "best_epoch", "epochs", "parameters"):
+            if name in before.result:
+                setattr(self, name, before.result[name])
 
     @contextmanager
     def written(self) -> Iterator[None]:
@@ -78,7 +85,9 @@ class Result:
             self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - began
 
     def take_history(self, rows: list[dict[str, Any]], best_epoch: int | None) -> None:
-        """The rows of the epochs, and from them the metrics of the best one."""
+        """The rows of the epochs, and from them the metrics of the best one; without any, what is known stays."""
+        if not rows:
+            return
         self.history, self.epochs, self.best_epoch = rows, len(rows), best_epoch
         for row in rows:
             if row["epoch"] == best_epoch:
@@ -91,8 +100,9 @@ class Result:
         del content["directory"]
         draft = self.directory / f".{runs.RESULT}.{os.getpid()}"
         try:
-            draft.write_text(json.dumps(content, indent=2) + "\n")
-            draft.replace(self.directory / runs.RESULT)
+            with uninterrupted():
+                draft.write_text(json.dumps(content, indent=2) + "\n")
+                draft.replace(self.directory / runs.RESULT)
         except OSError as error:  # a full disk must not hide what really happened
             print(f"{self.directory / runs.RESULT}: not written: {error}")
 

@@ -33,6 +33,7 @@ from mnist_mlp.hardware import cpu_threads, uses_gpu
 from mnist_mlp.processes import ALONE, World, per_node
 from mnist_mlp.result import Result, versions
 from mnist_mlp.resume import refuse_changes
+from mnist_mlp.signals import interruptible
 from mnist_mlp.team import together
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,9 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
         log.info("%s is complete already", directory)
         return Result.of(before)
     result = Result(directory=directory, seed=config.seed, config=asdict(config))
-    with result.written(), together(config, directory, on_loss=result.lost) as world:
+    if config.resume:
+        result.go_on_from(before)
+    with interruptible(), result.written(), together(config, directory, on_loss=result.lost) as world:
         with result.timed("setup"):
             files.refuse_unusable_teachers(config)
             dataset = load(config.data.name, Path(config.data.dir))

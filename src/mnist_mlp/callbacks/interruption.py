@@ -1,11 +1,8 @@
-"""SIGINT and SIGTERM: finish the optimizer step, save, and stop; a second signal ends the process at once."""
+"""SIGINT and SIGTERM in a fit: finish the optimizer step, save, and stop; a second signal ends the process at once."""
 
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Callable
 from types import FrameType
 from typing import Any, Protocol
 
@@ -14,8 +11,7 @@ import lightning as L
 from mnist_mlp.budget import Budget
 from mnist_mlp.distributed import agree
 from mnist_mlp.errors import Interrupted
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from mnist_mlp.signals import listen, stop_at_once
 
 
 class Saves(Protocol):
@@ -25,18 +21,26 @@ class Saves(Protocol):
 
 
 class Interruption(L.Callback):
+    """For a trainer inside of `signals.interruptible`, which serves before the first step and after the last one.
+
+    Lightning puts its own handlers in place when a fit or a test begins, and those from before at its end.
+    """
+
     def __init__(self, checkpoints: Saves) -> None:
         self.checkpoints = checkpoints
         self.received: int | None = None
         self._module: Any = None
         self._alone = True
-        self._before: dict[int, Callable[..., Any] | int | None] = {}
+
+    def on_sanity_check_start(self, *_: Any) -> None:
+        listen(stop_at_once)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        # Here, because Lightning has put its own handlers in place just before; ours take over until `restore`.
         self._module, self._alone = pl_module, trainer.world_size == 1
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        listen(self._receive)
+
+    def on_test_start(self, *_: Any) -> None:
+        listen(stop_at_once)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
@@ -63,14 +67,5 @@ class Interruption(L.Callback):
         raise Interrupted(number)
 
     def on_fit_end(self, trainer: L.Trainer, *_: Any) -> None:
-        self.restore()
         if number := self._received_by_any(trainer):
             raise Interrupted(number)
-
-    def on_exception(self, *_: Any) -> None:
-        self.restore()
-
-    def restore(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}

@@ -14,24 +14,27 @@ from mnist_mlp.data.source import Dataset
 from mnist_mlp.data.source import load as load_dataset
 from mnist_mlp.errors import UserError
 from mnist_mlp.hardware import cores
+from mnist_mlp.signals import interruptible, uninterrupted
 from mnist_mlp.stacked.grouping import Job
 from mnist_mlp.stacked.member import Member, MemberCheckpointIO
 from mnist_mlp.stacked.module import EachMember, EachMembersCheckpoints, StackedClassifiers, StackedDataModule, Told
 from mnist_mlp.training import build_trainer
 
 
+@interruptible()
 def train(jobs: Sequence[Job]) -> None:
     """Train, validate and test every job, and leave in its directory what a run of its own would leave.
 
     A job that fails does so alone. What ends all of them, a signal for one, is raised.
     """
     config = jobs[0].config
-    members = [Member(job) for job in jobs]
+    members: list[Member] = []
     # One thread a stack: threads that share every small product wait for one another longer than they work.
     threads = config.threads or cores()
     torch.set_num_threads(1)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
+        members.extend(Member(job) for job in jobs)
         with ThreadPoolExecutor(threads) as pool:
             dataset = load(config.data.name, Path(config.data.dir))
             data = StackedDataModule(dataset, jobs)
@@ -53,9 +56,10 @@ def train(jobs: Sequence[Job]) -> None:
                 _enter_next_phase(members, pool, work=lambda member: member.test(data))
             _enter_next_phase(members, pool, work=_wait)  # after the last one
     except BaseException as error:
-        for member in members:
-            if not member.failed:
-                member.end(error)
+        with uninterrupted():
+            for member in members:
+                if not member.failed:
+                    member.end(error)
         raise
 
 
