@@ -10,6 +10,11 @@ from mnist_mlp.places import refuse_unwritable_file, written
 
 
 def main() -> None:
+    with exit_codes():
+        compare(arguments())
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="A leaderboard over runs: mean and confidence interval over seeds, ranked on validation. "
         "Of exactly two runs it shows what differs."
@@ -17,22 +22,24 @@ def main() -> None:
     parser.add_argument("directories", nargs="+", type=Path, metavar="dir", help="a run, a sweep, or a folder of them")
     parser.add_argument("--csv", type=Path, metavar="file", help="also write every run to a table")
     parser.add_argument("--report", type=Path, metavar="file.html", help="also write a page with plots")
-    given = parser.parse_args()
-    with exit_codes():
-        for option, path in (("--csv", given.csv), ("--report", given.report)):
-            if path:
-                refuse_unwritable_file(option, path)
-        found = find(given.directories)
-        board = leaderboard(found)
-        print(difference(*found) if len(found) == 2 else text(board))
-        if given.csv:
-            with written("--csv", given.csv):
-                write_csv(board, given.csv)
-        if given.report:
-            from mnist_mlp.comparison.report import write_report  # matplotlib only where a page is wanted
+    return parser.parse_args()
 
-            with written("--report", given.report):
-                write_report(board, given.report)
+
+def compare(given: argparse.Namespace) -> None:
+    for option, path in (("--csv", given.csv), ("--report", given.report)):
+        if path:
+            refuse_unwritable_file(option, path)
+    found = find(given.directories)
+    board = leaderboard(found)
+    print(difference(*found) if len(found) == 2 else text(board))
+    if given.csv:
+        with written("--csv", given.csv):
+            write_csv(board, given.csv)
+    if given.report:
+        from mnist_mlp.comparison.report import write_report  # matplotlib only where a page is wanted
+
+        with written("--report", given.report):
+            write_report(board, given.report)
 
 
 if __name__ == "__main__":

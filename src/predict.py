@@ -10,11 +10,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm import tqdm
 
+from mnist_mlp.cli import exit_codes
 from mnist_mlp.config import PROJECT
-from mnist_mlp.errors import ConfigError, UserError
+from mnist_mlp.errors import ConfigError
 from mnist_mlp.places import refuse_unwritable_file, written
 
 MOST_PICTURED = 12  # files in one picture
@@ -115,22 +117,13 @@ def predict(options: argparse.Namespace) -> int:
     return 0 if not counts[ERROR] else 1 if counts[ERROR] < len(files) else 2
 
 
-def main() -> int:
+def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):  # file names may hold bytes that are no characters
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    try:
-        return predict(arguments())
-    except UserError as error:
-        print(f"predict.py: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:  # as in `... | head`; what Python itself still wants to write goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        print("predict.py: stopped by Ctrl-C", file=sys.stderr)
-        return 130
+    with exit_codes():
+        sys.exit(predict(arguments()))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -31,6 +31,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mnist_mlp import checkpoint, resume, runs, sweep, team
 from mnist_mlp.config import CONFIGS, SCHEMAS, Config, TrainedConfig
 from mnist_mlp.configuration import explain_composition, parse, without
+from mnist_mlp.console import silent_without_reader
 from mnist_mlp.errors import ConfigError, Interrupted, MissingPackageError, UserError
 from mnist_mlp.places import refuse_unwritable_directory
 from mnist_mlp.processes import world
@@ -165,7 +166,8 @@ def exit_codes(schema: type[Any] = Config) -> Iterator[None]:
     `schema` has the keys that may have been meant.
     """
     try:
-        yield
+        with silent_without_reader():
+            yield
     except UserError as error:
         _exit(str(error), error.exit_code)
     except (HydraException, OmegaConfBaseException) as error:
