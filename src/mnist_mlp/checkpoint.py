@@ -153,8 +153,9 @@ def _refuse_unusable(key: str, given: Any, kept_apart: dict[tuple[str, int], str
     for path in chosen(given):
         content = read(path)
         try:
-            network_of(content)
-            data = config_of(content).data
+            config = config_of(content)
+            network_of(content, config)
+            data = config.data
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
         kept_apart.setdefault((data.name, data.val_size), str(path))
@@ -202,11 +203,14 @@ def config_of(content: dict[str, Any]) -> Config:
         raise CheckpointError(f"its configuration is not one that this version writes: {error}") from error
 
 
-def network_of(content: dict[str, Any]) -> MLP:
-    """The trained network, rebuilt from the checkpoint alone, ready for use: the one of averaged weights, if any."""
+def network_of(content: dict[str, Any], config: Config | None = None) -> MLP:
+    """The trained network, rebuilt from the checkpoint alone, ready for use: the one of averaged weights, if any.
+
+    `config` is `config_of(content)`, where that has been read already: its checks take as long as all the rest.
+    """
     from mnist_mlp.model import MLP
 
-    config = config_of(content)
+    config = config or config_of(content)
     network = MLP(
         hidden=config.model.hidden,
         activation=config.model.activation,

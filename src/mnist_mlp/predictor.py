@@ -45,11 +45,12 @@ class Predictor:
         """
         path = files.find(place)
         content = files.read(path)
+        config = files.config_of(content)
         return cls(
             checkpoint=path,
-            network=files.network_of(content),
+            network=files.network_of(content, config),
             class_names=content["class_names"],
-            config=files.config_of(content),
+            config=config,
             calibration=Calibration(**content.get("calibration", {})),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
@@ -24,6 +25,22 @@ from mnist_mlp.signals import uninterrupted
 METRICS = ("val/acc", "val/loss", "test/acc", "test/loss", "train/loss")
 
 
+@functools.cache
+def versions() -> dict[str, str]:
+    packages = ("torch", "lightning", "torchmetrics", "hydra-core", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+@functools.cache  # of the code that this process has imported
+def git_commit() -> str | None:
+    """The commit of the project's own checkout, with a `+` behind it where files were changed; None outside of git."""
+    command = ["git", "-C", str(PROJECT), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
 @dataclass(kw_only=True)
 class Result:
     """The metrics are those of the checkpoint that was tested: the best one by validation."""
@@ -39,8 +56,8 @@ class Result:
     epochs: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     parameters: int | None = None
-    versions: dict[str, str] = field(default_factory=lambda: versions())
-    git: str | None = field(default_factory=lambda: git_commit())
+    versions: dict[str, str] = field(default_factory=versions)
+    git: str | None = field(default_factory=git_commit)
 
     @classmethod
     def of(cls, run: runs.Run) -> Result:
@@ -123,17 +140,3 @@ class Result:
             "next             make tensorboard   |   python src/evaluate.py   |   python src/predict.py <image>"
         )
         return "\n".join(lines)
-
-
-def versions() -> dict[str, str]:
-    packages = ("torch", "lightning", "torchmetrics", "hydra-core", "numpy")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
-
-
-def git_commit() -> str | None:
-    """The commit of the project's own checkout, with a `+` behind it where files were changed; None outside of git."""
-    command = ["git", "-C", str(PROJECT), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
