@@ -11,20 +11,13 @@ import time
 from collections.abc import Callable
 
 import torch
-from hydra import compose, initialize_config_dir
 
-from mnist_mlp.classifier import build_optimizer
-from mnist_mlp.config import CONFIGS, Config
-from mnist_mlp.configuration import parse
+from mnist_mlp.configuration import composed
 from mnist_mlp.data.augment import Deformation
 from mnist_mlp.model import MLP, loss_of
+from mnist_mlp.optimizer import build_optimizer
 
 ROUNDS = 200
-
-
-def composed(*overrides: str) -> Config:
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return parse(compose("train", list(overrides)), Config)
 
 
 def milliseconds(*works: Callable[[], object]) -> list[float]:
@@ -43,7 +36,7 @@ def measure(group: str, batch_size: int) -> str:
     images = torch.randint(0, 256, (55_000, 784), dtype=torch.uint8)
     labels = torch.randint(0, 10, (55_000,))
     indices = torch.randint(0, 55_000, (batch_size,))
-    network = MLP(hidden=config.model.hidden, mean=config.data.mean, std=config.data.std)
+    network = MLP.of(config)
     optimizer = build_optimizer(config.optimizer, network)
     deform = Deformation(config.augment, torch.device("cpu"))
 

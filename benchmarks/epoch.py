@@ -24,12 +24,11 @@ from pathlib import Path
 
 import report
 import torch
-from hydra import compose, initialize_config_dir
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mnist_mlp.config import CONFIGS, Config
-from mnist_mlp.configuration import parse
+from mnist_mlp.config import Config
+from mnist_mlp.configuration import composed
 from mnist_mlp.data.datamodule import split
 from mnist_mlp.data.source import load
 from mnist_mlp.hardware import cpu_threads
@@ -39,8 +38,7 @@ EPOCHS = 3
 
 
 def configuration(*overrides: str) -> Config:
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return parse(compose("train", [f"trainer.max_epochs={EPOCHS}", *overrides]), Config)
+    return composed(f"trainer.max_epochs={EPOCHS}", *overrides)
 
 
 @contextmanager

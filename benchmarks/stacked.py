@@ -25,11 +25,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands set it, b
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import torch
-from hydra import compose, initialize_config_dir
 
 from mnist_mlp import runs
-from mnist_mlp.config import CONFIGS, Config
-from mnist_mlp.configuration import parse
+from mnist_mlp.config import PROJECT, Config
+from mnist_mlp.configuration import composed
 from mnist_mlp.stacked import training as stacked
 from mnist_mlp.stacked.grouping import Job, cores, even_parts, plan
 from mnist_mlp.training import train
@@ -39,25 +38,18 @@ IMAGES = 55_000
 
 
 def sweep(batch_size: int, epochs: int, seeds: int) -> list[Config]:
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return [
-            parse(
-                compose(
-                    "train",
-                    [
-                        f"data.batch_size={batch_size}",
-                        f"trainer.max_epochs={epochs}",
-                        "trainer.accelerator=cpu",
-                        "trainer.enable_progress_bar=false",
-                        f"optimizer.lr={rate}",
-                        f"seed={seed}",
-                    ],
-                ),
-                Config,
-            )
-            for rate in ("1e-4", "3e-4", "1e-3", "3e-3")
-            for seed in range(seeds)
-        ]
+    return [
+        composed(
+            f"data.batch_size={batch_size}",
+            f"trainer.max_epochs={epochs}",
+            "trainer.accelerator=cpu",
+            "trainer.enable_progress_bar=false",
+            f"optimizer.lr={rate}",
+            f"seed={seed}",
+        )
+        for rate in ("1e-4", "3e-4", "1e-3", "3e-3")
+        for seed in range(seeds)
+    ]
 
 
 @dataclass(frozen=True)
@@ -162,7 +154,7 @@ def main() -> None:
     arguments.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "stacked.md")
     given = arguments.parse_args()
     logging.getLogger("mnist_mlp").setLevel(logging.WARNING)
-    stacked.load("mnist", CONFIGS.parent / "data")  # read once, as a sweep does
+    stacked.load("mnist", PROJECT / "data")  # read once, as a sweep does
     rows = [measure(batch_size, given) for batch_size in given.batch_sizes]
     lines = [
         "# A sweep side by side against one after another",

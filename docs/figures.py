@@ -11,13 +11,12 @@ from pathlib import Path
 import lightning as L
 import matplotlib
 import torch
-from hydra import compose, initialize_config_dir
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mnist_mlp import checkpoint as files
-from mnist_mlp.config import CONFIGS, PROJECT, Config
-from mnist_mlp.configuration import parse
+from mnist_mlp.config import PROJECT, Config
+from mnist_mlp.configuration import composed
 from mnist_mlp.data.source import load
 from mnist_mlp.model import MLP, loss_of
 from mnist_mlp.training import train
@@ -30,9 +29,7 @@ BLUE, ORANGE, GREEN = "#2b6cb0", "#dd6b20", "#2f855a"
 
 
 def configuration(*overrides: str) -> Config:
-    fixed = ["trainer.enable_progress_bar=false", "trainer.accelerator=cpu"]
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return parse(compose("train", [*fixed, *overrides]), Config)
+    return composed("trainer.enable_progress_bar=false", "trainer.accelerator=cpu", *overrides)
 
 
 def trained(*overrides: str, watcher: L.Callback | None = None) -> MLP:

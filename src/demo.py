@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from mnist_mlp.cli import run_app
-from mnist_mlp.config import DemoConfig
+from mnist_mlp.commands import TrainedConfig
 
 
-def main(config: DemoConfig, run_directory: Path) -> None:
+def main(config: TrainedConfig, run_directory: Path) -> None:
     from mnist_mlp.demo.build import demo
 
     print(demo(config, run_directory))

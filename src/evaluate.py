@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from mnist_mlp.cli import run_app
-from mnist_mlp.config import EvaluateConfig
+from mnist_mlp.commands import EvaluateConfig
 
 
 def main(config: EvaluateConfig, directory: Path) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mnist_mlp.cli import run_app
-from mnist_mlp.config import ExportConfig
+from mnist_mlp.commands import ExportConfig
 from mnist_mlp.errors import require
 
 

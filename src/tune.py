@@ -6,7 +6,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 
 from mnist_mlp.cli import exit_codes, run_app
-from mnist_mlp.config import TuneConfig
+from mnist_mlp.commands import TuneConfig
 from mnist_mlp.tuning.command import searched_on_the_command_line
 
 

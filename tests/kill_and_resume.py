@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from composing import composed
+from forked import in_child
 
 from mnist_mlp import checkpoint as files
 from mnist_mlp import runs
 from mnist_mlp.config import Config
+from mnist_mlp.configuration import composed
 from mnist_mlp.training import train
 
 OVERRIDES = [
@@ -47,25 +48,21 @@ def configuration(*overrides: str) -> Config:
     return composed(*OVERRIDES, *overrides)
 
 
-def in_child(config: Config, directory: Path, prepare: Callable[[], None] = lambda: None) -> int:
-    """Fork a process that trains; its process id. Forked, it need not import torch again."""
-    child = os.fork()
-    if child:
-        return child
-    try:
+def train_in_child(config: Config, directory: Path, prepare: Callable[[], None] = lambda: None) -> int:
+    """The id of a process that trains."""
+
+    def work() -> None:
         # Where the fork stands depends on what ran before; no bit of the result may.
         random.seed()
         torch.manual_seed(random.randrange(2**32))
         prepare()
         train(config, directory)
-        os._exit(0)
-    except BaseException as error:
-        print(f"child: {type(error).__name__}: {error}", file=sys.stderr)
-        os._exit(1)
+
+    return in_child(work)
 
 
 def run_to_the_end(config: Config, directory: Path, prepare: Callable[[], None] = lambda: None) -> None:
-    _, status = os.waitpid(in_child(config, directory, prepare), 0)
+    _, status = os.waitpid(train_in_child(config, directory, prepare), 0)
     if status != 0:
         raise RuntimeError(f"training in {directory} ended with {os.waitstatus_to_exitcode(status)}")
 
@@ -79,7 +76,7 @@ def kill_once(
     prepare: Callable[[], None] = lambda: None,
 ) -> bool:
     """Start or go on, and kill at a random moment within `longest` seconds; whether the run was still going."""
-    child = in_child(config, directory, prepare)
+    child = train_in_child(config, directory, prepare)
     moment = time.monotonic() + chance.uniform(0, longest)
     while_writing = chance.random() < 0.5
     while time.monotonic() < moment or (while_writing and not list(directory.glob("checkpoints/.*"))):

@@ -8,8 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from composing import composed
-
+from mnist_mlp.configuration import composed
 from mnist_mlp.result import METRICS
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 
 from mnist_mlp import runs
-from mnist_mlp.config import CONFIGS, TuneConfig
+from mnist_mlp.commands import TuneConfig
+from mnist_mlp.config import CONFIGS
 from mnist_mlp.configuration import parse
 from mnist_mlp.tuning.search import search
 from mnist_mlp.tuning.space import SearchSpace
@@ -46,19 +45,6 @@ def search_in(directory: Path, *overrides: str) -> str:
     directory.mkdir(exist_ok=True)
     with space(*SMALL, *overrides) as (config, searched):
         return search(config, directory, searched)
-
-
-def in_child(work: Callable[[], None]) -> int:
-    """Fork a process that does the work and ends; its process id. Forked, it need not import torch again."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        work()
-        os._exit(0)
-    except BaseException as error:
-        print(f"child: {type(error).__name__}: {error}", file=sys.stderr)
-        os._exit(1)
 
 
 @contextmanager

@@ -11,10 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from composing import composed
 from ran import ran
 
 from mnist_mlp.config import PROJECT
+from mnist_mlp.configuration import composed
 
 
 def compare(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

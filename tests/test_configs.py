@@ -7,12 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from composing import composed
 from omegaconf import OmegaConf
 
 from mnist_mlp.config import CONFIGS, Config
-from mnist_mlp.configuration import from_dict, keys, leaves
+from mnist_mlp.configuration import composed, from_dict, leaves
 from mnist_mlp.errors import ConfigError
+from mnist_mlp.explanation import keys
 
 OPTIONS = sorted(
     (path.parent.relative_to(CONFIGS).as_posix(), path.stem)

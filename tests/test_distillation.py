@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 import untrained
-from composing import composed
 from kill_and_resume import configuration
 from scipy.special import log_softmax, rel_entr, softmax
 
 from mnist_mlp import checkpoint as files
+from mnist_mlp.configuration import composed
 from mnist_mlp.data.source import load
 from mnist_mlp.distillation import Teachers, distillation_loss
 from mnist_mlp.errors import CheckpointError, ConfigError

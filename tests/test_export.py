@@ -12,7 +12,8 @@ import untrained
 from safetensors import safe_open
 
 from mnist_mlp import export as exporting
-from mnist_mlp.config import ACTIVATIONS, LOSSES, PROJECT, ExportConfig
+from mnist_mlp.commands import ExportConfig
+from mnist_mlp.config import ACTIVATIONS, LOSSES, PROJECT
 from mnist_mlp.data.source import load
 from mnist_mlp.errors import ExportError, MissingPackageError, require
 from mnist_mlp.export import build, check, description, export, probabilities

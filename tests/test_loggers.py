@@ -9,11 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from composing import composed
 
 from mnist_mlp import errors
 from mnist_mlp.config import PROJECT, Config
-from mnist_mlp.configuration import from_dict
+from mnist_mlp.configuration import composed, from_dict
 from mnist_mlp.errors import MissingPackageError
 from mnist_mlp.training import build_loggers
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from kill_and_resume import EVERYTHING, configuration, difference, in_child, kill_once, run_to_the_end, survive
+from kill_and_resume import EVERYTHING, configuration, difference, kill_once, run_to_the_end, survive, train_in_child
 from omegaconf import OmegaConf
 
 from mnist_mlp import checkpoint as files
@@ -59,7 +59,7 @@ def test_the_comparison_sees_an_order_that_depends_on_the_process(tmp_path: Path
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_says_so_and_loses_no_step(tmp_path: Path, reference: Path, number: int) -> None:
     config = replace(configuration(), checkpoint=replace(configuration().checkpoint, every_seconds=1e6))
-    child = in_child(config, tmp_path)
+    child = train_in_child(config, tmp_path)
     while not (tmp_path / "checkpoints" / files.BEST).exists():  # the second epoch has begun, or soon will
         pass
     os.kill(child, number)

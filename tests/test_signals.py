@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kill_and_resume import OVERRIDES, configuration, difference, in_child, run_to_the_end
+from kill_and_resume import OVERRIDES, configuration, difference, run_to_the_end, train_in_child
 
 from mnist_mlp import checkpoint as files
 from mnist_mlp import runs, training
@@ -73,7 +73,7 @@ def test_a_signal_in_any_phase_is_told_and_loses_nothing(
     tmp_path: Path, reference: Path, phase: str, number: int
 ) -> None:
     place, name, saved = PHASES[phase]
-    os.waitpid(in_child(configuration(*WORDS), tmp_path, signal_at(place, name, number)), 0)
+    os.waitpid(train_in_child(configuration(*WORDS), tmp_path, signal_at(place, name, number)), 0)
     left = result(tmp_path)
     assert (left["status"], left["error"]) == ("interrupted", f"stopped by signal {int(number)}")
     assert left["epochs"] == saved

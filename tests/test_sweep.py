@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from mnist_mlp.config import CONFIGS, PROJECT
-from mnist_mlp.configuration import keys
+from mnist_mlp.explanation import keys
 
 
 def train(*words: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,6 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
-from composing import composed
 from kill_and_resume import configuration
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
@@ -18,6 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from mnist_mlp import checkpoint as files
 from mnist_mlp import runs
 from mnist_mlp.config import PROJECT, Config
+from mnist_mlp.configuration import composed
 from mnist_mlp.data.source import load
 from mnist_mlp.data.split import split
 from mnist_mlp.errors import DataError

@@ -17,14 +17,7 @@ def checkpoint(path: Path, *overrides: str, **calibration: float) -> Path:
     """Writes it to `path`. Its weights are three times the usual ones, so that some of its answers are certain."""
     config = configuration(*overrides)
     torch.manual_seed(0)
-    network = MLP(
-        hidden=config.model.hidden,
-        activation=config.model.activation,
-        dropout=config.model.dropout,
-        loss=config.model.loss,
-        mean=config.data.mean,
-        std=config.data.std,
-    )
+    network = MLP.of(config)
     weights = {name: 3 * value if "layers" in name else value for name, value in network.state_dict().items()}
     content = {
         "state_dict": {f"network.{name}": value for name, value in weights.items()},

@@ -17,7 +17,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from mnist_mlp.config import SCHEMAS
+from mnist_mlp.commands import SCHEMAS
 from mnist_mlp.configuration import parse, without
 from mnist_mlp.errors import UserError
 from mnist_mlp.stacked.grouping import Job, numbers, plan

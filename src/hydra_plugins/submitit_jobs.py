@@ -19,7 +19,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from mnist_mlp.config import PROJECT
+from mnist_mlp.processes import python_path
 
 try:
     from hydra_plugins.hydra_submitit_launcher.submitit_launcher import (
@@ -50,7 +50,7 @@ class ManyAtOnce(BaseSubmititLauncher):
         import submitit  # noqa: F401  # sets up its logging when imported
 
         # The jobs are other processes: what they import has to be found, and they share the cores of this machine.
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT / "src"), os.environ.get("PYTHONPATH", "")])
+        os.environ["PYTHONPATH"] = python_path()
         if self.params["cpus_per_task"] is not None:
             os.environ["OMP_NUM_THREADS"] = str(self.params["cpus_per_task"])
         # Without SLURM's accounting it tells of every question that went unanswered, and waits for results alone.

@@ -12,13 +12,14 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnist_mlp.config import PROJECT, Config
 from mnist_mlp.configuration import from_dict
 from mnist_mlp.errors import CheckpointError, ConfigError, SaveError
+from mnist_mlp.places import replacing
 from mnist_mlp.runs import CHECKPOINTS, COMPLETED, RESULT
 from mnist_mlp.runs import read as read_run
 
@@ -40,39 +41,32 @@ def write(content: dict[str, Any], path: Path) -> None:
     """
     import torch
 
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with _saving(path, draft):
-        with draft.open("wb") as file:
+    with _saving(path):
+        with replacing(path) as draft, draft.open("wb") as file:
             torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
         _flush_directory(path.parent)
 
 
 def keep_previous(path: Path, previous: Path) -> None:
     """Give the file at `path` a second name, so that it outlives its successor there."""
     if path.exists():
-        draft = previous.with_name(f".{previous.name}.{os.getpid()}")
-        with _saving(previous, draft):
+        with _saving(previous), replacing(previous) as draft:
             draft.unlink(missing_ok=True)
             try:
                 draft.hardlink_to(path)
             except OSError:  # a file system without links
                 shutil.copyfile(path, draft)
-            draft.replace(previous)
 
 
 @contextmanager
-def _saving(path: Path, draft: Path) -> Iterator[None]:
+def _saving(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:  # a full disk is a RuntimeError where torch's own writer meets it
         reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise SaveError(f"{path}: cannot be written: {reason}; what was saved before is kept") from error
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def _flush_directory(directory: Path) -> None:
@@ -211,14 +205,7 @@ def network_of(content: dict[str, Any], config: Config | None = None) -> MLP:
     from mnist_mlp.model import MLP
 
     config = config or config_of(content)
-    network = MLP(
-        hidden=config.model.hidden,
-        activation=config.model.activation,
-        dropout=config.model.dropout,
-        loss=config.model.loss,
-        mean=config.data.mean,
-        std=config.data.std,
-    )
+    network = MLP.of(config)
     state = content["state_dict"]
     prefix = "averaged." if config.averaging.decay > 0 else "network."
     weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -15,13 +15,14 @@ from torchmetrics.classification import MulticlassAccuracy
 from mnist_mlp import averaging
 from mnist_mlp.budget import Budget
 from mnist_mlp.capture import CapturedStep, Step
-from mnist_mlp.config import AdamConfig, Config, OptimizerConfig, SGDConfig
+from mnist_mlp.config import Config
 from mnist_mlp.data.augment import Deformation, deforms
 from mnist_mlp.data.loader import Chunk
 from mnist_mlp.distillation import Teachers, distillation_loss
 from mnist_mlp.distributed import SharedGradients
 from mnist_mlp.errors import DivergedError
 from mnist_mlp.model import CLASSES, MLP, loss_of
+from mnist_mlp.optimizer import build_optimizer
 from mnist_mlp.randomness import seed_noise
 from mnist_mlp.schedule import rate
 
@@ -32,15 +33,7 @@ class DigitClassifier(L.LightningModule):
     def __init__(self, config: Config, budget: Budget) -> None:
         super().__init__()
         self.config, self.budget = config, budget
-        model = config.model
-        self.network = MLP(
-            hidden=model.hidden,
-            activation=model.activation,
-            dropout=model.dropout,
-            loss=model.loss,
-            mean=config.data.mean,
-            std=config.data.std,
-        )
+        self.network = MLP.of(config)
         self.averaged = deepcopy(self.network).requires_grad_(False) if config.averaging.decay > 0 else None
         teacher = config.distill.teacher
         self._teachers = Teachers([teacher] if isinstance(teacher, str) else teacher) if teacher else None
@@ -247,19 +240,3 @@ class DigitClassifier(L.LightningModule):
 
 def _accuracy() -> MulticlassAccuracy:
     return MulticlassAccuracy(CLASSES, average="micro", validate_args=False)
-
-
-def build_optimizer(config: OptimizerConfig, network: MLP, *, recorded: bool = False) -> torch.optim.Optimizer:
-    """`fused` updates all parameters in one call; on the CPU it halves the cost of a small step.
-
-    A step that is `recorded` and replayed needs its learning rate and its counter on the device.
-    """
-    parameters = list(network.parameters())
-    lr = torch.tensor(config.lr, device=parameters[0].device) if recorded else config.lr
-    shared: dict[str, Any] = {"lr": lr, "weight_decay": config.weight_decay, "fused": True}
-    if isinstance(config, SGDConfig):
-        return torch.optim.SGD(parameters, momentum=config.momentum, nesterov=config.nesterov, **shared)
-    assert isinstance(config, AdamConfig)
-    algorithm = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-    first, second = config.betas
-    return algorithm(parameters, betas=(first, second), eps=config.eps, capturable=recorded, **shared)

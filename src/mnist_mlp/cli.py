@@ -29,10 +29,12 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_mlp import checkpoint, resume, runs, sweep, team
-from mnist_mlp.config import CONFIGS, SCHEMAS, Config, TrainedConfig
-from mnist_mlp.configuration import explain_composition, parse, without
+from mnist_mlp.commands import SCHEMAS, TrainedConfig
+from mnist_mlp.config import CONFIGS, Config
+from mnist_mlp.configuration import parse, without
 from mnist_mlp.console import silent_without_reader
 from mnist_mlp.errors import ConfigError, Interrupted, MissingPackageError, UserError
+from mnist_mlp.explanation import explain_composition
 from mnist_mlp.places import refuse_unwritable_directory
 from mnist_mlp.processes import world
 
@@ -47,7 +49,7 @@ Task = Callable[[Any, Path], None]
 def run_app(task: Task, config_name: str) -> NoReturn:
     """Compose the configuration, call `task(config, run directory)` once, or once per job of a sweep, and exit.
 
-    `config_name` is a file under configs/; `config.SCHEMAS` says which typed configuration belongs to it.
+    `config_name` is a file under configs/; `commands.SCHEMAS` says which typed configuration belongs to it.
     """
     with exit_codes(SCHEMAS[config_name]):
         # Hydra prints its own errors over several lines and exits with 1; told so, it raises them to `exit_codes`.

@@ -1,4 +1,4 @@
-"""Every key of the configuration: its type, its meaning, its limits. The YAML files under configs/ hold the values."""
+"""Every key of a training run: its type, its meaning, its limits. The YAML files under configs/ hold the values."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ CONFIGS = PROJECT / "configs"
 TRAINING_IMAGES = {"mnist": 60_000, "fashion_mnist": 60_000, "synthetic": 6_000}
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "elu")
 LOSSES = ("cross_entropy", "nll", "mse")
-PRUNERS = ("median", "halving", "none")
-SUITES = ("standard", "robust")
 PRECISIONS = ("32-true", "64-true", "bf16-true", "bf16-mixed")
 
 
@@ -193,83 +191,8 @@ class Config:
     checkpoint: CheckpointConfig
 
 
-@dataclass(kw_only=True)
-class SearchConfig:
-    study: str = key("name of the search; the same name goes on with it, also from several processes at once")
-    trials: int = key("runs in all, those of other processes and of earlier starts included", at_least=1)
-    startup: int = key("runs drawn at random before the sampler chooses from what it has seen", at_least=1)
-    pruner: str = key("what ends a poor run early: median of the others, successive halving", choices=PRUNERS)
-    warmup: int = key("epochs that every run is left to make", at_least=1)
-    space: dict[str, str] = key("what to search, in the words of a sweep: choice, range, interval, tag(log, ...)")
-
-
-@dataclass(kw_only=True)
-class TuneConfig(Config):
-    """The configuration that all trials share, and what is searched around it."""
-
-    tune: SearchConfig
-
-
-@dataclass(kw_only=True)
-class TrainedConfig:
-    """The configuration of a command that needs trained networks: they are looked at before it begins."""
-
-    checkpoint: Any
-
-
-@dataclass(kw_only=True)
-class EvaluateConfig(TrainedConfig):
-    checkpoint: Any = key("a checkpoint file or a run directory, or several as [a,b]; null: the newest completed run")
-    split: str = key("what to evaluate on: the official test set, or the validation images", choices=("test", "val"))
-    suite: str = key("robust adds a table over damaged images and other people's digits", choices=SUITES)
-    committee: bool = key("also evaluate the mean of the probabilities of all checkpoints")
-    data_dir: str | None = key("folder that keeps the data set; null: where the network was trained from")
-
-
-@dataclass(kw_only=True)
-class ExportConfig(TrainedConfig):
-    checkpoint: str | None = key("a checkpoint file or a run directory; null: the newest completed run")
-    dtype: str = key("grey levels that the ONNX file takes: 0..255 or [0, 1]", choices=("uint8", "float32"))
-    channel: bool = key("whether it takes images (B, 1, 28, 28) instead of (B, 28, 28)")
-    int8: bool = key("also write it with 8-bit weights, and measure that on the official test images")
-    data_dir: str | None = key("folder that keeps these; null: where the network was trained from")
-
-
-@dataclass(kw_only=True)
-class DemoConfig(TrainedConfig):
-    checkpoint: str | None = key("a checkpoint file or a run directory; null: the newest completed run")
-    data_dir: str | None = key("folder that keeps the data set; null: where the network was trained from")
-
-
-# The `name` of an optimizer or a scheduler decides which further keys it has.
-OPTIMIZERS: dict[str, type[OptimizerConfig]] = {"adamw": AdamConfig, "adam": AdamConfig, "sgd": SGDConfig}
-SCHEDULERS: dict[str, type[SchedulerConfig]] = {
-    "constant": SchedulerConfig,
-    "one_cycle": WarmupConfig,
-    "cosine": WarmupConfig,
-}
-
-SECTIONS: dict[str, tuple[type[Any], ...]] = {
-    "data": (DataConfig,),
-    "augment": (AugmentConfig,),
-    "model": (ModelConfig,),
-    "optimizer": (AdamConfig, SGDConfig),
-    "scheduler": (WarmupConfig,),
-    "averaging": (AveragingConfig,),
-    "distill": (DistillConfig,),
-    "calibration": (CalibrationConfig,),
-    "trainer": (TrainerConfig,),
-    "logger": (LoggerConfig,),
-    "dashboard": (DashboardConfig,),
-    "checkpoint": (CheckpointConfig,),
-    "tune": (SearchConfig,),
-}
-
-# The typed configuration of each command, by the name of its file under configs/.
-SCHEMAS: dict[str, type[Any]] = {
-    "train": Config,
-    "tune": TuneConfig,
-    "evaluate": EvaluateConfig,
-    "export": ExportConfig,
-    "demo": DemoConfig,
+# Sections whose `name` decides which further keys they have.
+VARIANTS: dict[str, dict[str, type[Any]]] = {
+    "optimizer": {"adamw": AdamConfig, "adam": AdamConfig, "sgd": SGDConfig},
+    "scheduler": {"constant": SchedulerConfig, "one_cycle": WarmupConfig, "cosine": WarmupConfig},
 }

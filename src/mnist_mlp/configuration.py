@@ -1,44 +1,40 @@
-"""From what Hydra composed to the typed configuration: `parse`, the only way in; Hydra and OmegaConf stop here."""
+"""From what Hydra composed to the typed configuration: `parse` is the only way in. Hydra and OmegaConf stop here."""
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import Field, fields, is_dataclass
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import (
-    ConfigAttributeError,
-    ConfigKeyError,
-    MissingMandatoryValue,
-    OmegaConfBaseException,
-    ValidationError,
-)
+from omegaconf.errors import OmegaConfBaseException, ValidationError
 
-from mnist_mlp.config import (
-    OPTIMIZERS,
-    PROJECT,
-    SCHEDULERS,
-    SCHEMAS,
-    SECTIONS,
-    TRAINING_IMAGES,
-    AdamConfig,
-    Config,
-    EvaluateConfig,
-    SGDConfig,
-)
+from mnist_mlp.commands import EvaluateConfig
+from mnist_mlp.config import CONFIGS, PROJECT, TRAINING_IMAGES, VARIANTS, AdamConfig, Config, SGDConfig
 from mnist_mlp.errors import ConfigError, require
+from mnist_mlp.explanation import documented_keys, explain, explain_composition, mistyped, nearest, one_of
 from mnist_mlp.hardware import require_accelerator
 from mnist_mlp.processes import require_processes
 
 Schema = TypeVar("Schema")
 
-# Groups that set keys of the other sections.
-BUNDLES = ("experiment", "sweep", "debug")
+
+def composed(*overrides: str) -> Config:
+    """What `python src/train.py <overrides>` trains, for a notebook or a script that calls `training.train` itself.
+
+    Raises:
+        ConfigError: as `parse`.
+    """
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        try:
+            given = compose("train", list(overrides))
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(explain_composition(error)) from error
+        return parse(given, Config)
 
 
 def parse(composed: DictConfig, schema: type[Schema]) -> Schema:
@@ -70,7 +66,7 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
     try:
         config = OmegaConf.to_object(OmegaConf.merge(_typed(values, schema), values))
     except ValidationError as error:
-        raise ConfigError(_mistyped(str(error.full_key), values, schema)) from error
+        raise ConfigError(mistyped(str(error.full_key), values, schema)) from error
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema)) from error
     assert isinstance(config, schema)
@@ -88,12 +84,10 @@ def _typed(values: dict[str, Any], schema: type[Any]) -> DictConfig:
     """The types of every key; `optimizer.name` and `scheduler.name` decide which keys those sections have."""
     typed: DictConfig = OmegaConf.structured(schema)
     if issubclass(schema, Config):
-        for section, variants in (("optimizer", OPTIMIZERS), ("scheduler", SCHEDULERS)):
+        for section, variants in VARIANTS.items():
             name = str((values.get(section) or {}).get("name"))
             if name not in variants:
-                raise ConfigError(
-                    f"{section}.name: expected {_one_of(variants)}, got {name!r}{nearest(name, variants)}"
-                )
+                raise ConfigError(f"{section}.name: expected {one_of(variants)}, got {name!r}{nearest(name, variants)}")
             typed[section] = OmegaConf.structured(variants[name])
     return typed
 
@@ -133,7 +127,7 @@ def _check_limits(name: str, value: Any, limits: dict[str, Any]) -> None:
         return
     choices = limits["choices"]
     if choices and value not in choices:
-        raise ConfigError(f"{name}: expected {_one_of(choices)}, got {value!r}{nearest(value, choices)}")
+        raise ConfigError(f"{name}: expected {one_of(choices)}, got {value!r}{nearest(value, choices)}")
     if not isinstance(value, int | float):
         return
     if not math.isfinite(value):
@@ -161,91 +155,6 @@ def leaves(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
             yield from leaves(value, name + ".")
         else:
             yield name, value, part.metadata
-
-
-def explain_composition(error: HydraException | OmegaConfBaseException, schema: type[Any] = Config) -> str:
-    """Hydra's error in one line, with the nearest valid name where a name is wrong."""
-    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
-        return explain(cause, schema)
-    if isinstance(error, MissingConfigException) and error.options is not None:
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return f"{group}={option}: expected one of {', '.join(error.options)}{nearest(option, error.options)}"
-    if isinstance(error, OverrideParseException):
-        return f"cannot read the override {error.override!r}: expected key=value, as model.hidden=[128,64]"
-    if isinstance(cause, OmegaConfBaseException):
-        return explain(cause, schema)
-    return " ".join(str(error).split())
-
-
-def explain(error: OmegaConfBaseException, schema: type[Any] = Config) -> str:
-    """OmegaConf's error in one line: the key, what is allowed, what came."""
-    name, message = str(error.full_key or error.key), str(error.msg or error).splitlines()[0]
-    if isinstance(error, ConfigKeyError | ConfigAttributeError):
-        return _unknown(name, schema)
-    if isinstance(error, MissingMandatoryValue):
-        return f"{name}: missing; every configuration needs it"
-    return f"{name}: {message}"
-
-
-def _mistyped(name: str, values: dict[str, Any], schema: type[Any]) -> str:
-    key, value = re.sub(r"\[.*", "", name), values
-    for part in key.split("."):
-        value = value[part] if isinstance(value, dict) else value
-    entry = keys(schema).get(key)
-    expected = f"{entry.type}" if entry else "a section with keys of its own"
-    return f"{key}: expected {expected.replace(' | ', ' or ')}, got {value!r}"
-
-
-def _unknown(name: str, schema: type[Any]) -> str:
-    section, known = name.partition(".")[0], keys(schema)
-    if name in known:
-        options: dict[str, type[Any]] = {**OPTIMIZERS, **SCHEDULERS}
-        own = name.removeprefix(section + ".")
-        owners = [option for option, kind in options.items() if own in {entry.name for entry in fields(kind)}]
-        return f"{name}: not a key of the chosen {section}; {section}={' or '.join(owners)} has it"
-    groups = [*SECTIONS, *BUNDLES] if issubclass(schema, Config) else []
-    if name in groups:
-        return f"{name}: has no such key; expected {name}=<option>, and --help lists the options"
-    return f"unknown key {name}{nearest(name, [*known, *groups])}"
-
-
-def nearest(word: Any, known: Iterable[str]) -> str:
-    """A question that offers the known word most like `word`, or nothing."""
-    found = difflib.get_close_matches(str(word), list(known), n=1)
-    return f"; did you mean {found[0]}?" if found else ""
-
-
-def _one_of(choices: Iterable[str]) -> str:
-    return "one of " + ", ".join(choices)
-
-
-def documented_keys(config_name: str) -> str:
-    """Every key with its type, its meaning and its limits, for `--help`."""
-    return "\n".join(_documented(name, entry) for name, entry in keys(SCHEMAS[config_name]).items())
-
-
-def keys(schema: type[Any]) -> dict[str, Field[Any]]:
-    """Every key that any configuration of this schema may have, in dotted form, with its field."""
-    entries = {}
-    for part in fields(schema):
-        sections = SECTIONS.get(part.name) if issubclass(schema, Config) else None
-        if sections is None:
-            entries[part.name] = part
-        for section in sections or ():
-            entries |= {f"{part.name}.{entry.name}": entry for entry in fields(section)}
-    return entries
-
-
-def _documented(name: str, entry: Field[Any]) -> str:
-    limits = entry.metadata
-    words = [" | ".join(limits["choices"])] if limits["choices"] else []
-    words += [
-        f"{word} {limits[limit]}"
-        for limit, word in (("above", ">"), ("at_least", ">="), ("below", "<"), ("at_most", "<="))
-        if limits[limit] is not None
-    ]
-    return f"  {name:<34} {entry.type:<13} {limits['doc']}" + (f"  [{', '.join(words)}]" if words else "")
 
 
 # For the YAML files: a path below the project wherever the command runs, and the list that --help prints.

@@ -26,7 +26,7 @@ from torch import nn
 
 from mnist_mlp import checkpoint as files
 from mnist_mlp import runs
-from mnist_mlp.config import ExportConfig
+from mnist_mlp.commands import ExportConfig
 from mnist_mlp.data.source import load
 from mnist_mlp.data.synthetic import draw
 from mnist_mlp.errors import ExportError

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mnist_mlp.config import Config
+
 PIXELS = 28 * 28
 CLASSES = 10
 
@@ -58,6 +60,19 @@ class MLP(nn.Module):
                 layers.append(nn.Dropout(dropout))
             width = next_width
         self.layers = nn.Sequential(*layers, nn.Linear(width, CLASSES))
+
+    @classmethod
+    def of(cls, config: Config) -> MLP:
+        """The network of a run with this configuration, its weights drawn anew from torch's generator."""
+        model, data = config.model, config.data
+        return cls(
+            hidden=model.hidden,
+            activation=model.activation,
+            dropout=model.dropout,
+            loss=model.loss,
+            mean=data.mean,
+            std=data.std,
+        )
 
     @property
     def draws_noise(self) -> bool:

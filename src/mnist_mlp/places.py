@@ -1,10 +1,10 @@
-"""Where something may be written: judged before the work whose outcome goes there. Missing folders are made."""
+"""Where something may be written, judged before the work whose outcome goes there; and how a file is replaced."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mnist_mlp.errors import ConfigError, SaveError
@@ -33,3 +33,18 @@ def written(name: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SaveError(f"{name} {path}: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write beside `path`, which takes its place when the block ends: whoever reads `path` finds it whole.
+
+    Where the block fails, `path` stays as it was.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from mnist_mlp.config import Config, TrainerConfig, TuneConfig
+from mnist_mlp.commands import TuneConfig
+from mnist_mlp.config import PROJECT, Config, TrainerConfig
 from mnist_mlp.errors import ConfigError
 from mnist_mlp.hardware import cuda_devices, has_mps
 
@@ -36,6 +37,11 @@ def world() -> World:
     else:
         return ALONE
     return World(rank=rank, size=size, local_rank=local_rank, local_size=local_size)
+
+
+def python_path() -> str:
+    """PYTHONPATH for a new process, in whatever directory, that imports what this one does."""
+    return os.pathsep.join([str(PROJECT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def per_node(trainer: TrainerConfig) -> int:

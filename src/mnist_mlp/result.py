@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 from mnist_mlp import runs
 from mnist_mlp.config import PROJECT
 from mnist_mlp.errors import Stopped
+from mnist_mlp.places import replacing
 from mnist_mlp.processes import world
 from mnist_mlp.signals import uninterrupted
 
@@ -115,11 +115,9 @@ class Result:
             return
         content = asdict(self)
         del content["directory"]
-        draft = self.directory / f".{runs.RESULT}.{os.getpid()}"
         try:
-            with uninterrupted():
+            with uninterrupted(), replacing(self.directory / runs.RESULT) as draft:
                 draft.write_text(json.dumps(content, indent=2) + "\n")
-                draft.replace(self.directory / runs.RESULT)
         except OSError as error:  # a full disk must not hide what really happened
             print(f"{self.directory / runs.RESULT}: not written: {error}")
 

@@ -10,8 +10,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_mlp import runs
-from mnist_mlp.configuration import BUNDLES
 from mnist_mlp.errors import ConfigError
+from mnist_mlp.explanation import BUNDLES
+from mnist_mlp.overrides import key_of, word
 
 # Keys that may take a new value when a run goes on: how long, where, and what is shown; not what is computed.
 MAY_CHANGE = {
@@ -49,7 +50,7 @@ def expand(arguments: list[str]) -> list[str]:
         return arguments
     directory = Path(given[-1].partition("=")[2].strip("'\"")).resolve()
     others = [argument for argument in arguments if argument not in given]
-    quoted = "'" + str(directory).replace("'", "\\'") + "'"
+    quoted = word(str(directory))
     if (directory / "multirun.yaml").is_file():
         changes = [argument for argument in others if "=" in argument]
         if changes:
@@ -76,7 +77,7 @@ def own_configuration(directory: Path, composed: DictConfig, overrides: Sequence
     assert isinstance(own, DictConfig)
     own.resume = composed.resume
     for override in overrides:
-        name = override.partition("=")[0].lstrip("+~")
+        name = key_of(override)
         if name in BUNDLES:
             raise ConfigError(f"{name}: cannot be chosen when a run goes on; name the keys that are to change")
         if name != "resume":

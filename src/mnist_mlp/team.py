@@ -18,10 +18,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_mlp.config import PROJECT, Config
+from mnist_mlp.config import Config
 from mnist_mlp.configuration import from_dict
 from mnist_mlp.errors import DivergedError, Interrupted
-from mnist_mlp.processes import ALONE, World, per_node, world
+from mnist_mlp.processes import ALONE, World, per_node, python_path, world
 
 if TYPE_CHECKING:
     from torch.distributed import Store  # type: ignore[attr-defined]
@@ -128,7 +128,7 @@ def _started(size: int, on_loss: Callable[[str], None]) -> Iterator[Team]:
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(PROJECT / "src"), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": python_path(),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(store.port),
         "TORCHELASTIC_USE_AGENT_STORE": "True",  # the store is there: rank 0 is not to open one

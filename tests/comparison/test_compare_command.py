@@ -6,9 +6,9 @@ import shlex
 from dataclasses import asdict
 
 import pytest
-from composing import composed
 
 from mnist_mlp.comparison.command import command, overrides
+from mnist_mlp.configuration import composed
 
 
 @pytest.mark.parametrize(

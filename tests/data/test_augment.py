@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from composing import composed
 from scipy import ndimage
 
 from mnist_mlp.config import AugmentConfig
+from mnist_mlp.configuration import composed
 from mnist_mlp.data.augment import SIDE, Deformation, deforms, displacement_fields, elastic_waves
 
 CPU = torch.device("cpu")

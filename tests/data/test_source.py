@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 
 from mnist_mlp.data import source
-from mnist_mlp.data.source import Archive, Dataset, IdxFile, UnusableError, load, load_archive
+from mnist_mlp.data.idx import IdxFile, UnusableError
+from mnist_mlp.data.source import Archive, Dataset, load, load_archive
 from mnist_mlp.errors import DataError
 
 DATA = Path(__file__).parents[2] / "data"  # where training keeps it, so that it is fetched once
@@ -261,7 +262,8 @@ def test_a_directory_that_cannot_be_written_is_the_reason_given(tmp_path):
 
 KILLED = """
 import os, pathlib, signal
-from mnist_mlp.data.source import Archive, IdxFile, load_archive
+from mnist_mlp.data.idx import IdxFile
+from mnist_mlp.data.source import Archive, load_archive
 
 def fetch(stage):
     (stage / {name!r}).write_bytes(bytes(1000))

@@ -18,7 +18,8 @@ from PIL import Image
 from sklearn import metrics as reference
 
 from mnist_mlp import checkpoint as files
-from mnist_mlp.config import PROJECT, EvaluateConfig
+from mnist_mlp.commands import EvaluateConfig
+from mnist_mlp.config import PROJECT
 from mnist_mlp.data.source import load
 from mnist_mlp.data.split import split
 from mnist_mlp.errors import CheckpointError

@@ -20,6 +20,10 @@ CASES: list[tuple[type[Optimizer], list[dict[str, Any]]]] = [
     (SGD, [{"lr": 0.1, "momentum": 0.9, "nesterov": True}, {"lr": 0.01, "momentum": 0.1, "nesterov": True}]),
 ]
 
+every_update = pytest.mark.parametrize(
+    ("kind", "algorithm", "settings"), [(kind, *case) for kind in ("fused", "elementwise") for case in CASES]
+)
+
 
 def members(algorithm: type[Optimizer], settings: list[dict[str, Any]]) -> list[Optimizer]:
     generator = torch.Generator().manual_seed(0)
@@ -48,8 +52,7 @@ def stacked_update(kind: str, optimizers: list[Optimizer]) -> tuple[Callable[[],
     return under_no_grad, gradients
 
 
-@pytest.mark.parametrize(("algorithm", "settings"), CASES)
-@pytest.mark.parametrize("kind", ["fused", "elementwise"])
+@every_update
 def test_every_member_takes_the_steps_of_its_own_torch_optimizer(
     kind: str, algorithm: type[Optimizer], settings: list[dict[str, Any]]
 ) -> None:
@@ -71,8 +74,7 @@ def test_every_member_takes_the_steps_of_its_own_torch_optimizer(
             torch.testing.assert_close(left, right, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize(("algorithm", "settings"), CASES)
-@pytest.mark.parametrize("kind", ["fused", "elementwise"])
+@every_update
 def test_a_members_optimizer_saves_what_torch_would(
     kind: str, algorithm: type[Optimizer], settings: list[dict[str, Any]]
 ) -> None:

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import lightning as L
 import pytest
-from hydra import compose, initialize_config_dir
+from forked import in_child
 from kill_and_resume import difference
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
-from searching import SMALL, in_child, outcomes, result, search_in, space, study_in
+from searching import SMALL, outcomes, result, search_in, space, study_in
 
 from mnist_mlp import runs
-from mnist_mlp.config import CONFIGS, PROJECT, Config
-from mnist_mlp.configuration import parse
+from mnist_mlp.config import PROJECT, Config
+from mnist_mlp.configuration import composed, parse
 from mnist_mlp.predictor import Predictor
 from mnist_mlp.training import train
 from mnist_mlp.tuning.space import compose_trial
@@ -97,11 +97,9 @@ def test_the_report_names_the_best_and_leaves_pictures_and_an_experiment(finishe
     for name in ("history.png", "slices.png", "importance.png"):
         assert (directory / name).read_bytes().startswith(b"\x89PNG")
     assert f"{best[2]:.2%}" in (directory / "experiment" / "best.yaml").read_text()
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        search_path = f"hydra.searchpath=['file://{directory}']"
-        found, before = (
-            parse(compose("train", [search_path, f"experiment={name}"]), Config) for name in ("best", "start")
-        )
+    found, before = (
+        composed(f"hydra.searchpath=['file://{directory}']", f"experiment={name}") for name in ("best", "start")
+    )
     assert found.optimizer.lr == pytest.approx(best[3]["optimizer.lr"], rel=1e-5)
     assert (found.model.hidden, found.trainer.max_epochs) == ([16], 3)
     with space(*SMALL) as (config, _):  # how it is logged is not a part of what was found

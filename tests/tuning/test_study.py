@@ -9,8 +9,9 @@ from pathlib import Path
 
 import optuna
 import pytest
+from forked import in_child
 from optuna.trial import TrialState
-from searching import SMALL, in_child, space, study_in
+from searching import SMALL, space, study_in
 
 from mnist_mlp.errors import ConfigError
 from mnist_mlp.tuning.study import Claim, SharedStudy

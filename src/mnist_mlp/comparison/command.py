@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-
 from mnist_mlp.comparison.leaderboard import flattened, settings
-from mnist_mlp.config import CONFIGS, Config
-from mnist_mlp.configuration import parse
+from mnist_mlp.config import CONFIGS
+from mnist_mlp.configuration import composed
+from mnist_mlp.overrides import word
 
 
 def command(config: Mapping[str, Any], seeds: Sequence[int]) -> str:
@@ -28,36 +26,18 @@ def command(config: Mapping[str, Any], seeds: Sequence[int]) -> str:
 
 def overrides(config: Mapping[str, Any]) -> list[str]:
     """The words that turn the default configuration into `config`, apart from the seed: groups first, then keys."""
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        default = _composed([])
-        groups = [
-            f"{section}={values['name']}"
-            for section, values in config.items()
-            if isinstance(values, Mapping)
-            and values.get("name", default.get(f"{section}.name")) != default.get(f"{section}.name")
-            and (CONFIGS / section / f"{values['name']}.yaml").is_file()
-        ]
-        start = _composed(groups) if groups else default
+    default = flattened(asdict(composed()))
+    groups = [
+        f"{section}={values['name']}"
+        for section, values in config.items()
+        if isinstance(values, Mapping)
+        and values.get("name", default.get(f"{section}.name")) != default.get(f"{section}.name")
+        and (CONFIGS / section / f"{values['name']}.yaml").is_file()
+    ]
+    start = flattened(asdict(composed(*groups))) if groups else default
     return groups + [
         f"{name}={word(value)}"
         for name, value in settings(config).items()
         # As text, since 1 and 1.0 are equal but mean one batch and all of them in trainer.limit_train_batches.
         if name in start and repr(start[name]) != repr(value)
     ]
-
-
-def _composed(words: list[str]) -> dict[str, Any]:
-    return flattened(asdict(parse(compose("train", words), Config)))
-
-
-def word(value: Any) -> str:
-    """A value in the words of a Hydra override."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "[" + ",".join(map(word, value)) + "]"
-    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z_][\w.-]*", value):
-        return "'" + value.replace("'", "\\'") + "'"
-    return str(value)

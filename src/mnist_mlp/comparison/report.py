@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
@@ -46,37 +46,43 @@ def page(board: Leaderboard) -> str:
         f"{_count(seeds, 'seed')}{f'; {len(board.unfinished)} not completed' if board.unfinished else ''}</p>",
     ]
     if board.entries:
-        best = board.entries[0]
-        parts += [
-            "<h2>The best on validation again</h2>",
-            f"<pre>{escape(command(best.config, best.seeds))}</pre>",
-            "<h2>Leaderboard</h2>",
-            *(f'<p class="faint">{escape(line)}</p>' for line in remarks(board)),
-            _table(board),
-            "<h2>Learning curves</h2>",
-            '<p class="faint">Mean over seeds and the range that they cover; colours as in the leaderboard.</p>',
-            plots.learning_curves(board),
-        ]
-    if board.keys:
-        parts += [
-            "<h2>Validation accuracy by setting</h2>",
-            '<p class="faint">Every configuration once in each panel; small grey dots are single runs.</p>',
-            plots.by_setting(board),
-            "<h2>All settings together</h2>",
-            '<p class="faint">A line is a configuration, the bold one is the best.</p>',
-            plots.parallel_coordinates(board),
-        ]
-    if board.entries:
-        parts += [
-            "<h2>Accuracy against time</h2>",
-            '<p class="faint">Numbers are ranks; seconds of the whole run, on the machine that ran it.</p>',
-            plots.accuracy_against_seconds(board),
-        ]
+        parts += _sections(board)
     if board.unfinished:
-        parts += ["<h2>Not completed</h2>", _failures(board.unfinished)]
+        parts.append(_section("Not completed", _failures(board.unfinished)))
     head = f'<meta charset="utf-8"><title>{escape(title)}</title>'
     head += f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{chr(10).join(parts)}\n</body></html>\n'
+
+
+def _sections(board: Leaderboard) -> Iterator[str]:
+    best = board.entries[0]
+    yield _section("The best on validation again", f"<pre>{escape(command(best.config, best.seeds))}</pre>")
+    yield _section("Leaderboard", _table(board), *remarks(board))
+    yield _section(
+        "Learning curves",
+        plots.learning_curves(board),
+        "Mean over seeds and the range that they cover; colours as in the leaderboard.",
+    )
+    if board.keys:
+        yield _section(
+            "Validation accuracy by setting",
+            plots.by_setting(board),
+            "Every configuration once in each panel; small grey dots are single runs.",
+        )
+        yield _section(
+            "All settings together",
+            plots.parallel_coordinates(board),
+            "A line is a configuration, the bold one is the best.",
+        )
+    yield _section(
+        "Accuracy against time",
+        plots.accuracy_against_seconds(board),
+        "Numbers are ranks; seconds of the whole run, on the machine that ran it.",
+    )
+
+
+def _section(heading: str, content: str, *said: str) -> str:
+    return "\n".join([f"<h2>{heading}</h2>", *(f'<p class="faint">{escape(line)}</p>' for line in said), content])
 
 
 def _title(board: Leaderboard) -> str:

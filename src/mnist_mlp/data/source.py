@@ -8,13 +8,9 @@ processes fetch at the same moment, and wherever they are killed.
 from __future__ import annotations
 
 import contextlib
-import gzip
 import hashlib
 import logging
-import math
-import os
 import shutil
-import struct
 import subprocess
 import sys
 import tarfile
@@ -28,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mnist_mlp.data.idx import IdxFile, UnusableError
 from mnist_mlp.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -52,26 +49,6 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class IdxFile:
-    """What is known of a file before it is read."""
-
-    name: str
-    shape: tuple[int, ...]
-    sha256: str
-    """Of the whole decoded file, header included."""
-
-    @property
-    def header(self) -> bytes:
-        """Two zero bytes, 8 for uint8, the number of dimensions, then each as a big-endian int32."""
-        return struct.pack(f">HBB{len(self.shape)}i", 0, 8, len(self.shape), *self.shape)
-
-    @property
-    def size(self) -> int:
-        """Bytes, decoded."""
-        return len(self.header) + math.prod(self.shape)
-
-
-@dataclass(frozen=True)
 class Archive:
     """A published data set: four files, and where they may come from."""
 
@@ -83,10 +60,6 @@ class Archive:
     """Training images and labels, test images and labels."""
     sources: dict[str, Callable[[Path], Path]]
     """Each is given an empty folder to work in, and returns the folder that has the files, plain or .gz."""
-
-
-class UnusableError(Exception):
-    """Why a folder or a source is of no use; the next one may be."""
 
 
 def load(name: str, directory: Path) -> Dataset:
@@ -122,7 +95,7 @@ def _dataset(name: str, arrays: list[np.ndarray], class_names: tuple[str, ...], 
 
 
 def _gather(files: Iterable[IdxFile], *folders: Path) -> list[np.ndarray]:
-    """The array of each file, from the first folder that has it whole.
+    """The array of each file, from the first folder that has it whole, plain or gzipped.
 
     Raises:
         UnusableError: names the files that no folder has, and the damaged ones.
@@ -132,7 +105,7 @@ def _gather(files: Iterable[IdxFile], *folders: Path) -> list[np.ndarray]:
         refused = []
         for path in (folder / f"{file.name}{ending}" for folder in folders for ending in ("", ".gz")):
             try:
-                arrays.append(_read(path, file))
+                arrays.append(file.read(path))
                 break
             except FileNotFoundError:
                 continue
@@ -148,32 +121,6 @@ def _gather(files: Iterable[IdxFile], *folders: Path) -> list[np.ndarray]:
     return arrays
 
 
-def _read(path: Path, file: IdxFile) -> np.ndarray:
-    """The verified array in an IDX file, gzipped or not: writable, as PyTorch wants it.
-
-    Raises:
-        FileNotFoundError: there is none.
-        UnusableError: it is not the published file.
-    """
-    try:
-        if path.suffix == ".gz":
-            with gzip.open(path) as stream:
-                raw = np.frombuffer(bytearray(stream.read(file.size + 1)), np.uint8)
-        else:
-            raw = np.fromfile(path, np.uint8, count=file.size + 1)
-    except FileNotFoundError:
-        raise
-    except (OSError, EOFError, zlib.error) as error:
-        raise UnusableError(f"cannot be read ({error})") from error
-    if raw.size != file.size:
-        raise UnusableError(f"holds {'more' if raw.size > file.size else 'fewer'} than {file.size:,} bytes")
-    if raw[: len(file.header)].tobytes() != file.header:
-        raise UnusableError(f"is no IDX file of {' x '.join(map(str, file.shape))} bytes")
-    if hashlib.sha256(raw.data).hexdigest() != file.sha256:
-        raise UnusableError("differs from the published file (SHA-256)")
-    return raw[len(file.header) :].reshape(file.shape)
-
-
 def _fetch(archive: Archive, home: Path, problem: UnusableError) -> list[np.ndarray]:
     """The arrays from the first source that has them all, now also in files in `home`."""
     log.info("fetching %s: %s", archive.name, problem)
@@ -185,7 +132,8 @@ def _fetch(archive: Archive, home: Path, problem: UnusableError) -> list[np.ndar
             with tempfile.TemporaryDirectory(prefix=".fetch-", dir=home, ignore_cleanup_errors=True) as stage:
                 arrays = _gather(archive.files, fetch(Path(stage)))
                 for file, array in zip(archive.files, arrays, strict=True):
-                    _put(file.header, array, Path(stage) / "verified", home / file.name)
+                    file.write(array, Path(stage) / "verified")
+                    (Path(stage) / "verified").replace(home / file.name)
         except (UnusableError, OSError) as reason:
             reasons.append(f"{source}: {reason}")
         else:
@@ -196,16 +144,6 @@ def _fetch(archive: Archive, home: Path, problem: UnusableError) -> list[np.ndar
         f"no whole copy of {archive.name} could be found: {'; '.join(reasons)}. Put {names}, each as it is "
         f"or as .gz, into {home}, or train offline on printed digits with data=synthetic"
     )
-
-
-def _put(header: bytes, array: np.ndarray, draft: Path, target: Path) -> None:
-    """Writes what was verified in memory, and has it on the disk before it takes the target's name."""
-    with draft.open("wb") as stream:
-        stream.write(header)
-        stream.write(array.data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(target)
 
 
 def _sweep(home: Path) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mnist_mlp import checkpoint as files
-from mnist_mlp.config import DemoConfig
+from mnist_mlp.commands import TrainedConfig
 from mnist_mlp.data.source import Dataset, load
 from mnist_mlp.errors import ExportError
 from mnist_mlp.predictor import Predictor
@@ -34,7 +34,7 @@ TOLERANCE = 1e-4  # largest difference of a probability that the page's shorter 
 OF_EACH_CLASS, MISTAKES = 3, 30  # test images to try
 
 
-def demo(config: DemoConfig, directory: Path) -> str:
+def demo(config: TrainedConfig, directory: Path) -> str:
     """Write the page to `directory`; returns where it lies and how well it agrees.
 
     Raises:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mnist_mlp import checkpoint as files
-from mnist_mlp.config import EvaluateConfig
+from mnist_mlp.commands import EvaluateConfig
 from mnist_mlp.data.source import DIGITS, Dataset, load
 from mnist_mlp.data.split import split
 from mnist_mlp.evaluation import metrics, pictures, report

@@ -200,12 +200,9 @@ def risk_coverage(predictions: Predictions) -> tuple[Floats, Floats, Floats]:
 
 def coverage_at_risk(predictions: Predictions, risk: float) -> OperatingPoint:
     """The most that can be answered with at most `risk` of the answers wrong; nothing, where no threshold does it."""
-    thresholds, coverage, error = risk_coverage(predictions)
-    allowed = np.flatnonzero(error <= risk)
-    if len(allowed) == 0:
-        return OperatingPoint(threshold=math.inf, coverage=0.0, error=0.0)
-    best = allowed[-1]
-    return OperatingPoint(threshold=float(thresholds[best]), coverage=float(coverage[best]), error=float(error[best]))
+    thresholds, _, error = risk_coverage(predictions)
+    allowed = thresholds[error <= risk]
+    return at_threshold(predictions, float(allowed[-1]) if len(allowed) else math.inf)
 
 
 @dataclass(frozen=True, kw_only=True)

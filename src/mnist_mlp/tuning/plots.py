@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.importance import get_param_importances
 from optuna.trial import FrozenTrial, TrialState
+
+from mnist_mlp.places import replacing
 
 BLUE, ORANGE, GREY, INK = "#2166ac", "#d95f02", "#b8b8b8", "#333333"
 DPI = 150
@@ -29,9 +30,8 @@ def draw(
     if len({trial.value for trial in completed}) > 1:
         figures["importance.png"] = _importance(study)
     for name, figure in figures.items():
-        draft = directory / f".{os.getpid()}.{name}"
-        figure.savefig(draft, dpi=DPI, format="png")
-        draft.replace(directory / name)
+        with replacing(directory / name) as draft:  # another process may be at the end of the same study
+            figure.savefig(draft, dpi=DPI, format="png")
     return list(figures)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import shlex
 from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_mlp import runs
+from mnist_mlp.places import replacing
 from mnist_mlp.tuning import plots
 from mnist_mlp.tuning.experiment import as_experiment
 from mnist_mlp.tuning.study import SharedStudy
@@ -67,6 +67,5 @@ def _accuracy(trial: FrozenTrial) -> float:
 def _write(path: Path, text: str) -> None:
     """In one piece: another process may be at the end of the same study."""
     path.parent.mkdir(exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text)
-    draft.replace(path)
+    with replacing(path) as draft:
+        draft.write_text(text)

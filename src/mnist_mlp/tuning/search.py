@@ -11,7 +11,8 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_mlp.callbacks.pruning import Pruning
-from mnist_mlp.config import Config, TuneConfig
+from mnist_mlp.commands import TuneConfig
+from mnist_mlp.config import Config
 from mnist_mlp.configuration import parse
 from mnist_mlp.errors import ConfigError, DivergedError, Interrupted, Pruned, UserError
 from mnist_mlp.training import train

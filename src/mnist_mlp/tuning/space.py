@@ -13,9 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from mnist_mlp.config import Config, TuneConfig
-from mnist_mlp.configuration import explain_composition, parse, without
+from mnist_mlp.commands import TuneConfig
+from mnist_mlp.config import Config
+from mnist_mlp.configuration import parse, without
 from mnist_mlp.errors import ConfigError
+from mnist_mlp.explanation import explain_composition
+from mnist_mlp.overrides import key_of
 
 Drawn = Mapping[str, Any]
 
@@ -70,10 +73,6 @@ def compose_trial(overrides: Sequence[str]) -> DictConfig:
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain_composition(error, TuneConfig)) from error
     return without(composed, "tune")
-
-
-def key_of(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~")
 
 
 def _parsed(key: str, words: str) -> Override:

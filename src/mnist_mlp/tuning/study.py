@@ -16,7 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_mlp.config import SearchConfig, TuneConfig
+from mnist_mlp.commands import SearchConfig, TuneConfig
 from mnist_mlp.configuration import leaves
 from mnist_mlp.errors import ConfigError
 from mnist_mlp.resume import MAY_CHANGE

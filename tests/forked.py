@@ -1,0 +1,20 @@
+"""Work in a process of its own that can be killed. Forked, it need not import torch again."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """Fork a process that does the work and ends, with 0 or, where it failed, with 1; its process id."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        work()
+        os._exit(0)
+    except BaseException as error:
+        print(f"child: {type(error).__name__}: {error}", file=sys.stderr)
+        os._exit(1)
