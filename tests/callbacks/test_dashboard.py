@@ -152,12 +152,12 @@ def test_confusion_is_counted_as_scikit_learn_does_and_mistakes_begin_with_the_w
 
     monkeypatch.setattr(pictures, "confusion", keep("confusion", draw_confusion))
     monkeypatch.setattr(pictures, "mistakes", keep("mistakes", draw_mistakes))
-    find = dashboard.probabilities
+    find = dashboard.predictions
     monkeypatch.setattr(
-        dashboard, "probabilities", lambda *given: seen.update(odds=find(*given), given=given) or seen["odds"]
+        dashboard, "predictions", lambda *given: seen.update(said=find(*given), given=given) or seen["said"]
     )
     train(configuration("trainer.max_epochs=1"), tmp_path)
-    truths, odds = seen["given"][2].numpy(), seen["odds"]
+    truths, odds = seen["given"][2].numpy(), seen["said"].log_probabilities
     expected = confusion_matrix(truths, odds.argmax(axis=1), labels=range(10))
     assert (seen["confusion"][0] == expected).all()
     assert len(seen["mistakes"][0]) == min(16, len(truths) - expected.trace())

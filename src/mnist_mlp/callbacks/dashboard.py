@@ -22,6 +22,7 @@ from mnist_mlp.callbacks import events, pictures
 from mnist_mlp.classifier import DigitClassifier
 from mnist_mlp.config import Config
 from mnist_mlp.data.loader import EvaluationLoader
+from mnist_mlp.evaluation.metrics import Predictions, confusion
 from mnist_mlp.model import MLP, loss_of
 
 PROBED = 256  # training images whose activations and gradients are shown, always the same ones
@@ -86,21 +87,19 @@ class Dashboard(L.Callback):
         if len(images) == 0:
             return
         step = trainer.global_step
-        truths, odds = _array(labels), probabilities(network, images, labels)
-        answers = odds.argmax(axis=1)
+        said = predictions(network, images, labels)
         for number, name in enumerate(self.names):
-            writer.add_pr_curve(f"pr/{name}", truths == number, odds[:, number], step, num_thresholds=THRESHOLDS)
-        classes = len(self.names)
-        counts = np.bincount(classes * truths + answers, minlength=classes**2).reshape(classes, classes)
-        events.picture(writer, "pictures/confusion", pictures.confusion(counts, self.names), step)
-        wrong = np.flatnonzero(answers != truths)
-        worst = wrong[np.argsort(odds[wrong, truths[wrong]], kind="stable")][:MISTAKES]
+            odds = said.probabilities[:, number]
+            writer.add_pr_curve(f"pr/{name}", said.labels == number, odds, step, num_thresholds=THRESHOLDS)
+        events.picture(writer, "pictures/confusion", pictures.confusion(confusion(said), self.names), step)
+        wrong = np.flatnonzero(~said.correct)
+        worst = wrong[np.argsort(said.log_probabilities[wrong, said.labels[wrong]], kind="stable")][:MISTAKES]
         if len(worst):
             drawn = pictures.mistakes(
                 _array(images)[worst],
-                [self.names[truth] for truth in truths[worst]],
-                [self.names[answer] for answer in answers[worst]],
-                odds[worst, answers[worst]].tolist(),
+                [self.names[truth] for truth in said.labels[worst]],
+                [self.names[guess] for guess in said.guesses[worst]],
+                said.confidences[worst].tolist(),
             )
             events.picture(writer, "pictures/worst_mistakes", drawn, step)
 
@@ -123,12 +122,11 @@ def probe(network: MLP, loss: str, images: Tensor, labels: Tensor) -> tuple[list
 
 
 @torch.no_grad()
-def probabilities(network: MLP, images: Tensor, labels: Tensor) -> NDArray[np.float32]:
-    """Of the classes, `(N, 10)`, for images `(N, 784)`."""
+def predictions(network: MLP, images: Tensor, labels: Tensor) -> Predictions:
+    """What the network says about images `(N, 784)` with labels `(N,)`."""
     copy = deepcopy(network).eval()
-    return np.concatenate(
-        [_array(copy.log_probabilities(batch).exp()) for batch, _ in EvaluationLoader(images, labels)]
-    )
+    said = [_array(copy.log_probabilities(batch)) for batch, _ in EvaluationLoader(images, labels)]
+    return Predictions(log_probabilities=np.concatenate(said).astype(np.float64), labels=_array(labels))
 
 
 @torch.no_grad()
