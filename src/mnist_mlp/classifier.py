@@ -31,6 +31,11 @@ class DigitClassifier(L.LightningModule):
     averaging_share: Tensor
 
     def __init__(self, config: Config, budget: Budget) -> None:
+        """Draws the network's weights from torch's generator, and reads the teachers if there are any.
+
+        Raises:
+            CheckpointError: a teacher is missing or damaged.
+        """
         super().__init__()
         self.config, self.budget = config, budget
         self.network = MLP.of(config)

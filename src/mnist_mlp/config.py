@@ -174,6 +174,8 @@ class CheckpointConfig:
 
 @dataclass(kw_only=True)
 class Config:
+    """One training run, as configs/train.yaml composes it."""
+
     seed: int = key("initial weights, order of the images and noise follow from it", at_least=0, below=2**32)
     threads: int | None = key("CPU threads; null: one for a small step, all cores for a large one", at_least=1)
     resume: str | None = key("a run directory to go on with, or a sweep's directory to finish")

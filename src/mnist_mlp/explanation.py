@@ -44,6 +44,7 @@ def explain(error: OmegaConfBaseException, schema: type[Any] = Config) -> str:
 
 
 def mistyped(name: str, values: dict[str, Any], schema: type[Any]) -> str:
+    """One line for a value in `values` that is not of its key's type."""
     key, value = re.sub(r"\[.*", "", name), values
     for part in key.split("."):
         value = value[part] if isinstance(value, dict) else value

@@ -87,6 +87,7 @@ class Leaderboard:
 
 
 def leaderboard(found: Iterable[runs.Run]) -> Leaderboard:
+    """The completed runs, grouped and ranked; a search's pruned runs and failed ones are told as unfinished."""
     complete: list[runs.Run] = []
     unfinished: list[runs.Run] = []
     for run in found:
@@ -133,6 +134,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Sections unfolded: `{"model": {"loss": "nll"}}` to `{"model.loss": "nll"}`."""
     values: dict[str, Any] = {}
     for name, value in config.items():
         values |= flattened(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}

@@ -37,6 +37,7 @@ def write_report(board: Leaderboard, path: Path) -> None:
 
 
 def page(board: Leaderboard) -> str:
+    """The whole document, as HTML."""
     seeds = len({seed for entry in board.entries for seed in entry.seeds})
     completed = sum(len(entry.runs) for entry in board.entries)
     title = _title(board)

@@ -62,6 +62,7 @@ def _failure(run: runs.Run) -> list[str]:
 
 
 def percent(estimate: Estimate | None) -> str:
+    """A share in [0, 1] in per cent, without the sign, with half its confidence interval where there is one."""
     if estimate is None:
         return NOT_IN_BOTH
     half = "" if estimate.half is None else f" ± {100 * estimate.half:.2f}"

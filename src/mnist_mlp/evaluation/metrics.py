@@ -122,6 +122,7 @@ class Reliability:
 
 
 def reliability(predictions: Predictions, bins: int = BINS) -> Reliability:
+    """The reliability diagram of DeGroot and Fienberg (1983), by the confidence of the guess."""
     edges = np.linspace(0, 1, bins + 1)
     place = np.clip(np.searchsorted(edges, predictions.confidences, side="right") - 1, 0, bins - 1)
     counts = np.bincount(place, minlength=bins)
@@ -176,6 +177,7 @@ class OperatingPoint:
 
 
 def at_threshold(predictions: Predictions, threshold: float) -> OperatingPoint:
+    """What answering from this confidence on comes to; where nothing is answered, nothing is wrong."""
     answered = predictions.confidences >= threshold
     wrong = np.count_nonzero(answered & ~predictions.correct)
     return OperatingPoint(
