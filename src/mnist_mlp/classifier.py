@@ -22,7 +22,7 @@ from mnist_mlp.distillation import Teachers, distillation_loss
 from mnist_mlp.distributed import SharedGradients
 from mnist_mlp.errors import DivergedError
 from mnist_mlp.model import CLASSES, MLP, loss_of
-from mnist_mlp.optimizer import build_optimizer
+from mnist_mlp.optimizer import build_optimizer, set_rate
 from mnist_mlp.randomness import seed_noise
 from mnist_mlp.schedule import rate
 
@@ -164,12 +164,8 @@ class DigitClassifier(L.LightningModule):
         return optimizer
 
     def _set_rates(self, step: int) -> None:
-        value = self.config.optimizer.lr * rate(self.config.scheduler, step, self.budget.total_steps)
-        for group in self._optimizer.param_groups:
-            if isinstance(group["lr"], Tensor):  # where a recorded step reads it from
-                group["lr"].fill_(value)
-            else:
-                group["lr"] = value
+        share = rate(self.config.scheduler, step, self.budget.total_steps)
+        set_rate(self._optimizer, self.config.optimizer.lr * share)
         self.averaging_share.fill_(averaging.share(self.config.averaging.decay, step))
 
     def _count_steps(self, steps: int) -> None:

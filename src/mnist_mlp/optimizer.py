@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mnist_mlp.config import AdamConfig, OptimizerConfig, SGDConfig
 
@@ -24,3 +24,12 @@ def build_optimizer(config: OptimizerConfig, network: nn.Module, *, recorded: bo
     algorithm = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
     first, second = config.betas
     return algorithm(parameters, betas=(first, second), eps=config.eps, capturable=recorded, **shared)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """The learning rate from now on; in place where it is a tensor, from which a recorded step reads it."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from mnist_mlp.stacked.update import elementwise, fused, prepare, set_rate, share_rows
+from mnist_mlp.optimizer import set_rate
+from mnist_mlp.stacked.update import elementwise, fused, prepare, share_rows
 
 SHAPES = [(5, 3), (5,)]
 CASES: list[tuple[type[Optimizer], list[dict[str, Any]]]] = [

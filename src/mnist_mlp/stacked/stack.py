@@ -17,10 +17,11 @@ from mnist_mlp.classifier import DigitClassifier
 from mnist_mlp.data.augment import Deformation, deforms
 from mnist_mlp.data.loader import Chunk
 from mnist_mlp.model import CLASSES
+from mnist_mlp.optimizer import set_rate
 from mnist_mlp.randomness import derive
 from mnist_mlp.schedule import rate
 from mnist_mlp.stacked.noise import DropoutNoise
-from mnist_mlp.stacked.update import build_update, prepare, set_rate, share_rows
+from mnist_mlp.stacked.update import build_update, prepare, share_rows
 
 
 class StackedLinear(torch.autograd.Function):

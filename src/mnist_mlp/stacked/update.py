@@ -36,13 +36,6 @@ def prepare(optimizer: Optimizer) -> None:
                 value.zero_()
 
 
-def set_rate(optimizer: Optimizer, value: float) -> None:
-    if isinstance(_group(optimizer)["lr"], Tensor):
-        _group(optimizer)["lr"].fill_(value)
-    else:
-        _group(optimizer)["lr"] = value
-
-
 def build_update(optimizers: Sequence[Optimizer], weights: Sequence[Tensor], gradients: Sequence[Tensor]) -> Update:
     """An update of all members at once, from their gradients and with their current learning rates.
 
