@@ -1,16 +1,16 @@
-"""How far a trained network can be trusted with people's own pictures, in four tables.
+"""How far a trained network can be trusted with people's own pictures.
 
 `python benchmarks/handwriting.py [--checkpoint ...]` takes digits that no network here was trained or tuned on, makes
-pictures of them, and sends these through the whole way of `predict.py`. It writes results/handwriting.md.
+pictures of them, and sends these through the whole way of `predict.py`. It writes results/handwriting.md, or with
+`--only damage writers ...` these sections of it anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import os
-import platform
 import random
+import re
 import resource
 import statistics
 import string
@@ -19,25 +19,36 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+import report
 import torch
 from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFont
 
 from mnist_mlp import checkpoint
+from mnist_mlp.calibration import highest_known
 from mnist_mlp.config import PROJECT
+from mnist_mlp.data.datamodule import split
 from mnist_mlp.data.source import load
+from mnist_mlp.evaluation.metrics import Predictions, coverage_at_risk
 from mnist_mlp.handwriting.picture_file import FORMATS
 from mnist_mlp.handwriting.reader import BLANK, ERROR, OK, UNSURE, Reader, Reading
 from mnist_mlp.predictor import Predictor
 
-RESULTS = Path(__file__).parent / "results" / "handwriting.md"
-LOOK_ALIKE = set("OoQDIlijSsZzgqbB")  # letters that are somebody's 0, 1, 2, 5, 6, 8 or 9
+RESULTS = report.RESULTS / "handwriting.md"
+# Letters whose strokes are those of somebody's 0, 1, 2, 5, 6, 8 or 9. By their shape; the rest is listed one by one.
+LOOK_ALIKE = set("OoQDIlijZzSsbGBgq")
+SECTIONS = {
+    "damage": "Digits as people have them",
+    "writers": "Other writers",
+    "refusals": "What is no digit",
+    "files": "Files of all kinds",
+    "speed": "Speed",
+}
+RISKS = (0.0005, 0.001, 0.002, 0.005)
 FONTS = ("DejaVuSans", "DejaVuSerif", "DejaVuSansMono-Oblique", "STIXGeneral", "DejaVuSans-Bold")
 
 # What is done to a digit; each kind alone, then all at once.
@@ -92,15 +103,15 @@ def picture_of(digit: np.ndarray, done: set[str], rng: Generator) -> Image.Image
     return image
 
 
-def letters(wanted: Callable[[str], bool]) -> Iterable[Image.Image]:
+def letters(letter: str) -> Iterable[Image.Image]:
+    """One letter in several fonts, upright and turned either way."""
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     for name in FONTS:
         font = ImageFont.truetype(str(folder / f"{name}.ttf"), 50)
-        for letter in filter(wanted, string.ascii_letters):
-            for turn in (-8, 0, 8):
-                page = Image.new("L", (96, 96), 255)
-                ImageDraw.Draw(page).text((48, 48), letter, fill=0, font=font, anchor="mm")
-                yield page.rotate(turn, Image.Resampling.BICUBIC, fillcolor=255)
+        for turn in (-8, 0, 8):
+            page = Image.new("L", (96, 96), 255)
+            ImageDraw.Draw(page).text((48, 48), letter, fill=0, font=font, anchor="mm")
+            yield page.rotate(turn, Image.Resampling.BICUBIC, fillcolor=255)
 
 
 def noise(rng: Generator, count: int) -> Iterable[Image.Image]:
@@ -140,7 +151,11 @@ def right(readings: list[Reading], labels: np.ndarray) -> float:
 def damage(reader: Reader, images: np.ndarray, labels: np.ndarray, folder: Path) -> str:
     said = reader.predictor.log_probabilities(torch.from_numpy(images)).argmax(1).numpy()
     plain = float((said == labels).mean())
-    rows = ["| what was done to the digit | accuracy | less than without |", "| --- | --- | --- |"]
+    rows = [
+        f"The first {len(images):,} digits of the test set.\n",
+        "| what was done to the digit | accuracy | less than without |",
+        "| --- | --- | --- |",
+    ]
     rows.append(f"| nothing: the 28 x 28 given to the network | {plain:.2%} | |")
     untouched = right(read(reader, map(Image.fromarray, images), folder), labels)
     rows.append(f"| the 28 x 28 as a file | {untouched:.2%} | {100 * (plain - untouched):.2f} points |")
@@ -165,24 +180,69 @@ def other_writers(reader: Reader, folder: Path) -> str:
     return f"scikit-learn's {which}: **{accuracy:.1%}** right."
 
 
-def refusals(reader: Reader, images: np.ndarray, data: Path, folder: Path) -> str:
+def refusals(reader: Reader, images: np.ndarray, labels: np.ndarray, data: Path, folder: Path) -> str:
     rng = np.random.default_rng(0)
-    fashion = load("fashion_mnist", data).test_images[:1_000]
     groups: dict[str, Iterable[Image.Image]] = {
         "MNIST test digits": map(Image.fromarray, images),
         "blank pages": blank(rng, 300),
         "noise": noise(rng, 300),
-        "Fashion-MNIST": map(Image.fromarray, fashion),
-        "letters that look like no digit": letters(lambda letter: letter not in LOOK_ALIKE),
-        f"letters that do ({''.join(sorted(LOOK_ALIKE))})": letters(lambda letter: letter in LOOK_ALIKE),
+        "Fashion-MNIST": map(Image.fromarray, load("fashion_mnist", data).test_images[:1_000]),
     }
-    rows = ["| pictures of | answered | unsure | no digit found |", "| --- | --- | --- | --- |"]
-    for name, pictures in groups.items():
-        status = [reading.status for reading in read(reader, pictures, folder)]
-        shares = (f"{status.count(kind) / len(status):.1%}" for kind in (OK, UNSURE, BLANK))
-        rows.append(f"| {name} ({len(status):,}) | {' | '.join(shares)} |")
-        print(rows[-1], file=sys.stderr)
-    return "\n".join(rows)
+    groups |= {letter: letters(letter) for letter in string.ascii_letters}
+    readings = {name: read(reader, pictures, folder) for name, pictures in groups.items()}
+    unlike = [letter for letter in string.ascii_letters if letter not in LOOK_ALIKE]
+    readings["letters without the shape of a digit"] = [r for letter in unlike for r in readings[letter]]
+    like = f"letters with it ({''.join(sorted(LOOK_ALIKE))})"
+    readings[like] = [r for letter in sorted(LOOK_ALIKE) for r in readings[letter]]
+    kinds = [name for name in readings if name not in string.ascii_letters]
+    rows: list[tuple[object, ...]] = []
+    for name in kinds:
+        status = [reading.status for reading in readings[name]]
+        shares = [f"{status.count(kind) / len(status):.1%}" for kind in (OK, UNSURE, BLANK)]
+        rows.append((f"{name} ({len(status):,})", *shares))
+    wrong = sum(r.status == OK and r.text != str(n) for r, n in zip(readings[kinds[0]], labels, strict=True))
+    answered = {letter: [r.text for r in readings[letter] if r.status == OK] for letter in string.ascii_letters}
+    told = [
+        f"{letter} {len(texts)} ({', '.join(sorted(set(texts)))})"
+        for letter, texts in sorted(answered.items(), key=lambda item: -len(item[1]))
+        if texts
+    ]
+    return "\n\n".join(
+        [
+            report.table(("pictures of", "answered", "unsure", "no digit found"), rows),
+            f"{wrong} of the answers to digits are wrong. Letters answered, of {len(readings['a'])} pictures each, and "
+            f"as what: {', '.join(told)}.",
+            "Shares that are answered, by the risk of a wrong answer that the network may take (`calibration.risk`):",
+            risks(reader.predictor, {name: readings[name] for name in kinds}),
+        ]
+    )
+
+
+def risks(predictor: Predictor, readings: dict[str, list[Reading]]) -> str:
+    """What is answered of each kind, by the risk for which threshold and limit would have been fitted."""
+    config = predictor.config
+    dataset = load("mnist", Path(config.data.dir))
+    val = split(dataset.train_labels, config.data.val_size)[1]
+    images, labels = torch.from_numpy(dataset.train_images[val]), dataset.train_labels[val]
+    said = Predictions(log_probabilities=predictor.log_probabilities(images).double().numpy(), labels=labels)
+    strangeness = predictor.strangeness if predictor.detector is not None else predictor.free_energies
+    val_scores = strangeness(images).double().numpy()
+
+    def doubts(reading: Reading) -> tuple[float, float]:
+        """The least probability and the highest strangeness of what was found; of nothing, what is never answered."""
+        if not reading.guesses:
+            return -1.0, np.inf
+        seen = torch.from_numpy(np.stack([guess.image for guess in reading.guesses]))
+        return min(guess.probability for guess in reading.guesses), float(strangeness(seen).max())
+
+    found = {name: np.array([doubts(reading) for reading in group]).T for name, group in readings.items()}
+    rows: list[tuple[object, ...]] = []
+    for risk in RISKS:
+        threshold = coverage_at_risk(said, risk).threshold
+        limit = highest_known(val_scores, said.confidences >= threshold)
+        answered = (((sure >= threshold) & (strange <= limit)).mean() for sure, strange in found.values())
+        rows.append((f"{risk:.2%}", *(f"{share:.1%}" for share in answered)))
+    return report.table(("risk", *readings), rows)
 
 
 def fuzz(reader: Reader, number: int, folder: Path) -> str:
@@ -230,39 +290,42 @@ def speed(checkpoint: Path, images: np.ndarray, folder: Path) -> str:
     one = statistics.median(seconds(folder / "0.png") for _ in range(3))
     many = seconds(folder)
     return (
-        f"One picture: {one:.1f} s of one core for the whole command, most of it the import of torch. A folder of "
-        f"10,000 PNG files (28 x 28): {many:.1f} s, {10_000 / (many - one):,.0f} a second behind the import."
+        f"{report.machine()}\n\nOne picture: {one:.1f} s of one core for the whole command, most of it the import of "
+        f"torch. A folder of 10,000 PNG files (28 x 28): {many:.1f} s, "
+        f"{10_000 / (many - one):,.0f} a second behind the import."
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--checkpoint", type=Path, help="default: the newest completed run")
-    parser.add_argument("--digits", type=int, default=10_000, help="of MNIST's test set, the first so many")
+    parser.add_argument("--digits", type=int, default=10_000, help="of MNIST's test set, the first so many are damaged")
     parser.add_argument("--fuzzed", type=int, default=10_000, help="damaged files")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="sections to measure anew")
     options = parser.parse_args()
     predictor = Predictor.load(options.checkpoint or checkpoint.newest(PROJECT / "outputs"))
     reader, data = Reader(predictor), Path(predictor.config.data.dir)
     mnist = load("mnist", data)
-    images, labels = mnist.test_images[: options.digits], mnist.test_labels[: options.digits]
-    model, packages = predictor.config.model, ("torch", "numpy", "pillow")
-    sections = [
-        "# People's own pictures",
-        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version(name)}" for name in packages)
-        + f"; {date.today()}. The network: hidden {model.hidden}, {model.activation}, trained with deformed images; "
-        f"{len(images):,} digits of MNIST's test set. `python benchmarks/handwriting.py`",
-    ]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        sections += ["## Digits as people have them", damage(reader, images, labels, folder)]
-        sections += [other_writers(reader, folder)]
-        sections += ["## What is no digit", refusals(reader, images, data, folder)]
-        sections += ["## Files of all kinds", fuzz(reader, options.fuzzed, folder)]
-        (folder / "many").mkdir()
-        sections += [speed(predictor.checkpoint, images, folder / "many")]
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text("\n\n".join(sections) + "\n")
+    images, labels = mnist.test_images, mnist.test_labels
+    measure: dict[str, Callable[[Path], str]] = {
+        "damage": lambda folder: damage(reader, images[: options.digits], labels[: options.digits], folder),
+        "writers": lambda folder: other_writers(reader, folder),
+        "refusals": lambda folder: refusals(reader, images, labels, data, folder),
+        "files": lambda folder: fuzz(reader, options.fuzzed, folder),
+        "speed": lambda folder: speed(predictor.checkpoint, images, folder),
+    }
+    before = RESULTS.read_text() if RESULTS.exists() else ""
+    sections = dict(re.findall(r"^## (.*)\n\n((?:(?!## ).*\n)*)", before, re.MULTILINE))
+    for name in options.only:
+        with tempfile.TemporaryDirectory() as folder:
+            sections[SECTIONS[name]] = measure[name](Path(folder))
+        model = predictor.config.model
+        head = (
+            f"{report.machine()}. The network: hidden {model.hidden}, {model.activation}, trained with deformed "
+            "images. `PYTHONPATH=src python benchmarks/handwriting.py`"
+        )
+        parts = [f"## {title}\n\n{sections[title].strip()}" for title in SECTIONS.values() if title in sections]
+        RESULTS.write_text("\n\n".join(["# People's own pictures", head, *parts]) + "\n")
     print(RESULTS.read_text())
 
 

@@ -9,42 +9,58 @@ import numpy as np
 from torch import Tensor
 
 from mnist_mlp import checkpoint as files
+from mnist_mlp import detector
+from mnist_mlp.config import Config
 from mnist_mlp.evaluation.metrics import Predictions, coverage_at_risk
 from mnist_mlp.predictor import Calibration, Predictor
 
 # A network that has every validation image right would be made ever surer.
 LOWEST, HIGHEST = 0.1, 10.0
 
-
 # Of the validation images as many are answered; where the threshold alone leaves fewer, few more are refused.
-ANSWERED = 0.955
-KNOWN = 0.98
+ANSWERED = 0.952
+KNOWN = 0.99
+
+Part = tuple[Tensor, Tensor]
 
 
-def calibrate(checkpoint: Path, images: Tensor, labels: Tensor, risk: float) -> Calibration:
-    """Fit on validation images `(N, 784)` uint8 and labels `(N,)`, and keep the outcome in the checkpoint file."""
-    predictor = replace(Predictor.load(checkpoint), calibration=Calibration())
-    log_probabilities = predictor.log_probabilities(images.cpu()).double().numpy()
-    calibration = fit(log_probabilities, labels.cpu().numpy(), risk)
-    said = Predictions(log_probabilities=log_probabilities, labels=labels.cpu().numpy())
-    sure = said.at_temperature(calibration.temperature).probabilities.max(axis=1) >= calibration.threshold
-    limit = free_energy_limit(predictor.free_energies(images.cpu()).double().numpy(), sure)
-    calibration = replace(calibration, free_energy=limit)
-    files.write({**files.read(checkpoint), "calibration": asdict(calibration)}, checkpoint)
+def calibrate(checkpoint: Path, val: Part, train: Part, config: Config) -> Calibration:
+    """Fit on validation images, and keep the outcome in the checkpoint file.
+
+    Args:
+        val: images `(N, 784)` uint8 and labels `(N,)`.
+        train: the same, for a detector to learn from.
+    """
+    predictor = replace(Predictor.load(checkpoint), calibration=Calibration(), detector=None)
+    images, labels = val[0].cpu(), val[1].cpu().numpy()
+    log_probabilities = predictor.log_probabilities(images).double().numpy()
+    calibration = fit(log_probabilities, labels, config.calibration.risk)
+    said = Predictions(log_probabilities=log_probabilities, labels=labels).at_temperature(calibration.temperature)
+    sure = said.confidences >= calibration.threshold
+    content = files.read(checkpoint)
+    if config.calibration.detector:
+        learned = detector.fit(predictor.network, train[0].cpu(), train[1].cpu(), config.seed)
+        strangeness = replace(predictor, detector=learned).strangeness(images)
+        learned.lower(by=highest_known(strangeness.double().numpy(), sure))
+        content["detector"] = learned.state_dict()
+    else:
+        limit = highest_known(predictor.free_energies(images).double().numpy(), sure)
+        calibration = replace(calibration, free_energy=limit)
+    files.write({**content, "calibration": asdict(calibration)}, checkpoint)
     return calibration
 
 
-def free_energy_limit(energies: np.ndarray, sure: np.ndarray) -> float:
-    """The free energy above which an image counts as something that the network never saw.
+def highest_known(strangeness: np.ndarray, sure: np.ndarray) -> float:
+    """The free energy, or score of a detector, above which an image counts as of none of the classes.
 
     What is to be refused, letters or shirts, is not there to fit on, so this is a quantile of what is to be answered.
 
     Args:
-        energies: `(N,)`, `Predictor.free_energies` of validation images.
+        strangeness: `(N,)`, of validation images.
         sure: `(N,)` bool, which of them reach the threshold.
     """
-    answered = energies[sure] if sure.any() else energies
-    return float(np.quantile(answered, min(KNOWN, ANSWERED * len(energies) / len(answered))))
+    answered = strangeness[sure] if sure.any() else strangeness
+    return float(np.quantile(answered, min(KNOWN, ANSWERED * len(strangeness) / len(answered))))
 
 
 def fit(log_probabilities: np.ndarray, labels: np.ndarray, risk: float) -> Calibration:

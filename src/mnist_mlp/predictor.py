@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mnist_mlp import checkpoint as files
 from mnist_mlp.config import Config
+from mnist_mlp.detector import Detector, outputs_of_layers
 from mnist_mlp.model import MLP
 
 BATCH = 2_500
@@ -25,7 +26,8 @@ class Calibration:
     threshold: float = 0.0
     """The least probability of the first guess with which it is an answer; below, the network is not sure."""
     free_energy: float | None = None
-    """The highest free energy with which an image counts as one of the classes at all; None is no limit."""
+    """The highest free energy with which an image counts as one of the classes at all; None: no limit, or a detector's.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,8 @@ class Predictor:
     class_names: Sequence[str]
     config: Config
     calibration: Calibration = field(default_factory=Calibration)
+    detector: Detector | None = None
+    """A score above 0 is that of an image of none of the classes."""
 
     @classmethod
     def load(cls, place: Path) -> Predictor:
@@ -45,13 +49,14 @@ class Predictor:
         """
         path = files.find(place)
         content = files.read(path)
-        config = files.config_of(content)
+        config, detector = files.config_of(content), content.get("detector")
         return cls(
             checkpoint=path,
             network=files.network_of(content, config),
             class_names=content["class_names"],
             config=config,
             calibration=Calibration(**content.get("calibration", {})),
+            detector=None if detector is None else Detector.from_state(detector),
         )
 
     @torch.inference_mode()
@@ -59,6 +64,20 @@ class Predictor:
         """Images `(N, 28, 28)` or `(N, 784)` uint8 to calibrated log-probabilities `(N, 10)`, in batches."""
         parts = [self.network.log_probabilities(part) for part in images.split(BATCH)]
         return (torch.cat(parts) / self.calibration.temperature).log_softmax(dim=1)
+
+    def knows(self, images: Tensor) -> Tensor:
+        """Whether each of images as for `log_probabilities` is of one of the classes at all: `(N,)` bool."""
+        if self.detector is not None:
+            return self.strangeness(images) <= 0
+        if self.calibration.free_energy is not None:
+            return self.free_energies(images) <= self.calibration.free_energy
+        return torch.ones(len(images), dtype=torch.bool)
+
+    @torch.inference_mode()
+    def strangeness(self, images: Tensor) -> Tensor:
+        """Images as for `log_probabilities` to the detector's scores `(N,)`."""
+        assert self.detector is not None
+        return torch.cat([self.detector(outputs_of_layers(self.network, part)) for part in images.split(BATCH)])
 
     @torch.inference_mode()
     def free_energies(self, images: Tensor) -> Tensor:

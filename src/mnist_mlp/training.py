@@ -99,9 +99,8 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
             result.take_history(history.rows, checkpoints.best_epoch)
             result.metrics |= checkpoints.best_validation  # of several in its epoch, perhaps not the last
         best = files.find(directory)
-        images, labels = data.parts["val"]
-        if len(images) > 0 and world.rank == 0:
-            calibrate(best, images, labels, config.calibration.risk)
+        if len(data.parts["val"][0]) > 0 and world.rank == 0:
+            calibrate(best, data.parts["val"], data.parts["train"], config)
         if test and len(data.parts["test"][0]) > 0:
             with result.timed("test"):
                 trainer.test(classifier, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)

@@ -15,6 +15,7 @@ import vectors
 from mnist_mlp.config import ACTIVATIONS
 from mnist_mlp.data.source import load
 from mnist_mlp.demo import build as building
+from mnist_mlp.detector import Detector
 from mnist_mlp.errors import ExportError
 
 NODE = shutil.which("node")
@@ -80,6 +81,18 @@ def test_what_is_no_answer_for_python_is_none_on_the_page(tmp_path, digits):
     assert 0 < int((known & sure).sum()) < int(known.sum()) == 50
     assert [answer["isKnown"] for answer in got] == known.tolist()
     assert [answer["isSure"] for answer in got] == (known & sure).tolist()
+
+
+@pytest.mark.parametrize("hidden", ["[12,7]", "[]"])
+def test_what_is_strange_to_the_detector_is_unknown_on_the_page(hidden, tmp_path, digits):
+    predictor = untrained.predictor(tmp_path, f"model.hidden={hidden}")
+    torch.manual_seed(0)
+    predictor = replace(predictor, detector=Detector(10 + sum(predictor.config.model.hidden)))
+    images = torch.from_numpy(digits.test_images[:100])
+    predictor.detector.lower(by=float(predictor.strangeness(images).sort().values[49:51].mean()))
+    (got,) = run(tmp_path, networks=[description(predictor, digits)], images=images.flatten(1).tolist())["answers"]
+    assert 0 < int(predictor.knows(images).sum()) < 100
+    assert [answer["isKnown"] for answer in got] == predictor.knows(images).tolist()
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])

@@ -13,6 +13,7 @@ import untrained
 from handwriting.drawings import write
 from PIL import Image
 
+from mnist_mlp.detector import Detector
 from mnist_mlp.errors import CheckpointError
 from mnist_mlp.handwriting import reader as reader_module
 from mnist_mlp.handwriting.digits import find_digits
@@ -86,6 +87,15 @@ def test_what_does_not_look_like_a_digit_is_refused_however_sure_the_network_is(
     unsure = read(predictor, folder, free_energy=float(energies.sort().values[1]) + 1e-4)[0]
     assert unsure.text.count("?") == 2
     assert unsure.message is not None and unsure.message.endswith("does not look like a digit (and 1 more)")
+
+
+def test_what_the_detector_finds_strange_is_refused(predictor, folder):
+    images = torch.from_numpy(np.stack([guess.image for guess in read(predictor, folder)[0].guesses]))
+    torch.manual_seed(0)
+    detecting = replace(predictor, detector=Detector(sum(predictor.config.model.hidden) + 10))
+    scores = detecting.strangeness(images)
+    detecting.detector.lower(by=float(scores.sort().values[1:3].mean()))
+    assert [digit == "?" for digit in read(detecting, folder)[0].text] == (scores > scores.median()).tolist()
 
 
 def test_a_network_for_other_things_than_digits_is_refused(predictor):

@@ -10,6 +10,7 @@ import base64
 import copy
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,9 @@ def build(predictor: Predictor, dataset: Dataset) -> Page:
     images = torch.from_numpy(dataset.test_images)
     probabilities = predictor.log_probabilities(images).exp()
     shortened = copy.deepcopy(predictor)
-    for parameter in shortened.network.parameters():
-        parameter.data = _shortened(parameter.data)
+    for part in filter(None, (shortened.network, shortened.detector)):
+        for parameter in part.parameters():
+            parameter.data = _shortened(parameter.data)
     difference = float((shortened.log_probabilities(images).exp() - probabilities).abs().max())
     if not difference <= TOLERANCE:
         raise ExportError(
@@ -99,6 +101,7 @@ def script() -> str:
 def _description(predictor: Predictor, dataset: Dataset, probabilities: NDArray[np.float32]) -> dict[str, Any]:
     """What network.mjs and main.mjs read."""
     linear = [layer for layer in predictor.network.layers if isinstance(layer, nn.Linear)]
+    detector = predictor.detector
     answers, labels = probabilities.argmax(1), dataset.test_labels
     wrong = np.flatnonzero(answers != labels)
     wrong = wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")]
@@ -113,12 +116,17 @@ def _description(predictor: Predictor, dataset: Dataset, probabilities: NDArray[
         "threshold": predictor.calibration.threshold,
         "highestFreeEnergy": predictor.calibration.free_energy,
         "classNames": list(predictor.class_names),
-        "weights": _base64(b"".join(_bytes(part) for layer in linear for part in (layer.weight, layer.bias))),
+        "weights": _weights(linear),
+        "detector": None if detector is None else _weights([detector.first, detector.last]),
         "averageImage": _base64(dataset.test_images.mean(0).round().astype(np.uint8).tobytes()),
         "tested": len(labels),
         "mistakes": len(wrong),
         "samples": {"images": _base64(dataset.test_images[chosen].tobytes()), "labels": labels[chosen].tolist()},
     }
+
+
+def _weights(layers: Sequence[nn.Linear]) -> str:
+    return _base64(b"".join(_bytes(part) for layer in layers for part in (layer.weight, layer.bias)))
 
 
 def _shortened(values: Tensor) -> Tensor:

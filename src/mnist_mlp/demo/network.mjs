@@ -9,6 +9,7 @@ const ACTIVATIONS = {
   leaky_relu: (z) => (z < 0 ? 0.01 * z : z),
   elu: (z) => (z < 0 ? Math.expm1(z) : z),
 };
+const DETECTOR_HIDDEN = 64; // mnist_mlp/detector.py
 const PATH_STEPS = 32; // between the average digit and this one, for the evidence
 
 /** To 1.2e-7: Numerical Recipes, 3rd edition, section 6.2.2. */
@@ -38,14 +39,10 @@ export class Network {
   constructor(description) {
     Object.assign(this, description);
     this.activate = ACTIVATIONS[this.activation];
-    const numbers = floatsOf(bytesOf(this.weights));
-    this.layers = [];
-    let place = 0;
-    for (let n = 1; n < this.widths.length; n++) {
-      const [inputs, outputs] = [this.widths[n - 1], this.widths[n]];
-      const weight = numbers.subarray(place, (place += inputs * outputs)); // row by row, one an output
-      const bias = numbers.subarray(place, (place += outputs));
-      this.layers.push({ inputs, outputs, weight, bias });
+    this.layers = layersOf(this.weights, this.widths);
+    if (this.detector !== null) {
+      const outputs = this.widths.slice(1).reduce((sum, width) => sum + width);
+      this.detector = layersOf(this.detector, [outputs, DETECTOR_HIDDEN, 1]);
     }
     this.average = bytesOf(this.averageImage);
   }
@@ -55,9 +52,18 @@ export class Network {
     const { sums, values } = this.run(linear(this.layers[0], this.normalised(image)));
     const logits = sums[sums.length - 1];
     const probabilities = softmax(logits.map((logit) => logit / this.temperature));
-    // The logits are small for what the network never saw: a high free energy (mnist_mlp/predictor.py).
-    const isKnown = this.highestFreeEnergy === null || -logSumExp(logits) <= this.highestFreeEnergy;
+    const isKnown = this.knows(values, logits);
     return { probabilities, hidden: values, isKnown, isSure: isKnown && Math.max(...probabilities) >= this.threshold };
+  }
+
+  /** Whether the image is of one of the classes at all, as `Predictor.knows` in mnist_mlp/predictor.py says. */
+  knows(hidden, logits) {
+    if (this.detector !== null) {
+      const [first, last] = this.detector;
+      const outputs = [...hidden.flatMap((values) => [...values]), ...logits];
+      return linear(last, linear(first, outputs).map(ACTIVATIONS.relu))[0] <= 0;
+    }
+    return this.highestFreeEnergy === null || -logSumExp(logits) <= this.highestFreeEnergy;
   }
 
   normalised(image) {
@@ -105,6 +111,18 @@ export class Network {
     }
     return slope;
   }
+}
+
+/** Fully connected layers of these widths, from all their numbers one after another. */
+function layersOf(base64, widths) {
+  const numbers = floatsOf(bytesOf(base64));
+  let place = 0;
+  return widths.slice(1).map((outputs, n) => {
+    const inputs = widths[n];
+    const weight = numbers.subarray(place, (place += inputs * outputs)); // row by row, one an output
+    const bias = numbers.subarray(place, (place += outputs));
+    return { inputs, outputs, weight, bias };
+  });
 }
 
 /** Classes from the most to the least probable. */

@@ -116,19 +116,18 @@ class Reader:
     def _guesses(self, digits: list[Digit]) -> list[Guess]:
         if not digits:
             return []
-        images = np.stack([digit.image for digit in digits])
-        probabilities = self.predictor.log_probabilities(torch.from_numpy(images)).exp().numpy()
-        energies = self.predictor.free_energies(torch.from_numpy(images)).numpy()
+        images = torch.from_numpy(np.stack([digit.image for digit in digits]))
+        probabilities = self.predictor.log_probabilities(images).exp().numpy()
+        known = self.predictor.knows(images).tolist()
         return [
-            Guess(image=digit.image, probabilities=row, box=digit.box, doubt=self._doubt(float(row.max()), energy))
-            for digit, row, energy in zip(digits, probabilities, energies.tolist(), strict=True)
+            Guess(image=digit.image, probabilities=row, box=digit.box, doubt=self._doubt(float(row.max()), is_known))
+            for digit, row, is_known in zip(digits, probabilities, known, strict=True)
         ]
 
-    def _doubt(self, probability: float, energy: float) -> str | None:
-        calibration = self.predictor.calibration
-        if calibration.free_energy is not None and energy > calibration.free_energy:
+    def _doubt(self, probability: float, is_known: bool) -> str | None:
+        if not is_known:
             return "does not look like a digit"
-        if probability < calibration.threshold:
+        if probability < self.predictor.calibration.threshold:
             return "could be another digit"
         return None
 

@@ -43,6 +43,7 @@ OWN = {
     "augment.smoothness",
     "averaging.decay",
     "calibration.risk",
+    "calibration.detector",
     "logger.tensorboard",
     "logger.csv",
     "logger.mlflow",

@@ -126,9 +126,8 @@ class Member:
             log.error(*words)
 
     def calibrate(self, data: DigitsDataModule) -> None:
-        images, labels = data.parts["val"]
-        if len(images) > 0:
-            calibrate(files.find(self.directory), images, labels, self.config.calibration.risk)
+        if len(data.parts["val"][0]) > 0:
+            calibrate(files.find(self.directory), data.parts["val"], data.parts["train"], self.config)
 
     def test(self, data: DigitsDataModule) -> None:
         """Test the best network once, unless there is nothing to test it on."""
