@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+from kill_and_resume import configuration
 
-from mnist_mlp import errors
+from mnist_mlp import errors, training
 from mnist_mlp.config import PROJECT, Config
 from mnist_mlp.configuration import composed, from_dict
-from mnist_mlp.errors import MissingPackageError
-from mnist_mlp.training import build_loggers
+from mnist_mlp.errors import Interrupted, MissingPackageError
+from mnist_mlp.training import build_loggers, train
 
 
 @pytest.mark.parametrize(
@@ -53,3 +56,67 @@ def test_a_missing_package_stops_the_command_before_work(tmp_path: Path) -> None
     assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (2, "", 1)
     assert answer.stderr.endswith("-m pip install wandb\n")
     assert not list(tmp_path.iterdir())
+
+
+class StandIn:
+    """What `build_loggers` uses of MLFlowLogger: it begins a record unless it is given one."""
+
+    records: ClassVar[list[dict[str, Any]]] = []
+
+    def __init__(self, *_: Any, run_id: str | None, **__: Any) -> None:
+        if run_id is None:
+            self.records.append({})
+        self.version = run_id or f"record {len(self.records)}"
+
+    def log_hyperparams(self, values: dict[str, Any]) -> None:
+        own = self.records[int(self.version.split()[1]) - 1]
+        assert not own  # MLflow refuses to change a value, and `resume` does change
+        own |= values
+
+
+def test_a_run_that_goes_on_keeps_its_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "find_spec", lambda package: package)
+    monkeypatch.setattr(training, "MLFlowLogger", StandIn)
+    monkeypatch.setattr(StandIn, "records", [])
+    config = composed("logger=mlflow")
+    for run, record in (("one", "record 1"), ("two", "record 2"), ("one", "record 1")):
+        (tmp_path / run).mkdir(exist_ok=True)
+        (logger,) = build_loggers(replace(config, resume=run), tmp_path / run, None)
+        assert logger.version == record
+    assert [record["resume"] for record in StandIn.records] == ["one", "two"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # of packages that are not ours to keep free of them
+def test_mlflow_has_one_record_of_a_run_that_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="needs the package mlflow")
+    monkeypatch.setattr(training, "PROJECT", tmp_path)
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "run").mkdir()
+    config = configuration("logger=mlflow", "trainer.max_epochs=1", "trainer.limit_train_batches=14")
+    with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        patched.setattr(training, "calibrate", lambda *_: signal.raise_signal(signal.SIGTERM))
+        train(config, tmp_path / "run")
+    train(replace(config, resume=str(tmp_path / "run")), tmp_path / "run")
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'outputs' / 'mlflow.db'}")
+    (record,) = client.search_runs([client.get_experiment_by_name("mnist-mlp").experiment_id])
+    assert record.info.status == "FINISHED"
+    assert record.data.metrics["final/test/acc"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_weights_and_biases_knows_a_run_that_was_stopped_by_one_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wandb = pytest.importorskip("wandb", reason="needs the package wandb")
+    config = configuration("logger=wandb", "trainer.max_epochs=1", "trainer.limit_train_batches=14")
+    ids = []
+    for resume in (None, str(tmp_path)):
+        with monkeypatch.context() as patched, pytest.raises(Interrupted):
+            patched.setattr(training, "calibrate", lambda *_: signal.raise_signal(signal.SIGTERM))
+            train(replace(config, resume=resume), tmp_path)
+        ids.append(wandb.run.id)
+        wandb.finish()
+    assert ids[0] == ids[1]
+    assert len(list((tmp_path / "wandb").glob(f"offline-run-*-{ids[0]}"))) == 2

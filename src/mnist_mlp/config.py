@@ -155,7 +155,7 @@ class TrainerConfig:
 class LoggerConfig:
     tensorboard: bool = key("event files under tensorboard/ in the run directory")
     csv: bool = key("one table under csv/ in the run directory")
-    mlflow: bool = key("a local file store under outputs/mlruns; needs the package mlflow", before=False)
+    mlflow: bool = key("a database, outputs/mlflow.db; needs the package mlflow", before=False)
     wandb: bool = key("offline records under wandb/ in the run directory; needs the package wandb", before=False)
 
 

@@ -153,14 +153,37 @@ def build_loggers(config: Config, directory: Path, start: Path | None) -> list[L
     if config.logger.csv:
         loggers.append(_csv_logger(directory, again_from or 0))
     if config.logger.mlflow:
-        store = (PROJECT / "outputs" / "mlruns").as_uri()
-        loggers.append(MLFlowLogger("mnist-mlp", run_name=directory.name, tracking_uri=store))
+        record = directory / "mlflow" / "id"
+        store = f"sqlite:///{PROJECT / 'outputs' / 'mlflow.db'}"
+        logger: Logger = MLFlowLogger(
+            "mnist-mlp", run_name=directory.name, tracking_uri=store, run_id=_known_id(record)
+        )
+        loggers.append(_recording(logger, config, record))
     if config.logger.wandb:
-        loggers.append(WandbLogger(directory.name, save_dir=directory, offline=True, project="mnist-mlp"))
-    for logger in loggers:
-        if not isinstance(logger, TensorBoardLogger | CSVLogger):
-            logger.log_hyperparams(asdict(config))
+        import wandb
+
+        wandb.finish()  # or Lightning would write on in the record of an earlier run of this process
+        record = directory / "wandb" / "id"
+        logger = WandbLogger(
+            directory.name, save_dir=directory, offline=True, project="mnist-mlp", id=_known_id(record)
+        )
+        loggers.append(_recording(logger, config, record))
     return loggers
+
+
+def _known_id(record: Path) -> str | None:
+    """The id under which a logger keeps this run, if it does so already: a run that goes on has one record."""
+    return record.read_text().strip() if record.exists() else None
+
+
+def _recording(logger: Logger, config: Config, record: Path) -> Logger:
+    """`logger`, which has the configuration from the beginning of its record, with the id left in the file `record`."""
+    if not record.exists():
+        logger.log_hyperparams(asdict(config))
+        if id_of_record := logger.version:  # of several processes, only the first one has a record
+            record.parent.mkdir(exist_ok=True)
+            record.write_text(f"{id_of_record}\n")
+    return logger
 
 
 def _csv_logger(directory: Path, again_from: int) -> CSVLogger:
