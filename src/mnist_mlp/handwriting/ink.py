@@ -49,7 +49,8 @@ def cell_means(grey: Grey, cell: int) -> Ink:
     for axis, length in enumerate(grey.shape):
         starts = np.arange(0, length, cell)
         sizes = np.minimum(cell, length - starts).astype(np.float32)
-        totals = np.add.reduceat(totals, starts, axis) / np.expand_dims(sizes, 1 - axis)
+        totals = np.add.reduceat(totals, starts, axis)
+        totals /= np.expand_dims(sizes, 1 - axis)
     return totals
 
 
