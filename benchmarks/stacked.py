@@ -27,9 +27,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import torch
 
 from mnist_mlp import runs
-from mnist_mlp.config import PROJECT, Config
+from mnist_mlp.config import Config
 from mnist_mlp.configuration import composed
-from mnist_mlp.stacked import training as stacked
+from mnist_mlp.stacked import workers
 from mnist_mlp.stacked.grouping import Job, cores, even_parts, plan
 from mnist_mlp.training import train
 
@@ -64,9 +64,14 @@ class Cost:
 
 
 def cost_of(work: Callable[[], object]) -> Cost:
-    began = time.perf_counter(), time.process_time()
+    began = time.perf_counter(), cpu_seconds()
     work()
-    return Cost(time.perf_counter() - began[0], time.process_time() - began[1])
+    return Cost(time.perf_counter() - began[0], cpu_seconds() - began[1])
+
+
+def cpu_seconds() -> float:
+    """Of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
 
 
 def side_by_side(configs: Sequence[Config], directory: Path) -> Cost:
@@ -75,7 +80,7 @@ def side_by_side(configs: Sequence[Config], directory: Path) -> Cost:
         place = directory / "stacked" / str(number)
         place.mkdir(parents=True)
         jobs.append(Job(number=number, config=config, directory=place))
-    return cost_of(lambda: [stacked.train(stack) for stack in plan(jobs).stacks])
+    return cost_of(lambda: workers.train(plan(jobs).stacks))
 
 
 def one_after_another(configs: Sequence[Config], numbers: Sequence[int], directory: Path) -> Cost:
@@ -154,7 +159,6 @@ def main() -> None:
     arguments.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "stacked.md")
     given = arguments.parse_args()
     logging.getLogger("mnist_mlp").setLevel(logging.WARNING)
-    stacked.load("mnist", PROJECT / "data")  # read once, as a sweep does
     rows = [measure(batch_size, given) for batch_size in given.batch_sizes]
     lines = [
         "# A sweep side by side against one after another",

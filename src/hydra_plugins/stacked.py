@@ -7,20 +7,22 @@ module is entered in `sys.modules`, where a dataclass would look up annotations 
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, configure_log, filter_overrides, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mnist_mlp.commands import SCHEMAS
 from mnist_mlp.configuration import parse, without
 from mnist_mlp.errors import UserError
-from mnist_mlp.stacked.grouping import Job, numbers, plan
+from mnist_mlp.stacked.grouping import Job, plan
+from mnist_mlp.stacked.workers import train
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +54,14 @@ class StackedLauncher(Launcher):
         }
         stacks, alone = self._plan(configs)
         returns: dict[int, JobReturn] = {}
+        opened: list[list[Job]] = []
         for stack in stacks:
-            returns |= self._run_stacked({job.number: configs[job.number] for job in stack})
+            opened.append([])
+            for job in stack:
+                returns[job.number], ready = self._open(job, configs[job.number])
+                opened[-1].append(ready)
+        console: Any = OmegaConf.to_container(self.config.hydra.hydra_logging, resolve=True)
+        train(opened, console)
         for number, reason in alone.items():
             words = " ".join(filter_overrides(job_overrides[number - initial_job_idx]))
             log.info("job %s runs alone: %s   %s", number, reason, words)
@@ -78,28 +86,16 @@ class StackedLauncher(Launcher):
         planned = plan(jobs, self.most)
         return planned.stacks, alone | {job.number: reason for job, reason in planned.alone}
 
-    def _run_stacked(self, configs: dict[int, DictConfig]) -> dict[int, JobReturn]:
-        """Every job is opened as Hydra does it: directory, .hydra, log file, callbacks; then all are trained."""
-        from mnist_mlp.stacked.training import train
-
-        jobs: list[Job] = []
+    def _open(self, job: Job, config: DictConfig) -> tuple[JobReturn, Job]:
+        """As Hydra does it: directory, .hydra, log file, callbacks. What comes back knows where it is and may log."""
+        opened: list[Job] = []
 
         def open_job(_: DictConfig) -> None:
-            log_files = [
-                handler for handler in logging.getLogger().handlers if isinstance(handler, logging.FileHandler)
-            ]
             settings = HydraConfig.get()
-            jobs.append(_job(configs[settings.job.num], Path(settings.runtime.output_dir), log_files))
+            own_log: Any = OmegaConf.to_container(settings.job_logging, resolve=True)
+            opened.append(replace(job, directory=Path(settings.runtime.output_dir), logging=own_log))
 
-        returns = {number: self._run_job(config, open_job) for number, config in configs.items()}
-        log.info("jobs %s: %s networks side by side", numbers(jobs), len(jobs))
-        try:
-            train(jobs)
-        except UserError as error:  # other stacks go on; each job has the error in its result
-            log.error("jobs %s failed: %s", numbers(jobs), error)
-        except Exception:
-            log.exception("jobs %s failed", numbers(jobs))
-        return returns
+        return self._run_job(config, open_job), opened[0]
 
     def _run_job(self, config: DictConfig, task: TaskFunction) -> JobReturn:
         returned = run_job(
@@ -113,7 +109,7 @@ class StackedLauncher(Launcher):
         return returned
 
 
-def _job(config: DictConfig, directory: Path, log_files: Sequence[logging.Handler] = ()) -> Job:
+def _job(config: DictConfig, directory: Path) -> Job:
     """The job of a composed configuration.
 
     Raises:
@@ -123,7 +119,6 @@ def _job(config: DictConfig, directory: Path, log_files: Sequence[logging.Handle
         number=config.hydra.job.num,
         config=parse(without(config, "hydra"), SCHEMAS[config.hydra.job.config_name]),
         directory=directory,
-        log_files=log_files,
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from subprocess import Popen
 from types import FrameType
+from typing import Any
 
 from mnist_mlp.errors import Interrupted
 
@@ -43,6 +45,22 @@ def uninterrupted() -> Iterator[None]:
     finally:
         if received:
             signal.raise_signal(received[0])
+
+
+@contextmanager
+def passed_on(processes: Sequence[Popen[Any]]) -> Iterator[None]:
+    """A signal in this block goes to these processes, which are waited for there; at its end it raises Interrupted."""
+    received: list[int] = []
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        for process in processes:
+            process.send_signal(number)
+
+    with _heard_by(pass_on):
+        yield
+    if received:
+        raise Interrupted(received[0])
 
 
 @contextmanager

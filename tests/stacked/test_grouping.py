@@ -25,7 +25,7 @@ def config() -> Config:
 
 def test_a_mixed_sweep_is_grouped_by_what_must_agree(config: Config) -> None:
     configs = [
-        replace(config, seed=seed, model=replace(config.model, hidden=hidden, loss=loss))
+        replace(config, threads=1, seed=seed, model=replace(config.model, hidden=hidden, loss=loss))
         for hidden in ([32], [64])
         for loss in ("cross_entropy", "mse")
         for seed in range(3)
@@ -107,13 +107,21 @@ def test_a_job_with_a_checkpoint_goes_on_alone(config: Config, tmp_path: Path) -
 
 
 def test_stacks_are_alike_in_size_and_none_is_too_big(config: Config) -> None:
-    jobs = [job(number, replace(config, seed=number)) for number in range(10)]
+    jobs = [job(number, replace(config, threads=1, seed=number)) for number in range(10)]
     assert [len(stack) for stack in plan(jobs, most=4).stacks] == [3, 3, 4]
     assert even_parts(range(2), 5) == [[0], [1]]
 
 
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(2, [2]), (3, [3]), (4, [2, 2]), (12, [6, 6]), (34, [8, 9, 8, 9]), (50, [12, 13, 12, 13])]
+)
+def test_all_cores_have_as_many_stacks(count: int, sizes: list[int], config: Config) -> None:
+    jobs = [job(number, replace(config, threads=2, seed=number)) for number in range(count)]
+    assert [len(stack) for stack in plan(jobs).stacks] == sizes
+
+
 def test_a_stack_that_memory_cannot_hold_is_split(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    jobs = [job(number, replace(config, seed=number)) for number in range(6)]
+    jobs = [job(number, replace(config, threads=1, seed=number)) for number in range(6)]
     monkeypatch.setattr(grouping, "_memory", lambda: 2 * 3 * grouping.bytes_of_member(config))
     assert [len(stack) for stack in plan(jobs).stacks] == [3, 3]
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +19,7 @@ from mnist_mlp.predictor import Predictor
 
 SWEEP = [
     "data=synthetic",
+    "threads=2",
     "model.hidden=[16],[8]",
     "model.loss=cross_entropy,mse",
     "optimizer.lr=1e-3,1e-2",
@@ -38,8 +43,8 @@ def stacked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_a_mixed_sweep_is_stacked_by_shape_and_says_so(stacked: tuple[Path, str]) -> None:
     directory, words = stacked
-    assert "jobs 0-3: 4 networks side by side" in words
-    assert "jobs 4-7: 4 networks side by side" in words
+    for numbers in ("0-1", "2-3", "4-5", "6-7"):  # a stack for each of two processes
+        assert f"jobs {numbers}: 2 networks side by side" in words
     assert [job.status for job in runs.jobs(directory)] == [runs.COMPLETED] * 8
 
 
@@ -84,6 +89,59 @@ def test_a_stopped_sweep_is_finished(stacked: tuple[Path, str]) -> None:
     command = [sys.executable, str(PROJECT / "src/train.py"), f"resume={directory}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert "jobs 1-3: 3 networks side by side" in done.stdout
+    assert "jobs 1-3: 3 networks side by side" in done.stdout  # too few for two processes
     assert (directory / "0" / runs.RESULT).read_text() == before
     assert [job.status for job in runs.jobs(directory)] == [runs.COMPLETED] * 8
+
+
+def started(directory: Path) -> tuple[subprocess.Popen[str], list[int]]:
+    """A long sweep of four jobs that trains, and the processes that train it."""
+    words = ["hydra/launcher=stacked", "data=synthetic", "model.hidden=[8]", "seed=0,1,2,3", "threads=2"]
+    long = ["trainer.max_epochs=1000", "trainer.limit_train_batches=10", "dashboard.snapshots=0"]
+    command = [sys.executable, str(PROJECT / "src/train.py"), "-m", *words, *long, f"hydra.sweep.dir={directory}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_for(lambda: all((directory / str(job) / runs.CHECKPOINTS / "last.ckpt").exists() for job in range(4)))
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(workers) == 2
+    return process, [int(worker) for worker in workers]
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 120
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def statuses(directory: Path) -> list[str]:
+    return [runs.read(directory / str(job)).status for job in range(4)]
+
+
+@pytest.mark.slow
+def test_a_signal_stops_all_processes_which_save_first(tmp_path: Path) -> None:
+    process, workers = started(tmp_path)
+    process.send_signal(signal.SIGTERM)
+    words = process.communicate(timeout=60)[0]
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in words
+    assert statuses(tmp_path) == [runs.INTERRUPTED] * 4
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    process, workers = started(tmp_path)
+    os.kill(workers[0], signal.SIGKILL)
+    os.kill(workers[1], signal.SIGTERM)  # else it would train for long
+    words = process.communicate(timeout=60)[0]
+    assert "jobs 0-1 are lost: their process ended with -9" in words
+    assert statuses(tmp_path) == [runs.MISSING, runs.MISSING, runs.INTERRUPTED, runs.INTERRUPTED]
+
+
+@pytest.mark.slow
+def test_the_processes_stop_where_the_first_one_is_no_more(tmp_path: Path) -> None:
+    process, workers = started(tmp_path)
+    process.kill()
+    process.communicate()
+    wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+    assert statuses(tmp_path) == [runs.INTERRUPTED] * 4

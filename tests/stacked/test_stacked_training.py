@@ -42,8 +42,10 @@ def jobs(configs: list[Config], directory: Path) -> list[Job]:
     made = []
     for number, config in enumerate(configs):
         (directory / str(number)).mkdir(parents=True)
-        log_file = logging.FileHandler(directory / str(number) / "train.log")
-        made.append(Job(number=number, config=config, directory=directory / str(number), log_files=[log_file]))
+        file = {"class": "logging.FileHandler", "filename": str(directory / str(number) / "train.log")}
+        own_log = {"version": 1, "handlers": {"file": file}, "root": {"level": "INFO", "handlers": ["file"]}}
+        own_log["disable_existing_loggers"] = False
+        made.append(Job(number=number, config=config, directory=directory / str(number), logging=own_log))
     return made
 
 
@@ -252,8 +254,8 @@ def test_a_signal_stops_all_members_in_step_and_they_go_on_as_single_runs(tmp_pa
 def test_the_comparison_sees_a_step_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mnist_mlp.stacked import stack
 
-    seed_of: Callable[..., int] = stack.derive
-    monkeypatch.setattr(stack, "derive", lambda seed, purpose, step: seed_of(seed, purpose, step + 1))
+    seed: Callable[..., None] = stack.seed_noise
+    monkeypatch.setattr(stack, "seed_noise", lambda number, step: seed(number, step + 1))
     common = [*COMMON, "model.dropout=0.2", "trainer.max_epochs=1", "trainer.limit_train_batches=5"]
     for together, alone in pairs([configuration(*common, f"seed={seed}") for seed in range(2)], tmp_path):
         left, right = (files.read(place / runs.CHECKPOINTS / files.LAST)["state_dict"] for place in (together, alone))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import math
 import os
 from collections.abc import Sequence
@@ -67,7 +66,7 @@ KNOWN = {
     "dashboard",
     "checkpoint",
 }
-# On a CPU more members would only wait for each other; on a GPU each keeps a log file open, and more gain nothing.
+# More on one core would not fit into its cache; on a GPU each keeps a log file open, and more gain nothing.
 MOST_ON_A_CORE, MOST_ON_A_GPU = 16, 256
 
 
@@ -76,8 +75,8 @@ class Job:
     number: int
     config: Config
     directory: Path
-    log_files: Sequence[logging.Handler] = ()
-    """where the job's own words go"""
+    logging: dict[str, Any] | None = None
+    """where the job's own words go, as `logging.config.dictConfig` takes it; None: nowhere"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +87,10 @@ class Plan:
 
 
 def plan(jobs: Sequence[Job], most: int | None = None) -> Plan:
-    """Divide the jobs into stacks, alike in size, and the rest; `most` in one stack, or what suits the device."""
+    """Divide the jobs into stacks, alike in size, and the rest; `most` in one stack, or what suits the device.
+
+    A group makes as many stacks as can be trained at once, or a multiple of that, so that all cores end together.
+    """
     alone: list[tuple[Job, str]] = []
     groups: dict[tuple[Any, ...], list[Job]] = {}
     for job in jobs:
@@ -101,7 +103,9 @@ def plan(jobs: Sequence[Job], most: int | None = None) -> Plan:
         if len(group) == 1:
             alone.append((group[0], _difference(group[0], jobs)))
             continue
-        stacks += even_parts(group, math.ceil(len(group) / (most or members_at_once(group[0].config))))
+        at_once = stacks_at_once(group[0].config)
+        parts = math.ceil(len(group) / (most or members_at_once(group[0].config)))
+        stacks += even_parts(group, max(parts, min(at_once * math.ceil(parts / at_once), len(group) // 2)))
     return Plan(stacks=stacks, alone=alone)
 
 
@@ -171,12 +175,19 @@ def numbers(jobs: Sequence[Job]) -> str:
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))
 
 
+def stacks_at_once(config: Config) -> int:
+    """How many stacks to train at once: one on each core, or one on a GPU."""
+    return 1 if _on_gpu(config) else config.threads or cores()
+
+
 def members_at_once(config: Config) -> int:
-    """How many such networks to train at once on this machine."""
-    on_gpu = config.trainer.accelerator != "cpu" and (has_cuda() or has_rocm())
-    memory = _gpu_memory() if on_gpu else _memory()
-    most = MOST_ON_A_GPU if on_gpu else MOST_ON_A_CORE * (config.threads or cores())
-    return max(1, min(most, memory // 2 // bytes_of_member(config)))
+    """How many such networks to train in one stack on this machine."""
+    memory, most = (_gpu_memory(), MOST_ON_A_GPU) if _on_gpu(config) else (_memory(), MOST_ON_A_CORE)
+    return max(1, min(most, memory // 2 // stacks_at_once(config) // bytes_of_member(config)))
+
+
+def _on_gpu(config: Config) -> bool:
+    return config.trainer.accelerator != "cpu" and (has_cuda() or has_rocm())
 
 
 def bytes_of_member(config: Config) -> int:

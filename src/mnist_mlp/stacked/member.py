@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import logging.config
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -42,6 +43,7 @@ class Member:
     def __init__(self, job: Job) -> None:
         self.job, self.config, self.directory = job, job.config, job.directory
         self.result = Result(directory=job.directory, seed=job.config.seed, config=asdict(job.config))
+        self.log_files = _file_handlers(job.logging) if job.logging else []
         self.failed = False
         self.chunk: Chunk
         """the batch that callbacks are shown"""
@@ -103,7 +105,7 @@ class Member:
         self.trainer = MemberTrainer(trainer, self)
 
     def take_steps(self, losses: Tensor, outputs: Tensor, first_step: int) -> None:
-        """Losses `(steps,)` and outputs `(images, 10)` of the chunk; may run in any thread."""
+        """Losses `(steps,)` and outputs `(images, 10)` of the chunk."""
         self.outputs = {"losses": losses}
         try:
             self.classifier.take_steps(self.chunk, losses, outputs, first_step)
@@ -144,13 +146,23 @@ class Member:
     def speaking(self) -> Iterator[None]:
         """Whatever is logged meanwhile goes to the job's own files."""
         root = logging.getLogger()
-        before, root.handlers = root.handlers, list(self.job.log_files)
+        before, root.handlers = root.handlers, self.log_files
         try:
             yield
         finally:
             root.handlers = before
-            for handler in self.job.log_files:
+            for handler in self.log_files:
                 handler.close()  # opened again at the next word: a sweep may have more jobs than a process files
+
+
+def _file_handlers(settings: dict[str, Any]) -> list[logging.Handler]:
+    """Those of the root logger under `settings`, which are not in force afterwards."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    logging.config.dictConfig(settings)
+    found = [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]
+    root.handlers = before
+    return list[logging.Handler](found)
 
 
 class MemberTrainer:

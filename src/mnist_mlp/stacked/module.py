@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import lightning as L
@@ -19,13 +18,13 @@ from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.loader import Chunk, TrainingLoader
 from mnist_mlp.data.source import Dataset
 from mnist_mlp.errors import UserError
-from mnist_mlp.stacked.grouping import Job, even_parts
+from mnist_mlp.stacked.grouping import Job, even_parts, numbers
 from mnist_mlp.stacked.member import Member
 from mnist_mlp.stacked.stack import Stack
 
 log = logging.getLogger(__name__)
 
-# Images in one step of a stack on the CPU: what it works on should stay in the cache of its core.
+# Images in one step on the CPU: what it works on should stay in the cache of its core.
 WORTH_STACKING = 1024
 
 
@@ -70,12 +69,12 @@ class StackedLoader:
 
 
 class StackedClassifiers(L.LightningModule):
-    """On the CPU the members are divided into stacks, trained by one thread each; on a GPU they are one stack."""
+    """On the CPU large batches are trained in several stacks, one after another; on a GPU all members are one stack."""
 
-    def __init__(self, members: Sequence[Member], pool: ThreadPoolExecutor, threads: int) -> None:
+    def __init__(self, members: Sequence[Member]) -> None:
         super().__init__()
         # Plain objects, not submodules: what Lightning does with a module's weights, the members do for themselves.
-        self.members, self.pool, self.threads = list(members), pool, threads
+        self.members = list(members)
         self.automatic_optimization = False
         self.stop_requested = False  # set by `Interruption`; a stack ends its chunk first, so that all end in step
         self._stacks: list[tuple[list[Member], Stack]] = []
@@ -97,7 +96,7 @@ class StackedClassifiers(L.LightningModule):
         parts = 1
         if self.device.type == "cpu":
             most = max(1, WORTH_STACKING // members[0].classifier.budget.batch_size)
-            parts = max(self.threads, -(-len(members) // most))
+            parts = -(-len(members) // most)
         self._stacks = [
             (part, Stack([member.classifier for member in part], [member.optimizer for member in part]))
             for part in even_parts(members, parts)
@@ -109,14 +108,10 @@ class StackedClassifiers(L.LightningModule):
         if not self.training_members or len(chunks[0].order) == 0:
             return {}
         self._divide()
-
-        def run(stack: tuple[list[Member], Stack]) -> None:
-            members, stacked = stack
+        for members, stacked in self._stacks:
             losses, outputs = stacked.run([member.chunk for member in members], first_step)
             for member, own_losses, own_outputs in zip(members, losses, outputs, strict=True):
                 member.take_steps(own_losses, own_outputs, first_step)
-
-        list(self.pool.map(run, self._stacks))
         steps = len(chunks[0].minibatches())
         self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_by(steps)
         for member in self.training_members:
@@ -133,11 +128,8 @@ class StackedClassifiers(L.LightningModule):
             member.classifier.eval()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
-        def validate(member: Member) -> None:
-            with torch.inference_mode():  # which a thread does not inherit
-                member.classifier.validation_step(batch, batch_index)
-
-        list(self.pool.map(validate, self.training_members))
+        for member in self.training_members:
+            member.classifier.validation_step(batch, batch_index)
 
     def on_validation_epoch_end(self) -> None:
         for member in self.training_members:
@@ -204,6 +196,9 @@ class EachMembersCheckpoints(EachMember, Checkpoint):
 class Told(L.Callback):
     """One line an epoch for the whole stack."""
 
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.words = f"jobs {numbers(jobs)}"
+
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
         self.began = time.perf_counter()
 
@@ -214,7 +209,7 @@ class Told(L.Callback):
             if "val/acc" in member.trainer.callback_metrics
         ]
         words = [f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}"]
-        words.append(f"{len(pl_module.training_members)} networks")
+        words.append(self.words)
         if accuracies:
             words.append(f"val acc {min(accuracies):.2%} to {max(accuracies):.2%}")
         log.info("   ".join([*words, f"{time.perf_counter() - self.began:.2f} s"]))

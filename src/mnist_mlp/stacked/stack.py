@@ -18,9 +18,8 @@ from mnist_mlp.data.augment import Deformation, deforms
 from mnist_mlp.data.loader import Chunk
 from mnist_mlp.model import CLASSES
 from mnist_mlp.optimizer import set_rate
-from mnist_mlp.randomness import derive
+from mnist_mlp.randomness import seed_noise
 from mnist_mlp.schedule import rate
-from mnist_mlp.stacked.noise import DropoutNoise
 from mnist_mlp.stacked.update import build_update, prepare, share_rows
 
 
@@ -185,9 +184,9 @@ class Stack:
             self.masks = [torch.ones(*shape, bias.shape[1], **self.like) for bias in self.weights[1:-2:2]]
         for member, share in enumerate(self.dropout):
             if share > 0:
-                noise = DropoutNoise(derive(self.classifiers[member].config.seed, "noise", step), **self.like)
+                seed_noise(self.classifiers[member].config.seed, step)
                 for mask in self.masks:
-                    mask[member, :batch_size] = noise.draw(share, (batch_size, mask.shape[2]))
+                    mask[member, :batch_size] = F.dropout(torch.ones(batch_size, mask.shape[2], **self.like), share)
 
     def _clip_gradients(self) -> None:
         trainer = self.classifiers[0].config.trainer

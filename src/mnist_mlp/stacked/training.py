@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -13,7 +12,6 @@ from mnist_mlp.callbacks.interruption import Interruption
 from mnist_mlp.data.source import Dataset
 from mnist_mlp.data.source import load as load_dataset
 from mnist_mlp.errors import UserError
-from mnist_mlp.hardware import cores
 from mnist_mlp.signals import interruptible, uninterrupted
 from mnist_mlp.stacked.grouping import Job
 from mnist_mlp.stacked.member import Member, MemberCheckpointIO
@@ -29,32 +27,30 @@ def train(jobs: Sequence[Job]) -> None:
     """
     config = jobs[0].config
     members: list[Member] = []
-    # One thread a stack: threads that share every small product wait for one another longer than they work.
-    threads = config.threads or cores()
+    # Threads that share every small product wait for one another longer than they work.
     torch.set_num_threads(1)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         members.extend(Member(job) for job in jobs)
-        with ThreadPoolExecutor(threads) as pool:
-            dataset = load(config.data.name, Path(config.data.dir))
-            data = StackedDataModule(dataset, jobs)
-            for member in members:
-                member.build(dataset, data.budget)
-            checkpoints = EachMembersCheckpoints(members, data.budget)
-            trainer = build_trainer(
-                config,
-                data.budget,
-                jobs[0].directory,
-                [EachMember(), Interruption(checkpoints), Told(), checkpoints],
-                [],
-                MemberCheckpointIO(members),
-            )
-            _enter_next_phase(members, pool, work=_wait)
-            trainer.fit(StackedClassifiers(members, pool, threads), datamodule=data)
-            _enter_next_phase(members, pool, work=lambda member: member.calibrate(data))
-            with trainer.precision_plugin.test_step_context():
-                _enter_next_phase(members, pool, work=lambda member: member.test(data))
-            _enter_next_phase(members, pool, work=_wait)  # after the last one
+        dataset = load(config.data.name, Path(config.data.dir))
+        data = StackedDataModule(dataset, jobs)
+        for member in members:
+            member.build(dataset, data.budget)
+        checkpoints = EachMembersCheckpoints(members, data.budget)
+        trainer = build_trainer(
+            config,
+            data.budget,
+            jobs[0].directory,
+            [EachMember(), Interruption(checkpoints), Told(jobs), checkpoints],
+            [],
+            MemberCheckpointIO(members),
+        )
+        _enter_next_phase(members, work=_wait)
+        trainer.fit(StackedClassifiers(members), datamodule=data)
+        _enter_next_phase(members, work=lambda member: member.calibrate(data))
+        with trainer.precision_plugin.test_step_context():
+            _enter_next_phase(members, work=lambda member: member.test(data))
+        _enter_next_phase(members, work=_wait)  # after the last one
     except BaseException as error:
         with uninterrupted():
             for member in members:
@@ -63,21 +59,16 @@ def train(jobs: Sequence[Job]) -> None:
         raise
 
 
-def _enter_next_phase(members: Sequence[Member], pool: ThreadPoolExecutor, work: Callable[[Member], None]) -> None:
+def _enter_next_phase(members: Sequence[Member], work: Callable[[Member], None]) -> None:
     """Let every member that has not failed enter its next phase and do its work there."""
-
-    def attempt(member: Member) -> UserError | None:
-        try:
-            work(member)
-        except UserError as error:
-            return error
-        return None
 
     whole = [member for member in members if not member.failed]
     for member in whole:
         member.enter_next_phase()
-    for member, error in zip(whole, pool.map(attempt, whole), strict=True):
-        if error is not None:
+    for member in whole:
+        try:
+            work(member)
+        except UserError as error:
             member.fail(error)
 
 

@@ -1,0 +1,57 @@
+"""`python -m mnist_mlp.stacked.worker`: trains the stacks that `stacked.workers` writes to its input, one by one."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from mnist_mlp.cli import exit_codes
+from mnist_mlp.config import Config
+from mnist_mlp.configuration import from_dict
+from mnist_mlp.errors import UserError
+from mnist_mlp.stacked.grouping import Job, numbers
+from mnist_mlp.stacked.training import train
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    with exit_codes():
+        order = json.loads(sys.stdin.readline())
+        threading.Thread(target=_stop_with_parent, daemon=True).start()
+        if order["console"]:
+            logging.config.dictConfig(order["console"])
+        for stack in order["stacks"]:
+            attempt([_job(given) for given in stack])
+
+
+def attempt(jobs: list[Job]) -> None:
+    """Train one stack; what is wrong with it is said, and in the result of each of its jobs, and others go on."""
+    log.info("jobs %s: %s networks side by side", numbers(jobs), len(jobs))
+    try:
+        train(jobs)
+    except UserError as error:
+        log.error("jobs %s failed: %s", numbers(jobs), error)
+    except Exception:
+        log.exception("jobs %s failed", numbers(jobs))
+
+
+def _job(given: dict[str, Any]) -> Job:
+    config = from_dict(given["config"], Config)
+    return Job(number=given["number"], config=config, directory=Path(given["directory"]), logging=given["logging"])
+
+
+def _stop_with_parent() -> None:
+    os.read(sys.stdin.fileno(), 1)  # until the first process closes it, or is no more
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()
