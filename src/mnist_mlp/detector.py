@@ -71,7 +71,7 @@ def fit(network: MLP, images: Tensor, labels: Tensor, seed: int) -> Detector:
     is_strange = (torch.arange(len(outputs)) >= len(images)).float()
     mean, deviation = outputs.mean(0), outputs.std(0) + 1e-3  # some units of a network are always off
     outputs = outputs.sub_(mean).div_(deviation)
-    # A generator of its own: the members of a stack are calibrated at the same time.
+    # A generator of its own: what else this process has drawn changes nothing.
     generator = torch.Generator().manual_seed(seed)
     detector = Detector(outputs.shape[1])
     for layer in (detector.first, detector.last):
