@@ -34,19 +34,21 @@ TINY = [
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def start(*words: str, launcher: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+def start(*words: str, launcher: tuple[str, ...] = (), modules: Path | None = None) -> subprocess.Popen[str]:
+    """`modules` is a folder with a sitecustomize.py, which every process imports first of all."""
+    path = {"PYTHONPATH": os.pathsep.join([str(modules), str(PROJECT / "src")])} if modules else {}
     return subprocess.Popen(
         [sys.executable, *launcher, str(PROJECT / "src" / "train.py"), *words],
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **path},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-def run(*words: str, launcher: tuple[str, ...] = ()) -> tuple[int, str]:
-    process = start(*words, launcher=launcher)
-    output, _ = process.communicate(timeout=120)
+def run(*words: str, launcher: tuple[str, ...] = (), modules: Path | None = None) -> tuple[int, str]:
+    process = start(*words, launcher=launcher, modules=modules)
+    output, _ = process.communicate(timeout=250)
     return process.returncode, output
 
 
@@ -138,6 +140,52 @@ def test_a_stopped_run_resumes_to_the_same_bits(tmp_path: Path, left_alone: Path
     assert difference(tmp_path, left_alone) is None
 
 
+# What happens where a process would load the data.
+AT_LOADING = """
+import os
+from mnist_mlp.data import synthetic
+from mnist_mlp.errors import DataError
+
+def draw(number, seed):
+    {statement}
+
+if os.environ.get("RANK", "0") in {ranks}:
+    synthetic.draw = draw
+"""
+
+
+@pytest.mark.parametrize(
+    ("ranks", "statement", "code", "said"),
+    [
+        ("1", "raise DataError('no images here')", 1, "process 1: no images here"),
+        pytest.param("01", "raise DataError('no images here')", 1, "no images here", marks=pytest.mark.slow),
+        pytest.param(
+            "1", "import signal; signal.raise_signal(15)", 143, "stopped by signal 15", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "0", "import signal; signal.raise_signal(15)", 143, "stopped by signal 15", marks=pytest.mark.slow
+        ),
+        pytest.param("1", "os.kill(os.getpid(), 9)", 1, "process 1 was ended by SIGKILL", marks=pytest.mark.slow),
+    ],
+)
+def test_what_ends_a_process_is_told_in_one_line(
+    tmp_path: Path, ranks: str, statement: str, code: int, said: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(AT_LOADING.format(ranks=repr(ranks), statement=statement))
+    directory = tmp_path / "run"
+    assert run(*TINY, f"hydra.run.dir={directory}", modules=tmp_path) == (code, f"train.py: {said}\n")
+    assert result(directory)["status"] == ("interrupted" if code == 143 else "failed")
+
+
+@pytest.mark.slow
+def test_a_mistake_of_ours_in_a_process_keeps_its_traceback(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(AT_LOADING.format(ranks="'1'", statement="return {}['images']"))
+    code, output = run(*TINY, f"hydra.run.dir={tmp_path / 'run'}", modules=tmp_path)
+    assert code == 1
+    assert output.count("Traceback") == 1
+    assert output.count("train.py: process 1: KeyError: 'images'\n") == 1
+
+
 @pytest.mark.slow
 def test_a_process_that_dies_fails_the_run_instead_of_hanging(tmp_path: Path) -> None:
     process = start(*TINY, "trainer.max_epochs=1000", f"hydra.run.dir={tmp_path}")
@@ -145,8 +193,10 @@ def test_a_process_that_dies_fails_the_run_instead_of_hanging(tmp_path: Path) ->
         time.sleep(0.01)
     (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(child), signal.SIGKILL)
-    process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
+    assert output.endswith("train.py: process 1 was ended by SIGKILL\n")
+    assert "Traceback" not in output
     assert result(tmp_path)["status"] == "failed"
 
 

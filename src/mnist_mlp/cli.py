@@ -28,7 +28,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from mnist_mlp import checkpoint, resume, runs, sweep, team
+from mnist_mlp import checkpoint, resume, runs, sweep, together
 from mnist_mlp.commands import SCHEMAS, TrainedConfig
 from mnist_mlp.config import CONFIGS, Config
 from mnist_mlp.configuration import parse, without
@@ -59,13 +59,13 @@ def run_app(task: Task, config_name: str) -> NoReturn:
         if world().rank > 0:
             from mnist_mlp.training import train  # torch and Lightning: only where there is training to do
 
-            sys.exit(team.follow(train))
+            sys.exit(together.follow(train))
         try:
             if issubclass(SCHEMAS[config_name], Config):
                 sys.argv[1:] = resume.expand(sys.argv[1:])
             hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(_job(task))()
         finally:
-            team.dismiss()
+            together.dismiss()
             every_job_completed = sweep.report()
     sys.exit(0 if every_job_completed else 1)
 

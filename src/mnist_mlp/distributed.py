@@ -64,7 +64,7 @@ class SharedMinibatches(DDPStrategy):
 
 
 class KnownWorld(ClusterEnvironment):
-    """Tells Lightning of the processes that `mnist_mlp.team` brought together."""
+    """Tells Lightning of the processes that `mnist_mlp.together` brought together."""
 
     def __init__(self, world: World) -> None:
         super().__init__()

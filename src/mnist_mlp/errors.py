@@ -50,6 +50,12 @@ class DivergedError(UserError):
     exit_code = 1
 
 
+class ProcessError(UserError):
+    """Another of the processes that train together failed, or is no more."""
+
+    exit_code = 1
+
+
 class Stopped(BaseException):
     """A run ends before its time, and what could be saved is saved. Not an `Exception`: nothing failed."""
 

@@ -6,20 +6,21 @@ import os
 import sys
 import threading
 
-from mnist_mlp import team
 from mnist_mlp.cli import exit_codes
+from mnist_mlp.together import GRACE, follow
 from mnist_mlp.training import train
 
 
 def main() -> None:
     with exit_codes():
         threading.Thread(target=_leave_with_parent, daemon=True).start()
-        sys.exit(team.follow(train))
+        sys.exit(follow(train))
 
 
 def _leave_with_parent() -> None:
-    sys.stdin.read()  # until the first process closes it, or is no more
-    os._exit(0)
+    os.read(sys.stdin.fileno(), 1)  # until the first process closes it, having no further job, or is no more
+    threading.main_thread().join(GRACE)
+    os._exit(1)
 
 
 if __name__ == "__main__":

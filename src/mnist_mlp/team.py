@@ -1,40 +1,39 @@
-"""The processes that train one network: how they start, meet and part.
+"""What processes that train one network say to one another, at a key-value store that all of them reach.
 
-The first of them (rank 0) reads the command line, writes every file, and tells the others what to train. On one
-machine it starts them itself; torchrun and srun start all of them, on any number of machines, with the same command.
-The others never ask Hydra: it would give each of them a run directory, and under `-m` a whole sweep, of its own.
+The first of them (rank 0) speaks for all. Whoever has to end a job leaves word of the reason before leaving; the
+others, whose next sum over all processes then breaks off, find it there and end for the same reason.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
+import time
+import traceback
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from pathlib import Path
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from mnist_mlp.config import Config
-from mnist_mlp.configuration import from_dict
-from mnist_mlp.errors import DivergedError, Interrupted
-from mnist_mlp.processes import ALONE, World, per_node, python_path, world
+from mnist_mlp.errors import Interrupted, ProcessError, UserError
+from mnist_mlp.processes import World, world
 
 if TYPE_CHECKING:
     from torch.distributed import Store  # type: ignore[attr-defined]
 
-# Seconds in which a process whose partner has died may find that out by itself, before it is ended.
-GRACE = 10.0
+# Seconds that a process may take from closing its connections to its end.
+TO_DIE = 2.0
+A_LONG_TIME = timedelta(days=365)
 
 
 class Team:
     """Meets at a key-value store that all processes reach: there the first one leaves word of each job."""
 
-    def __init__(self, world: World, store: Store) -> None:
-        self.world, self.store = world, store
+    def __init__(self, world: World, store: Store, children: Sequence[subprocess.Popen[bytes]] = ()) -> None:
+        """`children`: the processes of rank 1, 2, ... where this one has started them."""
+        self.world, self.store, self.children = world, store, children
         self._jobs = 0
 
     @classmethod
@@ -54,9 +53,83 @@ class Team:
         self.store.set(f"job {self._jobs}", json.dumps(job))
 
     def hear(self) -> dict[str, Any] | None:
+        """Wait for the next job, however long the first process takes.
+
+        Raises:
+            ProcessError: it is no more.
+        """
+        from torch.distributed import DistError
+
         self._jobs += 1
-        job: dict[str, Any] | None = json.loads(self.store.get(f"job {self._jobs}"))
+        name = f"job {self._jobs}"
+        try:
+            self.store.wait([name], A_LONG_TIME)
+            job: dict[str, Any] | None = json.loads(self.store.get(name))
+        except DistError as error:
+            raise ProcessError("the first process is no more") from error
         return job
+
+    @contextmanager
+    def one_reason(self) -> Iterator[None]:
+        """The block, which is the present job, ends on all processes for the reason of the first one that ends it.
+
+        Raises:
+            Interrupted: that one was stopped by a signal.
+            ProcessError: it failed, with what it said, or is gone without a word.
+        """
+        try:
+            yield
+        except (Exception, Interrupted) as error:
+            reason = self._reason(error)
+            if reason is error:
+                raise
+            raise reason from error
+
+    def _reason(self, error: BaseException) -> BaseException:
+        """Why the job ends: for `error`, unless another process left word of its own reason before."""
+        from torch.distributed import DistError
+
+        try:
+            word = self._word() if _broke_off(error) else self._leave_word(error)
+        except DistError:
+            return ProcessError("the first process is no more")
+        if word is None:
+            return ProcessError(self._missing())
+        if word["rank"] == self.world.rank or isinstance(error, UserError):
+            return error
+        return Interrupted(word["signal"]) if word["signal"] else ProcessError(_told(word))
+
+    def _leave_word(self, error: BaseException) -> dict[str, Any]:
+        """The word that is there now: this process's, or that of another one which was first."""
+        own = {
+            "rank": self.world.rank,
+            "said": str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}",
+            "signal": error.exit_code - 128 if isinstance(error, Interrupted) else None,
+        }
+        word: dict[str, Any] = json.loads(self.store.compare_set(self._place_of_word(), "", json.dumps(own)))
+        return word
+
+    def _word(self) -> dict[str, Any] | None:
+        place = self._place_of_word()
+        return json.loads(self.store.get(place)) if self.store.check([place]) else None
+
+    def _place_of_word(self) -> str:
+        return f"end of job {self._jobs}"
+
+    def _missing(self) -> str:
+        """Which process is gone without a word."""
+        until = time.monotonic() + TO_DIE
+        while self.children and time.monotonic() < until:
+            for rank, child in enumerate(self.children, start=1):
+                if (code := child.poll()) is not None:
+                    return _ending(rank, code)
+            time.sleep(0.01)
+        return "another of the processes that train together is no more"
+
+    def last_word(self, rank: int, code: int) -> str:
+        """Why the process `rank`, which ended with `code`, did so."""
+        word = self._word()
+        return _told(word) if word else _ending(rank, code)
 
     @contextmanager
     def group(self, accelerator: str) -> Iterator[None]:
@@ -78,6 +151,21 @@ class Team:
             distributed.destroy_process_group()
 
 
+def _told(word: dict[str, Any]) -> str:
+    return f"process {word['rank']}: {word['said']}"
+
+
+def _ending(rank: int, code: int) -> str:
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+    return f"process {rank} {how}"
+
+
+def _broke_off(error: BaseException) -> bool:
+    """Whether an operation over all processes failed, as it does when one is gone: gloo raises plain RuntimeErrors."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return isinstance(error, RuntimeError) and frames[-1].f_globals["__name__"].startswith("torch.distributed.")
+
+
 def _slurm_address() -> tuple[str, str]:
     """Where the first task of this srun listens; another port for every job and step on the same machine."""
     from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
@@ -85,101 +173,3 @@ def _slurm_address() -> tuple[str, str]:
     nodes = os.environ.get("SLURM_STEP_NODELIST", os.environ["SLURM_JOB_NODELIST"])
     port = 15_000 + (int(os.environ["SLURM_JOB_ID"]) * 64 + int(os.environ["SLURM_STEP_ID"])) % 16_384
     return SLURMEnvironment.resolve_root_node_address(nodes), str(port)
-
-
-_team: Team | None = None  # of processes from outside, which stay together over all jobs of a sweep
-
-
-@contextmanager
-def together(config: Config, directory: Path, on_loss: Callable[[str], None]) -> Iterator[World]:
-    """All processes that `config` asks for train in this block; the first one brings the others in.
-
-    Where one of them dies and the rest cannot go on or fail by themselves, `on_loss` is told and this process ends.
-    """
-    global _team
-    if per_node(config.trainer) * config.trainer.num_nodes == 1:
-        yield ALONE
-        return
-    if world().size > 1:
-        _team = _team or Team.meet()
-        with _begun(_team, config, directory):
-            yield _team.world
-    else:
-        with (
-            _started(per_node(config.trainer), on_loss) as team,
-            _begun(team, config, directory),
-        ):
-            yield team.world
-
-
-@contextmanager
-def _begun(team: Team, config: Config, directory: Path) -> Iterator[None]:
-    if team.world.rank == 0:
-        team.tell({"config": asdict(config), "directory": str(directory)})
-    with team.group(config.trainer.accelerator):
-        yield
-
-
-@contextmanager
-def _started(size: int, on_loss: Callable[[str], None]) -> Iterator[Team]:
-    """A team of this process and of `size - 1` new ones, which end with the block, or with this process."""
-    from torch.distributed import TCPStore  # type: ignore[attr-defined]
-
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": python_path(),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(store.port),
-        "TORCHELASTIC_USE_AGENT_STORE": "True",  # the store is there: rank 0 is not to open one
-        "WORLD_SIZE": str(size),
-        "LOCAL_WORLD_SIZE": str(size),
-    }
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-m", "mnist_mlp.follower"],
-            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdin=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C reaches the first process alone; all of them stop at the same step
-        )
-        for rank in range(1, size)
-    ]
-    parted = threading.Event()
-    for rank, child in enumerate(children, start=1):
-        threading.Thread(target=_watch, args=(rank, child, parted, on_loss), daemon=True).start()
-    try:
-        yield Team(World(rank=0, size=size, local_rank=0, local_size=size), store)
-    finally:
-        parted.set()
-        for child in children:
-            assert child.stdin is not None
-            child.stdin.close()
-            child.wait()
-
-
-def _watch(rank: int, child: subprocess.Popen[bytes], parted: threading.Event, on_loss: Callable[[str], None]) -> None:
-    code = child.wait()
-    if not parted.wait(GRACE):
-        on_loss(f"process {rank} ended with {code}; its own words are above")
-        os._exit(1)
-
-
-def follow(train: Callable[[Config, Path], object]) -> int:
-    """`train` what the first process says until it says no more; the exit code of this process."""
-    global _team
-    _team = Team.meet()
-    while (job := _team.hear()) is not None:
-        try:
-            train(from_dict(job["config"], Config), Path(job["directory"]))
-        except DivergedError:  # so it did on every process, and the first one tells
-            continue
-        except Interrupted as error:
-            return error.exit_code
-    return 0
-
-
-def dismiss() -> None:
-    """Let processes from outside go: the command that the first one read is done, or was wrong."""
-    here = world()
-    if here.rank == 0 and here.size > 1:
-        (_team or Team.meet()).tell(None)

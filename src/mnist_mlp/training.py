@@ -34,7 +34,7 @@ from mnist_mlp.processes import ALONE, World, per_node
 from mnist_mlp.result import Result, versions
 from mnist_mlp.resume import refuse_changes
 from mnist_mlp.signals import interruptible
-from mnist_mlp.team import together
+from mnist_mlp.together import together
 
 log = logging.getLogger(__name__)
 
