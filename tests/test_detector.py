@@ -88,6 +88,14 @@ def test_every_layer_is_looked_at(tmp_path: Path, digits: tuple[Tensor, Tensor])
             assert torch.equal(outputs[:, :12], network.layers[:2](network.normalise(digits[0][:5])))
 
 
+def test_standardising_is_done_by_the_first_layer() -> None:
+    learned = detector.Detector(5)
+    outputs, mean, deviation = torch.randn(20, 5), torch.randn(5), torch.rand(5) + 0.5
+    expected = learned((outputs - mean) / deviation)
+    learned.standardise(mean, deviation)
+    torch.testing.assert_close(learned(outputs), expected)
+
+
 def test_a_detector_knows_strange_images_of_a_kind_that_it_did_not_learn(
     tmp_path: Path, digits: tuple[Tensor, Tensor]
 ) -> None:
