@@ -8,11 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from asking import Answer, ask
 
 from mnist_mlp.config import PROJECT
 
@@ -81,13 +80,6 @@ WRONG = {
 }
 
 
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    out: str
-    error: str
-
-
 def train(*words: str, cwd: Path | None = None, modules: Path | None = None) -> Answer:
     """`modules` is a folder whose modules are imported instead of the installed ones."""
     environment = {**os.environ, **({"PYTHONPATH": str(modules)} if modules else {})}
@@ -107,14 +99,9 @@ def without_torch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory, without_torch: Path) -> dict[str, Answer]:
     place = tmp_path_factory.mktemp("wrong")
-
-    def answer(typed: str) -> Answer:
-        name = str(abs(hash(typed)))
-        directories = f"hydra.run.dir={place / name}", f"hydra.sweep.dir={place / name}"
-        return train(*typed.split(), *directories, modules=without_torch)
-
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        found = dict(zip(WRONG, pool.map(answer, WRONG), strict=True))
+    directories = f"hydra.run.dir={place / 'it'} hydra.sweep.dir={place / 'it'}"
+    lines = [f"{typed} {directories}" for typed in WRONG]
+    found = dict(zip(WRONG, ask("train", lines, modules=without_torch), strict=True))
     assert list(place.iterdir()) == []  # nothing wrong leaves a directory behind
     return found
 

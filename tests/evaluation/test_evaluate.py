@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import untrained
+from asking import ask
 from kill_and_resume import configuration
 from PIL import Image
 from sklearn import metrics as reference
@@ -228,16 +228,11 @@ def test_bad_input_gets_one_clear_line_and_leaves_nothing(tmp_path: Path) -> Non
         f"-m checkpoint={good} split=test,val": "only training runs can be swept over",
     }
 
-    def answer(typed: str) -> subprocess.CompletedProcess[str]:
-        return command(*typed.split(), f"hydra.run.dir={place}", f"hydra.sweep.dir={place}")
-
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        answers = dict(zip(wrong, pool.map(answer, wrong), strict=True))
-    for typed, expected in wrong.items():
-        done = answers[typed]
-        assert expected in done.stderr, (typed, done.stderr)
-        assert done.stderr.startswith("evaluate.py: ") and done.stderr.count("\n") == 1, done.stderr
-        assert (done.returncode, done.stdout) == (2, "")
+    answers = ask("evaluate", [f"{typed} hydra.run.dir={place} hydra.sweep.dir={place}" for typed in wrong])
+    for (typed, expected), answer in zip(wrong.items(), answers, strict=True):
+        assert expected in answer.error, (typed, answer.error)
+        assert answer.error.startswith("evaluate.py: ") and answer.error.count("\n") == 1, answer.error
+        assert (answer.code, answer.out) == (2, "")
     assert not place.exists()
     assert not trace.exists()
 

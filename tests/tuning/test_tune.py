@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from asking import ask
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from mnist_mlp.config import PROJECT
@@ -39,13 +39,12 @@ def tune(*words: str, prelude: str = "") -> subprocess.CompletedProcess[str]:
 
 
 def test_wrong_input_gets_one_clear_line_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        answers = list(pool.map(lambda typed: tune(*typed.split(), f"hydra.run.dir={tmp_path / 'study'}"), WRONG))
+    answers = ask("tune", [f"{typed} hydra.run.dir={tmp_path / 'study'}" for typed in WRONG])
     for told, answer in zip(WRONG.values(), answers, strict=True):
-        assert told in answer.stderr
-        assert answer.stderr.startswith("tune.py: ")
-        assert answer.stderr.count("\n") == 1
-        assert (answer.returncode, answer.stdout) == (2, "")
+        assert told in answer.error
+        assert answer.error.startswith("tune.py: ")
+        assert answer.error.count("\n") == 1
+        assert (answer.code, answer.out) == (2, "")
     assert list(tmp_path.iterdir()) == []
 
 
