@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,19 +30,19 @@ def test_two_hundred_runs_are_compared_in_seconds_without_importing_torch(tmp_pa
     trap = tmp_path / "trap" / "torch.py"
     trap.parent.mkdir()
     trap.write_text("raise SystemExit('torch was imported')")
-    began = time.perf_counter()
+    before = os.times().children_user
     answer = compare(
         str(tmp_path / "runs"),
         f"--csv={tmp_path / 'table.csv'}",
         f"--report={tmp_path / 'page.html'}",
         PYTHONPATH=str(trap.parent),
     )
-    seconds = time.perf_counter() - began
+    seconds = os.times().children_user - before
     assert (answer.returncode, answer.stderr) == (0, "")
     assert "40  " in answer.stdout
     assert len((tmp_path / "table.csv").read_text().splitlines()) == 201
     assert "<svg" in (tmp_path / "page.html").read_text()
-    assert seconds < 20  # 2 s on an idle machine; importing what trains takes longer than all of it
+    assert seconds < 10  # it takes 2, of the processor
 
 
 def test_exactly_two_runs_are_told_by_their_difference(tmp_path: Path) -> None:

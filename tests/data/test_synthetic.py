@@ -69,12 +69,9 @@ def test_the_data_hash_is_that_of_the_images(digits):
 
 
 def test_a_second_or_two_is_enough():
-    seconds = []
-    for _ in range(2):  # a busy machine may spoil one of them
-        started = time.perf_counter()
-        load("synthetic", Path("unused"))
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 2
+    started = time.process_time()  # what else the machine does is no fault of ours
+    load("synthetic", Path("unused"))
+    assert time.process_time() - started < 2
 
 
 @pytest.fixture
