@@ -102,12 +102,6 @@ def test_only_the_first_process_writes(one_process: Path, two_processes: Path) -
     assert left_behind(two_processes) == left_behind(one_process)
 
 
-@pytest.mark.slow
-def test_the_same_processes_make_the_same_bits(two_processes: Path, tmp_path: Path) -> None:
-    train(configuration(*UNEVEN, "trainer=ddp"), tmp_path)
-    assert difference(tmp_path, two_processes) is None
-
-
 def test_an_empty_share_adds_nothing_to_the_gradient(tmp_path: Path) -> None:
     store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
     torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
@@ -162,10 +156,6 @@ if os.environ.get("RANK", "0") in {ranks}:
         pytest.param(
             "1", "import signal; signal.raise_signal(15)", 143, "stopped by signal 15", marks=pytest.mark.slow
         ),
-        pytest.param(
-            "0", "import signal; signal.raise_signal(15)", 143, "stopped by signal 15", marks=pytest.mark.slow
-        ),
-        pytest.param("1", "os.kill(os.getpid(), 9)", 1, "process 1 was ended by SIGKILL", marks=pytest.mark.slow),
     ],
 )
 def test_what_ends_a_process_is_told_in_one_line(
