@@ -1,10 +1,11 @@
-"""Work in a process of its own that can be killed. Forked, it need not import torch again."""
+"""Work in processes of their own that can be killed. Forked, they need not import torch again."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 
 def in_child(work: Callable[[], object]) -> int:
@@ -18,3 +19,8 @@ def in_child(work: Callable[[], object]) -> int:
     except BaseException as error:
         print(f"child: {type(error).__name__}: {error}", file=sys.stderr)
         os._exit(1)
+
+
+def children(process: int) -> list[int]:
+    """The ids of the processes that a process has started, on Linux."""
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]

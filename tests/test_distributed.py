@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked import children
 from kill_and_resume import configuration, difference
 
 from mnist_mlp import checkpoint as files
@@ -181,8 +182,8 @@ def test_a_process_that_dies_fails_the_run_instead_of_hanging(tmp_path: Path) ->
     process = start(*TINY, "trainer.max_epochs=1000", f"hydra.run.dir={tmp_path}")
     while not (tmp_path / runs.CHECKPOINTS / files.LAST).exists():
         time.sleep(0.01)
-    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    os.kill(int(child), signal.SIGKILL)
+    (child,) = children(process.pid)
+    os.kill(child, signal.SIGKILL)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert output.endswith("train.py: process 1 was ended by SIGKILL\n")

@@ -1,6 +1,6 @@
 """`hydra/launcher=stacked`: jobs whose networks have the same shape are trained side by side as one stacked network.
 
-Hydra imports this module whatever command runs, so torch is imported only once there is work. It does so before the
+Hydra imports this module whatever command runs, so it leaves torch to the processes that train. It does so before the
 module is entered in `sys.modules`, where a dataclass would look up annotations that are strings: they are none here.
 """
 

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mnist_mlp import outliers
+from mnist_mlp.data.loader import EVALUATION_BATCH
 from mnist_mlp.model import MLP
 
 HIDDEN = 64
 EXAMPLES = 20_000  # at most so many images of the classes, and as many outliers
 EPOCHS, BATCH, LR = 10, 250, 3e-3
-AT_ONCE = 2_500
 
 
 class Detector(nn.Module):
@@ -67,7 +67,8 @@ def fit(network: MLP, images: Tensor, labels: Tensor, seed: int) -> Detector:
     images, labels = images[:EXAMPLES], labels[:EXAMPLES]
     strange = outliers.make(images, labels, len(images), seed).flatten(1)
     with torch.no_grad():
-        outputs = torch.cat([outputs_of_layers(network, part) for part in torch.cat([images, strange]).split(AT_ONCE)])
+        shown = torch.cat([images, strange]).split(EVALUATION_BATCH)
+        outputs = torch.cat([outputs_of_layers(network, part) for part in shown])
     is_strange = (torch.arange(len(outputs)) >= len(images)).float()
     mean, deviation = outputs.mean(0), outputs.std(0) + 1e-3  # some units of a network are always off
     outputs = outputs.sub_(mean).div_(deviation)

@@ -7,6 +7,7 @@ import sys
 import threading
 
 from mnist_mlp.cli import exit_codes
+from mnist_mlp.processes import wait_for_end_of_parent
 from mnist_mlp.together import GRACE, follow
 from mnist_mlp.training import train
 
@@ -18,7 +19,7 @@ def main() -> None:
 
 
 def _leave_with_parent() -> None:
-    os.read(sys.stdin.fileno(), 1)  # until the first process closes it, having no further job, or is no more
+    wait_for_end_of_parent()
     threading.main_thread().join(GRACE)
     os._exit(1)
 

@@ -82,7 +82,11 @@ class MLP(nn.Module):
     def normalise(self, images: Tensor) -> Tensor:
         """Grey levels 0..255, `(B, 28, 28)` or `(B, 784)` uint8, to what the first layer takes: `(B, 784)`."""
         # One new tensor, changed in place: with a second one the memory goes back and is paged in anew at every call.
-        return images.flatten(1).to(self.mean.dtype, copy=True).sub_(self.mean).div_(self.std)
+        return self.normalise_(images.flatten(1).to(self.mean.dtype, copy=True))
+
+    def normalise_(self, grey: Tensor) -> Tensor:
+        """The same in place, of grey levels `(..., 784)` in the weights' type."""
+        return grey.sub_(self.mean).div_(self.std)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images `(B, 28, 28)` or `(B, 784)` uint8 to the head's output `(B, 10)`."""

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SIDE = 28
-FIT = 20  # pixels, the longer side of a digit
+from mnist_mlp.handwriting.form import FIT, SIDE
+
 FAINTEST = 30  # grey level that still counts as part of it
 KINDS = 6
 STROKES, DOTS = 3, 48  # at most so many strokes in an image; drawn dots along each
@@ -109,7 +109,10 @@ def blots(number: int, generator: torch.Generator) -> Tensor:
 
 
 def normalised(images: Tensor) -> Tensor:
-    """Grey levels `(N, 28, 28)` to uint8 in the form of MNIST: 20 pixels the longer side, mass in the middle."""
+    """Grey levels `(N, 28, 28)` to uint8 in the form of MNIST: 20 pixels the longer side, mass in the middle.
+
+    As `handwriting.form.as_mnist` makes one of a patch of any size, here thousands of nearly right size at once.
+    """
     inked = images >= FAINTEST
     longest = torch.stack([_extent(inked.any(axis)) for axis in (1, 2)]).amax(0)
     along = torch.arange(SIDE, dtype=torch.float32)

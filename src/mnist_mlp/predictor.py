@@ -11,10 +11,9 @@ from torch import Tensor
 
 from mnist_mlp import checkpoint as files
 from mnist_mlp.config import Config
+from mnist_mlp.data.loader import EVALUATION_BATCH
 from mnist_mlp.detector import Detector, outputs_of_layers
 from mnist_mlp.model import MLP
-
-BATCH = 2_500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +61,7 @@ class Predictor:
     @torch.inference_mode()
     def log_probabilities(self, images: Tensor) -> Tensor:
         """Images `(N, 28, 28)` or `(N, 784)` uint8 to calibrated log-probabilities `(N, 10)`, in batches."""
-        parts = [self.network.log_probabilities(part) for part in images.split(BATCH)]
+        parts = [self.network.log_probabilities(part) for part in images.split(EVALUATION_BATCH)]
         return (torch.cat(parts) / self.calibration.temperature).log_softmax(dim=1)
 
     def knows(self, images: Tensor) -> Tensor:
@@ -77,7 +76,9 @@ class Predictor:
     def strangeness(self, images: Tensor) -> Tensor:
         """Images as for `log_probabilities` to the detector's scores `(N,)`."""
         assert self.detector is not None
-        return torch.cat([self.detector(outputs_of_layers(self.network, part)) for part in images.split(BATCH)])
+        return torch.cat(
+            [self.detector(outputs_of_layers(self.network, part)) for part in images.split(EVALUATION_BATCH)]
+        )
 
     @torch.inference_mode()
     def free_energies(self, images: Tensor) -> Tensor:
@@ -86,4 +87,6 @@ class Predictor:
         A softmax hides how large the logits were, and they are small for what the network never saw (Liu et al. 2020).
         """
         network = self.network
-        return torch.cat([-network.layers(network.normalise(part)).logsumexp(dim=1) for part in images.split(BATCH)])
+        return torch.cat(
+            [-network.layers(network.normalise(part)).logsumexp(dim=1) for part in images.split(EVALUATION_BATCH)]
+        )

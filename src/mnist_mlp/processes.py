@@ -1,8 +1,10 @@
-"""How many processes train a network, and which of them this one is; known without importing torch."""
+"""How many processes there are, which of them this one is, and how it starts others; known without importing torch."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 
 from mnist_mlp.commands import TuneConfig
@@ -42,6 +44,24 @@ def world() -> World:
 def python_path() -> str:
     """PYTHONPATH for a new process, in whatever directory, that imports what this one does."""
     return os.pathsep.join([str(PROJECT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def start(module: str, **environment: str) -> subprocess.Popen[bytes]:
+    """`python -m module`, which hears from this process by its input, and by `wait_for_end_of_parent` when it is gone.
+
+    Ctrl-C reaches this process alone: it has a session of its own.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", module],
+        env={**os.environ, "PYTHONPATH": python_path(), **environment},
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def wait_for_end_of_parent() -> None:
+    """In a process that `start` has started: return when the other one closes this one's input, or is no more."""
+    os.read(sys.stdin.fileno(), 1)
 
 
 def per_node(trainer: TrainerConfig) -> int:

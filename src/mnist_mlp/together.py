@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from pathlib import Path
 from mnist_mlp.config import Config
 from mnist_mlp.configuration import from_dict
 from mnist_mlp.errors import DivergedError, Interrupted, ProcessError, UserError
-from mnist_mlp.processes import ALONE, World, per_node, python_path, world
+from mnist_mlp.processes import ALONE, World, per_node, start, world
 from mnist_mlp.team import Team
 
 # Seconds in which a process whose partner has died may find that out by itself, before it is ended.
@@ -62,8 +61,6 @@ def _started(size: int, on_loss: Callable[[str], None]) -> Iterator[Team]:
 
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     environment = {
-        **os.environ,
-        "PYTHONPATH": python_path(),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(store.port),
         "TORCHELASTIC_USE_AGENT_STORE": "True",  # the store is there: rank 0 is not to open one
@@ -71,13 +68,7 @@ def _started(size: int, on_loss: Callable[[str], None]) -> Iterator[Team]:
         "LOCAL_WORLD_SIZE": str(size),
     }
     children = [
-        subprocess.Popen(
-            [sys.executable, "-m", "mnist_mlp.follower"],
-            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdin=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C reaches the first process alone; all of them stop at the same step
-        )
-        for rank in range(1, size)
+        start("mnist_mlp.follower", **environment, RANK=str(rank), LOCAL_RANK=str(rank)) for rank in range(1, size)
     ]
     team = Team(World(rank=0, size=size, local_rank=0, local_size=size), store, children)
     parted = threading.Event()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forked import children
 
 from mnist_mlp import runs
 from mnist_mlp.config import PROJECT
@@ -101,9 +102,9 @@ def started(directory: Path) -> tuple[subprocess.Popen[str], list[int]]:
     command = [sys.executable, str(PROJECT / "src/train.py"), "-m", *words, *long, f"hydra.sweep.dir={directory}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     wait_for(lambda: all((directory / str(job) / runs.CHECKPOINTS / "last.ckpt").exists() for job in range(4)))
-    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = children(process.pid)
     assert len(workers) == 2
-    return process, [int(worker) for worker in workers]
+    return process, workers
 
 
 def wait_for(happened: Callable[[], bool]) -> None:

@@ -160,9 +160,9 @@ def _file_handlers(settings: dict[str, Any]) -> list[logging.Handler]:
     root = logging.getLogger()
     before = root.handlers[:]
     logging.config.dictConfig(settings)
-    found = [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]
+    found: list[logging.Handler] = [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]
     root.handlers = before
-    return list[logging.Handler](found)
+    return found
 
 
 class MemberTrainer:

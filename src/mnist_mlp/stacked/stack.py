@@ -59,7 +59,7 @@ class Stack:
         self.weights = [share_rows(column).requires_grad_() for column in columns]
         self.gradients = [share_rows([_grad(parameter) for parameter in column]) for column in columns]
         self.update = build_update(optimizers, [weight.detach() for weight in self.weights], self.gradients)
-        self.mean, self.std = networks[0].mean, networks[0].std
+        self.normalise_ = networks[0].normalise_
         self.activation = next(
             (layer for layer in networks[0].layers if not isinstance(layer, nn.Linear | nn.Dropout)), nn.Identity()
         )
@@ -118,7 +118,7 @@ class Stack:
         chosen = indices.flatten()
         seen = self.inputs[: len(chosen)].copy_(images.index_select(0, chosen)).unflatten(0, indices.shape)
         self._deform(seen, amounts)
-        logits = self.forward(seen.sub_(self.mean).div_(self.std))
+        logits = self.forward(self.normalise_(seen))
         losses = self.losses(logits, labels.index_select(0, chosen).view(indices.shape))
         losses.sum().backward()
         self._clip_gradients()

@@ -16,6 +16,7 @@ from mnist_mlp.cli import exit_codes
 from mnist_mlp.config import Config
 from mnist_mlp.configuration import from_dict
 from mnist_mlp.errors import UserError
+from mnist_mlp.processes import wait_for_end_of_parent
 from mnist_mlp.stacked.grouping import Job, numbers
 from mnist_mlp.stacked.training import train
 
@@ -29,10 +30,10 @@ def main() -> None:
         if order["console"]:
             logging.config.dictConfig(order["console"])
         for stack in order["stacks"]:
-            attempt([_job(given) for given in stack])
+            _attempt([_job(given) for given in stack])
 
 
-def attempt(jobs: list[Job]) -> None:
+def _attempt(jobs: list[Job]) -> None:
     """Train one stack; what is wrong with it is said, and in the result of each of its jobs, and others go on."""
     log.info("jobs %s: %s networks side by side", numbers(jobs), len(jobs))
     try:
@@ -49,7 +50,7 @@ def _job(given: dict[str, Any]) -> Job:
 
 
 def _stop_with_parent() -> None:
-    os.read(sys.stdin.fileno(), 1)  # until the first process closes it, or is no more
+    wait_for_end_of_parent()
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from subprocess import Popen
 from typing import Any
 
 from mnist_mlp import runs
-from mnist_mlp.processes import python_path
-from mnist_mlp.signals import passed_on
+from mnist_mlp.processes import start
+from mnist_mlp.signals import passed_on, uninterrupted
 from mnist_mlp.stacked.grouping import Job, numbers, stacks_at_once
 
 log = logging.getLogger(__name__)
@@ -34,17 +33,17 @@ def train(stacks: Stacks, console: dict[str, Any] | None = None) -> None:
         return
     count = min(len(stacks), stacks_at_once(stacks[0][0].config))
     shares = [stacks[number::count] for number in range(count)]
-    workers = [_start() for _ in shares]
+    workers: list[Popen[bytes]] = []
     try:
         with passed_on(workers):
+            with uninterrupted():  # else a signal would miss those that are still to be started
+                workers.extend(start("mnist_mlp.stacked.worker") for _ in shares)
             for worker, share in zip(workers, shares, strict=True):
                 _order(worker, share, console)
             codes = [worker.wait() for worker in workers]
     finally:
         for worker in workers:
-            assert worker.stdin is not None
-            worker.stdin.close()
-            worker.wait()
+            _part(worker)
     for share, code in zip(shares, codes, strict=True):
         lost = [job for stack in share for job in stack if runs.read(job.directory).status == runs.MISSING]
         if lost:
@@ -52,21 +51,16 @@ def train(stacks: Stacks, console: dict[str, Any] | None = None) -> None:
             log.error("jobs %s are lost: their process ended with %s; resume=%s", numbers(lost), code, sweep)
 
 
-def _start() -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "mnist_mlp.stacked.worker"],
-        env={**os.environ, "PYTHONPATH": python_path()},
-        stdin=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # Ctrl-C reaches this process alone, which passes it on
-    )
-
-
-def _order(worker: subprocess.Popen[str], share: Stacks, console: dict[str, Any] | None) -> None:
+def _order(worker: Popen[bytes], share: Stacks, console: dict[str, Any] | None) -> None:
     stacks = [[{**asdict(job), "directory": str(job.directory)} for job in stack] for stack in share]
     assert worker.stdin is not None
-    try:
-        worker.stdin.write(json.dumps({"console": console, "stacks": stacks}) + "\n")
+    with suppress(BrokenPipeError):  # it has ended already, which its exit code will say
+        worker.stdin.write(json.dumps({"console": console, "stacks": stacks}).encode() + b"\n")
         worker.stdin.flush()
-    except BrokenPipeError:
-        """It has ended already, which its exit code will say."""
+
+
+def _part(worker: Popen[bytes]) -> None:
+    assert worker.stdin is not None
+    with suppress(BrokenPipeError):  # of an order that it has not read
+        worker.stdin.close()
+    worker.wait()
