@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mnist_mlp.cli import exit_codes
-from mnist_mlp.comparison.leaderboard import find, leaderboard
+from mnist_mlp.comparison.leaderboard import compared, find
 from mnist_mlp.comparison.table import difference, text, write_csv
 from mnist_mlp.places import refuse_unwritable_file, written
 
@@ -16,8 +16,8 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="A leaderboard over runs: mean and confidence interval over seeds, ranked on validation. "
-        "Of exactly two runs it shows what differs."
+        description="A leaderboard over runs, one for each data set: mean over seeds with its 95 % confidence "
+        "interval, ranked on validation. Of exactly two runs it shows what differs."
     )
     parser.add_argument("directories", nargs="+", type=Path, metavar="dir", help="a run, a sweep, or a folder of them")
     parser.add_argument("--csv", type=Path, metavar="file", help="also write every run to a table")
@@ -30,16 +30,16 @@ def compare(given: argparse.Namespace) -> None:
         if path:
             refuse_unwritable_file(option, path)
     found = find(given.directories)
-    board = leaderboard(found)
-    print(difference(*found) if len(found) == 2 else text(board))
+    comparison = compared(found)
+    print(difference(*found) if len(found) == 2 else text(comparison))
     if given.csv:
         with written("--csv", given.csv):
-            write_csv(board, given.csv)
+            write_csv(comparison, given.csv)
     if given.report:
         from mnist_mlp.comparison.report import write_report  # matplotlib only where a page is wanted
 
         with written("--report", given.report):
-            write_report(board, given.report)
+            write_report(comparison, given.report)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mnist_mlp import runs
-from mnist_mlp.comparison.leaderboard import leaderboard
+from mnist_mlp.comparison.leaderboard import compared
 from mnist_mlp.comparison.table import text
 from mnist_mlp.errors import ConfigError
 
@@ -29,13 +29,13 @@ def report() -> bool:
     if _directory is None or not _directory.exists():
         return True
     jobs = runs.jobs(_directory)
-    board = leaderboard(jobs)
-    print(text(board))
-    if board.entries:
+    comparison = compared(jobs)
+    print(text(comparison))
+    if comparison.boards:
         from mnist_mlp.comparison.report import write_report  # matplotlib: only now that there is something to plot
 
         page = _directory / "report.html"
-        write_report(board, page)
+        write_report(comparison, page)
         print(f"report           {page}")
     print(f"sweep directory  {_directory}")
     unfinished = sum(job.status != runs.COMPLETED for job in jobs)

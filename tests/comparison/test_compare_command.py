@@ -7,15 +7,20 @@ from dataclasses import asdict
 
 import pytest
 
-from mnist_mlp.comparison.command import command, overrides
+from mnist_mlp.comparison.command import command
+from mnist_mlp.config import CONFIGS
 from mnist_mlp.configuration import composed
+
+BACK_TO_THE_DEFAULT = ("optimizer.lr=3e-3", "model.activation=relu", "augment=none", "averaging.decay=0.0")
+EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
 
 
 @pytest.mark.parametrize(
     "words",
     [
         (),
-        ("experiment=seed",),
+        *((f"experiment={name}",) for name in EXPERIMENTS),
+        *((f"experiment={name}", *BACK_TO_THE_DEFAULT) for name in EXPERIMENTS),
         ("experiment=tiny", "model.hidden=[]", "trainer.precision=64-true"),
         ("optimizer=sgd", "scheduler=cosine", "scheduler.warmup=0.2", "optimizer.nesterov=true"),
         ("data=fashion_mnist", "optimizer.betas=[0.8,0.95]", "trainer.limit_train_batches=1", "threads=2"),
@@ -23,8 +28,10 @@ from mnist_mlp.configuration import composed
     ],
 )
 def test_the_command_composes_to_the_configuration_of_the_run(words: tuple[str, ...]) -> None:
-    config = asdict(composed(*words))
-    assert asdict(composed(*overrides(config))) == config
+    config = asdict(composed(*words, "seed=3"))
+    program, script, *typed = shlex.split(command(config, [3]))
+    assert (program, script) == ("python", "src/train.py")
+    assert asdict(composed(*typed)) == config
 
 
 def test_the_default_needs_no_words_and_several_seeds_make_a_sweep() -> None:

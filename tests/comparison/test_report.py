@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 import pytest
 from ran import ran
 
-from mnist_mlp.comparison.leaderboard import find, leaderboard
+from mnist_mlp.comparison.leaderboard import compared, find
 from mnist_mlp.comparison.plots import Scale
 from mnist_mlp.comparison.report import write_report
 
 
 def written(place: Path) -> str:
-    write_report(leaderboard(find([place])), place / "report.html")
+    write_report(compared(find([place])), place / "report.html")
     return (place / "report.html").read_text()
 
 
@@ -36,7 +36,12 @@ def only_failures(place: Path) -> None:
     ran(place / "0", accuracy=None, status="failed", error="nan")
 
 
-@pytest.mark.parametrize("runs_of", [sweep, one_run, only_failures])
+def two_data_sets(place: Path) -> None:
+    ran(place / "0", accuracy=0.97)
+    ran(place / "1", "data=fashion_mnist", accuracy=0.98)
+
+
+@pytest.mark.parametrize("runs_of", [sweep, one_run, only_failures, two_data_sets])
 def test_a_page_fetches_nothing_and_its_plots_are_well_formed(tmp_path: Path, runs_of) -> None:  # type: ignore[no-untyped-def]
     runs_of(tmp_path)
     page = written(tmp_path)
@@ -44,6 +49,14 @@ def test_a_page_fetches_nothing_and_its_plots_are_well_formed(tmp_path: Path, ru
     for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
         ElementTree.fromstring(svg if "xmlns:xlink" in svg else svg.replace("<svg", "<svg xmlns:xlink='x'", 1))
     HTMLParser().feed(page)
+
+
+def test_each_data_set_has_a_title_and_a_leaderboard_of_its_own(tmp_path: Path) -> None:
+    two_data_sets(tmp_path)
+    page = written(tmp_path)
+    assert re.findall(r"<h1>(.*?)</h1>", page) == ["98.00 % on validation", "97.00 % on validation"]
+    assert re.findall(r"on (\w+)</p>", page) == ["fashion_mnist", "mnist"]
+    assert page.count("<h2>Leaderboard</h2>") == 2
 
 
 def test_ink_is_that_of_the_page_so_that_it_shows_on_light_and_on_dark(tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
 from ran import ran
 
-from mnist_mlp.comparison.leaderboard import find, leaderboard
+from mnist_mlp.comparison.leaderboard import compared, find
 from mnist_mlp.comparison.table import difference, text, write_csv
 
 
@@ -22,7 +23,7 @@ def sweep(tmp_path: Path) -> Path:
 
 
 def test_the_leaderboard_tells_ranks_intervals_failures_and_the_command_of_the_best(sweep: Path) -> None:
-    said = text(leaderboard(find([sweep])))
+    said = text(compared(find([sweep])))
     header, first, second = (line.split() for line in said.splitlines()[:3])
     assert header[:2] == ["rank", "model.loss"]
     assert first == ["1", "mse", "98.10", "±", "0.25", "98.00", "±", "0.25", "3", "109,386", "4.0"]
@@ -31,8 +32,32 @@ def test_the_leaderboard_tells_ranks_intervals_failures_and_the_command_of_the_b
     assert said.endswith("python src/train.py -m model.loss=mse seed=0,1,2")
 
 
+def test_each_data_set_has_a_table_of_its_own_on_the_screen_and_its_name_in_the_csv_file(tmp_path: Path) -> None:
+    ran(tmp_path / "0", accuracy=0.98)
+    ran(tmp_path / "1", "data=synthetic", accuracy=0.99)
+    ran(tmp_path / "2", "data=synthetic", "optimizer.lr=0.01", accuracy=0.97)
+    comparison = compared(find([tmp_path]))
+    said = text(comparison)
+    assert re.findall(r"^data set (\w+):\n.*\n +1 .*?(\d\d\.00) +\d\d\.00", said, re.MULTILINE) == [
+        ("synthetic", "99.00"),
+        ("mnist", "98.00"),
+    ]
+    assert said.endswith("again:\n  python src/train.py data=synthetic\n  python src/train.py")
+    write_csv(comparison, tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open() as file:
+        rows = [[row[name] for name in ("data set", "rank", "optimizer.lr")] for row in csv.DictReader(file)]
+    assert rows == [["synthetic", "1", "0.003"], ["synthetic", "2", "0.01"], ["mnist", "1", "0.003"]]
+
+
+@pytest.mark.parametrize(("copies", "said"), [(2, "1 run is left out"), (3, "2 runs are left out")])
+def test_runs_that_repeat_another_are_said_to_be_left_out(tmp_path: Path, copies: int, said: str) -> None:
+    for number in range(copies):
+        ran(tmp_path / str(number), accuracy=0.98)
+    assert said in text(compared(find([tmp_path])))
+
+
 def test_the_csv_file_has_the_numbers_of_every_run(sweep: Path, tmp_path: Path) -> None:
-    write_csv(leaderboard(find([sweep])), tmp_path / "table.csv")
+    write_csv(compared(find([sweep])), tmp_path / "table.csv")
     with (tmp_path / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["val/acc"] for row in rows[:3]] == ["0.98", "0.982", "0.981"]

@@ -1,4 +1,7 @@
-"""Runs compared: those that differ in their seed alone are one entry, and entries rank by validation accuracy."""
+"""Runs compared: those that differ in their seed alone are one entry, and entries rank by validation accuracy.
+
+Each data set has a leaderboard of its own: an accuracy on one says nothing about an accuracy on another.
+"""
 
 from __future__ import annotations
 
@@ -67,34 +70,50 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Leaderboard:
+    data: str
+    """The data set on which all entries were trained and measured."""
     entries: Sequence[Entry]
-    """The best on validation first."""
-    unfinished: Sequence[runs.Run]
+    """At least one; the best on validation first."""
     repeated: int
-    """Runs left out, as a newer one has the same configuration and the same seed: the same run twice is one run."""
+    """Runs left out, as another one has the same configuration and the same seed: the same run twice is one run."""
 
     @property
     def keys(self) -> list[str]:
-        return list(self.entries[0].settings) if self.entries else []
+        return list(self.entries[0].settings)
 
     @property
     def tied(self) -> int:
         """How many entries after the first have an interval that overlaps with the first one's."""
-        if not self.entries or self.entries[0].accuracy.half is None:
+        if self.entries[0].accuracy.half is None:
             return 0
         least = self.entries[0].accuracy.interval[0]
         return sum(entry.accuracy.interval[1] >= least for entry in self.entries[1:])
 
 
-def leaderboard(found: Iterable[runs.Run]) -> Leaderboard:
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    boards: Sequence[Leaderboard]
+    """One for each data set, that of the newest run first."""
+    unfinished: Sequence[runs.Run]
+
+
+def compared(found: Iterable[runs.Run]) -> Comparison:
     """The completed runs, grouped and ranked; a search's pruned runs and failed ones are told as unfinished."""
-    complete: list[runs.Run] = []
+    by_data: dict[str, list[runs.Run]] = {}
     unfinished: list[runs.Run] = []
     for run in found:
-        (complete if run.status == runs.COMPLETED and _ranks(run) else unfinished).append(run)
+        if run.status == runs.COMPLETED and _ranks(run):
+            by_data.setdefault(run.result["config"]["data"]["name"], []).append(run)
+        else:
+            unfinished.append(run)
+    newest_first = sorted(by_data, key=lambda data: max(map(_written, by_data[data])), reverse=True)
+    return Comparison(boards=[_leaderboard(data, by_data[data]) for data in newest_first], unfinished=unfinished)
+
+
+def _leaderboard(data: str, complete: Sequence[runs.Run]) -> Leaderboard:
     groups: dict[str, dict[int, runs.Run]] = {}
     flat: dict[str, dict[str, Any]] = {}
-    for run in sorted(complete, key=lambda run: (run.directory / runs.RESULT).stat().st_mtime_ns):
+    for run in sorted(complete, key=_worth):
         config = settings(run.result["config"])
         name = json.dumps(config, sort_keys=True)
         flat[name] = config
@@ -109,14 +128,23 @@ def leaderboard(found: Iterable[runs.Run]) -> Leaderboard:
     ]
     entries.sort(key=_rank)
     return Leaderboard(
+        data=data,
         entries=entries,
-        unfinished=unfinished,
         repeated=len(complete) - sum(len(entry.runs) for entry in entries),
     )
 
 
 def _ranks(run: runs.Run) -> bool:
     return (run.result.get("metrics") or {}).get("val/acc") is not None
+
+
+def _written(run: runs.Run) -> int:
+    return (run.directory / runs.RESULT).stat().st_mtime_ns
+
+
+def _worth(run: runs.Run) -> tuple[bool, int]:
+    """Of runs with one configuration and seed the highest stays: tested before not, as a search leaves its trials."""
+    return run.result["metrics"].get("test/acc") is not None, _written(run)
 
 
 def _rank(entry: Entry) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from mnist_mlp import runs
 from mnist_mlp.comparison import plots
 from mnist_mlp.comparison.command import command
-from mnist_mlp.comparison.leaderboard import Entry, Leaderboard
+from mnist_mlp.comparison.leaderboard import Comparison, Entry, Leaderboard
 from mnist_mlp.comparison.table import percent, remarks, shown
 
 STYLE = """
@@ -32,31 +32,34 @@ svg { max-width: 100%; height: auto; } td svg { max-width: none; } svg text { fo
 """
 
 
-def write_report(board: Leaderboard, path: Path) -> None:
-    path.write_text(page(board), encoding="utf-8")
+def write_report(comparison: Comparison, path: Path) -> None:
+    path.write_text(page(comparison), encoding="utf-8")
 
 
-def page(board: Leaderboard) -> str:
-    """The whole document, as HTML."""
-    seeds = len({seed for entry in board.entries for seed in entry.seeds})
-    completed = sum(len(entry.runs) for entry in board.entries)
-    title = _title(board)
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        f'<p class="faint">{_count(completed, "run")} of {_count(len(board.entries), "configuration")}, '
-        f"{_count(seeds, 'seed')}{f'; {len(board.unfinished)} not completed' if board.unfinished else ''}</p>",
-    ]
-    if board.entries:
+def page(comparison: Comparison) -> str:
+    """The whole document, as HTML: the leaderboard of each data set under a title of its own."""
+    boards, unfinished = comparison.boards, comparison.unfinished
+    titles = [_title(board) for board in boards] or ["No run completed"]
+    title = titles[0] if len(titles) == 1 else f"Runs on {' and '.join(board.data for board in boards)}"
+    parts = [] if boards else [f"<h1>{title}</h1>"]
+    for board in boards:
         parts += _sections(board)
-    if board.unfinished:
-        parts.append(_section("Not completed", _failures(board.unfinished)))
+    if unfinished:
+        parts.append(_section(f"Not completed: {len(unfinished)}", _failures(unfinished)))
     head = f'<meta charset="utf-8"><title>{escape(title)}</title>'
     head += f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{chr(10).join(parts)}\n</body></html>\n'
 
 
 def _sections(board: Leaderboard) -> Iterator[str]:
+    seeds = len({seed for entry in board.entries for seed in entry.seeds})
+    completed = sum(len(entry.runs) for entry in board.entries)
     best = board.entries[0]
+    yield f"<h1>{escape(_title(board))}</h1>"
+    yield (
+        f'<p class="faint">{_count(completed, "run")} of {_count(len(board.entries), "configuration")}, '
+        f"{_count(seeds, 'seed')}, on {board.data}</p>"
+    )
     yield _section("The best on validation again", f"<pre>{escape(command(best.config, best.seeds))}</pre>")
     yield _section("Leaderboard", _table(board), *remarks(board))
     yield _section(
@@ -87,8 +90,6 @@ def _section(heading: str, content: str, *said: str) -> str:
 
 
 def _title(board: Leaderboard) -> str:
-    if not board.entries:
-        return "No run completed"
     best = board.entries[0]
     named = ", ".join(f"{key.rpartition('.')[2]} {shown(value)}" for key, value in best.settings.items())
     return f"{percent(best.accuracy)} % on validation" + (f" with {named}" if named else "")

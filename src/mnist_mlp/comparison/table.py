@@ -10,23 +10,25 @@ from typing import Any
 
 from mnist_mlp import runs
 from mnist_mlp.comparison.command import command
-from mnist_mlp.comparison.leaderboard import NOT_IN_BOTH, Entry, Leaderboard, flattened
+from mnist_mlp.comparison.leaderboard import NOT_IN_BOTH, Comparison, Entry, Leaderboard, flattened
 from mnist_mlp.comparison.statistics import Estimate
 from mnist_mlp.result import METRICS
 
 
-def text(board: Leaderboard) -> str:
+def text(comparison: Comparison) -> str:
     """What a terminal shows: the entries, what the ranks are worth, the runs that did not complete, the best again."""
+    boards, unfinished = comparison.boards, comparison.unfinished
     parts = []
-    if board.entries:
+    for board in boards:
         header = ["rank", *board.keys, "val acc %", "test acc %", "seeds", "parameters", "seconds"]
-        parts.append(columns([header, *(_row(rank, entry) for rank, entry in enumerate(board.entries, start=1))]))
+        table = columns([header, *(_row(rank, entry) for rank, entry in enumerate(board.entries, start=1))])
+        parts.append(f"data set {board.data}:\n{table}" if len(boards) > 1 else table)
         parts.append("\n".join(remarks(board)))
-    if board.unfinished:
-        parts.append(f"not completed: {len(board.unfinished)}\n" + columns([_failure(run) for run in board.unfinished]))
-    if board.entries:
-        best = board.entries[0]
-        parts.append(f"the best on validation again:\n  {command(best.config, best.seeds)}")
+    if unfinished:
+        parts.append(f"not completed: {len(unfinished)}\n" + columns([_failure(run) for run in unfinished]))
+    if boards:
+        again = [f"  {command(board.entries[0].config, board.entries[0].seeds)}" for board in boards]
+        parts.append("\n".join(["the best on validation again:", *again]))
     return "\n\n".join(parts)
 
 
@@ -53,7 +55,10 @@ def remarks(board: Leaderboard) -> list[str]:
         others = "entry" if board.tied == 1 else "entries"
         lines.append(f"The interval of the first overlaps with that of {board.tied} other {others}: no clear winner.")
     if board.repeated:
-        lines.append(f"{board.repeated} older runs with the configuration and the seed of a newer one are left out.")
+        left_out = "1 run is" if board.repeated == 1 else f"{board.repeated} runs are"
+        lines.append(
+            f"{left_out} left out: of those with one configuration and seed, the newest that was tested counts."
+        )
     return lines
 
 
@@ -87,28 +92,30 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(line[2:].rstrip() for line in lines)
 
 
-def write_csv(board: Leaderboard, path: Path) -> None:
+def write_csv(comparison: Comparison, path: Path) -> None:
     """One line a run, with its entry's rank, mean and confidence interval beside its own numbers."""
+    keys = list(dict.fromkeys(key for board in comparison.boards for key in board.keys))
     own = [*METRICS, "parameters", "epochs", "best_epoch", "seconds"]
-    header = ["rank", *board.keys, "val/acc mean", "val/acc ci95", "test/acc mean", "test/acc ci95", "seed", *own]
+    header = ["data set", "rank", *keys, "val/acc mean", "val/acc ci95", "test/acc mean", "test/acc ci95", "seed", *own]
     with path.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow([*header, "status", "directory"])
-        for rank, entry in enumerate(board.entries, start=1):
-            test = entry.metric("test/acc")
-            shared = [
-                rank,
-                *(shown(value) for value in entry.settings.values()),
-                *(entry.accuracy.mean, entry.accuracy.half),
-                *((test.mean, test.half) if test else (None, None)),
-            ]
-            for run in entry.runs:
-                result = run.result
-                numbers = [*(result["metrics"].get(name) for name in METRICS), *(result[name] for name in own[5:8])]
-                table.writerow(
-                    [*shared, result["seed"], *numbers, result["seconds"]["total"], run.status, run.directory]
-                )
-        for run in board.unfinished:
+        for board in comparison.boards:
+            for rank, entry in enumerate(board.entries, start=1):
+                config, test = flattened(entry.config), entry.metric("test/acc")
+                shared = [
+                    *(board.data, rank),
+                    *(shown(config.get(key, NOT_IN_BOTH)) for key in keys),
+                    *(entry.accuracy.mean, entry.accuracy.half),
+                    *((test.mean, test.half) if test else (None, None)),
+                ]
+                for run in entry.runs:
+                    result = run.result
+                    numbers = [*(result["metrics"].get(name) for name in METRICS), *(result[name] for name in own[5:8])]
+                    table.writerow(
+                        [*shared, result["seed"], *numbers, result["seconds"]["total"], run.status, run.directory]
+                    )
+        for run in comparison.unfinished:
             table.writerow([*[None] * len(header), run.status, run.directory])
 
 
