@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mnist_mlp.cli import exit_codes
+from mnist_mlp.cli import Parser, exit_codes
 from mnist_mlp.comparison.leaderboard import compared, find
 from mnist_mlp.comparison.table import difference, text, write_csv
 from mnist_mlp.places import refuse_unwritable_file, written
@@ -15,7 +15,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description="A leaderboard over runs, one for each data set: mean over seeds with its 95 % confidence "
         "interval, ranked on validation. Of exactly two runs it shows what differs."
     )
@@ -35,11 +35,13 @@ def compare(given: argparse.Namespace) -> None:
     if given.csv:
         with written("--csv", given.csv):
             write_csv(comparison, given.csv)
+        print(f"table            {given.csv}")
     if given.report:
         from mnist_mlp.comparison.report import write_report  # matplotlib only where a page is wanted
 
         with written("--report", given.report):
             write_report(comparison, given.report)
+        print(f"report           {given.report}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from mnist_mlp.cli import exit_codes
+from mnist_mlp.cli import Parser, exit_codes
 from mnist_mlp.config import PROJECT
 from mnist_mlp.errors import ConfigError
 from mnist_mlp.places import refuse_unwritable_file, written
@@ -29,7 +29,7 @@ exit code: 0 all files were read, 1 some could not be, 2 none could be or the co
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description="Read the handwritten digits in pictures: photographs, scans, screenshots, drawings.",
         epilog=NOTES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -85,7 +85,8 @@ def predict(options: argparse.Namespace) -> int:
     predictor = Predictor.load(options.checkpoint or checkpoint.newest(PROJECT / "outputs"))
     reader = Reader(predictor)
     out = sys.stdout
-    print(f"checkpoint: {predictor.checkpoint}", file=out if options.format == "table" else sys.stderr)
+    beside = out if options.format == "table" else sys.stderr
+    print(f"checkpoint: {predictor.described(newest=options.checkpoint is None)}", file=beside)
 
     counts: Counter[str] = Counter()
     pictured: list[Reading] = []
@@ -112,6 +113,7 @@ def predict(options: argparse.Namespace) -> int:
 
         with written("--picture", options.picture):
             draw(pictured, options.picture)
+        print(f"picture: {options.picture}", file=beside)
     elif options.picture is not None:
         print(f"predict.py: no digits, so no {options.picture}", file=sys.stderr)
     return 0 if not counts[ERROR] else 1 if counts[ERROR] < len(files) else 2

@@ -58,6 +58,8 @@ WRONG = {
     "seed=-1": "seed: expected a number at least 0, got -1",
     "seed=1.5": "seed: expected int, got 1.5",
     "seed=a": "seed: expected int, got 'a'",
+    "seed=0,1": "seed=0,1: expected one value, got several; add -m for a sweep over them, or put a list in brackets",
+    "seed=range(3)": "seed=range(3): expected one value, got several; add -m for a sweep",
     "seed": "cannot read the override 'seed'",
     "threads=0": "threads: expected a number at least 1",
     "data.batch_size=0": "data.batch_size: expected a number at least 1",
@@ -74,6 +76,8 @@ WRONG = {
     "-m distill.teacher=null,/nowhere": "/nowhere: expected a checkpoint file or a run directory",
     "resume=/nowhere": "expected the directory of a run or of a sweep, got /nowhere",
     "++resume=/nowhere": "expected the directory of a run or of a sweep, got /nowhere",
+    "--tset": "unrecognized arguments: --tset; --help lists what there is",
+    "--cfg": "argument --cfg/-c: ",
     "-m seed=0,1 optimizr.lr=1": "did you mean optimizer?",
     "-m optimizer.lr=1e-3,-1": "optimizer.lr: expected a number above 0, got -1",
     "-m model.activation=relu,sigmoidd": "did you mean sigmoid?",
@@ -194,5 +198,5 @@ def test_a_signal_ends_the_command_with_its_code_and_a_saved_run(tmp_path: Path,
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert process.returncode == code
-    assert error.decode() == f"train.py: stopped by signal {int(number)}\n"
+    assert error.decode() == f"train.py: stopped by signal {int(number)}; python src/train.py resume={run} goes on\n"
     assert json.loads((run / "result.json").read_text())["status"] == "interrupted"

@@ -62,6 +62,13 @@ def test_a_result_that_cannot_be_read_is_listed(tmp_path: Path, damage: str) -> 
     assert f"no result  {tmp_path / '1'}" in answer.stdout
 
 
+@pytest.mark.parametrize("words", [(), ("--cvs", "x"), ("x", "--csv")])
+def test_a_wrong_command_line_gets_one_clear_line(words: tuple[str, ...]) -> None:
+    answer = compare(*words)
+    assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (2, "", 1)
+    assert answer.stderr.endswith("; --help lists what there is\n")
+
+
 def test_a_place_without_runs_gets_one_clear_line(tmp_path: Path) -> None:
     answer = compare(str(tmp_path / "nowhere"))
     assert (answer.returncode, answer.stdout) == (2, "")
@@ -93,7 +100,9 @@ def test_a_disk_that_is_full_is_one_clear_line(tmp_path: Path, option: str) -> N
 
 
 @pytest.mark.parametrize("option", ["--csv", "--report"])
-def test_missing_folders_are_made(tmp_path: Path, option: str) -> None:
+def test_missing_folders_are_made_and_told(tmp_path: Path, option: str) -> None:
     place = tmp_path / "new" / "newer" / "out"
-    assert compare(str(ran(tmp_path / "0", accuracy=0.98)), f"{option}={place}").returncode == 0
+    answer = compare(str(ran(tmp_path / "0", accuracy=0.98)), f"{option}={place}")
+    assert answer.returncode == 0
+    assert answer.stdout.split()[-1] == str(place)
     assert place.stat().st_size > 0

@@ -5,8 +5,10 @@ Nothing slow is imported here: help and configuration errors answer without torc
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -19,6 +21,7 @@ from typing import Any, NoReturn
 
 import hydra
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -43,6 +46,14 @@ log = logging.getLogger(__name__)
 # Seconds that SLURM may leave between telling a job to make room and ending it.
 LONGEST_GRACE = 900
 
+
+class Parser(argparse.ArgumentParser):
+    """For commands without Hydra: what is wrong is one line, as everywhere, and not a usage and a line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; --help lists what there is")
+
+
 Task = Callable[[Any, Path], None]
 
 
@@ -61,6 +72,7 @@ def run_app(task: Task, config_name: str) -> NoReturn:
 
             sys.exit(together.follow(train))
         try:
+            _refuse_unknown_options()
             if issubclass(SCHEMAS[config_name], Config):
                 sys.argv[1:] = resume.expand(sys.argv[1:])
             hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(_job(task))()
@@ -70,12 +82,18 @@ def run_app(task: Task, config_name: str) -> NoReturn:
     sys.exit(0 if every_job_completed else 1)
 
 
+def _refuse_unknown_options() -> None:
+    options = get_args_parser()
+    options.error = Parser().error  # type: ignore[method-assign]
+    options.parse_args()
+
+
 def _job(task: Task) -> Callable[[DictConfig], None]:
     def job(composed: DictConfig) -> None:
         settings = HydraConfig.get()
         run_directory = Path(settings.runtime.output_dir)
         if settings.mode == RunMode.RUN:
-            with exit_codes():  # before Hydra adds a line of its own to the error
+            with exit_codes(), _saying_how_to_go_on(run_directory):  # before Hydra adds a line of its own to the error
                 task(_configuration(composed, settings), run_directory)
             return
         if (run_directory / runs.CHECKPOINTS).exists():
@@ -94,6 +112,18 @@ def _job(task: Task) -> Callable[[DictConfig], None]:
             log.exception("job %s failed", settings.job.num)
 
     return job
+
+
+@contextmanager
+def _saying_how_to_go_on(run_directory: Path) -> Iterator[None]:
+    """End after a signal in the block with the command that goes on, where there is a checkpoint to go on from."""
+    try:
+        yield
+    except Interrupted as error:
+        if not (run_directory / runs.CHECKPOINTS / checkpoint.LAST).exists():
+            raise
+        command = shlex.join(["python", "src/train.py", f"resume={runs.shown(run_directory)}"])
+        _exit(f"{error}; {command} goes on", error.exit_code)
 
 
 def _configuration(composed: DictConfig, settings: Any) -> Any:

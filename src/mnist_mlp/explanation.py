@@ -30,6 +30,9 @@ def explain_composition(error: HydraException | OmegaConfBaseException, schema: 
         return f"cannot read the override {error.override!r}: expected key=value, as model.hidden=[128,64]"
     if isinstance(cause, OmegaConfBaseException):
         return explain(cause, schema)
+    if several := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '(.*)'", str(error)):
+        sweep = "add -m for a sweep over them, or " if issubclass(schema, Config) else ""
+        return f"{several[1]}: expected one value, got several; {sweep}put a list in brackets, as in [128,64]"
     return " ".join(str(error).split())
 
 

@@ -55,7 +55,7 @@ def export(config: ExportConfig, directory: Path) -> str:
     tensors = directory / "mnist_mlp.safetensors"
     tensors.write_bytes(save(predictor.network.state_dict(), metadata=about))
     lines = [
-        f"network          {predictor.checkpoint}",
+        f"network          {predictor.described(newest=config.checkpoint is None)}",
         f"onnx             {target}   {_kilobytes(target)}",
         f"                 takes {INPUT} {_signature(model)}, gives {OUTPUT} (B, {len(predictor.class_names)})",
         f"                 onnxruntime and torch differ by at most {difference:.1e}",

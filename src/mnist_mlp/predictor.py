@@ -58,6 +58,12 @@ class Predictor:
             detector=None if detector is None else Detector.from_state(detector),
         )
 
+    def described(self, *, newest: bool) -> str:
+        """Its checkpoint, and what may not be expected of it: taken as the `newest`, trained on other than MNIST."""
+        remarks = ["the newest completed run"] if newest else []
+        remarks += [f"trained on {self.config.data.name}"] if self.config.data.name != "mnist" else []
+        return f"{self.checkpoint}" + (f"   ({', '.join(remarks)})" if remarks else "")
+
     @torch.inference_mode()
     def log_probabilities(self, images: Tensor) -> Tensor:
         """Images `(N, 28, 28)` or `(N, 784)` uint8 to calibrated log-probabilities `(N, 10)`, in batches."""

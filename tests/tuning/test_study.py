@@ -122,6 +122,20 @@ def test_a_study_goes_on_only_with_what_it_was_begun_with(tmp_path: Path) -> Non
             pass
 
 
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [("data=fashion_mnist", r"data\.name: .* it is synthetic"), ("optimizer=sgd", r"optimizer\.name: ")],
+)
+def test_another_choice_is_told_by_its_name_and_not_by_a_key_that_follows_from_it(
+    tmp_path: Path, override: str, told: str
+) -> None:
+    words = ("tune.space={model.activation:'choice(relu,gelu)'}",)
+    with study_in(tmp_path, *words):
+        pass
+    with pytest.raises(ConfigError, match=told), study_in(tmp_path, *words, override):
+        pass
+
+
 def test_a_study_can_be_read_with_optuna_alone(tmp_path: Path) -> None:
     with study_in(tmp_path) as study:
         claim = study.claim()

@@ -50,7 +50,7 @@ def demo(config: TrainedConfig, directory: Path) -> str:
     target.write_text(built.html, encoding="utf-8")
     return "\n".join(
         [
-            f"network          {predictor.checkpoint}",
+            f"network          {predictor.described(newest=config.checkpoint is None)}",
             f"page             {target}   {target.stat().st_size / 1e3:,.0f} kB",
             f"                 its probabilities differ by at most {built.difference:.1e} on the test images",
             "next             open it in a browser",
@@ -69,8 +69,11 @@ def build(predictor: Predictor, dataset: Dataset) -> Page:
     """The whole page.
 
     Raises:
-        ExportError: shorter weights change a probability by more than 1e-4.
+        ExportError: the page does not know the activation, or shorter weights change a probability by more than 1e-4.
     """
+    activation, known = predictor.config.model.activation, activations()
+    if activation not in known:
+        raise ExportError(f"expected a network with one of {', '.join(known)}, got model.activation={activation}")
     images = torch.from_numpy(dataset.test_images)
     probabilities = predictor.log_probabilities(images).exp()
     shortened = copy.deepcopy(predictor)
@@ -90,6 +93,12 @@ def build(predictor: Predictor, dataset: Dataset) -> Page:
     }
     page = (PARTS / "page.html").read_text(encoding="utf-8")
     return Page(html=re.sub(r"{{ (\w+) }}", lambda match: parts[match[1]], page), difference=difference)
+
+
+def activations() -> list[str]:
+    """The names of those that network.mjs knows."""
+    table = (PARTS / "network.mjs").read_text(encoding="utf-8").partition("const ACTIVATIONS = {")[2].partition("};")[0]
+    return re.findall(r"^  (\w+):", table, flags=re.MULTILINE)
 
 
 def script() -> str:

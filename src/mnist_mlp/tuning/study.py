@@ -140,7 +140,7 @@ def _pruner(search: SearchConfig) -> BasePruner:
 
 
 def _refuse_changes(settings: dict[str, Any], before: dict[str, Any]) -> None:
-    for key in before.keys() | settings.keys():
+    for key in dict.fromkeys([*settings, *before]):  # the name of a section before what follows from it
         was, now = before.get(key, "left out"), settings.get(key, "left out")
         if was != now and key not in FREE:
             raise ConfigError(

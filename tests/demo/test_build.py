@@ -1,0 +1,22 @@
+"""What a page is refused for, before it is written: needs neither node nor a browser."""
+
+from pathlib import Path
+
+import pytest
+import untrained
+
+from mnist_mlp.config import ACTIVATIONS
+from mnist_mlp.data.source import load
+from mnist_mlp.demo.build import activations, build
+from mnist_mlp.errors import ExportError
+
+
+def test_the_page_knows_every_activation_that_a_network_may_have():
+    assert sorted(activations()) == sorted(ACTIVATIONS)
+
+
+def test_an_activation_that_the_page_does_not_know_is_refused(tmp_path):
+    predictor = untrained.predictor(tmp_path)
+    predictor.config.model.activation = "mish"
+    with pytest.raises(ExportError, match=r"expected a network with one of relu, .*, got model\.activation=mish"):
+        build(predictor, load("synthetic", Path()))
