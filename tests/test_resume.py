@@ -7,8 +7,11 @@ import json
 import os
 import random
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -18,9 +21,13 @@ from omegaconf import OmegaConf
 
 from mnist_mlp import checkpoint as files
 from mnist_mlp import runs
+from mnist_mlp.budget import plan
+from mnist_mlp.callbacks import history
+from mnist_mlp.classifier import DigitClassifier
 from mnist_mlp.config import CONFIGS
 from mnist_mlp.data import loader
-from mnist_mlp.errors import ConfigError
+from mnist_mlp.data.loader import Chunk
+from mnist_mlp.errors import ConfigError, Interrupted
 from mnist_mlp.resume import own_configuration
 from mnist_mlp.training import train
 
@@ -70,6 +77,42 @@ def test_a_signal_saves_says_so_and_loses_no_step(tmp_path: Path, reference: Pat
     assert files.read(tmp_path / "checkpoints" / files.LAST)["global_step"] > 0
     run_to_the_end(replace(configuration(), resume=str(tmp_path)), tmp_path)
     assert difference(tmp_path, reference) is None
+
+
+def test_an_epoch_that_was_stopped_inside_of_a_chunk_is_told_whole(
+    tmp_path: Path, reference: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_rates, hours = DigitClassifier._set_rates, []
+
+    def stopped_in_the_second_epoch(classifier: DigitClassifier, step: int) -> None:
+        if step == 3 + classifier.budget.steps_per_epoch:  # of 7 in the chunk
+            hours.append(3600)
+            signal.raise_signal(signal.SIGTERM)
+        set_rates(classifier, step)
+
+    with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        patched.setattr(DigitClassifier, "_set_rates", stopped_in_the_second_epoch)
+        patched.setattr(history, "time", SimpleNamespace(perf_counter=lambda: time.perf_counter() + sum(hours)))
+        train(configuration(), tmp_path)
+    result = train(replace(configuration(), resume=str(tmp_path)), tmp_path)
+    assert difference(tmp_path, reference) is None
+    assert 3600 < result.history[1]["seconds"] < 7200
+
+
+@pytest.mark.parametrize("cut", range(1, 7))
+def test_what_an_epoch_adds_up_is_the_same_to_the_bit_wherever_its_chunk_was_cut(cut: int) -> None:
+    config = configuration()
+    images, labels, order = torch.zeros(14, 784, dtype=torch.uint8), torch.arange(14) % 10, torch.randperm(14)
+    losses, outputs = torch.rand(7), torch.rand(14, 10)
+    whole, stopped, resumed = (DigitClassifier(config, plan(config.data, config.trainer, 14)) for _ in range(3))
+    whole.take_steps(Chunk(images, labels, order, 2), losses, outputs, 0)
+    saved: dict[str, Any] = {}
+    stopped.take_steps(Chunk(images, labels, order, 2), losses[:cut], outputs[: 2 * cut], 0)
+    stopped.on_save_checkpoint(saved)
+    resumed.on_load_checkpoint(saved)
+    resumed.take_steps(Chunk(images, labels, order[2 * cut :], 2), losses[cut:], outputs[2 * cut :], cut)
+    assert resumed.train_metrics() == whole.train_metrics()
+    assert whole.train_metrics()["train/loss"] == pytest.approx(float(losses.double().mean()), abs=1e-15)
 
 
 def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(

@@ -9,7 +9,7 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor
-from torchmetrics import MeanMetric, Metric
+from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from mnist_mlp import averaging
@@ -48,7 +48,8 @@ class DigitClassifier(L.LightningModule):
         self._captured: CapturedStep | None = None
         self._deform: Deformation | None = None
         self._shared: SharedGradients | None = None
-        self.train_loss, self.train_accuracy = MeanMetric(), _accuracy()
+        self._loss_sum, self._images = 0.0, 0  # of the epoch so far
+        self.train_accuracy = _accuracy()
         self.eval_loss, self.eval_accuracy = MeanMetric(), _accuracy()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -101,10 +102,12 @@ class DigitClassifier(L.LightningModule):
             DivergedError: a loss is not finite.
         """
         self._refuse_infinite(losses, first_step)
-        trained = [chunk.own(indices) for indices in chunk.minibatches()[: len(losses)]]
-        sizes = [len(indices) for indices in trained]
-        self.train_loss.update(losses, torch.tensor(sizes, device=losses.device))
-        self.train_accuracy.update(outputs, chunk.labels[torch.cat(trained)])
+        trained = chunk.minibatches()[: len(losses)]
+        # Step after step, so that the sum is the same to the bit wherever a signal cuts a chunk short.
+        for loss, indices in zip(losses.tolist(), trained, strict=True):
+            self._loss_sum += loss * len(indices)
+            self._images += len(indices)
+        self.train_accuracy.update(outputs, chunk.labels[torch.cat([chunk.own(indices) for indices in trained])])
 
     def _step_on(self, chunk: Chunk) -> Step:
         if self.trainer.world_size > 1:
@@ -182,31 +185,27 @@ class DigitClassifier(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """What this epoch has added up so far, on all processes, for a run that stops in the middle of it."""
-        checkpoint["running"] = {}
-        for name, metric in self._running().items():
-            with metric.sync_context():
-                checkpoint["running"][name] = dict(metric.metric_state)
+        with self.train_accuracy.sync_context():
+            accuracy = dict(self.train_accuracy.metric_state)
+        checkpoint["running"] = {"loss_sum": self._loss_sum, "images": self._images, "acc": accuracy}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if self.global_rank > 0:
-            return  # the first process has what all had added up
-        for name, metric in self._running().items():
-            for state, value in checkpoint["running"][name].items():
-                setattr(metric, state, value)
+        running = checkpoint["running"]
+        self._loss_sum, self._images = running["loss_sum"], running["images"]
+        if self.global_rank == 0:  # the first process has what all had added up
+            for state, value in running["acc"].items():
+                setattr(self.train_accuracy, state, value)
 
-    def _running(self) -> dict[str, Metric]:
-        return {"loss": self.train_loss, "acc": self.train_accuracy}
-
-    def train_metrics(self) -> dict[str, Tensor]:
+    def train_metrics(self) -> dict[str, float]:
         """Mean loss and accuracy over the epoch so far, each image counted at the step that it was trained on."""
-        return {"train/loss": self.train_loss.compute(), "train/acc": self.train_accuracy.compute()}
+        return {"train/loss": self._loss_sum / self._images, "train/acc": float(self.train_accuracy.compute())}
 
     def on_train_epoch_start(self) -> None:
         # Not at its end: a run that ended in the middle of an epoch, and is lengthened, goes on adding up.
         self.reset_train_metrics()
 
     def reset_train_metrics(self) -> None:
-        self.train_loss.reset()
+        self._loss_sum, self._images = 0.0, 0
         self.train_accuracy.reset()
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:

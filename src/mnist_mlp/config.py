@@ -65,7 +65,11 @@ class ModelConfig:
     activation: str = key("non-linearity after each hidden layer", choices=ACTIVATIONS)
     dropout: float = key("probability of zeroing a hidden unit in training", at_least=0, below=1)
     loss: str = key("cross_entropy on logits, nll on log-softmax, mse on probabilities", choices=LOSSES)
-    label_smoothing: float = key("share of the target spread over all classes in training", at_least=0, below=1)
+    label_smoothing: float = key(
+        "share of the target spread over all classes in training; train/loss counts it, val/loss does not",
+        at_least=0,
+        below=1,
+    )
 
 
 @dataclass(kw_only=True)

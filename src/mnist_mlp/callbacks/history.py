@@ -18,16 +18,18 @@ class History(L.Callback):
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
         self._validated: dict[str, float] = {}  # since the present epoch began
+        self._seconds_before = 0.0  # of the present epoch, in the process that was stopped
         self._epoch_began = self._chunk_began = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows, "validated": self._validated}
+        return {"rows": self.rows, "validated": self._validated, "seconds": time.perf_counter() - self._epoch_began}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows, self._validated = state_dict["rows"], state_dict["validated"]
+        self._seconds_before = state_dict["seconds"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._epoch_began = time.perf_counter()
+        self._epoch_began = time.perf_counter() - self._seconds_before
 
     def on_train_batch_start(self, *_: Any) -> None:
         self._chunk_began = time.perf_counter()
@@ -52,7 +54,7 @@ class History(L.Callback):
             self._validated = {name: float(trainer.callback_metrics[name]) for name in ("val/loss", "val/acc")}
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        metrics = {name: float(value) for name, value in pl_module.train_metrics().items()} | self._validated
+        metrics = pl_module.train_metrics() | self._validated
         now = time.perf_counter()
         row = {
             "epoch": trainer.current_epoch,
