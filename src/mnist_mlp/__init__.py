@@ -1,1 +1,7 @@
 """Multilayer perceptrons on handwritten digits, with Lightning and Hydra."""
+
+import sys
+
+from mnist_mlp.startup import LeanTorchmetrics
+
+sys.meta_path.insert(0, LeanTorchmetrics())
