@@ -31,13 +31,13 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config) -> Calib
         val: images `(N, 784)` uint8 and labels `(N,)`.
         train: the same, for a detector to learn from.
     """
-    predictor = replace(Predictor.load(checkpoint), calibration=Calibration(), detector=None)
+    content = files.read(checkpoint)
+    predictor = replace(Predictor.of(content, checkpoint, config), calibration=Calibration(), detector=None)
     images, labels = val[0].cpu(), val[1].cpu().numpy()
     log_probabilities = predictor.log_probabilities(images).double().numpy()
     calibration = fit(log_probabilities, labels, config.calibration.risk)
     said = Predictions(log_probabilities=log_probabilities, labels=labels).at_temperature(calibration.temperature)
     sure = said.confidences >= calibration.threshold
-    content = files.read(checkpoint)
     if config.calibration.detector:
         learned = detector.fit(predictor.network, train[0].cpu(), train[1].cpu(), config.seed)
         strangeness = replace(predictor, detector=learned).strangeness(images)
@@ -82,11 +82,11 @@ def best_temperature(said: Predictions) -> float:
     That mean is convex in 1 / temperature, so its slope changes sign once: halve the interval around that place.
     """
     low, high = 1 / HIGHEST, 1 / LOWEST
-    rows = np.arange(len(said.labels))
+    scores = said.log_probabilities - said.log_probabilities.max(axis=1, keepdims=True)
+    of_truth = np.take_along_axis(scores, said.labels[:, None], axis=1).mean()
     while high - low > 1e-9:
         middle = (low + high) / 2
-        softened = said.at_temperature(1 / middle)
-        expected = (softened.probabilities * said.log_probabilities).sum(axis=1)
-        slope = (expected - said.log_probabilities[rows, said.labels]).mean()
+        weights = np.exp(middle * scores)
+        slope = ((weights * scores).sum(axis=1) / weights.sum(axis=1)).mean() - of_truth
         low, high = (middle, high) if slope < 0 else (low, middle)
     return 2 / (low + high)

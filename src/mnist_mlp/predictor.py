@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,7 +49,12 @@ class Predictor:
         """
         path = files.find(place)
         content = files.read(path)
-        config, detector = files.config_of(content), content.get("detector")
+        return cls.of(content, path, files.config_of(content))
+
+    @classmethod
+    def of(cls, content: dict[str, Any], path: Path, config: Config) -> Predictor:
+        """From what was read from a checkpoint file; `config` is the one in it, in types."""
+        detector = content.get("detector")
         return cls(
             checkpoint=path,
             network=files.network_of(content, config),

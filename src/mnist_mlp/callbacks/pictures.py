@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 UNITS = 64  # of the first layer, at most
 COLUMNS = 8
+SHADES = 33  # from blue by white to red; the eye sees no more, and the file of events has half the size of one with 256
 BLUE, RED, INK, FAINT = (11, 95, 180), (200, 50, 40), (30, 34, 40), (120, 128, 138)
 
 
@@ -21,10 +22,10 @@ def weights(first_layer: NDArray[np.float32]) -> Image.Image:
     """What each unit of the first layer looks for, `(units, 784)`: red where ink speaks for it, blue where against."""
     shown = first_layer[:UNITS].reshape(-1, 28, 28)
     limit = 3 * float(shown.std()) or 1.0
-    tiles = np.clip(127.5 + 127.5 * shown / limit, 0, 255).astype(np.uint8)
+    tiles = np.clip(SHADES // 2 * (1 + shown / limit), 0, SHADES - 1).round().astype(np.uint8)
     columns = min(COLUMNS, len(tiles))
     rows = -(-len(tiles) // columns)
-    sheet = np.full((rows * columns, 30, 30), 127, dtype=np.uint8)  # a gap of two pixels
+    sheet = np.full((rows * columns, 30, 30), SHADES // 2, dtype=np.uint8)  # a gap of two pixels
     sheet[: len(tiles), 1:-1, 1:-1] = tiles
     grid = sheet.reshape(rows, columns, 30, 30).swapaxes(1, 2).reshape(rows * 30, columns * 30)
     picture = Image.fromarray(grid)
@@ -34,7 +35,7 @@ def weights(first_layer: NDArray[np.float32]) -> Image.Image:
 
 @cache
 def _blue_white_red() -> bytes:
-    share = np.linspace(-1, 1, 256)[:, None]
+    share = np.linspace(-1, 1, SHADES)[:, None]
     end = np.where(share < 0, BLUE, RED)
     colours: NDArray[np.uint8] = (255 + np.abs(share) * (end - 255)).round().astype(np.uint8)
     return colours.tobytes()
