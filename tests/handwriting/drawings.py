@@ -7,6 +7,7 @@ A digit is a few strokes through hand-chosen points, in two ways of writing. `wr
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
@@ -168,3 +169,16 @@ def photograph(sheet: Image.Image, rng: Generator, *, side: int = 700, desk: boo
     buffer = io.BytesIO()
     Image.fromarray(seen.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=75)
     return Image.open(buffer)
+
+
+def main() -> None:
+    """Write the photographs that the README's command reads, each under the name of what it shows."""
+    folder = Path(__file__).parents[2] / "docs" / "photos"
+    for text in ("3", "7", "42", "2026"):
+        rng = np.random.default_rng(10)
+        sheet = write(text, rng, height=110, pen=0.08)
+        photograph(sheet, rng, side=360, desk=text == "42").save(folder / f"{text}.jpg", quality="keep")
+
+
+if __name__ == "__main__":
+    main()

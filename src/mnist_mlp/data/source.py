@@ -142,7 +142,7 @@ def _fetch(archive: Archive, home: Path, problem: UnusableError) -> list[np.ndar
     names = ", ".join(file.name for file in archive.files)
     raise DataError(
         f"no whole copy of {archive.name} could be found: {'; '.join(reasons)}. Put {names}, each as it is "
-        f"or as .gz, into {home}, or train offline on printed digits with data=synthetic"
+        f"or as .gz, into {home}, or train offline with data=synthetic, digits drawn from a font"
     )
 
 

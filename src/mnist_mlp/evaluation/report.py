@@ -95,7 +95,11 @@ def _answering(networks: Sequence[dict[str, Any]], ink: Ink) -> str:
             ]
         )
     return table(
-        ["answered at an error of", *(f"{float(risk):.1%}" for risk in risks), "threshold", "answered", "wrong"],
+        [
+            "share answered with at most",
+            *(f"{float(risk):.1%} wrong" for risk in risks),
+            *("own threshold", "answered at it", "of these wrong"),
+        ],
         rows,
         ink,
     )
@@ -148,7 +152,7 @@ def _robustness(rows: Sequence[dict[str, Any]], networks: Sequence[dict[str, Any
         header = ["images", *(network["name"] for network in networks)]
         cells = [[row["name"], *(f"{numbers['accuracy']:.2%}" for numbers in row["networks"])] for row in rows]
         return table(header, cells, ink)
-    header = ["images", "accuracy", "points", "nll", "answered", "wrong"]
+    header = ["images", "accuracy", "change, points", "nll", "answered", "of these wrong"]
     cells = []
     for row in rows:
         (numbers,) = row["networks"]
