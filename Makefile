@@ -4,9 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# A process for each core, but few, as the tests start others. Each has its share in order, so that nearly every fixture
-# is made once, and takes from another's when it is done. Threads that wait by spinning would hold up the other process.
-PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+# A process for each core, but few, as the tests start others. A file stays in one of them, so that its fixtures are made
+# once. Threads that wait by spinning would hold up the processes beside them.
+PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 CHECK_VERSION := 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit("expected Python 3.11 to 3.13, got " \
 	+ sys.version.split()[0] + "; another one is named as in: make setup PYTHON=python3.12")'
 

@@ -7,12 +7,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 
 def in_child(work: Callable[[], object]) -> int:
     """Fork a process that does the work and ends, with 0 or, where it failed, with 1; its process id."""
     child = os.fork()
     if child:
         return child
+    torch.set_num_threads(1)  # those that this process had are not in its child, which would wait for them for ever
     try:
         work()
         os._exit(0)
