@@ -48,9 +48,12 @@ def together(config: Config, directory: Path, on_loss: Callable[[str], None]) ->
 
 @contextmanager
 def _begun(team: Team, config: Config, directory: Path) -> Iterator[None]:
+    from torch.distributed import barrier
+
     if team.world.rank == 0:
         team.tell({"config": asdict(config), "directory": str(directory)})
     with team.group(config.trainer.accelerator), team.one_reason():
+        barrier()  # one that fails at once must not be gone before all others have connected to it
         yield
 
 
