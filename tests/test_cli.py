@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import started
 from asking import Answer, ask
 
 from mnist_mlp.config import PROJECT
@@ -84,7 +85,12 @@ WRONG = {
 }
 
 
-def train(*words: str, cwd: Path | None = None, modules: Path | None = None) -> Answer:
+def train(*words: str) -> Answer:
+    done = started.run(TRAIN, *words)
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def train_from_a_shell(*words: str, cwd: Path | None = None, modules: Path | None = None) -> Answer:
     """`modules` is a folder whose modules are imported instead of the installed ones."""
     environment = {**os.environ, **({"PYTHONPATH": str(modules)} if modules else {})}
     command = [sys.executable, TRAIN, *words]
@@ -129,14 +135,13 @@ def test_an_accelerator_that_is_not_there_is_refused() -> None:
 @pytest.mark.parametrize("sign", ["", "+"])
 def test_a_command_that_does_not_train_knows_no_resume(tmp_path: Path, name: str, sign: str) -> None:
     words = [f"{sign}resume={tmp_path}", f"hydra.run.dir={tmp_path / 'out'}"]
-    command = [sys.executable, str(PROJECT / "src" / f"{name}.py"), *words]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    answer = started.run(PROJECT / "src" / f"{name}.py", *words)
     assert (answer.returncode, answer.stderr) == (2, f"{name}.py: unknown key resume\n")
 
 
 @pytest.mark.parametrize("words", [("--help",), ("--cfg", "job")])
 def test_help_and_configuration_are_shown_without_importing_torch(words: tuple[str, ...], without_torch: Path) -> None:
-    answer = train(*words, modules=without_torch)
+    answer = train_from_a_shell(*words, modules=without_torch)
     assert (answer.code, answer.error) == (0, "")
     assert "label_smoothing" in answer.out
 
@@ -156,7 +161,7 @@ def test_a_place_that_cannot_hold_a_directory_is_refused(tmp_path: Path) -> None
 
 
 def test_a_run_from_another_directory_says_what_came_out_and_where_it_lies(tmp_path: Path) -> None:
-    answer = train(*TINY, f"hydra.run.dir={tmp_path / 'my runs' / 'first'}", cwd=tmp_path)
+    answer = train_from_a_shell(*TINY, f"hydra.run.dir={tmp_path / 'my runs' / 'first'}", cwd=tmp_path)
     assert (answer.code, answer.error) == (0, "")
     assert "test accuracy" in answer.out
     assert "my runs/first" in answer.out
@@ -191,12 +196,12 @@ def test_a_failing_job_does_not_stop_or_taint_the_others_and_resuming_trains_onl
 def test_a_signal_ends_the_command_with_its_code_and_a_saved_run(tmp_path: Path, number: int, code: int) -> None:
     run = tmp_path / "run"
     words = ("experiment=tiny", "trainer.max_epochs=5000", "threads=1", f"hydra.run.dir={run}")
-    process = subprocess.Popen([sys.executable, TRAIN, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = started.Command(TRAIN, *words)
     while not (run / "checkpoints" / "last.ckpt").exists():
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(number)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate()
     assert process.returncode == code
-    assert error.decode() == f"train.py: stopped by signal {int(number)}; python src/train.py resume={run} goes on\n"
+    assert error == f"train.py: stopped by signal {int(number)}; python src/train.py resume={run} goes on\n"
     assert json.loads((run / "result.json").read_text())["status"] == "interrupted"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from kill_and_resume import difference
+from started import Command
 from test_distributed import run, start
 
 from mnist_mlp import checkpoint as files
@@ -19,7 +19,7 @@ from mnist_mlp import hardware, runs
 LONG_ENOUGH = ("experiment=tiny", "trainer.max_epochs=25", "checkpoint.every_seconds=0.1", "model.dropout=0.2")
 
 
-def process_of(job: Path, sweep: subprocess.Popen[str]) -> int:
+def process_of(job: Path, sweep: Command) -> int:
     """The process that trains, once it has saved something; TensorBoard has it in the name of its file."""
     while not (job / runs.CHECKPOINTS / files.LAST).exists():
         assert sweep.poll() is None
@@ -35,7 +35,7 @@ def test_a_preempted_job_goes_on_exactly_and_a_killed_one_is_told_of(tmp_path: P
     process = start("-m", *LONG_ENOUGH, "hydra/launcher=submitit_local", "seed=0,1", f"hydra.sweep.dir={sweep}")
     os.kill(process_of(sweep / "0", process), signal.SIGUSR2)  # what submitit has SLURM send
     os.kill(process_of(sweep / "1", process), signal.SIGKILL)
-    output, _ = process.communicate(timeout=200)
+    output = "".join(process.communicate())
     assert process.returncode == 1, output
     assert "job 1 ended without an answer" in output
     assert [job.status for job in runs.jobs(sweep)] == ["completed", "no result"]

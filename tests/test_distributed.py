@@ -14,6 +14,7 @@ import pytest
 import torch
 from forked import children
 from kill_and_resume import configuration, difference
+from started import Command
 
 from mnist_mlp import checkpoint as files
 from mnist_mlp import runs
@@ -23,33 +24,28 @@ from mnist_mlp.errors import ConfigError
 from mnist_mlp.processes import world
 from mnist_mlp.training import train
 
-# 5,499 images in batches of 9 and a last one of 2, or of 1: shares of 5 and 4, of 1 and 1, and of 1 and none.
+# 1,297 images in batches of 9 and a last one of 1: shares of 5 and 4, and of 1 and none.
 UNEVEN = (
-    *("data.batch_size=9", "data.val_size=501", "model.hidden=[16]", "model.dropout=0", "trainer.max_epochs=2"),
+    *("data.batch_size=9", "data.val_size=4703", "model.hidden=[16]", "model.dropout=0", "trainer.max_epochs=2"),
     *("augment=affine", "trainer.precision=64-true"),  # Adam would make a visible difference of a rounding in 32 bits
 )
 TINY = [
     *("experiment=tiny", "trainer.log_every_n_steps=5", "model.dropout=0.2", "trainer.max_epochs=3"),
     *("checkpoint.every_seconds=0.05", "trainer=ddp"),
 ]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+TRAIN = PROJECT / "src" / "train.py"
 
 
-def start(*words: str, launcher: tuple[str, ...] = (), modules: Path | None = None) -> subprocess.Popen[str]:
+def start(*words: str, modules: Path | None = None) -> Command:
     """`modules` is a folder with a sitecustomize.py, which every process imports first of all."""
     path = {"PYTHONPATH": os.pathsep.join([str(modules), str(PROJECT / "src")])} if modules else {}
-    return subprocess.Popen(
-        [sys.executable, *launcher, str(PROJECT / "src" / "train.py"), *words],
-        env={**ENVIRONMENT, **path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return Command(TRAIN, *words, OMP_NUM_THREADS="1", **path)
 
 
-def run(*words: str, launcher: tuple[str, ...] = (), modules: Path | None = None) -> tuple[int, str]:
-    process = start(*words, launcher=launcher, modules=modules)
-    output, _ = process.communicate(timeout=250)
+def run(*words: str, modules: Path | None = None) -> tuple[int, str]:
+    """The exit code, and all that was printed."""
+    process = start(*words, modules=modules)
+    output = "".join(process.communicate())
     return process.returncode, output
 
 
@@ -87,7 +83,7 @@ def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_two_processes_end_in_the_weights_of_one(one_process: Path, two_processes: Path) -> None:
     one, two = (files.read(path / runs.CHECKPOINTS / files.LAST) for path in (one_process, two_processes))
-    assert one["global_step"] == two["global_step"] == 2 * 611
+    assert one["global_step"] == two["global_step"] == 2 * 145
     for name, weights in one["state_dict"].items():
         torch.testing.assert_close(two["state_dict"][name], weights, rtol=1e-8, atol=1e-10)
 
@@ -124,7 +120,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(tmp_path: Path, left_alone: Path
         assert process.poll() is None
         time.sleep(0.001)
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate()
     if number == signal.SIGTERM:
         assert process.returncode == 143
         assert result(tmp_path)["status"] == "interrupted"
@@ -184,7 +180,7 @@ def test_a_process_that_dies_fails_the_run_instead_of_hanging(tmp_path: Path) ->
         time.sleep(0.01)
     (child,) = children(process.pid)
     os.kill(child, signal.SIGKILL)
-    output, _ = process.communicate(timeout=60)
+    output = "".join(process.communicate())
     assert process.returncode == 1
     assert output.endswith("train.py: process 1 was ended by SIGKILL\n")
     assert "Traceback" not in output
@@ -193,10 +189,12 @@ def test_a_process_that_dies_fails_the_run_instead_of_hanging(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_torchrun_starts_the_same_run(tmp_path: Path, left_alone: Path) -> None:
-    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
-    code, output = run(*TINY, f"hydra.run.dir={tmp_path}", launcher=torchrun)
-    assert code == 0, output
-    assert output.count("test accuracy") == 1
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [*torchrun, str(TRAIN), *TINY, f"hydra.run.dir={tmp_path}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("test accuracy") == 1
     assert left_behind(tmp_path) == left_behind(left_alone)
     assert difference(tmp_path, left_alone) is None
 

@@ -1,12 +1,11 @@
 import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import started
 import torch
 import untrained
 from safetensors import safe_open
@@ -122,8 +121,7 @@ def test_export_writes_both_forms_and_measures_8_bits(tmp_path):
 
 def test_the_command_exports_and_a_wrong_checkpoint_is_one_line(tmp_path):
     def command(place):
-        words = [sys.executable, "src/export.py", f"checkpoint={place}", f"hydra.run.dir={tmp_path / 'out'}"]
-        return subprocess.run(words, cwd=PROJECT, capture_output=True, text=True)
+        return started.run("src/export.py", f"checkpoint={place}", f"hydra.run.dir={tmp_path / 'out'}", cwd=PROJECT)
 
     done = command(untrained.checkpoint(tmp_path / "it.ckpt"))
     assert done.returncode == 0 and "differ by at most" in done.stdout and not done.stderr

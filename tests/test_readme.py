@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import started
 
 from mnist_mlp.config import PROJECT
 
@@ -34,7 +35,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(project: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Those without further words are started as from a shell."""
     program, *words = shlex.split(command)[1:]
+    bare = not words
     words = [word.replace("accelerator=gpu", "accelerator=cpu") for word in words]
     if words and words[0].startswith("resume="):
         words = [f"resume={next((project / 'outputs' / 'train').iterdir())}"]
@@ -42,6 +45,8 @@ def run(project: Path, command: str) -> subprocess.CompletedProcess[str]:
         words = [str(path) for path in project.glob(words[0])]
     else:
         words += QUICK.get(Path(program).name, [])
+    if not bare:
+        return started.run(program, *words, cwd=project)
     return subprocess.run([sys.executable, program, *words], cwd=project, capture_output=True, text=True, timeout=250)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import started
 from kill_and_resume import OVERRIDES, configuration, difference, run_to_the_end, train_in_child
 
 from mnist_mlp import checkpoint as files
@@ -93,9 +92,7 @@ def test_the_command_ends_with_the_code_of_a_signal_that_comes_while_it_loads(
         f"synthetic.draw = lambda number, seed: signal.raise_signal({number:d})\n"
         f"runpy.run_path({str(PROJECT / 'src' / 'train.py')!r}, run_name='__main__')\n"
     )
-    command = [sys.executable, str(script), *OVERRIDES, f"hydra.run.dir={tmp_path / 'run'}"]
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    done = started.run(script, *OVERRIDES, f"hydra.run.dir={tmp_path / 'run'}")
     assert (done.returncode, done.stderr) == (code, f"train.py: stopped by signal {number:d}\n")
     assert result(tmp_path / "run")["status"] == "interrupted"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import started
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
@@ -16,8 +16,7 @@ from mnist_mlp.explanation import keys
 
 
 def train(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(PROJECT / "src" / "train.py"), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return started.run(PROJECT / "src" / "train.py", *words)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "sweep").glob("*.yaml")))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import started
 import torch
 import untrained
 from asking import ask
@@ -205,7 +205,7 @@ class Payload:
 
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "src/evaluate.py", *words], cwd=PROJECT, capture_output=True, text=True)
+    return started.run("src/evaluate.py", *words, cwd=PROJECT)
 
 
 def test_bad_input_gets_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from forked import children
+from started import Command, run
 
 from mnist_mlp import runs
 from mnist_mlp.config import PROJECT
 from mnist_mlp.predictor import Predictor
 
+TRAIN = PROJECT / "src" / "train.py"
 SWEEP = [
     "data=synthetic",
     "threads=2",
@@ -30,8 +30,7 @@ SWEEP = [
 
 
 def sweep(directory: Path, *overrides: str) -> str:
-    command = [sys.executable, str(PROJECT / "src/train.py"), "-m", *overrides, f"hydra.sweep.dir={directory}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = run(TRAIN, "-m", *overrides, f"hydra.sweep.dir={directory}")
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -87,20 +86,18 @@ def test_a_stopped_sweep_is_finished(stacked: tuple[Path, str]) -> None:
         for path in (directory / str(number) / runs.CHECKPOINTS).iterdir():
             path.unlink()
     before = (directory / "0" / runs.RESULT).read_text()
-    command = [sys.executable, str(PROJECT / "src/train.py"), f"resume={directory}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = run(TRAIN, f"resume={directory}")
     assert done.returncode == 0, done.stderr
     assert "jobs 1-3: 3 networks side by side" in done.stdout  # too few for two processes
     assert (directory / "0" / runs.RESULT).read_text() == before
     assert [job.status for job in runs.jobs(directory)] == [runs.COMPLETED] * 8
 
 
-def started(directory: Path) -> tuple[subprocess.Popen[str], list[int]]:
+def long_sweep(directory: Path) -> tuple[Command, list[int]]:
     """A long sweep of four jobs that trains, and the processes that train it."""
     words = ["hydra/launcher=stacked", "data=synthetic", "model.hidden=[8]", "seed=0,1,2,3", "threads=2"]
     long = ["trainer.max_epochs=1000", "trainer.limit_train_batches=10", "dashboard.snapshots=0"]
-    command = [sys.executable, str(PROJECT / "src/train.py"), "-m", *words, *long, f"hydra.sweep.dir={directory}"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = Command(TRAIN, "-m", *words, *long, f"hydra.sweep.dir={directory}")
     wait_for(lambda: all((directory / str(job) / runs.CHECKPOINTS / "last.ckpt").exists() for job in range(4)))
     workers = children(process.pid)
     assert len(workers) == 2
@@ -120,9 +117,9 @@ def statuses(directory: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_a_signal_stops_all_processes_which_save_first(tmp_path: Path) -> None:
-    process, workers = started(tmp_path)
+    process, workers = long_sweep(tmp_path)
     process.send_signal(signal.SIGTERM)
-    words = process.communicate(timeout=60)[0]
+    words = "".join(process.communicate())
     assert process.returncode == 128 + signal.SIGTERM
     assert "Traceback" not in words
     assert statuses(tmp_path) == [runs.INTERRUPTED] * 4
@@ -131,18 +128,18 @@ def test_a_signal_stops_all_processes_which_save_first(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_is_told_and_the_others_go_on(tmp_path: Path) -> None:
-    process, workers = started(tmp_path)
+    process, workers = long_sweep(tmp_path)
     os.kill(workers[0], signal.SIGKILL)
     os.kill(workers[1], signal.SIGTERM)  # else it would train for long
-    words = process.communicate(timeout=60)[0]
+    words = "".join(process.communicate())
     assert "jobs 0-1 are lost: their process ended with -9" in words
     assert statuses(tmp_path) == [runs.MISSING, runs.MISSING, runs.INTERRUPTED, runs.INTERRUPTED]
 
 
 @pytest.mark.slow
 def test_the_processes_stop_where_the_first_one_is_no_more(tmp_path: Path) -> None:
-    process, workers = started(tmp_path)
-    process.kill()
+    process, workers = long_sweep(tmp_path)
+    process.send_signal(signal.SIGKILL)
     process.communicate()
     wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
     assert statuses(tmp_path) == [runs.INTERRUPTED] * 4

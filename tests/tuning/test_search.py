@@ -6,14 +6,13 @@ import logging
 import os
 import shlex
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
 import pytest
+import started
 from forked import in_child
 from kill_and_resume import difference
 from omegaconf import OmegaConf
@@ -111,7 +110,7 @@ def test_the_command_that_compares_the_best_with_the_start_runs(finished: tuple[
     line = next(line for line in told.splitlines() if " -m experiment=" in line)
     words = shlex.split(line.replace("seed=1,2,3", "seed=1 trainer.max_epochs=1"))
     sweep = f"hydra.sweep.dir={tmp_path / 'sweep'}"
-    done = subprocess.run([sys.executable, *words[1:], sweep], capture_output=True, text=True, cwd=PROJECT, timeout=200)
+    done = started.run(*words[1:], sweep, cwd=PROJECT)
     assert done.returncode == 0, done.stderr
     assert [run.status for run in runs.jobs(tmp_path / "sweep")] == [runs.COMPLETED] * 2
 
@@ -157,14 +156,12 @@ def test_the_same_command_again_only_reports(finished: tuple[Path, str]) -> None
 
 def test_ctrl_c_reports_what_was_found_and_leaves_the_trial_to_go_on_with(tmp_path: Path) -> None:
     words = [*SMALL, "trainer.max_epochs=12", "tune.pruner=none", "tune.trials=2", f"hydra.run.dir={tmp_path}"]
-    process = subprocess.Popen(
-        [sys.executable, TUNE, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = started.Command(TUNE, *words)
     while not (tmp_path / "1" / "checkpoints" / "last.ckpt").exists():
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate()
     assert (process.returncode, error) == (130, "tune.py: stopped by signal 2\n")
     assert "1 completed, 1 not finished; 2 wanted" in out
     assert result(tmp_path / "1")["status"] == "interrupted"
