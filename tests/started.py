@@ -67,7 +67,8 @@ def _become(words: list[str], place: Path, variables: dict[str, str], files: tup
     os.environ.clear()
     os.environ.update(variables)
     sys.argv = words
-    sys.path[:0] = [str(Path(words[0]).resolve().parent), *variables.get("PYTHONPATH", "").split(os.pathsep)]
+    given = variables.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:0] = [str(Path(words[0]).resolve().parent), *filter(None, given)]
     sys.modules.pop("sitecustomize", None)
     site.execsitecustomize()
     runpy.run_path(words[0], run_name="__main__")
