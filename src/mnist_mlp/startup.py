@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import metadata, util
+from importlib import util
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -48,6 +48,8 @@ class _LoaderWithoutUnasked(Loader):
 @contextmanager
 def _not_installed() -> Iterator[None]:
     """Where torchmetrics asks what there is, `UNASKED` is not."""
+    from importlib import metadata  # slow, and of no use to a command that only answers --help
+
     import lightning_utilities.core.imports as answers
 
     def version(name: str) -> str:
