@@ -122,6 +122,23 @@ def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path: Path, monkeypatc
     assert [entry.name for entry in tmp_path.iterdir()] == ["last.ckpt"]
 
 
+@pytest.mark.parametrize("links", [True, False], ids=["with links", "without"])
+def test_the_file_before_outlives_its_successor_on_any_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def refuse(draft: Path, target: Path) -> None:
+        raise OSError(95, "Operation not supported")
+
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
+    last, previous = tmp_path / files.LAST, tmp_path / files.PREVIOUS
+    for value in range(3):
+        files.keep_previous(last, previous)
+        files.write({"value": value}, last)
+    assert [torch.load(path, weights_only=True)["value"] for path in (previous, last)] == [1, 2]
+    assert {entry.name for entry in tmp_path.iterdir()} == {files.LAST, files.PREVIOUS}
+
+
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), PermissionError(13, "Permission denied")])
 def test_a_disk_that_refuses_fails_the_run_and_keeps_the_checkpoint_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError

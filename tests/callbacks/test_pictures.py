@@ -30,6 +30,19 @@ def test_a_confusion_matrix_is_blue_on_its_diagonal_and_red_beside_it() -> None:
     assert (corner[0, 1] == 255).all()
 
 
+def test_long_names_stand_beside_the_cells_and_not_on_them() -> None:
+    names = [f"a long name {number}" for number in range(10)]
+    drawn = np.asarray(pictures.confusion(np.zeros((10, 10), dtype=np.int64), names))
+    margin, cell = 18 + 7 * len(names[0]), 32
+    ink = drawn.min(axis=2) < 128
+    assert not ink[margin : margin + 10 * cell, margin : margin + 10 * cell].any()
+    for number in range(10):
+        place = slice(margin + cell * number, margin + cell * (number + 1))
+        along_row, along_column = ink[place, :margin], ink[:margin, place]
+        assert np.ptp(np.nonzero(along_row)[1]) > 40, "a name of a row lies"
+        assert np.ptp(np.nonzero(along_column)[0]) > 40, "a name of a column stands"
+
+
 def test_mistakes_are_shown_as_many_as_there_are_also_with_long_names() -> None:
     images = np.zeros((7, 784), dtype=np.uint8)
     picture = pictures.mistakes(images, ["T-shirt or top"] * 7, ["Ankle boot"] * 7, [0.5] * 7)

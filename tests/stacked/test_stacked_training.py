@@ -140,12 +140,15 @@ def test_a_member_goes_on_as_a_single_run(tmp_path: Path) -> None:
     "overrides",
     [
         ["optimizer=sgd", "optimizer.lr=0.1", "optimizer.nesterov=true"],
-        ["optimizer=sgd", "optimizer.momentum=0", "model.hidden=[]"],
+        [
+            *("optimizer=sgd", "optimizer.momentum=0", "model.hidden=[]"),
+            *("trainer.gradient_clip_algorithm=value", "trainer.gradient_clip_val=0.001"),
+        ],
         ["optimizer=adam", "trainer.gradient_clip_val=0.1", "optimizer.weight_decay=0.01", "model.activation=gelu"],
         ["trainer.max_steps=13", "model.loss=mse"],
         ["trainer.val_check_interval=0.5", "trainer.check_val_every_n_epoch=2", "trainer.accumulate_grad_batches=2"],
     ],
-    ids=lambda overrides: overrides[0],
+    ids=lambda overrides: ",".join(overrides[:2]),
 )
 def test_other_ways_of_training_equal_single_runs(tmp_path: Path, overrides: list[str]) -> None:
     common = [*COMMON, "trainer.limit_train_batches=10", "trainer.log_every_n_steps=3", *overrides]

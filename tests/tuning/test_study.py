@@ -105,6 +105,18 @@ def test_the_draw_follows_from_the_seed_and_what_is_known(tmp_path: Path) -> Non
     assert drawn[0] != drawn[2]
 
 
+@pytest.mark.parametrize(("pruner", "ends"), [("median", True), ("halving", True), ("none", False)])
+def test_a_trial_far_behind_the_others_ends_early_unless_none_is_to(tmp_path: Path, pruner: str, ends: bool) -> None:
+    with study_in(tmp_path, f"tune.pruner={pruner}", "tune.trials=9") as study:
+        for accuracy in (0.9, 0.91, 0.92, 0.93, 0.94, 0.1):
+            claim = study.claim()
+            assert claim is not None
+            for epoch in range(1, 4):
+                claim.trial.report(accuracy, epoch)
+            assert claim.trial.should_prune() == (ends and accuracy == 0.1)
+            finish(study, claim)
+
+
 def test_a_study_goes_on_only_with_what_it_was_begun_with(tmp_path: Path) -> None:
     with study_in(tmp_path):
         pass
