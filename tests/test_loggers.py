@@ -13,11 +13,12 @@ from typing import Any, ClassVar
 import pytest
 from kill_and_resume import configuration
 
-from mnist_mlp import errors, training
+from mnist_mlp import errors, loggers, training
 from mnist_mlp.config import PROJECT, Config
 from mnist_mlp.configuration import composed, from_dict
 from mnist_mlp.errors import Interrupted, MissingPackageError
-from mnist_mlp.training import build_loggers, train
+from mnist_mlp.loggers import build_loggers
+from mnist_mlp.training import train
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ class StandIn:
 
 def test_a_run_that_goes_on_keeps_its_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(errors, "find_spec", lambda package: package)
-    monkeypatch.setattr(training, "MLFlowLogger", StandIn)
+    monkeypatch.setattr(loggers, "MLFlowLogger", StandIn)
     monkeypatch.setattr(StandIn, "records", [])
     config = composed("logger=mlflow")
     for run, record in (("one", "record 1"), ("two", "record 2"), ("one", "record 1")):
@@ -90,7 +91,7 @@ def test_a_run_that_goes_on_keeps_its_record(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.filterwarnings("default")  # of packages that are not ours to keep free of them
 def test_mlflow_has_one_record_of_a_run_that_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mlflow = pytest.importorskip("mlflow", reason="needs the package mlflow")
-    monkeypatch.setattr(training, "PROJECT", tmp_path)
+    monkeypatch.setattr(loggers, "PROJECT", tmp_path)
     (tmp_path / "outputs").mkdir()
     (tmp_path / "run").mkdir()
     config = configuration("logger=mlflow", "trainer.max_epochs=1", "trainer.limit_train_batches=14")

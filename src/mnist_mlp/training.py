@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import os
 import warnings
@@ -14,7 +13,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.plugins import CheckpointIO
-from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import Logger
 
 from mnist_mlp import checkpoint as files
 from mnist_mlp import runs
@@ -26,11 +25,12 @@ from mnist_mlp.callbacks.history import History
 from mnist_mlp.callbacks.interruption import Interruption
 from mnist_mlp.callbacks.progress import StepBar
 from mnist_mlp.classifier import DigitClassifier
-from mnist_mlp.config import PROJECT, Config
+from mnist_mlp.config import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.source import Dataset, load
 from mnist_mlp.distributed import KnownWorld, SharedMinibatches
 from mnist_mlp.hardware import cpu_threads, uses_gpu
+from mnist_mlp.loggers import build_loggers, log_final
 from mnist_mlp.processes import ALONE, World, per_node
 from mnist_mlp.result import Result, versions
 from mnist_mlp.resume import refuse_changes
@@ -147,72 +147,6 @@ def build_trainer(
     )
 
 
-def build_loggers(config: Config, directory: Path, start: Path | None) -> list[Logger]:
-    loggers: list[Logger] = []
-    # What was logged after the checkpoint that the run goes on from will be logged again.
-    again_from = files.read(start)["global_step"] + 1 if start else None
-    if config.logger.tensorboard:
-        loggers.append(
-            TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False, purge_step=again_from)
-        )
-    if config.logger.csv:
-        loggers.append(_csv_logger(directory, again_from or 0))
-    if config.logger.mlflow:
-        record = directory / "mlflow" / "id"
-        store = f"sqlite:///{PROJECT / 'outputs' / 'mlflow.db'}"
-        logger: Logger = MLFlowLogger(
-            "mnist-mlp", run_name=directory.name, tracking_uri=store, run_id=_known_id(record)
-        )
-        loggers.append(_recording(logger, config, record))
-    if config.logger.wandb:
-        import wandb
-
-        wandb.finish()  # or Lightning would write on in the record of an earlier run of this process
-        record = directory / "wandb" / "id"
-        logger = WandbLogger(
-            directory.name, save_dir=directory, offline=True, project="mnist-mlp", id=_known_id(record)
-        )
-        loggers.append(_recording(logger, config, record))
-    return loggers
-
-
-def _known_id(record: Path) -> str | None:
-    """The id under which a logger keeps this run, if it does so already: a run that goes on has one record."""
-    return record.read_text().strip() if record.exists() else None
-
-
-def _recording(logger: Logger, config: Config, record: Path) -> Logger:
-    """`logger`, which has the configuration from the beginning of its record, with the id left in the file `record`."""
-    if not record.exists():
-        logger.log_hyperparams(asdict(config))
-        if id_of_record := logger.version:  # of several processes, only the first one has a record
-            record.parent.mkdir(exist_ok=True)
-            record.write_text(f"{id_of_record}\n")
-    return logger
-
-
-def _csv_logger(directory: Path, again_from: int) -> CSVLogger:
-    """Goes on with the table that is there, up to the step `again_from`; Lightning's own would delete it."""
-    try:
-        lines = (directory / "csv" / "metrics.csv").read_text().splitlines()
-    except FileNotFoundError:  # not there yet, or with the first of several processes already
-        lines = []
-    kept: list[dict[str, Any]] = [row for row in csv.DictReader(lines) if int(row["step"]) < again_from]
-    # Every row at once: a run that is killed has no later chance to write.
-    logger = CSVLogger(directory, name="", version="csv", flush_logs_every_n_steps=1)
-    if kept:
-        logger.experiment.metrics = kept
-    return logger
-
-
-def log_final(loggers: Sequence[Logger], metrics: dict[str, float | None], step: int) -> None:
-    """The metrics of the best checkpoint, by which loggers can sort runs."""
-    final = {f"final/{name}": value for name, value in metrics.items() if value is not None}
-    for logger in loggers:
-        logger.log_metrics(final, step=step)
-        logger.finalize("success")
-
-
 def _resume_point(config: Config, directory: Path) -> Path | None:
     """The newest whole checkpoint of a stopped run, or None where it had not saved anything yet."""
     for name in (files.LAST, files.PREVIOUS):
@@ -247,6 +181,6 @@ def _quieten_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
     # The command itself runs on the login node, or submitit has used srun already.
     warnings.filterwarnings("ignore", message=".*srun.* command is available on your system but is not used.*")
-    warnings.filterwarnings("ignore", message=".*csv exists and is not empty.*")  # `_csv_logger` keeps what is there
+    warnings.filterwarnings("ignore", message=".*csv exists and is not empty.*")  # `loggers` keeps what is there
     # torchmetrics has summed over all processes before we log.
     warnings.filterwarnings("ignore", message=".*sync_dist=True.* when logging on epoch level.*")

@@ -28,9 +28,10 @@ from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.loader import Chunk
 from mnist_mlp.data.source import Dataset
 from mnist_mlp.errors import DivergedError, UserError
+from mnist_mlp.loggers import build_loggers, log_final
 from mnist_mlp.result import Result
 from mnist_mlp.stacked.grouping import Job
-from mnist_mlp.training import build_loggers, description, log_final
+from mnist_mlp.training import description
 
 log = logging.getLogger(__name__)
 
