@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,8 @@ class Predictor:
     @torch.inference_mode()
     def log_probabilities(self, images: Tensor) -> Tensor:
         """Images `(N, 28, 28)` or `(N, 784)` uint8 to calibrated log-probabilities `(N, 10)`, in batches."""
-        parts = [self.network.log_probabilities(part) for part in images.split(EVALUATION_BATCH)]
-        return (torch.cat(parts) / self.calibration.temperature).log_softmax(dim=1)
+        said = _in_batches(self.network.log_probabilities, images)
+        return (said / self.calibration.temperature).log_softmax(dim=1)
 
     def knows(self, images: Tensor) -> Tensor:
         """Whether each of images as for `log_probabilities` is of one of the classes at all: `(N,)` bool."""
@@ -87,10 +87,9 @@ class Predictor:
     @torch.inference_mode()
     def strangeness(self, images: Tensor) -> Tensor:
         """Images as for `log_probabilities` to the detector's scores `(N,)`."""
-        assert self.detector is not None
-        return torch.cat(
-            [self.detector(outputs_of_layers(self.network, part)) for part in images.split(EVALUATION_BATCH)]
-        )
+        detector = self.detector
+        assert detector is not None
+        return _in_batches(lambda part: detector(outputs_of_layers(self.network, part)), images)
 
     @torch.inference_mode()
     def free_energies(self, images: Tensor) -> Tensor:
@@ -99,6 +98,9 @@ class Predictor:
         A softmax hides how large the logits were, and they are small for what the network never saw (Liu et al. 2020).
         """
         network = self.network
-        return torch.cat(
-            [-network.layers(network.normalise(part)).logsumexp(dim=1) for part in images.split(EVALUATION_BATCH)]
-        )
+        return _in_batches(lambda part: -network.layers(network.normalise(part)).logsumexp(dim=1), images)
+
+
+def _in_batches(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """What `function` says of all images, a batch at a time, so that memory stays small and in the cache."""
+    return torch.cat([function(part) for part in images.split(EVALUATION_BATCH)])

@@ -60,11 +60,11 @@ def _not_installed() -> Iterator[None]:
     def find_spec(name: str) -> ModuleSpec | None:
         return None if name in UNASKED else util.find_spec(name)
 
-    before = vars(answers).copy()
+    before = {name: vars(answers)[name] for name in ("_version", "find_spec")}
     vars(answers).update(_version=version, find_spec=find_spec)
     try:
         yield
     finally:
-        vars(answers).update(_version=before["_version"], find_spec=before["find_spec"])
+        vars(answers).update(before)
         answers.package_available.cache_clear()
         answers.module_available.cache_clear()
