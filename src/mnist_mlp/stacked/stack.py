@@ -1,4 +1,4 @@
-"""Networks of one shape trained as one: every layer is a batched matrix product, a member is a row of it."""
+"""The training step of a stack: what each member does in one of its own, done for all of them at once."""
 
 from __future__ import annotations
 
@@ -16,34 +16,12 @@ from mnist_mlp.capture import CapturedStep, Step
 from mnist_mlp.classifier import DigitClassifier
 from mnist_mlp.data.augment import Deformation, deforms
 from mnist_mlp.data.loader import Chunk
-from mnist_mlp.model import CLASSES
 from mnist_mlp.optimizer import set_rate
 from mnist_mlp.randomness import seed_noise
 from mnist_mlp.schedule import rate
-from mnist_mlp.stacked.update import build_update, prepare, share_rows
-
-
-class StackedLinear(torch.autograd.Function):
-    """`nn.Linear` for each member, which writes the gradients of its weights where the optimizer reads them.
-
-    Left to autograd, the gradients of every step would be new memory, and a step would take half as long again.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, to_weight: Tensor, to_bias: Tensor) -> Tensor:
-        """`x` `(M, B, in)`, `weight` `(M, out, in)`, `bias` `(M, out)` to `(M, B, out)`; gradients go `to_...`."""
-        ctx.save_for_backward(x, weight)
-        ctx.gradients = to_weight, to_bias
-        return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
-
-    @staticmethod
-    def backward(ctx: Any, *outer: Tensor) -> Any:
-        (upstream,) = outer  # (M, B, out)
-        x, weight = ctx.saved_tensors
-        to_weight, to_bias = ctx.gradients
-        torch.bmm(upstream.mT, x, out=to_weight)
-        torch.sum(upstream, dim=1, out=to_bias)
-        return torch.bmm(upstream, weight) if ctx.needs_input_grad[0] else None, None, None, None, None
+from mnist_mlp.stacked.loss import StackedLoss
+from mnist_mlp.stacked.network import StackedMLP
+from mnist_mlp.stacked.update import build_update, prepare
 
 
 class Stack:
@@ -55,26 +33,16 @@ class Stack:
             if not optimizer.state:
                 prepare(optimizer)
         networks = [classifier.network for classifier in classifiers]
-        columns = list(zip(*(network.parameters() for network in networks), strict=True))
-        self.weights = [share_rows(column).requires_grad_() for column in columns]
-        self.gradients = [share_rows([_grad(parameter) for parameter in column]) for column in columns]
-        self.update = build_update(optimizers, [weight.detach() for weight in self.weights], self.gradients)
-        self.normalise_ = networks[0].normalise_
-        self.activation = next(
-            (layer for layer in networks[0].layers if not isinstance(layer, nn.Linear | nn.Dropout)), nn.Identity()
-        )
         models = [classifier.config.model for classifier in classifiers]
-        like: dict[str, Any] = {"dtype": self.weights[0].dtype, "device": self.weights[0].device}
-        self.smoothing = torch.tensor([model.label_smoothing for model in models], **like)
-        self.any_smoothed = any(model.label_smoothing > 0 for model in models)
-        self.squared = torch.tensor([model.loss == "mse" for model in models], device=like["device"])
-        self.any_squared = any(model.loss == "mse" for model in models)
+        self.network = StackedMLP(networks)
+        first_weight = self.network.weights[0]
+        self.loss = StackedLoss(models, like=first_weight)
+        self.update = build_update(optimizers, self.network.weights, self.network.gradients)
+        self.normalise_ = networks[0].normalise_
+        self.like: dict[str, Any] = {"dtype": first_weight.dtype, "device": first_weight.device}
         self.dropout = [model.dropout for model in models]
-        self.like = like
         self.deformations = [
-            Deformation(classifier.config.augment, self.weights[0].device)
-            if deforms(classifier.config.augment)
-            else None
+            Deformation(classifier.config.augment, first_weight.device) if deforms(classifier.config.augment) else None
             for classifier in classifiers
         ]
         self.averages = [
@@ -85,7 +53,7 @@ class Stack:
         self.masks: list[Tensor] = []
         # Memory for what a step reads: a large tensor made anew in every step is paged in anew.
         images = len(classifiers) * classifiers[0].budget.batch_size
-        self.inputs = torch.empty(images, self.weights[0].shape[2], **like)
+        self.inputs = torch.empty(images, first_weight.shape[2], **self.like)
         self._step: Step | None = None
 
     def run(self, chunks: Sequence[Chunk], first_step: int) -> tuple[Tensor, Tensor]:
@@ -118,15 +86,16 @@ class Stack:
         chosen = indices.flatten()
         seen = self.inputs[: len(chosen)].copy_(images.index_select(0, chosen)).unflatten(0, indices.shape)
         self._deform(seen, amounts)
-        logits = self.forward(self.normalise_(seen))
-        losses = self.losses(logits, labels.index_select(0, chosen).view(indices.shape))
-        losses.sum().backward()
+        masks = [mask[:, : indices.shape[1]] for mask in self.masks]
+        logits = self.network.forward(self.normalise_(seen), masks)
+        losses, gradients = self.loss(logits, labels.index_select(0, chosen).view(indices.shape))
+        self.network.backward(gradients, masks)
         self._clip_gradients()
         with torch.no_grad():
             self.update()
         for means, weights, share in self.averages:
             averaging.update(means, weights, share)
-        return losses.detach(), logits.detach()
+        return losses, logits
 
     def _deform(self, images: Tensor, amounts: Sequence[Tensor]) -> None:
         """Change grey levels `(M, B, 784)` in place; those of a member without deformation stay."""
@@ -134,31 +103,6 @@ class Stack:
         for member, deform in enumerate(self.deformations):
             if deform is not None:
                 images[member] = deform(images[member], next(remaining))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`(M, B, 784)` to logits `(M, B, 10)`."""
-        layers = len(self.weights) // 2
-        for layer in range(layers):
-            first, last = 2 * layer, 2 * layer + 2
-            x = StackedLinear.apply(x, *self.weights[first:last], *self.gradients[first:last])
-            if layer < layers - 1:
-                x = self.activation(x)
-                if self.masks:
-                    x = x * self.masks[layer][:, : x.shape[1]]
-        return x
-
-    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """`mnist_mlp.model.loss_of` of each member, from logits `(M, B, 10)` and labels `(M, B)`: `(M,)`."""
-        log_probabilities = logits.log_softmax(dim=2)
-        of_label = log_probabilities.gather(2, labels.unsqueeze(2)).mean(dim=(1, 2))
-        losses = -(1 - self.smoothing) * of_label
-        if self.any_smoothed:
-            losses = losses - self.smoothing * log_probabilities.mean(dim=(1, 2))
-        if not self.any_squared:
-            return losses
-        smoothing = self.smoothing.view(-1, 1, 1)
-        target = F.one_hot(labels, CLASSES) * (1 - smoothing) + smoothing / CLASSES
-        return torch.where(self.squared, (logits.softmax(dim=2) - target).square().mean(dim=(1, 2)), losses)
 
     def _set_rates(self, step: int) -> None:
         for classifier, optimizer in zip(self.classifiers, self.optimizers, strict=True):
@@ -181,7 +125,7 @@ class Stack:
             return
         if not self.masks:
             shape = len(self.dropout), self.classifiers[0].budget.batch_size
-            self.masks = [torch.ones(*shape, bias.shape[1], **self.like) for bias in self.weights[1:-2:2]]
+            self.masks = [torch.ones(*shape, bias.shape[1], **self.like) for bias in self.network.weights[1:-2:2]]
         for member, share in enumerate(self.dropout):
             if share > 0:
                 seed_noise(self.classifiers[member].config.seed, step)
@@ -198,8 +142,3 @@ class Stack:
                 nn.utils.clip_grad_norm_(parameters, trainer.gradient_clip_val)
             else:
                 nn.utils.clip_grad_value_(parameters, trainer.gradient_clip_val)
-
-
-def _grad(parameter: Tensor) -> Tensor:
-    assert parameter.grad is not None
-    return parameter.grad
