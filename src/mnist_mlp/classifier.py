@@ -103,10 +103,13 @@ class DigitClassifier(L.LightningModule):
         """
         self._refuse_infinite(losses, first_step)
         trained = chunk.minibatches()[: len(losses)]
-        # Step after step, so that the sum is the same to the bit wherever a signal cuts a chunk short.
+        # Step after step, so that the sum is the same to the bit wherever a signal cuts a chunk short. In local
+        # variables, as a module looks at whatever it is given.
+        loss_sum, images = self._loss_sum, self._images
         for loss, indices in zip(losses.tolist(), trained, strict=True):
-            self._loss_sum += loss * len(indices)
-            self._images += len(indices)
+            loss_sum += loss * len(indices)
+            images += len(indices)
+        self._loss_sum, self._images = loss_sum, images
         self.train_accuracy.update(outputs, chunk.labels[torch.cat([chunk.own(indices) for indices in trained])])
 
     def _step_on(self, chunk: Chunk) -> Step:
@@ -208,8 +211,9 @@ class DigitClassifier(L.LightningModule):
         self._loss_sum, self._images = 0.0, 0
         self.train_accuracy.reset()
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
-        self._evaluate(batch)
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> Tensor:
+        """Returns the logits `(B, 10)`, which callbacks are shown."""
+        return self._evaluate(batch)
 
     def on_validation_epoch_end(self) -> None:
         self._log_evaluation("val")
@@ -220,12 +224,14 @@ class DigitClassifier(L.LightningModule):
     def on_test_epoch_end(self) -> None:
         self._log_evaluation("test")
 
-    def _evaluate(self, batch: tuple[Tensor, Tensor]) -> None:
+    def _evaluate(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
-        output = self.in_use(images)
+        logits = self.in_use.logits(images)
+        output = self.in_use.head(logits)
         # Without label smoothing, so that losses compare between runs.
         self.eval_loss.update(loss_of(self.config.model.loss, output, labels), len(labels))
         self.eval_accuracy.update(output, labels)
+        return logits
 
     def _log_evaluation(self, part: str) -> None:
         self.log_dict(self.evaluation(part), logger=False)

@@ -30,8 +30,8 @@ class MLP(nn.Module):
     Weights and biases start uniform in ±1/sqrt(inputs of the layer), which is `nn.Linear`'s own initialisation.
 
     The loss decides what the network gives out, its *head*: logits for `cross_entropy`, log-probabilities
-    (log-softmax) for `nll`, probabilities (softmax) for `mse`. Only `forward` applies a softmax, and only
-    `log_probabilities` knows how to read what came out, so none is ever applied twice.
+    (log-softmax) for `nll`, probabilities (softmax) for `mse`. What reads the network's answer asks for
+    `log_probabilities`, which do not depend on the head, so no softmax is ever applied twice.
     """
 
     mean: Tensor
@@ -90,7 +90,14 @@ class MLP(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images `(B, 28, 28)` or `(B, 784)` uint8 to the head's output `(B, 10)`."""
+        return self.head(self.logits(images))
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Images as for `forward` to what the last layer gives out, `(B, 10)`, whatever the head."""
         logits: Tensor = self.layers(self.normalise(images))
+        return logits
+
+    def head(self, logits: Tensor) -> Tensor:
         if self.loss == "nll":
             return F.log_softmax(logits, dim=1)
         if self.loss == "mse":
@@ -100,7 +107,7 @@ class MLP(nn.Module):
     def log_probabilities(self, images: Tensor) -> Tensor:
         """Images as for `forward` to the logarithms of the class probabilities `(B, 10)`."""
         # Whatever the head makes of the logits, these are their log-softmax; the logarithm of a softmax could be -inf.
-        return F.log_softmax(self.layers(self.normalise(images)), dim=1)
+        return F.log_softmax(self.logits(images), dim=1)
 
 
 def loss_of(loss: str, output: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:

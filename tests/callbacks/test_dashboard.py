@@ -5,16 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from google.protobuf import text_format
 from kill_and_resume import configuration
+from PIL import Image
 from sklearn.metrics import confusion_matrix
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.plugins.projector import projector_plugin
+from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
+from tensorboard.util.tensor_util import make_ndarray
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import compute_curve
 
 from mnist_mlp import checkpoint as files
-from mnist_mlp.callbacks import dashboard, pictures
+from mnist_mlp.callbacks import dashboard, events, pictures, projector
 from mnist_mlp.callbacks.dashboard import moments, probe
+from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.source import load
+from mnist_mlp.evaluation.metrics import Predictions
 from mnist_mlp.model import MLP, loss_of
 from mnist_mlp.result import Result
 from mnist_mlp.training import train
@@ -141,26 +152,66 @@ def test_probing_gives_the_gradients_of_a_backward_pass_and_leaves_the_network_a
     assert [activation.shape for activation in activations] == [(6, 8), (6, 4)]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [(), ("trainer.check_val_every_n_epoch=2",), ("trainer.val_check_interval=0.6",), ("averaging.decay=0.9",)],
+)
 def test_confusion_is_counted_as_scikit_learn_does_and_mistakes_begin_with_the_worst(
-    run: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, Any] = {}
-    draw_confusion, draw_mistakes = pictures.confusion, pictures.mistakes
 
-    def keep(name: str, draw: Any) -> Any:
-        return lambda *given: seen.update({name: given}) or draw(*given)
+    def keep(module: Any, name: str) -> None:
+        what = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given: seen.update({name: given}) or what(*given))
 
-    monkeypatch.setattr(pictures, "confusion", keep("confusion", draw_confusion))
-    monkeypatch.setattr(pictures, "mistakes", keep("mistakes", draw_mistakes))
-    find = dashboard.predictions
-    monkeypatch.setattr(
-        dashboard, "predictions", lambda *given: seen.update(said=find(*given), given=given) or seen["said"]
-    )
-    train(configuration("trainer.max_epochs=1"), tmp_path)
-    truths, odds = seen["given"][2].numpy(), seen["said"].log_probabilities
+    keep(pictures, "confusion")
+    keep(pictures, "mistakes")
+    keep(dashboard, "answers")
+    train(configuration("trainer.max_epochs=1", *words), tmp_path)
+    truths = seen["answers"][1].numpy()
+    content = files.read(tmp_path / "checkpoints" / files.LAST)
+    network, config = files.network_of(content), configuration("trainer.max_epochs=1")
+    images, labels = DigitsDataModule(
+        load(config.data.name, Path(config.data.dir)), config.data, config.trainer, config.seed
+    ).parts["val"]
+    odds = network.log_probabilities(images).detach().numpy()
+    assert (truths == labels.numpy()).all()
     expected = confusion_matrix(truths, odds.argmax(axis=1), labels=range(10))
     assert (seen["confusion"][0] == expected).all()
     assert len(seen["mistakes"][0]) == min(16, len(truths) - expected.trace())
     losses = -odds[range(len(truths)), truths]
     wrong = [index for index in losses.argsort(kind="stable")[::-1] if odds[index].argmax() != truths[index]]
     assert seen["mistakes"][1][0] == str(truths[wrong[0]])
+
+
+def test_precision_and_recall_are_those_that_torch_counts_class_by_class(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(9, size=300)  # and none of the last class
+    odds = np.log(generator.dirichlet(np.ones(10), size=300))
+    odds[:5] = np.log(np.eye(10)[:5] * (1 - 1e-12) + 1e-13)  # sure, so in the last bin
+    said = Predictions(log_probabilities=odds, labels=labels)
+    with SummaryWriter(tmp_path) as writer:
+        events.precision_recall(writer, [str(digit) for digit in range(10)], said, 64, step=3)
+    written = EventAccumulator(str(tmp_path)).Reload()
+    for digit in range(10):
+        (event,) = written.Tensors(f"pr/{digit}")
+        expected = compute_curve(labels == digit, np.exp(odds[:, digit]), num_thresholds=64)
+        np.testing.assert_allclose(make_ndarray(event.tensor_proto), expected, rtol=1e-6)
+        assert event.step == 3
+
+
+def test_the_projector_reads_what_is_written_for_it(tmp_path: Path) -> None:
+    points = torch.randn(10, 3, generator=torch.Generator().manual_seed(0)).numpy()
+    images = np.zeros((10, 784), dtype=np.uint8)
+    images[4] = 255
+    projector.write(tmp_path, "points", 20, points, [f"Ärmel {number}" for number in range(10)], images)
+    config = text_format.Parse((tmp_path / "projector_config.pbtxt").read_text(), ProjectorConfig())
+    (embedding,) = config.embeddings
+    read = projector_plugin._read_tensor_tsv_file(str(tmp_path / embedding.tensor_path))
+    np.testing.assert_allclose(read, points, rtol=1e-4)
+    assert (tmp_path / embedding.metadata_path).read_text(encoding="utf-8").splitlines()[9] == "Ärmel 9"
+    sprite = np.asarray(Image.open(tmp_path / embedding.sprite.image_path))
+    assert sprite.shape == (4 * 28, 4 * 28)  # the smallest square that holds them
+    assert (sprite[28:56, :28] == 0).all()
+    assert (sprite == 0).sum() == 784

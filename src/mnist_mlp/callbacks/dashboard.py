@@ -1,13 +1,14 @@
 """Shows TensorBoard what scalars do not: what the network looks for, how errors flow back, and what it gets wrong.
 
 Nothing here changes a bit of the run. What is looked at is a copy of the network in evaluation mode, which draws no
-random numbers; its gradients come from a backward pass of their own; and nothing is kept from one call to the next.
+random numbers; its gradients come from a backward pass of their own; and only what validation has just heard is kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -18,10 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from mnist_mlp.callbacks import events, pictures
+from mnist_mlp.callbacks import events, pictures, projector
 from mnist_mlp.classifier import DigitClassifier
 from mnist_mlp.config import Config
-from mnist_mlp.data.loader import EvaluationLoader
+from mnist_mlp.data.loader import EVALUATION_BATCH
 from mnist_mlp.evaluation.metrics import Predictions, confusion
 from mnist_mlp.model import MLP, loss_of
 
@@ -35,6 +36,7 @@ class Dashboard(L.Callback):
     def __init__(self, config: Config, class_names: Sequence[str], epochs: int) -> None:
         self.config, self.epochs = config, epochs
         self.names = [name.replace("/", " or ") for name in class_names]  # a slash would group them in TensorBoard
+        self._logits: list[Tensor] = []  # of the validation since the last training step
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         writer = _writer(trainer)
@@ -48,25 +50,38 @@ class Dashboard(L.Callback):
         events.graph(writer, network)
         self._show_learning(writer, trainer, network)
 
+    def on_train_batch_start(self, *_: Any) -> None:
+        self._logits = []
+
+    def on_validation_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, *_: Any
+    ) -> None:
+        self._logits.append(outputs)
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         writer = _writer(trainer)
         if writer is None or trainer.current_epoch not in moments(self.config.dashboard.snapshots, self.epochs):
             return
         assert isinstance(pl_module, DigitClassifier)
         self._show_learning(writer, trainer, pl_module.network)
-        self._show_answers(writer, trainer, pl_module.in_use)
+        images, labels = _part(trainer, "val")
+        if len(images) == 0:
+            return
+        if sum(map(len, self._logits)) == len(images):
+            said = answers(torch.cat(self._logits), labels)
+        else:  # validation saw a part of them, or comes in other epochs
+            said = answers(logits_of(pl_module.in_use, images), labels)
+        self._show_answers(writer, trainer.global_step, images, said)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         writer = _writer(trainer)
         assert isinstance(pl_module, DigitClassifier)
         images, labels = (tensor[:EMBEDDED] for tensor in _part(trainer, "val"))
         if writer is not None and self.config.model.hidden and len(images):
-            writer.add_embedding(
-                last_hidden(pl_module.in_use, images),
-                metadata=[self.names[label] for label in labels.tolist()],
-                label_img=1 - images.view(-1, 1, 28, 28).float() / 255,
-                global_step=trainer.global_step,
-                tag="last_hidden_layer",
+            names = [self.names[label] for label in labels.tolist()]
+            features = _array(last_hidden(pl_module.in_use, images))
+            projector.write(
+                Path(writer.log_dir), "last_hidden_layer", trainer.global_step, features, names, _array(images)
             )
 
     def _show_learning(self, writer: SummaryWriter, trainer: L.Trainer, network: MLP) -> None:
@@ -82,15 +97,8 @@ class Dashboard(L.Callback):
         for number, activation in enumerate(activations, start=1):
             events.histogram(writer, f"activations/layer{number}", activation, step)
 
-    def _show_answers(self, writer: SummaryWriter, trainer: L.Trainer, network: MLP) -> None:
-        images, labels = _part(trainer, "val")
-        if len(images) == 0:
-            return
-        step = trainer.global_step
-        said = predictions(network, images, labels)
-        for number, name in enumerate(self.names):
-            odds = said.probabilities[:, number]
-            writer.add_pr_curve(f"pr/{name}", said.labels == number, odds, step, num_thresholds=THRESHOLDS)
+    def _show_answers(self, writer: SummaryWriter, step: int, images: Tensor, said: Predictions) -> None:
+        events.precision_recall(writer, self.names, said, THRESHOLDS, step)
         events.picture(writer, "pictures/confusion", pictures.confusion(confusion(said), self.names), step)
         wrong = np.flatnonzero(~said.correct)
         worst = wrong[np.argsort(said.log_probabilities[wrong, said.labels[wrong]], kind="stable")][:MISTAKES]
@@ -122,11 +130,16 @@ def probe(network: MLP, loss: str, images: Tensor, labels: Tensor) -> tuple[list
 
 
 @torch.no_grad()
-def predictions(network: MLP, images: Tensor, labels: Tensor) -> Predictions:
-    """What the network says about images `(N, 784)` with labels `(N,)`."""
+def logits_of(network: MLP, images: Tensor) -> Tensor:
+    """What the network says about images `(N, 784)`: `(N, 10)`."""
     copy = deepcopy(network).eval()
-    said = [_array(copy.log_probabilities(batch)) for batch, _ in EvaluationLoader(images, labels)]
-    return Predictions(log_probabilities=np.concatenate(said).astype(np.float64), labels=_array(labels))
+    return torch.cat([copy.logits(batch) for batch in images.split(EVALUATION_BATCH)])
+
+
+def answers(logits: Tensor, labels: Tensor) -> Predictions:
+    """Of logits `(N, 10)` for images with labels `(N,)`."""
+    log_probabilities = _array(logits.log_softmax(dim=1)).astype(np.float64)
+    return Predictions(log_probabilities=log_probabilities, labels=_array(labels))
 
 
 @torch.no_grad()

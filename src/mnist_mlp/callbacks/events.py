@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from tensorboard.compat.proto.attr_value_pb2 import AttrValue
@@ -20,6 +22,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from mnist_mlp.config import Config
 from mnist_mlp.configuration import leaves
+from mnist_mlp.evaluation.metrics import Predictions
 from mnist_mlp.model import MLP, PIXELS
 from mnist_mlp.result import METRICS
 
@@ -58,8 +61,9 @@ def histogram(writer: SummaryWriter, tag: str, values: Tensor, step: int) -> Non
     low, high = (float(end) for end in values.aminmax())
     if low == high:
         low, high = low - 1e-12, high + 1e-12
-    counts = torch.histc(values, BINS, low, high).tolist()
     width = (high - low) / BINS
+    numbers = ((values - low) / width).int().clamp_(max=BINS - 1)  # a sixth of the time of `histc`
+    counts = torch.bincount(numbers, minlength=BINS).tolist()
     writer.add_histogram_raw(
         tag,
         min=low,
@@ -71,6 +75,33 @@ def histogram(writer: SummaryWriter, tag: str, values: Tensor, step: int) -> Non
         bucket_counts=counts,
         global_step=step,
     )
+
+
+def precision_recall(
+    writer: SummaryWriter, names: Sequence[str], said: Predictions, thresholds: int, step: int
+) -> None:
+    """As `add_pr_curve` for each class against all others, counted for all of them together."""
+    classes, images = len(names), len(said.labels)
+    bins = (said.probabilities * (thresholds - 1)).astype(np.int64) + thresholds * np.arange(classes)
+    shape = classes, thresholds
+    in_bin = np.bincount(bins.ravel(), minlength=classes * thresholds).reshape(shape)
+    true_in_bin = np.bincount(bins[np.arange(images), said.labels], minlength=classes * thresholds).reshape(shape)
+    found, true = (counts[:, ::-1].cumsum(axis=1)[:, ::-1] for counts in (in_bin, true_in_bin))  # from a threshold up
+    false, missed = found - true, true[:, :1] - true
+    rejected = images - found - missed
+    precision, recall = true / np.maximum(found, 1), true / np.maximum(true[:, :1], 1)
+    for number, name in enumerate(names):
+        writer.add_pr_curve_raw(
+            f"pr/{name}",
+            true[number],
+            false[number],
+            rejected[number],
+            missed[number],
+            precision[number],
+            recall[number],
+            step,
+            num_thresholds=thresholds,
+        )
 
 
 def graph(writer: SummaryWriter, network: MLP) -> None:

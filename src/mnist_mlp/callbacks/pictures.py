@@ -1,12 +1,14 @@
 """Pictures of a network that learns, drawn in milliseconds with Pillow; a plotting library would take longer.
 
-They are about as wide as the cards that TensorBoard shows them on, so that their words can be read there.
+They are about as wide as the cards that TensorBoard shows them on, so that their words can be read there, and have no
+more colours than they need, as TensorBoard's writer sums up every byte in Python.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 UNITS = 64  # of the first layer, at most
 COLUMNS = 8
-SHADES = 33  # from blue by white to red; the eye sees no more, and the file of events has half the size of one with 256
+SHADES = 33  # from blue by white to red; the eye sees no more
+Colour = str | int | tuple[int, int, int]
 BLUE, RED, INK, FAINT = (11, 95, 180), (200, 50, 40), (30, 34, 40), (120, 128, 138)
+BLACK, GREY, LINE = 34, 128, 210  # of pictures without colours
 
 
 def weights(first_layer: NDArray[np.float32]) -> Image.Image:
@@ -51,8 +55,9 @@ def confusion(counts: NDArray[np.int64], names: Sequence[str]) -> Image.Image:
     shares = counts / rows
     worst = (shares * (1 - np.eye(len(names)))).max() or 1.0
     for truth, row in enumerate(shares):
-        draw.text((margin - 8, margin + cell * (truth + 0.5)), names[truth], INK, _font(13), anchor="rm")
-        _upright(picture, names[truth], (margin + cell * truth + cell // 2, margin - 8))
+        middle = margin + cell * truth + cell // 2
+        _write(picture, names[truth], 13, INK, (margin - 7, middle), align=1)
+        _write_upright(picture, names[truth], (middle, margin - 7))
         for answer, share in enumerate(row):
             right = truth == answer
             strength = float(share if right else share / worst)
@@ -61,20 +66,9 @@ def confusion(counts: NDArray[np.int64], names: Sequence[str]) -> Image.Image:
             draw.rectangle((x + 1, y + 1, x + cell - 2, y + cell - 2), colour)
             if counts[truth, answer]:
                 ink = "white" if strength > 0.55 else INK
-                draw.text((x + cell / 2, y + cell / 2), str(counts[truth, answer]), ink, _font(13), anchor="mm")
-    draw.text((margin, side + 12), "rows: what it is; columns: what the network says", FAINT, _font(12), anchor="ls")
+                _write(picture, str(counts[truth, answer]), 13, ink, (x + cell // 2, y + cell // 2), align=0.5)
+    _write(picture, "rows: what it is; columns: what the network says", 12, FAINT, (margin, side + 8), align=0)
     return picture
-
-
-def _upright(picture: Image.Image, name: str, foot: tuple[int, int]) -> None:
-    """Write a long name from bottom to top, a short one as it is, ending above `foot`."""
-    if len(name) < 3:
-        ImageDraw.Draw(picture).text(foot, name, INK, _font(13), anchor="ms")
-        return
-    label = Image.new("RGB", (round(_font(13).getlength(name)) + 2, 20), "white")
-    ImageDraw.Draw(label).text((0, 10), name, INK, _font(13), anchor="lm")
-    turned = label.transpose(Image.Transpose.ROTATE_90)
-    picture.paste(turned, (foot[0] - 10, foot[1] - turned.height))
 
 
 def mistakes(
@@ -84,19 +78,42 @@ def mistakes(
     long = max(map(len, [*truths, *answers])) > 2
     columns, wide, high = (3, 116, 136) if long else (4, 87, 120)
     rows = -(-len(images) // columns)
-    picture = Image.new("RGB", (columns * wide, rows * high), "white")
+    picture = Image.new("L", (columns * wide, rows * high), "white")
     draw = ImageDraw.Draw(picture)
     for index, pixels in enumerate(images):
         x, y = index % columns * wide, index // columns * high
         digit = Image.fromarray(255 - pixels.reshape(28, 28)).resize((84, 84), Image.Resampling.NEAREST)
         picture.paste(digit, (x + (wide - 84) // 2, y))
-        draw.rectangle((x + (wide - 84) // 2, y, x + (wide - 84) // 2 + 83, y + 83), outline=(205, 210, 216))
+        draw.rectangle((x + (wide - 84) // 2, y, x + (wide - 84) // 2 + 83, y + 83), outline=LINE)
         words = [truths[index], f"not {answers[index]}"] if long else [f"{truths[index]}, not {answers[index]}"]
         words.append(f"sure to {probabilities[index]:.0%}")
         for line, word in enumerate(words):
-            ink = FAINT if line == len(words) - 1 else INK
-            draw.text((x + wide / 2, y + 92 + 15 * line), word, ink, _font(12), anchor="mm")
+            ink = GREY if line == len(words) - 1 else BLACK
+            _write(picture, word, 12, ink, (x + wide // 2, y + 92 + 15 * line), align=0.5)
     return picture
+
+
+def _write(picture: Image.Image, word: str, size: int, ink: Colour, place: tuple[int, int], align: float) -> None:
+    """Left of it (1), around it (0.5), or right of it (0); `place` is in the middle of the line."""
+    shape = _shape(word, size)
+    picture.paste(ink, (round(place[0] - align * shape.width), place[1] - shape.height // 2), shape)
+
+
+def _write_upright(picture: Image.Image, word: str, foot: tuple[int, int]) -> None:
+    """A long word from bottom to top, a short one as it is, ending above `foot`."""
+    if len(word) < 3:
+        _write(picture, word, 13, INK, (foot[0], foot[1] - 6), align=0.5)
+        return
+    shape = _shape(word, 13).transpose(Image.Transpose.ROTATE_90)
+    picture.paste(INK, (foot[0] - shape.width // 2, foot[1] - shape.height), shape)
+
+
+@lru_cache(maxsize=1024)
+def _shape(word: str, size: int) -> Image.Image:
+    """A word as a mask, kept: to set it in type takes longer than to draw all else, and most come again and again."""
+    shape = Image.new("L", (math.ceil(_font(size).getlength(word)) + 2, size + 7))
+    ImageDraw.Draw(shape).text((1, shape.height / 2), word, 255, _font(size), anchor="lm")
+    return shape
 
 
 @cache

@@ -50,6 +50,8 @@ class Member:
         """the batch that callbacks are shown"""
         self.outputs: dict[str, Tensor]
         """and what came of it"""
+        self.logits: Tensor
+        """and those of a batch of validation"""
         self.diverged: DivergedError | None = None
         self.loggers: list[Logger] = []
         self._life = self._live()

@@ -129,7 +129,7 @@ class StackedClassifiers(L.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
         for member in self.training_members:
-            member.classifier.validation_step(batch, batch_index)
+            member.logits = member.classifier.validation_step(batch, batch_index)
 
     def on_validation_epoch_end(self) -> None:
         for member in self.training_members:
@@ -164,6 +164,11 @@ class EachMember(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.hand_on("on_train_batch_end", pl_module, lambda member: (member.outputs, member.chunk, batch_idx))
+
+    def on_validation_batch_end(
+        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        self.hand_on("on_validation_batch_end", pl_module, lambda member: (member.logits, batch, batch_idx))
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         self.hand_on("on_validation_end", pl_module)
