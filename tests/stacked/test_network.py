@@ -53,21 +53,24 @@ def test_outputs_and_gradients_are_those_of_each_network_alone(
             torch.testing.assert_close(found, gradients, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("images", [7, 64])
+@pytest.mark.parametrize("smoothing", [0.0, 0.05, 0.2])
 @pytest.mark.parametrize("others", LOSSES)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_losses_and_their_gradients_are_those_of_each_member_alone(loss: str, others: str, smoothing: float) -> None:
+def test_gradients_of_losses_are_to_the_bit_those_of_each_member_alone(
+    loss: str, others: str, smoothing: float, images: int
+) -> None:
     models = [
         ModelConfig(hidden=[], activation="relu", dropout=0.0, loss=name, label_smoothing=share)
         for name, share in ((loss, smoothing), (others, 0.1))
     ]
-    logits = 3 * torch.randn(2, IMAGES, CLASSES, dtype=torch.double)
-    labels = torch.randint(CLASSES, (2, IMAGES))
+    logits = 3 * torch.randn(2, images, CLASSES)
+    labels = torch.randint(CLASSES, (2, images))
     losses, gradients = StackedLoss(models, like=logits)(logits, labels)
     for member, model in enumerate(models):
         own = logits[member].clone().requires_grad_()
         head = {"cross_entropy": lambda x: x, "nll": lambda x: x.log_softmax(1), "mse": lambda x: x.softmax(1)}
         value = loss_of(model.loss, head[model.loss](own), labels[member], model.label_smoothing)
         value.backward()
-        torch.testing.assert_close(losses[member], value.detach(), rtol=1e-12, atol=1e-12)
-        torch.testing.assert_close(gradients[member], own.grad, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(losses[member], value.detach(), rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(gradients[member], own.grad, rtol=0, atol=0)
