@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from mnist_mlp.cli import Parser, exit_codes
+from mnist_mlp.cli import Parser, exit_codes, leave
 from mnist_mlp.config import PROJECT
 from mnist_mlp.errors import ConfigError
 from mnist_mlp.places import refuse_unwritable_file, written
@@ -124,7 +124,8 @@ def main() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     with exit_codes():
-        sys.exit(predict(arguments()))
+        exit_code = predict(arguments())
+    leave(exit_code)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Multilayer perceptrons on handwritten digits, with Lightning and Hydra."""
 
-import sys
+from mnist_mlp.startup import hasten_imports
 
-from mnist_mlp.startup import LeanTorchmetrics
-
-sys.meta_path.insert(0, LeanTorchmetrics())
+hasten_imports()

@@ -6,6 +6,7 @@ Nothing slow is imported here: help and configuration errors answer without torc
 from __future__ import annotations
 
 import argparse
+import atexit
 import logging
 import os
 import shlex
@@ -79,7 +80,16 @@ def run_app(task: Task, config_name: str) -> NoReturn:
         finally:
             together.dismiss()
             every_job_completed = sweep.report()
-    sys.exit(0 if every_job_completed else 1)
+    leave(0 if every_job_completed else 1)
+
+
+def leave(exit_code: int) -> NoReturn:
+    """End the process now; Python would first take torch apart object by object, for 0.7 s."""
+    logging.shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 def _refuse_unknown_options() -> None:

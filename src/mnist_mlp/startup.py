@@ -1,4 +1,7 @@
-"""Lightning without the packages that come along unasked: a command starts more than a second sooner.
+"""What makes every command start a second and a half sooner.
+
+Importing torch and Lightning makes a million objects that stay. Python's search for garbage, which would go through
+them over and over meanwhile, is made rarer.
 
 Lightning imports torchmetrics, and that imports SciPy, torchvision and Matplotlib wherever they are installed, for
 metrics of sound and of photographs that nothing here uses. While it is imported it is told that they are not installed,
@@ -7,6 +10,7 @@ which it can deal with; to everything else they are there as before.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +19,14 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+# Objects made until Python looks for garbage among the youngest, and how many such looks until one goes further back.
+RARER = 100_000, 20, 50
 UNASKED = {"scipy", "torchvision", "matplotlib"}
+
+
+def hasten_imports() -> None:
+    gc.set_threshold(*RARER)
+    sys.meta_path.insert(0, LeanTorchmetrics())
 
 
 class LeanTorchmetrics(MetaPathFinder):

@@ -10,9 +10,9 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from mnist_mlp.cli import exit_codes
+from mnist_mlp.cli import exit_codes, leave
 from mnist_mlp.config import Config
 from mnist_mlp.configuration import from_dict
 from mnist_mlp.errors import UserError
@@ -23,7 +23,7 @@ from mnist_mlp.stacked.training import train
 log = logging.getLogger(__name__)
 
 
-def main() -> None:
+def main() -> NoReturn:
     with exit_codes():
         order = json.loads(sys.stdin.readline())
         threading.Thread(target=_stop_with_parent, daemon=True).start()
@@ -31,6 +31,7 @@ def main() -> None:
             logging.config.dictConfig(order["console"])
         for stack in order["stacks"]:
             _attempt([_job(given) for given in stack])
+    leave(0)
 
 
 def _attempt(jobs: list[Job]) -> None:
