@@ -12,7 +12,7 @@ from mnist_mlp import checkpoint as files
 from mnist_mlp import detector
 from mnist_mlp.config import Config
 from mnist_mlp.evaluation.metrics import Predictions, coverage_at_risk
-from mnist_mlp.predictor import Calibration, Predictor
+from mnist_mlp.predictor import Calibration, Predictor, free_energy
 
 # A network that has every validation image right would be made ever surer.
 LOWEST, HIGHEST = 0.1, 10.0
@@ -34,7 +34,8 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config) -> Calib
     content = files.read(checkpoint)
     predictor = replace(Predictor.of(content, checkpoint, config), calibration=Calibration(), detector=None)
     images, labels = val[0].cpu(), val[1].cpu().numpy()
-    log_probabilities = predictor.log_probabilities(images).double().numpy()
+    logits = predictor.logits(images)
+    log_probabilities = logits.log_softmax(dim=1).double().numpy()
     calibration = fit(log_probabilities, labels, config.calibration.risk)
     said = Predictions(log_probabilities=log_probabilities, labels=labels).at_temperature(calibration.temperature)
     sure = said.confidences >= calibration.threshold
@@ -44,7 +45,7 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config) -> Calib
         learned.lower(by=highest_known(strangeness.double().numpy(), sure))
         content["detector"] = learned.state_dict()
     else:
-        limit = highest_known(predictor.free_energies(images).double().numpy(), sure)
+        limit = highest_known(free_energy(logits).double().numpy(), sure)
         calibration = replace(calibration, free_energy=limit)
     files.write({**content, "calibration": asdict(calibration)}, checkpoint)
     return calibration

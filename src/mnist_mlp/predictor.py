@@ -73,8 +73,12 @@ class Predictor:
     @torch.inference_mode()
     def log_probabilities(self, images: Tensor) -> Tensor:
         """Images `(N, 28, 28)` or `(N, 784)` uint8 to calibrated log-probabilities `(N, 10)`, in batches."""
-        said = _in_batches(self.network.log_probabilities, images)
-        return (said / self.calibration.temperature).log_softmax(dim=1)
+        return (self.logits(images) / self.calibration.temperature).log_softmax(dim=1)
+
+    @torch.inference_mode()
+    def logits(self, images: Tensor) -> Tensor:
+        """Images as for `log_probabilities` to what the last layer gives out `(N, 10)`."""
+        return _in_batches(self.network.logits, images)
 
     def knows(self, images: Tensor) -> Tensor:
         """Whether each of images as for `log_probabilities` is of one of the classes at all: `(N,)` bool."""
@@ -91,14 +95,17 @@ class Predictor:
         assert detector is not None
         return _in_batches(lambda part: detector(outputs_of_layers(self.network, part)), images)
 
-    @torch.inference_mode()
     def free_energies(self, images: Tensor) -> Tensor:
-        """Images as for `log_probabilities` to -log sum exp(logits) `(N,)`: the higher, the less like what it knows.
+        """Images as for `log_probabilities` to their free energies `(N,)`."""
+        return free_energy(self.logits(images))
 
-        A softmax hides how large the logits were, and they are small for what the network never saw (Liu et al. 2020).
-        """
-        network = self.network
-        return _in_batches(lambda part: -network.layers(network.normalise(part)).logsumexp(dim=1), images)
+
+def free_energy(logits: Tensor) -> Tensor:
+    """Logits `(N, 10)` to -log sum exp(logits) `(N,)`: the higher, the less like what the network knows.
+
+    A softmax hides how large the logits were, and they are small for what the network never saw (Liu et al. 2020).
+    """
+    return -logits.logsumexp(dim=1)
 
 
 def _in_batches(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
