@@ -2,6 +2,7 @@
 
 `python benchmarks/stacked.py` writes benchmarks/results/stacked.md. In each round the same jobs, 4 learning rates with
 8 seeds each, are trained in a stack and then one after another, `--sample` of them, as one costs as much as the next.
+After the rounds one core takes training steps of one stack and their products, in turn.
 """
 
 from __future__ import annotations
@@ -27,10 +28,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import torch
 
 from mnist_mlp import runs
+from mnist_mlp.classifier import DigitClassifier
 from mnist_mlp.config import Config
 from mnist_mlp.configuration import composed
+from mnist_mlp.data.loader import Chunk
+from mnist_mlp.data.source import load
 from mnist_mlp.stacked import workers
 from mnist_mlp.stacked.grouping import Job, cores, even_parts, plan
+from mnist_mlp.stacked.module import WORTH_STACKING, StackedDataModule
+from mnist_mlp.stacked.stack import Stack
 from mnist_mlp.training import train
 
 WIDTHS = [784, 128, 64, 10]
@@ -91,26 +97,53 @@ def one_after_another(configs: Sequence[Config], numbers: Sequence[int], directo
     return cost_of(lambda: [train(configs[number], place) for number, place in zip(numbers, places, strict=True)])
 
 
-def matrix_products(networks: int, batch_size: int, steps: int) -> Cost:
-    """Of the products of `steps` training steps alone, into memory that is there already."""
-    torch.set_num_threads(1)
-    counts = [len(part) for part in even_parts(range(networks), cores())]
-    pairs = list(itertools.pairwise(WIDTHS))
-    values, backward = ([[torch.randn(count, batch_size, width) for width in WIDTHS] for count in counts] for _ in "12")
-    weights, gradients = ([[torch.randn(count, out, into) for into, out in pairs] for count in counts] for _ in "12")
+class Products:
+    """The matrix products of the training steps of one stack, into memory that is there already."""
 
-    def multiply(part: int) -> None:
-        ahead, back, weight, gradient = values[part], backward[part], weights[part], gradients[part]
+    def __init__(self, networks: int, batch_size: int) -> None:
+        pairs = list(itertools.pairwise(WIDTHS))
+        self.ahead, self.back = ([torch.randn(networks, batch_size, width) for width in WIDTHS] for _ in "12")
+        self.weights, self.gradients = ([torch.randn(networks, out, into) for into, out in pairs] for _ in "12")
+
+    def multiply(self, steps: int) -> None:
+        layers = range(len(self.weights))
         for _ in range(steps):
-            for layer in range(len(pairs)):
-                torch.bmm(ahead[layer], weight[layer].mT, out=ahead[layer + 1])
-            for layer in reversed(range(len(pairs))):
-                torch.bmm(back[layer + 1].mT, ahead[layer], out=gradient[layer])
+            for layer in layers:
+                torch.bmm(self.ahead[layer], self.weights[layer].mT, out=self.ahead[layer + 1])
+            for layer in reversed(layers):
+                torch.bmm(self.back[layer + 1].mT, self.ahead[layer], out=self.gradients[layer])
                 if layer > 0:
-                    torch.bmm(back[layer + 1], weight[layer], out=back[layer])
+                    torch.bmm(self.back[layer + 1], self.weights[layer], out=self.back[layer])
 
-    with ThreadPoolExecutor(len(counts)) as pool:
-        return cost_of(lambda: list(pool.map(multiply, range(len(counts)))))
+
+def products_of_all(networks: int, batch_size: int, steps: int) -> Cost:
+    """Of the products of `steps` training steps, the networks shared out to the cores."""
+    torch.set_num_threads(1)
+    parts = [Products(len(part), batch_size) for part in even_parts(range(networks), cores())]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        return cost_of(lambda: list(pool.map(lambda part: part.multiply(steps), parts)))
+
+
+def step_in_products(configs: Sequence[Config], rounds: int = 15, steps: int = 40) -> float:
+    """How many times the products of a stack its training step takes, both on one core, in turn: the median."""
+    torch.set_num_threads(1)
+    batch_size = configs[0].data.batch_size
+    members = configs[: max(1, WORTH_STACKING // batch_size)]
+    dataset = load("mnist", Path(configs[0].data.dir))
+    data = StackedDataModule(dataset, [Job(number=0, config=config, directory=Path()) for config in members])
+    classifiers = [DigitClassifier(config, data.budget) for config in members]
+    stack = Stack(classifiers, [classifier.configure_optimizers() for classifier in classifiers])
+    images, labels = data.parts["train"]
+    orders = torch.stack([torch.randperm(len(labels))[: batch_size * steps] for _ in members])
+    chunks = [Chunk(images, labels, order, batch_size) for order in orders]
+    products = Products(len(members), batch_size)
+
+    def ratio() -> float:
+        step = cost_of(lambda: stack.run(chunks, first_step=0))
+        return step.wall / cost_of(lambda: products.multiply(len(chunks[0].minibatches()))).wall
+
+    ratio()
+    return statistics.median(ratio() for _ in range(rounds))
 
 
 def furthest_validation_accuracy(directory: Path, numbers: Sequence[int]) -> float:
@@ -136,7 +169,7 @@ def measure(batch_size: int, given: argparse.Namespace) -> str:
             together.append(side_by_side(configs, directory) / len(configs) / given.epochs)
             alone.append(one_after_another(configs, numbers, directory) / len(numbers) / given.epochs)
             steps = -(-IMAGES // batch_size)
-            floor.append(matrix_products(len(configs), batch_size, steps // 10) / len(configs) / 0.1)
+            floor.append(products_of_all(len(configs), batch_size, steps // 10) / len(configs) / 0.1)
             apart.append(furthest_validation_accuracy(directory, numbers))
         print(f"batch {batch_size}, round {turn + 1}: {together[-1]} {alone[-1]} {floor[-1]}", flush=True)
     cells = [str(batch_size)]
@@ -145,7 +178,7 @@ def measure(batch_size: int, given: argparse.Namespace) -> str:
         cells += [f"{statistics.median(values):.2f}" for values in (a, b, c)]
         cells.append(f"{statistics.median(y / x for x, y in zip(a, b, strict=True)):.1f}")
         cells.append(f"{statistics.median(x / z for x, z in zip(a, c, strict=True)):.1f}")
-    return "| " + " | ".join([*cells, f"{max(apart):.2f}"]) + " |"
+    return "| " + " | ".join([*cells, f"{step_in_products(configs):.2f}", f"{max(apart):.2f}"]) + " |"
 
 
 def main() -> None:
@@ -171,11 +204,13 @@ def main() -> None:
         "",
         "Seconds are for one network and one epoch, everything from set-up to test included: first by the clock, then",
         "of all cores together, which says more where other programs run too. *Products* are the matrix products of",
-        "training alone. *Apart* is the largest difference of a final validation accuracy, in points.",
+        "training alone. *Step / products*: of training steps alone, one stack on one core, in turn with its products.",
+        "*Apart* is the largest difference of a final validation accuracy, in points.",
         "",
         "| batch | stacked | alone | products | alone / stacked | stacked / products "
-        "| stacked, cores | alone, cores | products, cores | alone / stacked | stacked / products | apart |",
-        "|" + " ---: |" * 12,
+        "| stacked, cores | alone, cores | products, cores | alone / stacked | stacked / products "
+        "| step / products | apart |",
+        "|" + " ---: |" * 13,
         *rows,
         "",
     ]

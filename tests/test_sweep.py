@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import started
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
+from mnist_mlp import sweep
 from mnist_mlp.config import CONFIGS, PROJECT
 from mnist_mlp.explanation import keys
 
@@ -61,3 +62,20 @@ def test_a_wrong_sweep_is_refused_before_work(tmp_path: Path, words: tuple[str, 
     assert complaint in answer.stderr
     assert answer.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_job_is_composed_once_and_whoever_asks_has_a_configuration_of_its_own() -> None:
+    class Loader:
+        composed = 0
+
+        def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+            self.composed += 1
+            return OmegaConf.create({"job": {"num": None}, "words": sweep_overrides})
+
+    loader = Loader()
+    sweep.compose_once(loader)
+    first, again, other = (loader.load_sweep_config({}, words) for words in (["seed=1"], ["seed=1"], ["seed=2"]))
+    assert loader.composed == 2
+    assert first == again != other
+    first.job.num = 3
+    assert again.job.num is None

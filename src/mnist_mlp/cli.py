@@ -174,6 +174,7 @@ class CheckBeforeWork(Callback):
                 raise ConfigError("-m: only training runs can be swept over")
             _refuse_unusable_launcher(config.hydra.runtime.choices["hydra/launcher"])
             loader = GlobalHydra.instance().config_loader()
+            sweep.compose_once(loader)
             preset = config.hydra.sweeper.get("params") or {}  # sweep=<name>
             words = [*(f"{name}={values}" for name, values in preset.items()), *config.hydra.overrides.task]
             overrides = OverridesParser.create(loader).parse_overrides(words)
