@@ -21,8 +21,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from mnist_mlp.commands import SCHEMAS
 from mnist_mlp.configuration import parse, without
 from mnist_mlp.errors import UserError
-from mnist_mlp.stacked.grouping import Job, plan
-from mnist_mlp.stacked.workers import train
+from mnist_mlp.stacked.grouping import Job, plan, stacks_at_once
+from mnist_mlp.stacked.workers import begin, train
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,8 @@ class StackedLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        # Hydra's sweeper now looks for seconds whether every job can be composed.
+        self.begun = begin(stacks_at_once(parse(without(config, "hydra"), SCHEMAS[config.hydra.job.config_name])))
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         setup_globals()
@@ -61,7 +63,8 @@ class StackedLauncher(Launcher):
                 returns[job.number], ready = self._open(job, configs[job.number])
                 opened[-1].append(ready)
         console: Any = OmegaConf.to_container(self.config.hydra.hydra_logging, resolve=True)
-        train(opened, console)
+        train(opened, console, self.begun)
+        self.begun = []  # of the next batch of jobs, if there is one
         for number, reason in alone.items():
             words = " ".join(filter_overrides(job_overrides[number - initial_job_idx]))
             log.info("job %s runs alone: %s   %s", number, reason, words)

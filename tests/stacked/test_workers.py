@@ -28,3 +28,12 @@ def test_jobs_of_a_process_that_ended_before_it_read_them_are_told(
     with caplog.at_level(logging.ERROR):
         workers.train([jobs])
     assert caplog.messages == [f"jobs 4-5 are lost: their process ended with 0; resume={tmp_path}"]
+
+
+def test_processes_that_were_begun_and_have_nothing_to_do_end() -> None:
+    spare, orphan = workers.begin(2)
+    workers.train([], begun=[spare])
+    assert spare.poll() is not None
+    assert orphan.poll() is None
+    assert orphan.communicate(timeout=60) == (None, None)  # closes its input, as the end of this process would
+    assert orphan.returncode == 0

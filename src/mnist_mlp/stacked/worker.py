@@ -25,7 +25,10 @@ log = logging.getLogger(__name__)
 
 def main() -> NoReturn:
     with exit_codes():
-        order = json.loads(sys.stdin.readline())
+        line = sys.stdin.readline()
+        if not line:  # nothing to do after all
+            leave(0)
+        order = json.loads(line)
         threading.Thread(target=_stop_with_parent, daemon=True).start()
         if order["console"]:
             logging.config.dictConfig(order["console"])

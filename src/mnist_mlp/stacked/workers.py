@@ -18,26 +18,37 @@ from mnist_mlp.stacked.grouping import Job, numbers, stacks_at_once
 log = logging.getLogger(__name__)
 
 Stacks = Sequence[Sequence[Job]]
+Worker = Popen[bytes]
 
 
-def train(stacks: Stacks, console: dict[str, Any] | None = None) -> None:
+def begin(count: int) -> list[Worker]:
+    """Start as many processes as `train` will want. They import torch while it is still found out what they train, and
+    end by themselves if this process does.
+    """
+    return [start("mnist_mlp.stacked.worker") for _ in range(count)]
+
+
+def train(stacks: Stacks, console: dict[str, Any] | None = None, begun: Sequence[Worker] = ()) -> None:
     """Train all stacks, as many at once as suits the device.
 
     Args:
         console: where the processes say how far they are, as `logging.config.dictConfig` takes it; None: nowhere.
+        begun: processes from `begin`; they have ended afterwards.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came; the processes have saved what they had, and ended.
     """
-    if not stacks:
-        return
-    count = min(len(stacks), stacks_at_once(stacks[0][0].config))
+    count = min(len(stacks), stacks_at_once(stacks[0][0].config)) if stacks else 0
     shares = [stacks[number::count] for number in range(count)]
-    workers: list[Popen[bytes]] = []
+    for idle in begun[count:]:
+        idle.kill()
+        _part(idle)
+    workers = list(begun[:count])
+    codes: list[int] = []
     try:
         with passed_on(workers):
             with uninterrupted():  # else a signal would miss those that are still to be started
-                workers.extend(start("mnist_mlp.stacked.worker") for _ in shares)
+                workers.extend(begin(count - len(workers)))
             for worker, share in zip(workers, shares, strict=True):
                 _order(worker, share, console)
             codes = [worker.wait() for worker in workers]
@@ -51,7 +62,7 @@ def train(stacks: Stacks, console: dict[str, Any] | None = None) -> None:
             log.error("jobs %s are lost: their process ended with %s; resume=%s", numbers(lost), code, sweep)
 
 
-def _order(worker: Popen[bytes], share: Stacks, console: dict[str, Any] | None) -> None:
+def _order(worker: Worker, share: Stacks, console: dict[str, Any] | None) -> None:
     stacks = [[{**asdict(job), "directory": str(job.directory)} for job in stack] for stack in share]
     assert worker.stdin is not None
     with suppress(BrokenPipeError):  # it has ended already, which its exit code will say
@@ -59,7 +70,7 @@ def _order(worker: Popen[bytes], share: Stacks, console: dict[str, Any] | None) 
         worker.stdin.flush()
 
 
-def _part(worker: Popen[bytes]) -> None:
+def _part(worker: Worker) -> None:
     assert worker.stdin is not None
     with suppress(BrokenPipeError):  # of an order that it has not read
         worker.stdin.close()
