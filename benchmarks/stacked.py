@@ -1,23 +1,22 @@
 """How long a sweep takes side by side and one after another, and how near that is to its matrix products alone.
 
-`python benchmarks/stacked.py` writes benchmarks/results/stacked.md. In each round the same jobs, 4 learning rates with
-8 seeds each, are trained in a stack and then one after another, `--sample` of them, as one costs as much as the next.
-After the rounds one core takes training steps of one stack and their products, in turn.
+`python benchmarks/stacked.py` writes benchmarks/results/stacked.md. In each round two commands train the same jobs, 4
+learning rates with 8 seeds each: one with `hydra/launcher=stacked`, one with Hydra's own launcher. After the rounds one
+core takes training steps of one stack and their products, in turn.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import logging
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,32 +28,26 @@ import torch
 
 from mnist_mlp import runs
 from mnist_mlp.classifier import DigitClassifier
-from mnist_mlp.config import Config
+from mnist_mlp.config import PROJECT
 from mnist_mlp.configuration import composed
 from mnist_mlp.data.loader import Chunk
 from mnist_mlp.data.source import load
-from mnist_mlp.stacked import workers
-from mnist_mlp.stacked.grouping import Job, cores, even_parts, plan
+from mnist_mlp.stacked.grouping import Job, cores, even_parts
 from mnist_mlp.stacked.module import WORTH_STACKING, StackedDataModule
 from mnist_mlp.stacked.stack import Stack
-from mnist_mlp.training import train
 
+RATES = ["1e-4", "3e-4", "1e-3", "3e-3"]
 WIDTHS = [784, 128, 64, 10]
 IMAGES = 55_000
 
 
-def sweep(batch_size: int, epochs: int, seeds: int) -> list[Config]:
+def words(batch_size: int, epochs: int) -> list[str]:
+    """Of one job, but for its learning rate and its seed."""
     return [
-        composed(
-            f"data.batch_size={batch_size}",
-            f"trainer.max_epochs={epochs}",
-            "trainer.accelerator=cpu",
-            "trainer.enable_progress_bar=false",
-            f"optimizer.lr={rate}",
-            f"seed={seed}",
-        )
-        for rate in ("1e-4", "3e-4", "1e-3", "3e-3")
-        for seed in range(seeds)
+        f"data.batch_size={batch_size}",
+        f"trainer.max_epochs={epochs}",
+        "trainer.accelerator=cpu",
+        "trainer.enable_progress_bar=false",
     ]
 
 
@@ -80,21 +73,13 @@ def cpu_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def side_by_side(configs: Sequence[Config], directory: Path) -> Cost:
-    jobs = []
-    for number, config in enumerate(configs):
-        place = directory / "stacked" / str(number)
-        place.mkdir(parents=True)
-        jobs.append(Job(number=number, config=config, directory=place))
-    return cost_of(lambda: workers.train(plan(jobs).stacks))
-
-
-def one_after_another(configs: Sequence[Config], numbers: Sequence[int], directory: Path) -> Cost:
-    """Of those of the jobs that have these numbers."""
-    places = [directory / "alone" / str(number) for number in numbers]
-    for place in places:
-        place.mkdir(parents=True)
-    return cost_of(lambda: [train(configs[number], place) for number, place in zip(numbers, places, strict=True)])
+def sweep(launcher: str, batch_size: int, given: argparse.Namespace, directory: Path) -> Cost:
+    """Of the whole command, for one network and one epoch."""
+    varied = [f"optimizer.lr={','.join(RATES)}", f"seed=range({given.seeds})"]
+    command = [sys.executable, "src/train.py", "-m", f"hydra/launcher={launcher}", f"hydra.sweep.dir={directory}"]
+    command += [*words(batch_size, given.epochs), *varied]
+    cost = cost_of(lambda: subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL))
+    return cost / (len(RATES) * given.seeds * given.epochs)
 
 
 class Products:
@@ -124,12 +109,12 @@ def products_of_all(networks: int, batch_size: int, steps: int) -> Cost:
         return cost_of(lambda: list(pool.map(lambda part: part.multiply(steps), parts)))
 
 
-def step_in_products(configs: Sequence[Config], rounds: int = 15, steps: int = 40) -> float:
+def step_in_products(batch_size: int, rounds: int = 15, steps: int = 40) -> float:
     """How many times the products of a stack its training step takes, both on one core, in turn: the median."""
     torch.set_num_threads(1)
-    batch_size = configs[0].data.batch_size
-    members = configs[: max(1, WORTH_STACKING // batch_size)]
-    dataset = load("mnist", Path(configs[0].data.dir))
+    networks = max(1, WORTH_STACKING // batch_size)
+    members = [composed(*words(batch_size, 1), f"seed={seed}") for seed in range(networks)]
+    dataset = load("mnist", Path(members[0].data.dir))
     data = StackedDataModule(dataset, [Job(number=0, config=config, directory=Path()) for config in members])
     classifiers = [DigitClassifier(config, data.budget) for config in members]
     stack = Stack(classifiers, [classifier.configure_optimizers() for classifier in classifiers])
@@ -146,31 +131,25 @@ def step_in_products(configs: Sequence[Config], rounds: int = 15, steps: int = 4
     return statistics.median(ratio() for _ in range(rounds))
 
 
-def furthest_validation_accuracy(directory: Path, numbers: Sequence[int]) -> float:
-    """The largest difference of the final validation accuracy between the two ways, in points."""
-    differences = []
-    for number in numbers:
-        finals = [
-            json.loads((directory / way / str(number) / runs.RESULT).read_text())["history"][-1]["val/acc"]
-            for way in ("stacked", "alone")
-        ]
-        differences.append(100 * abs(finals[0] - finals[1]))
-    return max(differences)
+def furthest_validation_accuracy(one: Path, other: Path) -> float:
+    """The largest difference of the final validation accuracy of a job between two sweeps, in points."""
+
+    finals = [[job.result["history"][-1]["val/acc"] for job in runs.jobs(place)] for place in (one, other)]
+    return max(100 * abs(a - b) for a, b in zip(*finals, strict=True))
 
 
 def measure(batch_size: int, given: argparse.Namespace) -> str:
     """One row of the table."""
-    configs = sweep(batch_size, given.epochs, given.seeds)
+    networks = len(RATES) * given.seeds
     together, alone, floor, apart = [], [], [], []
     for turn in range(given.rounds):
         with tempfile.TemporaryDirectory() as folder:
-            directory = Path(folder)
-            numbers = [(turn + at * len(configs) // given.sample) % len(configs) for at in range(given.sample)]
-            together.append(side_by_side(configs, directory) / len(configs) / given.epochs)
-            alone.append(one_after_another(configs, numbers, directory) / len(numbers) / given.epochs)
-            steps = -(-IMAGES // batch_size)
-            floor.append(products_of_all(len(configs), batch_size, steps // 10) / len(configs) / 0.1)
-            apart.append(furthest_validation_accuracy(directory, numbers))
+            places = Path(folder, "stacked"), Path(folder, "basic")
+            together.append(sweep("stacked", batch_size, given, places[0]))
+            alone.append(sweep("basic", batch_size, given, places[1]))
+            apart.append(furthest_validation_accuracy(*places))
+        steps = -(-IMAGES // batch_size)
+        floor.append(products_of_all(networks, batch_size, steps // 10) / networks / 0.1)
         print(f"batch {batch_size}, round {turn + 1}: {together[-1]} {alone[-1]} {floor[-1]}", flush=True)
     cells = [str(batch_size)]
     for kind in ("wall", "cpu"):
@@ -178,34 +157,31 @@ def measure(batch_size: int, given: argparse.Namespace) -> str:
         cells += [f"{statistics.median(values):.2f}" for values in (a, b, c)]
         cells.append(f"{statistics.median(y / x for x, y in zip(a, b, strict=True)):.1f}")
         cells.append(f"{statistics.median(x / z for x, z in zip(a, c, strict=True)):.1f}")
-    return "| " + " | ".join([*cells, f"{step_in_products(configs):.2f}", f"{max(apart):.2f}"]) + " |"
+    return "| " + " | ".join([*cells, f"{step_in_products(batch_size):.2f}", f"{max(apart):.2f}"]) + " |"
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--batch-sizes", type=int, nargs="+", default=[64, 256, 1024])
-    arguments.add_argument("--epochs", type=int, default=1)
+    arguments.add_argument("--epochs", type=int, default=5)
     arguments.add_argument("--seeds", type=int, default=8, help="for each of 4 learning rates")
-    arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--sample", type=int, default=4, help="jobs to train one after another in a round")
+    arguments.add_argument("--rounds", type=int, default=2)
     arguments.add_argument("--note", default="", help="what else the machine was doing")
     arguments.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "stacked.md")
     given = arguments.parse_args()
-    logging.getLogger("mnist_mlp").setLevel(logging.WARNING)
     rows = [measure(batch_size, given) for batch_size in given.batch_sizes]
     lines = [
         "# A sweep side by side against one after another",
         "",
-        f"{4 * given.seeds} jobs (4 learning rates, {given.seeds} seeds), 784-128-64-10, AdamW, MNIST, {given.epochs} "
-        f"epoch(s), with logs, checkpoints, calibration and test; {cores()} cores, {platform.machine()}, "
-        f"Python {platform.python_version()}, torch {torch.__version__}. Medians of {given.rounds} rounds, in which "
-        f"the ways alternate; {given.sample} jobs of each round were trained one after another."
-        + (f" {given.note}" if given.note else ""),
+        f"{len(RATES) * given.seeds} jobs ({len(RATES)} learning rates, {given.seeds} seeds), 784-128-64-10, AdamW, "
+        f"MNIST, {given.epochs} epochs, with logs, dashboards, checkpoints, calibration and test; {cores()} cores, "
+        f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}. Medians of "
+        f"{given.rounds} rounds, in which the two commands alternate." + (f" {given.note}" if given.note else ""),
         "",
-        "Seconds are for one network and one epoch, everything from set-up to test included: first by the clock, then",
-        "of all cores together, which says more where other programs run too. *Products* are the matrix products of",
-        "training alone. *Step / products*: of training steps alone, one stack on one core, in turn with its products.",
-        "*Apart* is the largest difference of a final validation accuracy, in points.",
+        "Seconds are for one network and one epoch, of the whole command from Hydra to leaderboard: first by the",
+        "clock, then of all cores together, which says more where other programs run too. *Products* are the matrix",
+        "products of training alone. *Step / products*: of training steps alone, one stack on one core, in turn with",
+        "its products. *Apart* is the largest difference of the final validation accuracy of a job, in points.",
         "",
         "| batch | stacked | alone | products | alone / stacked | stacked / products "
         "| stacked, cores | alone, cores | products, cores | alone / stacked | stacked / products "
