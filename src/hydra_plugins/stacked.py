@@ -43,8 +43,8 @@ class StackedLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
-        # Hydra's sweeper now looks for seconds whether every job can be composed.
-        self.begun = begin(stacks_at_once(parse(without(config, "hydra"), SCHEMAS[config.hydra.job.config_name])))
+        # For seconds Hydra's sweeper will now look whether every job can be composed.
+        self.begun = begin(_stacks_at_once(config))
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         setup_globals()
@@ -110,6 +110,14 @@ class StackedLauncher(Launcher):
         )
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         return returned
+
+
+def _stacks_at_once(config: DictConfig) -> int:
+    """Of a sweep with this configuration; 0 where only its jobs have a whole one."""
+    try:
+        return stacks_at_once(parse(without(config, "hydra"), SCHEMAS[config.hydra.job.config_name]))
+    except UserError:
+        return 0
 
 
 def _job(config: DictConfig, directory: Path) -> Job:

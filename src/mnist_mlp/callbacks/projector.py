@@ -34,7 +34,7 @@ def write(
     config = ProjectorConfig()
     embedding = config.embeddings.add(tensor_name=f"{name}:{step:05}")
     embedding.tensor_path, embedding.metadata_path, embedding.sprite.image_path = (
-        str((place / file).relative_to(directory)) for file in ("tensors.tsv", "metadata.tsv", "sprite.png")
+        (place / file).relative_to(directory).as_posix() for file in ("tensors.tsv", "metadata.tsv", "sprite.png")
     )
     embedding.sprite.single_image_dim.extend([SIDE, SIDE])
     (directory / "projector_config.pbtxt").write_text(text_format.MessageToString(config))
