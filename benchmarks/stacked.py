@@ -149,7 +149,8 @@ def measure(batch_size: int, given: argparse.Namespace) -> str:
             alone.append(sweep("basic", batch_size, given, places[1]))
             apart.append(furthest_validation_accuracy(*places))
         steps = -(-IMAGES // batch_size)
-        floor.append(products_of_all(networks, batch_size, steps // 10) / networks / 0.1)
+        tenth = steps // 10
+        floor.append(products_of_all(networks, batch_size, tenth) / networks / (tenth / steps))
         print(f"batch {batch_size}, round {turn + 1}: {together[-1]} {alone[-1]} {floor[-1]}", flush=True)
     cells = [str(batch_size)]
     for kind in ("wall", "cpu"):

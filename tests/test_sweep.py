@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import started
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_mlp import sweep
@@ -64,6 +65,18 @@ def test_a_wrong_sweep_is_refused_before_work(tmp_path: Path, words: tuple[str, 
     assert not list(tmp_path.iterdir())
 
 
+def test_all_jobs_of_a_sweep_lie_in_the_one_directory_that_is_named_after_its_beginning() -> None:
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        sweep.compose_once(loader)
+        master = compose("train", return_hydra_config=True)
+        early = loader.load_sweep_config(master, ["seed=0"])  # before the sweep has looked at the clock
+        directory = master.hydra.sweep.dir
+        late, other = (loader.load_sweep_config(master, [f"seed={seed}"]) for seed in (0, 1))
+    assert early.seed == late.seed == 0
+    assert directory == late.hydra.sweep.dir == other.hydra.sweep.dir
+
+
 def test_a_job_is_composed_once_and_whoever_asks_has_a_configuration_of_its_own() -> None:
     class Loader:
         composed = 0
@@ -72,9 +85,9 @@ def test_a_job_is_composed_once_and_whoever_asks_has_a_configuration_of_its_own(
             self.composed += 1
             return OmegaConf.create({"job": {"num": None}, "words": sweep_overrides})
 
-    loader = Loader()
+    loader, master = Loader(), OmegaConf.create({})
     sweep.compose_once(loader)
-    first, again, other = (loader.load_sweep_config({}, words) for words in (["seed=1"], ["seed=1"], ["seed=2"]))
+    first, again, other = (loader.load_sweep_config(master, words) for words in (["seed=1"], ["seed=1"], ["seed=2"]))
     assert loader.composed == 2
     assert first == again != other
     first.job.num = 3

@@ -1,5 +1,7 @@
 """Multilayer perceptrons on handwritten digits, with Lightning and Hydra."""
 
-from mnist_mlp.startup import hasten_imports
+import sys
 
-hasten_imports()
+from mnist_mlp.startup import HastenedImports
+
+sys.meta_path.insert(0, HastenedImports())

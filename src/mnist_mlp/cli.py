@@ -85,7 +85,6 @@ def run_app(task: Task, config_name: str) -> NoReturn:
 
 def leave(exit_code: int) -> NoReturn:
     """End the process now; Python would first take torch apart object by object, for 0.7 s."""
-    logging.shutdown()
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -172,9 +171,13 @@ class CheckBeforeWork(Callback):
             schema = SCHEMAS[config.hydra.job.config_name]
             if not issubclass(schema, Config):
                 raise ConfigError("-m: only training runs can be swept over")
-            _refuse_unusable_launcher(config.hydra.runtime.choices["hydra/launcher"])
+            launcher = config.hydra.runtime.choices["hydra/launcher"]
+            _refuse_unusable_launcher(launcher)
             loader = GlobalHydra.instance().config_loader()
-            sweep.compose_once(loader)
+            if not launcher.startswith(
+                "submitit"
+            ):  # which sends the loader, with all that it knows, along with each job
+                sweep.compose_once(loader)
             preset = config.hydra.sweeper.get("params") or {}  # sweep=<name>
             words = [*(f"{name}={values}" for name, values in preset.items()), *config.hydra.overrides.task]
             overrides = OverridesParser.create(loader).parse_overrides(words)

@@ -30,8 +30,8 @@ class MLP(nn.Module):
     Weights and biases start uniform in ±1/sqrt(inputs of the layer), which is `nn.Linear`'s own initialisation.
 
     The loss decides what the network gives out, its *head*: logits for `cross_entropy`, log-probabilities
-    (log-softmax) for `nll`, probabilities (softmax) for `mse`. What reads the network's answer asks for
-    `log_probabilities`, which do not depend on the head, so no softmax is ever applied twice.
+    (log-softmax) for `nll`, probabilities (softmax) for `mse`. The head serves the loss alone: what reads the network's
+    answer asks for `logits` or `log_probabilities`, so no softmax is ever applied twice.
     """
 
     mean: Tensor

@@ -6,7 +6,7 @@ from copy import deepcopy
 from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mnist_mlp import runs
 from mnist_mlp.comparison.leaderboard import compared
@@ -40,7 +40,9 @@ def compose_once(loader: ConfigLoader) -> None:
         job = tuple(sweep_overrides)
         if job not in composed:
             composed[job] = compose(master_config, sweep_overrides)
-        return deepcopy(composed[job])
+        own = deepcopy(composed[job])
+        OmegaConf.copy_cache(from_config=master_config, to_config=own)  # ${now:}, the same for the whole sweep
+        return own
 
     loader.load_sweep_config = load_sweep_config  # type: ignore[method-assign]
 

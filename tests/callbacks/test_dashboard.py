@@ -153,11 +153,16 @@ def test_probing_gives_the_gradients_of_a_backward_pass_and_leaves_the_network_a
 
 
 @pytest.mark.parametrize(
-    "words",
-    [(), ("trainer.check_val_every_n_epoch=2",), ("trainer.val_check_interval=0.6",), ("averaging.decay=0.9",)],
+    ("words", "asked_again"),
+    [
+        ((), False),
+        (("averaging.decay=0.9",), False),
+        (("trainer.check_val_every_n_epoch=2",), True),
+        (("trainer.val_check_interval=0.6",), True),
+    ],
 )
 def test_confusion_is_counted_as_scikit_learn_does_and_mistakes_begin_with_the_worst(
-    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...], asked_again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, Any] = {}
 
@@ -168,7 +173,9 @@ def test_confusion_is_counted_as_scikit_learn_does_and_mistakes_begin_with_the_w
     keep(pictures, "confusion")
     keep(pictures, "mistakes")
     keep(dashboard, "answers")
+    keep(dashboard, "logits_of")
     train(configuration("trainer.max_epochs=1", *words), tmp_path)
+    assert ("logits_of" in seen) == asked_again  # only where validation has not asked this network everything
     truths = seen["answers"][1].numpy()
     content = files.read(tmp_path / "checkpoints" / files.LAST)
     network, config = files.network_of(content), configuration("trainer.max_epochs=1")

@@ -54,7 +54,7 @@ def test_outputs_and_gradients_are_those_of_each_network_alone(
 
 
 @pytest.mark.parametrize("images", [7, 64])
-@pytest.mark.parametrize("smoothing", [0.0, 0.05, 0.2])
+@pytest.mark.parametrize("smoothing", [0.0, 0.05, 0.15, 0.3])
 @pytest.mark.parametrize("others", LOSSES)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_gradients_of_losses_are_to_the_bit_those_of_each_member_alone(

@@ -138,7 +138,7 @@ def logits_of(network: MLP, images: Tensor) -> Tensor:
 
 def answers(logits: Tensor, labels: Tensor) -> Predictions:
     """Of logits `(N, 10)` for images with labels `(N,)`."""
-    log_probabilities = _array(logits.log_softmax(dim=1)).astype(np.float64)
+    log_probabilities = _array(logits.float().log_softmax(dim=1)).astype(np.float64)
     return Predictions(log_probabilities=log_probabilities, labels=_array(labels))
 
 

@@ -51,7 +51,10 @@ def picture(writer: SummaryWriter, tag: str, image: Image.Image, step: int) -> N
     """As `add_image`, with the compression that suits a picture written while a network waits."""
     file = io.BytesIO()
     image.save(file, format="PNG", compress_level=1)
-    content = Summary.Image(height=image.height, width=image.width, colorspace=3, encoded_image_string=file.getvalue())
+    bands = 1 if image.mode == "L" else 3
+    content = Summary.Image(
+        height=image.height, width=image.width, colorspace=bands, encoded_image_string=file.getvalue()
+    )
     _file(writer).add_summary(Summary(value=[Summary.Value(tag=tag, image=content)]), step)
 
 

@@ -29,7 +29,7 @@ class StackedLoss:
             [share if late else share / CLASSES for share, late in zip(smoothing, by_mean, strict=True)]
         )
         self.parts = column([CLASSES if late else 1 for late in by_mean])
-        self.smoothing = column(smoothing)
+        self.on_every = column([share / CLASSES for share in smoothing])
         self.squared = torch.tensor([model.loss == "mse" for model in models], device=like.device).view(-1, 1, 1)
         self.any_squared = any(model.loss == "mse" for model in models)
 
@@ -40,14 +40,13 @@ class StackedLoss:
         """
         images = labels.shape[1]
         log_probabilities = logits.log_softmax(dim=2)
-        on_every = self.spread / (self.parts * images)
-        weights = on_every.neg().expand_as(logits).contiguous()
+        weights = (self.spread / (self.parts * images)).neg().expand_as(logits).contiguous()
         weights.scatter_add_(2, labels.unsqueeze(2), (self.on_label / images).neg().expand(-1, images, 1))
         losses = (weights * log_probabilities).sum(dim=(1, 2))
         gradients = torch._log_softmax_backward_data(weights, log_probabilities, 2, logits.dtype)
         if not self.any_squared:
             return losses, gradients
-        target = F.one_hot(labels, CLASSES) * (1 - self.smoothing) + self.smoothing / CLASSES
+        target = F.one_hot(labels, CLASSES) * self.on_label + self.on_every
         probabilities = logits.softmax(dim=2)
         apart = probabilities - target
         by_probability = 2 / (images * CLASSES) * apart

@@ -44,7 +44,6 @@ def train(stacks: Stacks, console: dict[str, Any] | None = None, begun: Sequence
         idle.kill()
         _part(idle)
     workers = list(begun[:count])
-    codes: list[int] = []
     try:
         with passed_on(workers):
             with uninterrupted():  # else a signal would miss those that are still to be started
