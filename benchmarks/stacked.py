@@ -103,9 +103,8 @@ class Products:
 
 def products_of_all(networks: int, batch_size: int, steps: int) -> Cost:
     """Of the products of `steps` training steps, the networks shared out to the cores."""
-    torch.set_num_threads(1)
     parts = [Products(len(part), batch_size) for part in even_parts(range(networks), cores())]
-    with ThreadPoolExecutor(len(parts)) as pool:
+    with ThreadPoolExecutor(len(parts), initializer=torch.set_num_threads, initargs=(1,)) as pool:
         return cost_of(lambda: list(pool.map(lambda part: part.multiply(steps), parts)))
 
 
