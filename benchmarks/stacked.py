@@ -132,7 +132,6 @@ def step_in_products(batch_size: int, rounds: int = 15, steps: int = 40) -> floa
 
 def furthest_validation_accuracy(one: Path, other: Path) -> float:
     """The largest difference of the final validation accuracy of a job between two sweeps, in points."""
-
     finals = [[job.result["history"][-1]["val/acc"] for job in runs.jobs(place)] for place in (one, other)]
     return max(100 * abs(a - b) for a, b in zip(*finals, strict=True))
 
@@ -175,8 +174,9 @@ def main() -> None:
         "",
         f"{len(RATES) * given.seeds} jobs ({len(RATES)} learning rates, {given.seeds} seeds), 784-128-64-10, AdamW, "
         f"MNIST, {given.epochs} epochs, with logs, dashboards, checkpoints, calibration and test; {cores()} cores, "
-        f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}. Medians of "
-        f"{given.rounds} rounds, in which the two commands alternate." + (f" {given.note}" if given.note else ""),
+        f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}. Rounds, in "
+        f"which the two commands alternate, and whose medians these are: {given.rounds}."
+        + (f" {given.note}" if given.note else ""),
         "",
         "Seconds are for one network and one epoch, of the whole command from Hydra to leaderboard: first by the",
         "clock, then of all cores together, which says more where other programs run too. *Products* are the matrix",

@@ -115,9 +115,14 @@ class StackedLauncher(Launcher):
 def _stacks_at_once(config: DictConfig) -> int:
     """Of a sweep with this configuration; 0 where only its jobs have a whole one."""
     try:
-        return stacks_at_once(parse(without(config, "hydra"), SCHEMAS[config.hydra.job.config_name]))
+        return stacks_at_once(_parsed(config))
     except UserError:
         return 0
+
+
+def _parsed(config: DictConfig) -> Any:
+    """An instance of the schema that belongs to the command."""
+    return parse(without(config, "hydra"), SCHEMAS[config.hydra.job.config_name])
 
 
 def _job(config: DictConfig, directory: Path) -> Job:
@@ -128,7 +133,7 @@ def _job(config: DictConfig, directory: Path) -> Job:
     """
     return Job(
         number=config.hydra.job.num,
-        config=parse(without(config, "hydra"), SCHEMAS[config.hydra.job.config_name]),
+        config=_parsed(config),
         directory=directory,
     )
 

@@ -174,9 +174,8 @@ class CheckBeforeWork(Callback):
             launcher = config.hydra.runtime.choices["hydra/launcher"]
             _refuse_unusable_launcher(launcher)
             loader = GlobalHydra.instance().config_loader()
-            if not launcher.startswith(
-                "submitit"
-            ):  # which sends the loader, with all that it knows, along with each job
+            # Submitit would send the loader along with each job, with the configurations of all jobs that it remembers.
+            if not launcher.startswith("submitit"):
                 sweep.compose_once(loader)
             preset = config.hydra.sweeper.get("params") or {}  # sweep=<name>
             words = [*(f"{name}={values}" for name, values in preset.items()), *config.hydra.overrides.task]

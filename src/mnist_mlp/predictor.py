@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mnist_mlp import checkpoint as files
 from mnist_mlp.config import Config
-from mnist_mlp.data.loader import EVALUATION_BATCH
+from mnist_mlp.data.loader import in_batches
 from mnist_mlp.detector import Detector, outputs_of_layers
 from mnist_mlp.model import MLP
 
@@ -78,7 +78,7 @@ class Predictor:
     @torch.inference_mode()
     def logits(self, images: Tensor) -> Tensor:
         """Images as for `log_probabilities` to what the last layer gives out `(N, 10)`."""
-        return _in_batches(self.network.logits, images)
+        return in_batches(self.network.logits, images)
 
     def knows(self, images: Tensor) -> Tensor:
         """Whether each of images as for `log_probabilities` is of one of the classes at all: `(N,)` bool."""
@@ -93,7 +93,7 @@ class Predictor:
         """Images as for `log_probabilities` to the detector's scores `(N,)`."""
         detector = self.detector
         assert detector is not None
-        return _in_batches(lambda part: detector(outputs_of_layers(self.network, part)), images)
+        return in_batches(lambda part: detector(outputs_of_layers(self.network, part)), images)
 
     def free_energies(self, images: Tensor) -> Tensor:
         """Images as for `log_probabilities` to their free energies `(N,)`."""
@@ -106,8 +106,3 @@ def free_energy(logits: Tensor) -> Tensor:
     A softmax hides how large the logits were, and they are small for what the network never saw (Liu et al. 2020).
     """
     return -logits.logsumexp(dim=1)
-
-
-def _in_batches(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """What `function` says of all images, a batch at a time, so that memory stays small and in the cache."""
-    return torch.cat([function(part) for part in images.split(EVALUATION_BATCH)])

@@ -22,7 +22,7 @@ from torch.utils.tensorboard import SummaryWriter
 from mnist_mlp.callbacks import events, pictures, projector
 from mnist_mlp.classifier import DigitClassifier
 from mnist_mlp.config import Config
-from mnist_mlp.data.loader import EVALUATION_BATCH
+from mnist_mlp.data.loader import in_batches
 from mnist_mlp.evaluation.metrics import Predictions, confusion
 from mnist_mlp.model import MLP, loss_of
 
@@ -132,8 +132,7 @@ def probe(network: MLP, loss: str, images: Tensor, labels: Tensor) -> tuple[list
 @torch.no_grad()
 def logits_of(network: MLP, images: Tensor) -> Tensor:
     """What the network says about images `(N, 784)`: `(N, 10)`."""
-    copy = deepcopy(network).eval()
-    return torch.cat([copy.logits(batch) for batch in images.split(EVALUATION_BATCH)])
+    return in_batches(deepcopy(network).eval().logits, images)
 
 
 def answers(logits: Tensor, labels: Tensor) -> Predictions:

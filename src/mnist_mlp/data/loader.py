@@ -10,8 +10,9 @@ counted in optimizer steps. With `trainer.log_every_n_steps=1` a chunk is one mi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import torch
 from torch import Tensor
 
 from mnist_mlp.budget import Budget
@@ -90,6 +91,11 @@ class TrainingLoader:
                 self.rank,
                 self.processes,
             )
+
+
+def in_batches(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """What `function` says of all images, a batch at a time, so that memory stays small and in the cache."""
+    return torch.cat([function(part) for part in images.split(EVALUATION_BATCH)])
 
 
 class EvaluationLoader:

@@ -25,16 +25,17 @@ log = logging.getLogger(__name__)
 
 def main() -> NoReturn:
     with exit_codes():
-        line = sys.stdin.readline()
-        if not line:  # nothing to do after all
-            leave(0)
-        order = json.loads(line)
-        threading.Thread(target=_stop_with_parent, daemon=True).start()
-        if order["console"]:
-            logging.config.dictConfig(order["console"])
-        for stack in order["stacks"]:
-            _attempt([_job(given) for given in stack])
+        if line := sys.stdin.readline():  # none where there is nothing to do after all
+            _work(json.loads(line))
     leave(0)
+
+
+def _work(order: dict[str, Any]) -> None:
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    if order["console"]:
+        logging.config.dictConfig(order["console"])
+    for stack in order["stacks"]:
+        _attempt([_job(given) for given in stack])
 
 
 def _attempt(jobs: list[Job]) -> None:
