@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 import torch
 
-from mnist_mlp.configuration import composed
+from mnist_mlp.config.parsing import composed
 from mnist_mlp.data.augment import Deformation
 from mnist_mlp.model import MLP, loss_of
-from mnist_mlp.optimizer import build_optimizer
+from mnist_mlp.optim.optimizers import build_optimizer
 
 ROUNDS = 200
 

@@ -27,7 +27,7 @@ IMPORTS = (
     "import sys; sys.path.insert(0, sys.argv[1])\n"
     "import lightning, torch, torchmetrics\n"
     "from pathlib import Path\n"
-    "from mnist_mlp.data.source import load\n"
+    "from mnist_mlp.data.download import load\n"
     "data = load('mnist', Path(sys.argv[2]))"
 )
 

@@ -27,11 +27,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mnist_mlp.config import Config
-from mnist_mlp.configuration import composed
+from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import split
-from mnist_mlp.data.source import load
-from mnist_mlp.hardware import cpu_threads
+from mnist_mlp.data.download import load
+from mnist_mlp.distributed.hardware import cpu_threads
 from mnist_mlp.training import train
 
 EPOCHS = 3

@@ -28,15 +28,15 @@ import torch
 from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFont
 
-from mnist_mlp import checkpoint
-from mnist_mlp.calibration import highest_known
-from mnist_mlp.config import PROJECT
+from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.data.datamodule import split
-from mnist_mlp.data.source import load
-from mnist_mlp.evaluation.metrics import Predictions, coverage_at_risk
-from mnist_mlp.handwriting.picture_file import FORMATS
-from mnist_mlp.handwriting.reader import BLANK, ERROR, OK, UNSURE, Reader, Reading
-from mnist_mlp.predictor import Predictor
+from mnist_mlp.data.download import load
+from mnist_mlp.extras.calibration.calibrate import highest_known
+from mnist_mlp.extras.evaluation.metrics import Predictions, coverage_at_risk
+from mnist_mlp.extras.handwriting.image_file import FORMATS
+from mnist_mlp.extras.handwriting.reader import BLANK, ERROR, OK, UNSURE, Reader, Reading
+from mnist_mlp.extras.inference.predictor import Predictor
+from mnist_mlp.runs import checkpoint_file as checkpoint
 
 RESULTS = report.RESULTS / "handwriting.md"
 # Letters whose strokes are those of somebody's 0, 1, 2, 5, 6, 8 or 9. By their shape; the rest is listed one by one.

@@ -26,15 +26,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import torch
 
-from mnist_mlp import runs
-from mnist_mlp.classifier import DigitClassifier
-from mnist_mlp.config import PROJECT
-from mnist_mlp.configuration import composed
+from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.schema import PROJECT
+from mnist_mlp.data.download import load
 from mnist_mlp.data.loader import Chunk
-from mnist_mlp.data.source import load
-from mnist_mlp.stacked.grouping import Job, cores, even_parts
-from mnist_mlp.stacked.module import WORTH_STACKING, StackedDataModule
-from mnist_mlp.stacked.stack import Stack
+from mnist_mlp.engine.stack import WORTH_STACKING, StackedDataModule
+from mnist_mlp.engine.step import Stack
+from mnist_mlp.extras.stacked_launcher.grouping import Job, cores, even_parts
+from mnist_mlp.module import DigitClassifier
+from mnist_mlp.runs import directories as runs
 
 RATES = ["1e-4", "3e-4", "1e-3", "3e-3"]
 WIDTHS = [784, 128, 64, 10]

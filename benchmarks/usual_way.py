@@ -23,8 +23,8 @@ from torchmetrics.classification import Accuracy
 from torchvision import transforms
 from torchvision.datasets import MNIST
 
-from mnist_mlp.config import PROJECT
-from mnist_mlp.data.source import load
+from mnist_mlp.config.schema import PROJECT
+from mnist_mlp.data.download import load
 
 
 class Module(L.LightningModule):

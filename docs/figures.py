@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mnist_mlp import checkpoint as files
-from mnist_mlp.config import PROJECT, Config
-from mnist_mlp.configuration import composed
-from mnist_mlp.data.source import load
+from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.schema import PROJECT, Config
+from mnist_mlp.data.download import load
 from mnist_mlp.model import MLP, loss_of
+from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.training import train
 
 matplotlib.use("Agg")

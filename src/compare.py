@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from mnist_mlp.cli import Parser, exit_codes
-from mnist_mlp.comparison.leaderboard import compared, find
-from mnist_mlp.comparison.table import difference, text, write_csv
-from mnist_mlp.places import refuse_unwritable_file, written
+from mnist_mlp.cli.app import Parser, exit_codes
+from mnist_mlp.extras.leaderboard.leaderboard import compared, find
+from mnist_mlp.extras.leaderboard.table import difference, text, write_csv
+from mnist_mlp.runs.atomic_write import refuse_unwritable_file, written
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def compare(given: argparse.Namespace) -> None:
             write_csv(comparison, given.csv)
         print(f"table            {given.csv}")
     if given.report:
-        from mnist_mlp.comparison.report import write_report  # matplotlib only where a page is wanted
+        from mnist_mlp.extras.leaderboard.html_report import write_report  # matplotlib only where a page is wanted
 
         with written("--report", given.report):
             write_report(comparison, given.report)

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from mnist_mlp.cli import run_app
-from mnist_mlp.commands import TrainedConfig
+from mnist_mlp.cli.app import run_app
+from mnist_mlp.config.commands import TrainedConfig
 
 
 def main(config: TrainedConfig, run_directory: Path) -> None:
-    from mnist_mlp.demo.build import demo
+    from mnist_mlp.extras.demo.build import demo
 
     print(demo(config, run_directory))
 

@@ -4,12 +4,12 @@ import os
 import sys
 from pathlib import Path
 
-from mnist_mlp.cli import run_app
-from mnist_mlp.commands import EvaluateConfig
+from mnist_mlp.cli.app import run_app
+from mnist_mlp.config.commands import EvaluateConfig
 
 
 def main(config: EvaluateConfig, directory: Path) -> None:
-    from mnist_mlp.evaluation.evaluate import evaluate  # torch and matplotlib: only once there is work
+    from mnist_mlp.extras.evaluation.evaluate import evaluate  # torch and matplotlib: only once there is work
 
     print(evaluate(config, directory, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
 

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from mnist_mlp.cli import run_app
-from mnist_mlp.commands import ExportConfig
-from mnist_mlp.errors import require
+from mnist_mlp.cli.app import run_app
+from mnist_mlp.config.commands import ExportConfig
+from mnist_mlp.config.errors import require
 
 
 def main(config: ExportConfig, run_directory: Path) -> None:
     require("onnx", "onnxruntime", "safetensors")
-    from mnist_mlp.export import export
+    from mnist_mlp.extras.onnx_export import export
 
     print(export(config, run_directory))
 

@@ -14,10 +14,10 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from mnist_mlp.cli import Parser, exit_codes, leave
-from mnist_mlp.config import PROJECT
-from mnist_mlp.errors import ConfigError
-from mnist_mlp.places import refuse_unwritable_file, written
+from mnist_mlp.cli.app import Parser, exit_codes, leave
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.schema import PROJECT
+from mnist_mlp.runs.atomic_write import refuse_unwritable_file, written
 
 MOST_PICTURED = 12  # files in one picture
 NOTES = """\
@@ -47,7 +47,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def files_of(images: Sequence[str]) -> list[Path]:
     """The files meant by the arguments, each once, in the order given; what is not there stays, to be told so."""
-    from mnist_mlp.handwriting.picture_file import SUFFIXES
+    from mnist_mlp.extras.handwriting.image_file import SUFFIXES
 
     files: list[Path] = []
     for image in images:
@@ -77,10 +77,10 @@ def predict(options: argparse.Namespace) -> int:
     """Read every file, report, and return the exit code."""
     files = files_of(options.images)
     check(options, files)
-    from mnist_mlp import checkpoint
-    from mnist_mlp.handwriting import report
-    from mnist_mlp.handwriting.reader import ERROR, Reader, Reading
-    from mnist_mlp.predictor import Predictor
+    from mnist_mlp.extras.handwriting import output as report
+    from mnist_mlp.extras.handwriting.reader import ERROR, Reader, Reading
+    from mnist_mlp.extras.inference.predictor import Predictor
+    from mnist_mlp.runs import checkpoint_file as checkpoint
 
     predictor = Predictor.load(options.checkpoint or checkpoint.newest(PROJECT / "outputs"))
     reader = Reader(predictor)
@@ -109,7 +109,7 @@ def predict(options: argparse.Namespace) -> int:
     if counts[ERROR]:
         print(f"predict.py: {counts[ERROR]} of {len(files)} files could not be read", file=sys.stderr)
     if pictured:
-        from mnist_mlp.handwriting.figure import draw
+        from mnist_mlp.extras.handwriting.plots import draw
 
         with written("--picture", options.picture):
             draw(pictured, options.picture)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from mnist_mlp.cli import run_app
-from mnist_mlp.config import Config
+from mnist_mlp.cli.app import run_app
+from mnist_mlp.config.schema import Config
 
 
 def main(config: Config, run_directory: Path) -> None:

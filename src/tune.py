@@ -5,14 +5,14 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
-from mnist_mlp.cli import exit_codes, run_app
-from mnist_mlp.commands import TuneConfig
-from mnist_mlp.tuning.command import searched_on_the_command_line
+from mnist_mlp.cli.app import exit_codes, run_app
+from mnist_mlp.config.commands import TuneConfig
+from mnist_mlp.extras.tuning.command import searched_on_the_command_line
 
 
 def main(config: TuneConfig, study_directory: Path) -> None:
-    from mnist_mlp.tuning.search import search  # torch, lightning and optuna: only once there is work
-    from mnist_mlp.tuning.space import SearchSpace
+    from mnist_mlp.extras.tuning.search import search  # torch, lightning and optuna: only once there is work
+    from mnist_mlp.extras.tuning.space import SearchSpace
 
     space = SearchSpace(config.tune.space, HydraConfig.get().overrides.task)
     print(search(config, study_directory, space))

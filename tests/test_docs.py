@@ -9,7 +9,7 @@ import figures
 import pytest
 import torch
 
-from mnist_mlp.config import PROJECT
+from mnist_mlp.config.schema import PROJECT
 
 PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").glob("*.md"))]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_mlp.config import PROJECT
+from mnist_mlp.config.schema import PROJECT
 
 SOURCE = PROJECT / "src"
 MERMAID = re.search(r"```mermaid\n(.*?)```", (PROJECT / "docs" / "architecture.md").read_text(), re.DOTALL)
@@ -92,4 +92,4 @@ def test_every_arrow_of_the_architecture_is_an_import(graph: Graph) -> None:
 def test_hydra_stops_before_training(graph: Graph) -> None:
     below = {"mnist_mlp.training", *reached(graph, "mnist_mlp.training")} & graph.keys()
     knowing = {name for name in below if any(other.split(".")[0] == "hydra" for other in graph[name])}
-    assert knowing == {f"mnist_mlp.{name}" for name in ("configuration", "explanation", "overrides")}
+    assert knowing == {f"mnist_mlp.{name}" for name in ("config.parsing", "config.messages", "config.overrides")}

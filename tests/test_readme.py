@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import started
+from helpers import commands as started
 
-from mnist_mlp.config import PROJECT
+from mnist_mlp.config.schema import PROJECT
 
 README = (PROJECT / "README.md").read_text()
 RECIPES = README.partition("## Recipes")[2].partition("## Results")[0]

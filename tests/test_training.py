@@ -10,19 +10,19 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
-from kill_and_resume import configuration
+from helpers.kill_and_resume import configuration
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from mnist_mlp import checkpoint as files
-from mnist_mlp import runs
-from mnist_mlp.config import PROJECT, Config
-from mnist_mlp.configuration import composed
-from mnist_mlp.data.source import load
+from mnist_mlp.config.errors import DataError
+from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.schema import PROJECT, Config
+from mnist_mlp.data.download import load
+from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.data.split import split
-from mnist_mlp.errors import DataError
 from mnist_mlp.model import MLP
-from mnist_mlp.randomness import epoch_order
+from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import directories as runs
 from mnist_mlp.training import train
 
 BASE = ("model.dropout=0", "data.batch_size=64", "trainer.max_epochs=2", "threads=1", "trainer.limit_test_batches=1.0")

@@ -18,11 +18,11 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from mnist_mlp.commands import SCHEMAS
-from mnist_mlp.configuration import parse, without
-from mnist_mlp.errors import UserError
-from mnist_mlp.stacked.grouping import Job, plan, stacks_at_once
-from mnist_mlp.stacked.workers import begin, train
+from mnist_mlp.config.commands import SCHEMAS
+from mnist_mlp.config.errors import UserError
+from mnist_mlp.config.parsing import parse, without
+from mnist_mlp.extras.stacked_launcher.grouping import Job, plan, stacks_at_once
+from mnist_mlp.extras.stacked_launcher.worker_pool import begin, train
 
 log = logging.getLogger(__name__)
 

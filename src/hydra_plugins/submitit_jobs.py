@@ -19,7 +19,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from mnist_mlp.processes import python_path
+from mnist_mlp.distributed.world import python_path
 
 try:
     from hydra_plugins.hydra_submitit_launcher.submitit_launcher import (

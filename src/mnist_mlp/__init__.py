@@ -2,6 +2,6 @@
 
 import sys
 
-from mnist_mlp.startup import HastenedImports
+from mnist_mlp.cli.startup import HastenedImports
 
 sys.meta_path.insert(0, HastenedImports())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mnist_mlp.config import Config
+from mnist_mlp.config.schema import Config
 
 PIXELS = 28 * 28
 CLASSES = 10

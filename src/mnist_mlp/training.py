@@ -15,27 +15,27 @@ import torch
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.loggers import Logger
 
-from mnist_mlp import checkpoint as files
-from mnist_mlp import runs
-from mnist_mlp.budget import Budget
-from mnist_mlp.calibration import calibrate
-from mnist_mlp.callbacks.checkpoints import Checkpoints, PlainCheckpointIO
-from mnist_mlp.callbacks.dashboard import Dashboard
+from mnist_mlp.callbacks.checkpointing import Checkpoints, PlainCheckpointIO
 from mnist_mlp.callbacks.history import History
 from mnist_mlp.callbacks.interruption import Interruption
-from mnist_mlp.callbacks.progress import StepBar
-from mnist_mlp.classifier import DigitClassifier
-from mnist_mlp.config import Config
+from mnist_mlp.callbacks.progress_bar import StepBar
+from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.data.source import Dataset, load
-from mnist_mlp.distributed import KnownWorld, SharedMinibatches
-from mnist_mlp.hardware import cpu_threads, uses_gpu
-from mnist_mlp.loggers import build_loggers, log_final
-from mnist_mlp.processes import ALONE, World, per_node
-from mnist_mlp.result import Result, versions
-from mnist_mlp.resume import refuse_changes
-from mnist_mlp.signals import interruptible
-from mnist_mlp.together import together
+from mnist_mlp.data.download import Dataset, load
+from mnist_mlp.distributed.hardware import cpu_threads, uses_gpu
+from mnist_mlp.distributed.launch import together
+from mnist_mlp.distributed.strategy import KnownWorld, SharedMinibatches
+from mnist_mlp.distributed.world import ALONE, World, per_node
+from mnist_mlp.engine.run_length import Budget
+from mnist_mlp.extras.calibration.calibrate import calibrate
+from mnist_mlp.extras.tensorboard.dashboard import Dashboard
+from mnist_mlp.module import DigitClassifier
+from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.loggers import build_loggers, log_final
+from mnist_mlp.runs.result import Result, versions
+from mnist_mlp.runs.resume import refuse_changes
+from mnist_mlp.runs.signals import interruptible
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy import ndimage
 
-from mnist_mlp.config import AugmentConfig
-from mnist_mlp.configuration import composed
+from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.schema import AugmentConfig
 from mnist_mlp.data.augment import SIDE, Deformation, deforms, displacement_fields, elastic_waves
 
 CPU = torch.device("cpu")

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_archive import FILES, IMAGES, NAMES, archive
+from helpers.tiny_archive import FILES, IMAGES, NAMES, archive
 
-from mnist_mlp.data import source
+from mnist_mlp.data import download as source
 from mnist_mlp.data.idx import UnusableError
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from mnist_mlp.budget import Budget
 from mnist_mlp.data.loader import EvaluationLoader, TrainingLoader
+from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.data.split import split
-from mnist_mlp.randomness import epoch_order
+from mnist_mlp.engine.run_length import Budget
 
 
 def loader(images: int = 100, batch: int = 8, chunk: int = 3, total: int | None = None, first: int = 0, seed: int = 0):  # type: ignore[no-untyped-def]

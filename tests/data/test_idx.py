@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny_archive import ARRAYS, FILES, IMAGES, archive, assert_whole, idx, in_place, write
+from helpers.tiny_archive import ARRAYS, FILES, IMAGES, archive, assert_whole, idx, in_place, write
 
+from mnist_mlp.config.errors import DataError
+from mnist_mlp.data.download import load, load_archive
 from mnist_mlp.data.idx import IdxFile
-from mnist_mlp.data.source import load, load_archive
-from mnist_mlp.errors import DataError
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])

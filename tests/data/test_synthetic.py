@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from mnist_mlp.data.source import Dataset, load
+from mnist_mlp.data.download import Dataset, load
 from mnist_mlp.data.synthetic import draw
 
 

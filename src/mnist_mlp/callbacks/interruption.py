@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import lightning as L
 
-from mnist_mlp.budget import Budget
-from mnist_mlp.distributed import agree
-from mnist_mlp.errors import Interrupted
-from mnist_mlp.signals import listen, stop_at_once
+from mnist_mlp.config.errors import Interrupted
+from mnist_mlp.distributed.strategy import agree
+from mnist_mlp.engine.run_length import Budget
+from mnist_mlp.runs.signals import listen, stop_at_once
 
 
 class Saves(Protocol):

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mnist_mlp.config import AugmentConfig
-from mnist_mlp.randomness import derive
+from mnist_mlp.config.schema import AugmentConfig
+from mnist_mlp.data.seeding import derive
 
 SIDE = 28
 # Waves weaker than this share of the strongest one are left out of an elastic deformation.

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mnist_mlp.budget import limited, plan
-from mnist_mlp.config import DataConfig, TrainerConfig
+from mnist_mlp.config.schema import DataConfig, TrainerConfig
+from mnist_mlp.data.download import Dataset
 from mnist_mlp.data.loader import EvaluationLoader, TrainingLoader
-from mnist_mlp.data.source import Dataset
+from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.data.split import split
-from mnist_mlp.randomness import epoch_order
+from mnist_mlp.engine.run_length import limited, plan
 
 
 class DigitsDataModule(L.LightningDataModule):

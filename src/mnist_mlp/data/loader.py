@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from mnist_mlp.budget import Budget
-from mnist_mlp.randomness import epoch_order
+from mnist_mlp.data.seeding import epoch_order
+from mnist_mlp.engine.run_length import Budget
 
 EVALUATION_BATCH = 2_500
 

@@ -1,0 +1,1 @@
+"""From a command line to a typed configuration, and from an error to an exit code."""

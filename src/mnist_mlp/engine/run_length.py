@@ -1,0 +1,84 @@
+"""How long a run is, counted in optimizer steps, before anything has run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.schema import DataConfig, TrainerConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    batch_size: int
+    """images in one optimizer step"""
+    steps_per_epoch: int
+    total_steps: int
+    chunk_steps: int
+    """optimizer steps that Lightning sees as one batch; see `mnist_mlp.data.loader`"""
+    chunks_between_validations: int
+
+    @property
+    def epochs(self) -> int:
+        """Epochs begun; the last one ends early where `total_steps` is no multiple of an epoch."""
+        return math.ceil(self.total_steps / self.steps_per_epoch)
+
+    @property
+    def chunks_per_epoch(self) -> int:
+        return math.ceil(self.steps_per_epoch / self.chunk_steps)
+
+    def position(self, step: int) -> tuple[int, int]:
+        """Whole epochs, and steps into the next one, after `step` optimizer steps of the run."""
+        if step == self.total_steps:
+            return self.epochs, 0
+        return divmod(step, self.steps_per_epoch)
+
+    def ends_chunk(self, step: int) -> bool:
+        """Whether a chunk, and not only a step, ends after `step` optimizer steps of the run."""
+        return self.position(step)[1] % self.chunk_steps == 0
+
+
+def plan(data: DataConfig, trainer: TrainerConfig, images: int) -> Budget:
+    """The budget of a run over `images` training images.
+
+    Raises:
+        ConfigError: the limits leave no step to train.
+    """
+    # One step over the mean of n batches is the same arithmetic as one batch of n times the size.
+    batch_size = data.batch_size * trainer.accumulate_grad_batches
+    in_epoch = math.ceil(images / batch_size)
+    steps = limited(trainer.limit_train_batches, in_epoch)
+    epochs = trainer.max_epochs
+    if trainer.overfit_batches:
+        steps = limited(trainer.overfit_batches, in_epoch)
+    if trainer.fast_dev_run:
+        steps, epochs = min(int(trainer.fast_dev_run), steps), 1
+    total = steps * epochs if trainer.max_steps == -1 else min(trainer.max_steps, steps * epochs)
+    if total == 0:
+        raise ConfigError("trainer: max_epochs, max_steps and limit_train_batches leave no step to train")
+    interval = trainer.val_check_interval
+    steps_between = interval if isinstance(interval, int) else max(1, int(steps * interval))
+    if steps_between > steps:
+        raise ConfigError(
+            f"trainer.val_check_interval: expected at most the {steps} batches of an epoch, got {interval}"
+        )
+    # A chunk ends wherever something is to happen: a point is logged, or validation runs.
+    chunk = min(trainer.log_every_n_steps, steps)
+    if steps_between < steps:
+        chunk = math.gcd(chunk, steps_between)
+        between = steps_between // chunk
+    else:
+        between = math.ceil(steps / chunk)
+    return Budget(
+        batch_size=batch_size,
+        steps_per_epoch=steps,
+        total_steps=total,
+        chunk_steps=chunk,
+        chunks_between_validations=between,
+    )
+
+
+def limited(limit: int | float, batches: int) -> int:
+    """Lightning's rule for `limit_*_batches`: an int counts batches, a float is a share of them."""
+    return min(limit, batches) if isinstance(limit, int) else int(batches * limit)

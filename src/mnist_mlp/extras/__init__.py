@@ -1,0 +1,1 @@
+"""What training does not need: evaluation, handwriting, leaderboard, dashboards, search, export, page."""

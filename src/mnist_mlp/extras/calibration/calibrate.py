@@ -1,0 +1,93 @@
+"""What validation says about how sure a network may be: its temperature, and when it had better not answer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from mnist_mlp.config.schema import Config
+from mnist_mlp.extras.calibration import ood_detector as detector
+from mnist_mlp.extras.evaluation.metrics import Predictions, coverage_at_risk
+from mnist_mlp.extras.inference.predictor import Calibration, Predictor, free_energy
+from mnist_mlp.runs import checkpoint_file as files
+
+# A network that has every validation image right would be made ever surer.
+LOWEST, HIGHEST = 0.1, 10.0
+
+# Of the validation images as many are answered; where the threshold alone leaves fewer, few more are refused.
+ANSWERED = 0.952
+KNOWN = 0.99
+
+Part = tuple[Tensor, Tensor]
+
+
+def calibrate(checkpoint: Path, val: Part, train: Part, config: Config) -> Calibration:
+    """Fit on validation images, and keep the outcome in the checkpoint file.
+
+    Args:
+        val: images `(N, 784)` uint8 and labels `(N,)`.
+        train: the same, for a detector to learn from.
+    """
+    content = files.read(checkpoint)
+    predictor = replace(Predictor.of(content, checkpoint, config), calibration=Calibration(), detector=None)
+    images, labels = val[0].cpu(), val[1].cpu().numpy()
+    logits = predictor.logits(images)
+    log_probabilities = logits.log_softmax(dim=1).double().numpy()
+    calibration = fit(log_probabilities, labels, config.calibration.risk)
+    said = Predictions(log_probabilities=log_probabilities, labels=labels).at_temperature(calibration.temperature)
+    sure = said.confidences >= calibration.threshold
+    if config.calibration.detector:
+        learned = detector.fit(predictor.network, train[0].cpu(), train[1].cpu(), config.seed)
+        strangeness = replace(predictor, detector=learned).strangeness(images)
+        learned.lower(by=highest_known(strangeness.double().numpy(), sure))
+        content["detector"] = learned.state_dict()
+    else:
+        limit = highest_known(free_energy(logits).double().numpy(), sure)
+        calibration = replace(calibration, free_energy=limit)
+    files.write({**content, "calibration": asdict(calibration)}, checkpoint)
+    return calibration
+
+
+def highest_known(strangeness: np.ndarray, sure: np.ndarray) -> float:
+    """The free energy, or score of a detector, above which an image counts as of none of the classes.
+
+    What is to be refused, letters or shirts, is not there to fit on, so this is a quantile of what is to be answered.
+
+    Args:
+        strangeness: `(N,)`, of validation images.
+        sure: `(N,)` bool, which of them reach the threshold.
+    """
+    answered = strangeness[sure] if sure.any() else strangeness
+    return float(np.quantile(answered, min(KNOWN, ANSWERED * len(strangeness) / len(answered))))
+
+
+def fit(log_probabilities: np.ndarray, labels: np.ndarray, risk: float) -> Calibration:
+    """The temperature, and the threshold that answers most with at most `risk` of the answers wrong.
+
+    Args:
+        log_probabilities: `(N, C)`, as the network gives them.
+        labels: `(N,)`.
+    """
+    said = Predictions(log_probabilities=log_probabilities, labels=labels)
+    temperature = best_temperature(said)
+    point = coverage_at_risk(said.at_temperature(temperature), risk)
+    return Calibration(temperature=temperature, threshold=min(point.threshold, 1.0))
+
+
+def best_temperature(said: Predictions) -> float:
+    """The temperature with the least mean negative log-likelihood (Guo et al. 2017, sec. 4.2), in [0.1, 10].
+
+    That mean is convex in 1 / temperature, so its slope changes sign once: halve the interval around that place.
+    """
+    low, high = 1 / HIGHEST, 1 / LOWEST
+    scores = said.log_probabilities - said.log_probabilities.max(axis=1, keepdims=True)
+    of_truth = np.take_along_axis(scores, said.labels[:, None], axis=1).mean()
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        weights = np.exp(middle * scores)
+        slope = ((weights * scores).sum(axis=1) / weights.sum(axis=1)).mean() - of_truth
+        low, high = (middle, high) if slope < 0 else (low, middle)
+    return 2 / (low + high)

@@ -1,0 +1,156 @@
+"""Images of none of the classes, made from those of the classes and from nothing: what a detector learns to refuse.
+
+Two images of different classes are mixed, or one is taken apart; others are strokes of a pen that mean nothing, and
+blots. As a digit is, each is 20 pixels long with its mass in the middle. Some of them could pass for a digit all the
+same, as a 4 above a 9 does; a detector has to live with that.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mnist_mlp.extras.handwriting.mnist_format import FIT, SIDE
+
+FAINTEST = 30  # grey level that still counts as part of it
+KINDS = 6
+STROKES, DOTS = 3, 48  # at most so many strokes in an image; drawn dots along each
+STRAIGHT = 0.4  # share of the strokes
+DETAIL = 2  # drawing pixels along the side of one of an image
+PENS = (1.6, 2.2, 2.8, 3.4)  # widths in pixels of the image
+GRAINS = (3, 4, 5, 6, 7)  # cells of noise along the side of a blot
+
+
+def make(images: Tensor, labels: Tensor, number: int, seed: int) -> Tensor:
+    """About `number` outliers `(N, 28, 28)` uint8, as many of each kind; what came out nearly empty is left out.
+
+    Args:
+        images: `(M, 784)` uint8, of at least two classes.
+        labels: `(M,)`.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    pool = images.view(-1, SIDE, SIDE).float()
+    each = -(-number // KINDS)
+    mixed = [mix(pool, labels, each, generator) for mix in (halves, overlays)]
+    alone = [change(_drawn(pool, each, generator), generator) for change in (quarters, parts)]
+    made = torch.cat([*mixed, *alone, strokes(each, generator), blots(each, generator)])
+    return normalised(made[(made > 127).sum((1, 2)) > FIT])
+
+
+def halves(pool: Tensor, labels: Tensor, number: int, generator: torch.Generator) -> Tensor:
+    """The upper or left half of one image beside the other half of an image of another class."""
+    first, second = _pairs(labels, number, generator)
+    is_first_half = torch.arange(SIDE) < SIDE // 2
+    is_upper = torch.rand(number, 1, 1, generator=generator) < 0.5
+    return torch.where(torch.where(is_upper, is_first_half[:, None], is_first_half), pool[first], pool[second])
+
+
+def overlays(pool: Tensor, labels: Tensor, number: int, generator: torch.Generator) -> Tensor:
+    """Two images of different classes on top of one another, one of them moved by up to 5 pixels."""
+    first, second = _pairs(labels, number, generator)
+    moves = torch.randint(-5, 6, (number, 2), generator=generator).tolist()
+    moved = [image.roll((down, right), (0, 1)) for image, (down, right) in zip(pool[second], moves, strict=True)]
+    return torch.maximum(pool[first], torch.stack(moved))
+
+
+def quarters(images: Tensor, generator: torch.Generator) -> Tensor:
+    """The four quarters of each image, each at the place of another."""
+    half = SIDE // 2
+    tiles = images.unfold(1, half, half).unfold(2, half, half).flatten(1, 2)  # (N, 4, 14, 14)
+    orders = torch.tensor([[1, 0, 3, 2], [2, 3, 0, 1], [3, 2, 1, 0], [1, 2, 3, 0], [3, 0, 1, 2], [2, 0, 3, 1]])
+    order = orders[torch.randint(len(orders), (len(images),), generator=generator)]
+    tiles = tiles[torch.arange(len(images))[:, None], order].view(-1, 2, 2, half, half)
+    return tiles.transpose(2, 3).reshape(-1, SIDE, SIDE)
+
+
+def parts(images: Tensor, generator: torch.Generator) -> Tensor:
+    """What a straight cut near the middle leaves of each image, on one of four sides."""
+    cut = torch.randint(11, 18, (len(images), 1, 1), generator=generator)
+    side = torch.randint(4, (len(images), 1, 1), generator=generator)
+    along = torch.arange(SIDE)
+    place = torch.where(side % 2 == 0, along[:, None], along)
+    return images * ((place < cut) == (side < 2))
+
+
+def strokes(number: int, generator: torch.Generator) -> Tensor:
+    """One to three strokes, straight ones and cubic Bezier curves, of one pen in each image."""
+    points = torch.rand(number, STROKES, 4, 2, generator=generator) * FIT + (SIDE - FIT) / 2
+    is_straight = torch.rand(number, STROKES, 1, 1, generator=generator) < STRAIGHT
+    line = torch.lerp(points[:, :, :1], points[:, :, -1:], torch.linspace(0, 1, 4)[:, None])
+    points = torch.where(is_straight, line, points)
+    t = torch.linspace(0, 1, DOTS)
+    weights = torch.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3])
+    dots = (torch.einsum("nspc,pd->nsdc", points, weights) * DETAIL).long()
+    drawn = torch.arange(STROKES) < torch.randint(1, STROKES + 1, (number, 1), generator=generator)
+    canvas = torch.zeros(number, (SIDE * DETAIL) ** 2)
+    place = (dots[..., 0] * SIDE * DETAIL + dots[..., 1]).flatten(1)
+    canvas.scatter_reduce_(1, place, drawn[..., None].expand(-1, -1, DOTS).flatten(1).float(), "amax")
+    canvas = canvas.view(number, 1, SIDE * DETAIL, SIDE * DETAIL)
+    shares = zip(canvas.tensor_split(len(PENS)), PENS, strict=True)
+    inked = torch.cat([F.conv2d(share, _disc(pen), padding="same") for share, pen in shares])
+    return 255 * F.avg_pool2d(inked.clamp(max=1), DETAIL).squeeze(1)
+
+
+def blots(number: int, generator: torch.Generator) -> Tensor:
+    """Smooth noise in a box, half of them with hard edges."""
+    grain = torch.rand(number, 1, max(GRAINS), max(GRAINS), generator=generator)
+    shares = zip(grain.tensor_split(len(GRAINS)), GRAINS, strict=True)
+    smooth = [F.interpolate(share[..., :side, :side], (FIT, FIT), mode="bicubic") for share, side in shares]
+    soft = torch.cat(smooth).squeeze(1).clamp(0, 1)
+    hard = (8 * soft - 3.5).clamp(0, 1)
+    is_hard = torch.rand(number, 1, 1, generator=generator) < 0.5
+    box = torch.randint(10, FIT + 1, (number, 2, 1), generator=generator)
+    inside = torch.arange(FIT) < box
+    inked = torch.where(is_hard, hard, soft) * inside[:, 0, :, None] * inside[:, 1, None]
+    return 255 * F.pad(inked, (4, 4, 4, 4))
+
+
+def normalised(images: Tensor) -> Tensor:
+    """Grey levels `(N, 28, 28)` to uint8 in the form of MNIST: 20 pixels the longer side, mass in the middle.
+
+    As `handwriting.form.as_mnist` makes one of a patch of any size, here thousands of nearly right size at once.
+    """
+    inked = images >= FAINTEST
+    longest = torch.stack([_extent(inked.any(axis)) for axis in (1, 2)]).amax(0)
+    along = torch.arange(SIDE, dtype=torch.float32)
+    mass = images.sum((1, 2))
+    x, y = ((images.sum(axis) * along).sum(1) / mass for axis in (1, 2))
+    scale, half = longest / FIT, SIDE / 2
+    zero = torch.zeros_like(scale)
+    # affine_grid counts in half images from the middle; the centre of mass comes to lie on pixel 14.
+    left, top = ((centre + 0.5 - half - 0.5 * scale) / half for centre in (x, y))
+    theta = torch.stack([scale, zero, left, zero, scale, top], dim=1).view(-1, 2, 3)
+    grid = F.affine_grid(theta, [len(images), 1, SIDE, SIDE], align_corners=False)
+    return F.grid_sample(images[:, None], grid, align_corners=False).squeeze(1).round().to(torch.uint8)
+
+
+def _extent(profile: Tensor) -> Tensor:
+    """From the first to the last True of each row `(N, 28)`, both included: `(N,)`."""
+    along = torch.arange(SIDE)
+    last = torch.where(profile, along, -1).amax(1)
+    first = torch.where(profile, along, SIDE).amin(1)
+    return (last - first + 1).float()
+
+
+def _pairs(labels: Tensor, number: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Places `(number,)` of two images each, of different classes."""
+    first = torch.randint(len(labels), (number,), generator=generator)
+    second = torch.randint(len(labels), (number,), generator=generator)
+    while len(same := torch.nonzero(labels[first] == labels[second]).squeeze(1)) > 0:
+        second[same] = torch.randint(len(labels), (len(same),), generator=generator)
+    return first, second
+
+
+def _drawn(pool: Tensor, number: int, generator: torch.Generator) -> Tensor:
+    return pool[torch.randint(len(pool), (number,), generator=generator)]
+
+
+def _disc(width: float) -> Tensor:
+    """A pen of so many pixels of an image, with a soft rim: `(1, 1, k, k)`."""
+    radius = width * DETAIL / 2
+    reach = math.ceil(radius)
+    along = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    return (radius + 0.5 - torch.hypot(along[:, None], along)).clamp(0, 1)[None, None]

@@ -1,0 +1,53 @@
+"""What networks say about images: of each as it is, calibrated, and of all together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from torch import Tensor
+
+from mnist_mlp.extras.calibration.calibrate import fit
+from mnist_mlp.extras.evaluation import metrics
+from mnist_mlp.extras.evaluation.metrics import Predictions
+from mnist_mlp.extras.inference.predictor import Calibration, Predictor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What one network, or a committee of them, said about the images."""
+
+    name: str
+    raw: Predictions
+    calibration: Calibration
+
+    @cached_property
+    def calibrated(self) -> Predictions:
+        return self.raw.at_temperature(self.calibration.temperature)
+
+
+def ask(
+    predictors: Sequence[Predictor], images: Tensor, labels: Tensor, *, committee: Calibration | None = None
+) -> list[Answers]:
+    """The answers of each network and, given the calibration of a committee, those of all of them together.
+
+    The probabilities of a committee are the mean of its members' calibrated ones.
+    """
+    answers = []
+    for number, predictor in enumerate(predictors, start=1):
+        uncalibrated = replace(predictor, calibration=Calibration())
+        scores = uncalibrated.log_probabilities(images).double().numpy()
+        raw = Predictions(log_probabilities=metrics.log_softmax(scores), labels=labels.numpy())
+        name = f"network {number}" if len(predictors) > 1 else "network"
+        answers.append(Answers(name=name, raw=raw, calibration=predictor.calibration))
+    if committee is not None:
+        together = metrics.committee([answer.calibrated for answer in answers])
+        answers.append(Answers(name="committee", raw=together, calibration=committee))
+    return answers
+
+
+def committee_calibration(predictors: Sequence[Predictor], images: Tensor, labels: Tensor) -> Calibration:
+    """Fitted on validation images `(N, 28, 28)` uint8 and labels `(N,)`, for the risk that the first member allows."""
+    together = ask(predictors, images, labels, committee=Calibration())[-1].raw
+    return fit(together.log_probabilities, together.labels, predictors[0].config.calibration.risk)

@@ -1,0 +1,154 @@
+"""From checkpoints to numbers, tables and pictures: `evaluate` reads from top to bottom."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mnist_mlp.config.commands import EvaluateConfig
+from mnist_mlp.data.download import DIGITS, Dataset, load
+from mnist_mlp.data.split import split
+from mnist_mlp.extras.evaluation import metrics
+from mnist_mlp.extras.evaluation import plots as pictures
+from mnist_mlp.extras.evaluation import tables as report
+from mnist_mlp.extras.evaluation.corruptions import CORRUPTIONS, other_people
+from mnist_mlp.extras.evaluation.ensemble import Answers, ask, committee_calibration
+from mnist_mlp.extras.evaluation.metrics import Predictions
+from mnist_mlp.extras.inference.predictor import Calibration, Predictor
+from mnist_mlp.runs import checkpoint_file as files
+
+log = logging.getLogger(__name__)
+
+METRICS = "metrics.json"
+EXAMPLES = 6
+RISKS = (0.001, 0.005, 0.01)
+"""Shares of wrong answers for which the share of answered images is told."""
+
+
+def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -> str:
+    """Evaluate the chosen networks; leaves metrics.json and pictures in `directory` and returns the tables.
+
+    Raises:
+        CheckpointError: a checkpoint is missing, damaged, or holds more than tensors and plain values.
+        DataError: the data set cannot be had.
+    """
+    predictors = [Predictor.load(path) for path in files.chosen(config.checkpoint)]
+    class_names = predictors[0].class_names
+    data = predictors[0].config.data
+    dataset = load(data.name, Path(config.data_dir or data.dir))
+    images, labels = _part(dataset, config.split, data.val_size)
+    committee = committee_calibration(predictors, *_part(dataset, "val", data.val_size)) if config.committee else None
+    answers = ask(predictors, images, labels, committee=committee)
+
+    numbers = [measured(answer, class_names) for answer in answers]
+    content: dict[str, Any] = {
+        "data": data.name,
+        "split": config.split,
+        "images": len(labels),
+        "class_names": list(class_names),
+        "checkpoints": [str(predictor.checkpoint) for predictor in predictors],
+    }
+    content |= numbers[0] if len(answers) == 1 else {"networks": numbers}
+    if len(predictors) == 2:
+        content["mcnemar"] = asdict(metrics.mcnemar(answers[0].calibrated, answers[1].calibrated))
+    if config.suite == "robust":
+        content["robust"], examples = _robustness(predictors, images, labels, committee)
+        pictures.robustness(examples, content["robust"]).savefig(directory / "robust.png", dpi=pictures.DPI)
+    (directory / METRICS).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    for answer in answers:
+        folder = directory if len(answers) == 1 else directory / answer.name.replace(" ", "_")
+        pictures.draw(folder, answer, images.numpy(), class_names)
+    return report.tables(content, newest=config.checkpoint is None, directory=directory, colour=colour)
+
+
+def _part(dataset: Dataset, name: str, val_size: int) -> tuple[Tensor, Tensor]:
+    """Images `(N, 28, 28)` uint8 and labels `(N,)` int64 of `test` or `val`: none that a network was trained on."""
+    if name == "test":
+        images, labels = dataset.test_images, dataset.test_labels
+    else:
+        _, val = split(dataset.train_labels, val_size)
+        images, labels = dataset.train_images[val], dataset.train_labels[val]
+    return torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))
+
+
+def measured(answers: Answers, class_names: Sequence[str]) -> dict[str, Any]:
+    """Every number about one network.
+
+    `coverage_at_risk` takes the best thresholds for these very images; `answered` takes the checkpoint's own, which
+    was chosen on validation.
+    """
+    said, threshold = answers.calibrated, answers.calibration.threshold
+    mistakes = int(np.count_nonzero(~said.correct))
+    matrix = metrics.confusion(said)
+    per_class = metrics.per_class(matrix, class_names)
+    return {
+        "name": answers.name,
+        "accuracy": said.accuracy,
+        "accuracy_ci95": list(metrics.wilson(len(said.labels) - mistakes, len(said.labels))),
+        "mistakes": mistakes,
+        **_losses(said),
+        "uncalibrated": _losses(answers.raw),
+        "calibration": asdict(answers.calibration),
+        "answered": asdict(metrics.at_threshold(said, threshold)),
+        "coverage_at_risk": {str(risk): metrics.coverage_at_risk(said, risk).coverage for risk in RISKS},
+        "per_class": per_class,
+        "macro": {
+            score: float(np.mean([scores[score] for scores in per_class.values()]))
+            for score in ("precision", "recall", "f1")
+        },
+        "confusion": matrix.tolist(),
+    }
+
+
+def _losses(said: Predictions) -> dict[str, float]:
+    return {"nll": metrics.nll(said), "brier": metrics.brier(said), "ece": metrics.ece(said)}
+
+
+def _robustness(
+    predictors: Sequence[Predictor], images: Tensor, labels: Tensor, committee: Calibration | None
+) -> tuple[list[dict[str, Any]], list[NDArray[np.uint8]]]:
+    """The numbers of each network on the images as they are and under each corruption, with a few of those images.
+
+    Returns:
+        A row for each kind of images, and `(K, 28, 28)` for each row.
+    """
+    rows, examples = [], []
+
+    def take(name: str, images: Tensor, labels: Tensor, **more: int) -> None:
+        answers = ask(predictors, images, labels, committee=committee)
+        numbers = [_in_brief(answer) for answer in answers]
+        rows.append({"name": name, "images": len(labels), "networks": numbers, **more})
+        examples.append(images[:EXAMPLES].numpy())
+
+    take("as they are", images, labels)
+    for corruption in CORRUPTIONS:
+        take(corruption.name, corruption(images), labels)
+    if tuple(predictors[0].class_names) == DIGITS:
+        if find_spec("sklearn") is None:
+            log.warning("other people's digits are left out: they come with scikit-learn, which is not installed")
+        else:
+            digits, digit_labels, missed = other_people()
+            take("other people's digits", digits, digit_labels, without_digit=missed)
+    return rows, examples
+
+
+def _in_brief(answers: Answers) -> dict[str, Any]:
+    said = answers.calibrated
+    point = metrics.at_threshold(said, answers.calibration.threshold)
+    return {
+        "name": answers.name,
+        "accuracy": said.accuracy,
+        "nll": metrics.nll(said),
+        "answered": point.coverage,
+        "answered_error": point.error,
+    }

@@ -1,0 +1,82 @@
+"""The ink of one digit in the form of MNIST's: strokes at full ink, 20 pixels the longer side, centred by mass.
+
+LeCun et al. 1998, sec. III.A: size normalised into 20 x 20 with its aspect kept, grey from anti-aliasing, then the
+centre of mass moved to the centre of 28 x 28.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_mlp.extras.handwriting.ink_map import Ink
+from mnist_mlp.extras.handwriting.resampling import resample
+
+SIDE = 28
+FIT = 20  # pixels, the longer side of a digit within the 28
+THINNEST = 2  # pixels of the 28, a stroke's width; MNIST's are 2 to 4
+FAINTEST = 0.12  # ink that still counts as part of a digit when it is cut out
+
+
+def as_mnist(patch: Ink) -> NDArray[np.uint8]:
+    """The ink (H, W) of one digit, some of it at least FAINTEST, to an image (28, 28)."""
+    patch = cropped(saturated(patch))
+    if max(patch.shape) > 2 * FIT:
+        patch = saturated(fitted(patch, 2 * FIT))  # small enough to thicken quickly
+    small = fitted(thickened(patch), FIT)
+    top, left = (_start(small.sum(1 - axis)) for axis in (0, 1))
+    image = np.zeros((SIDE, SIDE), np.uint8)
+    image[top : top + small.shape[0], left : left + small.shape[1]] = small * 255 + 0.5
+    return image
+
+
+def _start(mass: Ink) -> int:
+    """Where in SIDE a profile `(length,)` begins, so that its centre of mass comes to lie on pixel SIDE / 2."""
+    middle = float(mass @ np.arange(len(mass)) / mass.sum())
+    return min(max(int(SIDE / 2 - middle + 0.5), 0), SIDE - len(mass))
+
+
+def cropped(patch: Ink) -> Ink:
+    inside = patch >= FAINTEST
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    return patch[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def saturated(patch: Ink) -> Ink:
+    """The patch with its strokes at full ink, whatever the pen: the darker fifth of them is 1."""
+    strokes = np.sort(patch[patch >= patch.max() / 2])
+    full: Ink = np.minimum(patch / strokes[int(0.8 * (strokes.size - 1))], np.float32(1))
+    return full
+
+
+def fitted(patch: Ink, side: int) -> Ink:
+    """The patch with `side` for its longer side, in [0, 1]."""
+    scale = side / max(patch.shape)
+    height, width = (max(1, int(length * scale + 0.5)) for length in patch.shape)
+    return np.clip(resample(patch, (height, width)), 0, 1)
+
+
+def thickened(patch: Ink) -> Ink:
+    """The patch with strokes that are at least THINNEST wide once its longer side is FIT."""
+    radius = (THINNEST * max(patch.shape) / FIT - stroke_width(patch)) / 2
+    if radius <= 0:
+        return patch
+    reach = int(np.ceil(radius))
+    wide = np.pad(patch, 2 * reach)
+    result = wide.copy()
+    for dy in range(-reach, reach + 1):
+        for dx in range(-reach, reach + 1):
+            weight = min(radius + 0.5 - np.hypot(dy, dx), 1)  # a disc with a soft rim
+            if weight > 0:
+                result = np.maximum(result, np.roll(wide, (dy, dx), (0, 1)) * np.float32(weight))
+    return cropped(result)
+
+
+def stroke_width(patch: Ink) -> float:
+    """Pixels: a line's area is half its outline times its width.
+
+    Steps between pixels overstate an outline by 4 / pi on the mean over its directions.
+    """
+    inside = np.pad(patch >= 0.5, 1)
+    steps = np.count_nonzero(np.diff(inside, axis=0)) + np.count_nonzero(np.diff(inside, axis=1))
+    return float(2 * np.count_nonzero(inside) / (steps * np.pi / 4))

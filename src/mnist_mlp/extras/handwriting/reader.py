@@ -1,0 +1,153 @@
+"""What is written in people's pictures: the pipeline and a trained network together, file by file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mnist_mlp.config.errors import CheckpointError
+from mnist_mlp.extras.handwriting.connected_components import Box
+from mnist_mlp.extras.handwriting.image_file import UnreadableError, read_picture
+from mnist_mlp.extras.handwriting.segmentation import Digit, find_digits
+from mnist_mlp.extras.inference.predictor import Predictor
+
+OK, UNSURE, BLANK, ERROR = "ok", "unsure", "blank", "error"
+AT_ONCE = 256  # files whose digits are kept in memory together
+DIGITS = tuple("0123456789")
+UNKNOWN = "?"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guess:
+    """What one digit is taken for."""
+
+    image: np.ndarray
+    """(28, 28) uint8, as the network saw it."""
+    probabilities: np.ndarray
+    """(10,), calibrated."""
+    box: Box
+    """In pixels of the upright original."""
+    doubt: str | None
+    """Why it is no answer, or None."""
+
+    @property
+    def digit(self) -> int:
+        return int(np.argmax(self.probabilities))
+
+    @property
+    def second(self) -> int:
+        return int(np.argsort(self.probabilities)[-2])
+
+    @property
+    def probability(self) -> float:
+        return float(self.probabilities[self.digit])
+
+    @property
+    def second_probability(self) -> float:
+        return float(self.probabilities[self.second])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What one file says."""
+
+    file: Path
+    status: str
+    message: str | None = None
+    guesses: Sequence[Guess] = field(default=())
+
+    @property
+    def text(self) -> str:
+        """The number, with ? for a digit that is no answer."""
+        return "".join(str(guess.digit) if guess.doubt is None else UNKNOWN for guess in self.guesses)
+
+    @property
+    def least_sure(self) -> Guess | None:
+        return min(self.guesses, key=lambda guess: (guess.doubt is None, guess.probability), default=None)
+
+    def plain(self) -> dict[str, Any]:
+        """In plain types."""
+        digits = [
+            {
+                "digit": guess.digit,
+                "probability": guess.probability,
+                "second": guess.second,
+                "second_probability": guess.second_probability,
+                "box": [guess.box.x0, guess.box.y0, guess.box.x1, guess.box.y1],
+            }
+            for guess in self.guesses
+        ]
+        return {
+            "file": str(self.file),
+            "status": self.status,
+            "text": self.text,
+            "message": self.message,
+            "digits": digits,
+        }
+
+
+class Reader:
+    def __init__(self, predictor: Predictor) -> None:
+        """Raises CheckpointError: the network was trained on something other than digits."""
+        if tuple(predictor.class_names) != DIGITS:
+            raise CheckpointError(
+                f"{predictor.checkpoint}: expected a network trained on digits, "
+                f"got one for {', '.join(predictor.class_names)}"
+            )
+        self.predictor = predictor
+
+    def read(self, files: Sequence[Path]) -> Iterator[Reading]:
+        """One reading for each file, in their order; many are judged together, few are in memory at a time."""
+        for start in range(0, len(files), AT_ONCE):
+            group = files[start : start + AT_ONCE]
+            found = [_digits_in(file) for file in group]
+            guesses = iter(self._guesses([digit for digits in found if isinstance(digits, list) for digit in digits]))
+            for file, digits in zip(group, found, strict=True):
+                if isinstance(digits, str):
+                    yield Reading(file=file, status=ERROR, message=digits)
+                else:
+                    yield _reading(file, [next(guesses) for _ in digits])
+
+    def _guesses(self, digits: list[Digit]) -> list[Guess]:
+        if not digits:
+            return []
+        images = torch.from_numpy(np.stack([digit.image for digit in digits]))
+        probabilities = self.predictor.log_probabilities(images).exp().numpy()
+        known = self.predictor.knows(images).tolist()
+        return [
+            Guess(image=digit.image, probabilities=row, box=digit.box, doubt=self._doubt(float(row.max()), is_known))
+            for digit, row, is_known in zip(digits, probabilities, known, strict=True)
+        ]
+
+    def _doubt(self, probability: float, is_known: bool) -> str | None:
+        if not is_known:
+            return "does not look like a digit"
+        if probability < self.predictor.calibration.threshold:
+            return "could be another digit"
+        return None
+
+
+def _digits_in(file: Path) -> list[Digit] | str:
+    """The digits in a file, their boxes in its own pixels; or why it cannot be read."""
+    try:
+        picture = read_picture(file)
+    except UnreadableError as error:
+        return str(error)
+    return [Digit(digit.image, picture.in_original(digit.box)) for digit in find_digits(picture.grey)]
+
+
+def _reading(file: Path, guesses: list[Guess]) -> Reading:
+    if not guesses:
+        return Reading(file=file, status=BLANK, message="no digit found")
+    doubts = [f"digit {n} {guess.doubt}" for n, guess in enumerate(guesses, start=1) if guess.doubt is not None]
+    if doubts:
+        message = doubts[0] if len(guesses) > 1 else doubts[0].removeprefix("digit 1 ")
+        if len(doubts) > 1:
+            message += f" (and {len(doubts) - 1} more)"
+        return Reading(file=file, status=UNSURE, message=message, guesses=guesses)
+    return Reading(file=file, status=OK, guesses=guesses)

@@ -1,0 +1,108 @@
+"""A trained network ready for use: what evaluation, prediction and export share, read from a checkpoint alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mnist_mlp.config.schema import Config
+from mnist_mlp.data.loader import in_batches
+from mnist_mlp.extras.calibration.ood_detector import Detector, outputs_of_layers
+from mnist_mlp.model import MLP
+from mnist_mlp.runs import checkpoint_file as files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Fitted on validation and kept in the checkpoint; without it, what the network says is taken as it is."""
+
+    temperature: float = 1.0
+    """Log-probabilities are divided by it and normalised again (Guo et al. 2017, sec. 4.2)."""
+    threshold: float = 0.0
+    """The least probability of the first guess with which it is an answer; below, the network is not sure."""
+    free_energy: float | None = None
+    """The highest free energy with which an image counts as one of the classes at all; None: no limit, or a detector's.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictor:
+    checkpoint: Path
+    network: MLP
+    class_names: Sequence[str]
+    config: Config
+    calibration: Calibration = field(default_factory=Calibration)
+    detector: Detector | None = None
+    """A score above 0 is that of an image of none of the classes."""
+
+    @classmethod
+    def load(cls, place: Path) -> Predictor:
+        """From a checkpoint file, or the best checkpoint of a run directory.
+
+        Raises:
+            CheckpointError: there is none, it is damaged, or it holds more than tensors and plain values.
+        """
+        path = files.find(place)
+        content = files.read(path)
+        return cls.of(content, path, files.config_of(content))
+
+    @classmethod
+    def of(cls, content: dict[str, Any], path: Path, config: Config) -> Predictor:
+        """From what was read from a checkpoint file; `config` is the one in it, in types."""
+        detector = content.get("detector")
+        return cls(
+            checkpoint=path,
+            network=files.network_of(content, config),
+            class_names=content["class_names"],
+            config=config,
+            calibration=Calibration(**content.get("calibration", {})),
+            detector=None if detector is None else Detector.from_state(detector),
+        )
+
+    def described(self, *, newest: bool) -> str:
+        """Its checkpoint, and what may not be expected of it: taken as the `newest`, trained on other than MNIST."""
+        remarks = ["the newest completed run"] if newest else []
+        remarks += [f"trained on {self.config.data.name}"] if self.config.data.name != "mnist" else []
+        return f"{self.checkpoint}" + (f"   ({', '.join(remarks)})" if remarks else "")
+
+    @torch.inference_mode()
+    def log_probabilities(self, images: Tensor) -> Tensor:
+        """Images `(N, 28, 28)` or `(N, 784)` uint8 to calibrated log-probabilities `(N, 10)`, in batches."""
+        return (self.logits(images) / self.calibration.temperature).log_softmax(dim=1)
+
+    @torch.inference_mode()
+    def logits(self, images: Tensor) -> Tensor:
+        """Images as for `log_probabilities` to what the last layer gives out `(N, 10)`."""
+        return in_batches(self.network.logits, images)
+
+    def knows(self, images: Tensor) -> Tensor:
+        """Whether each of images as for `log_probabilities` is of one of the classes at all: `(N,)` bool."""
+        if self.detector is not None:
+            return self.strangeness(images) <= 0
+        if self.calibration.free_energy is not None:
+            return self.free_energies(images) <= self.calibration.free_energy
+        return torch.ones(len(images), dtype=torch.bool)
+
+    @torch.inference_mode()
+    def strangeness(self, images: Tensor) -> Tensor:
+        """Images as for `log_probabilities` to the detector's scores `(N,)`."""
+        detector = self.detector
+        assert detector is not None
+        return in_batches(lambda part: detector(outputs_of_layers(self.network, part)), images)
+
+    def free_energies(self, images: Tensor) -> Tensor:
+        """Images as for `log_probabilities` to their free energies `(N,)`."""
+        return free_energy(self.logits(images))
+
+
+def free_energy(logits: Tensor) -> Tensor:
+    """Logits `(N, 10)` to -log sum exp(logits) `(N,)`: the higher, the less like what the network knows.
+
+    A softmax hides how large the logits were, and they are small for what the network never saw (Liu et al. 2020).
+    """
+    return -logits.logsumexp(dim=1)

@@ -1,0 +1,43 @@
+"""From the configuration that a run kept to the command that trains it again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from mnist_mlp.config.overrides import word
+from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.schema import CONFIGS
+from mnist_mlp.extras.leaderboard.leaderboard import flattened, settings
+
+
+def command(config: Mapping[str, Any], seeds: Sequence[int]) -> str:
+    """One line for a shell; a sweep over `seeds` where there are several.
+
+    Found by comparing with what the files under configs/ give now, so it holds whatever wrote the configuration: a
+    command line, a sweep, a search, or an experiment file that has changed since.
+    """
+    words = ["python", "src/train.py", *(["-m"] if len(seeds) > 1 else []), *overrides(config)]
+    words += [f"seed={','.join(map(str, seeds))}"] if list(seeds) != [0] else []
+    return shlex.join(words)
+
+
+def overrides(config: Mapping[str, Any]) -> list[str]:
+    """The words that turn the default configuration into `config`, apart from the seed: groups first, then keys."""
+    default = flattened(asdict(composed()))
+    groups = [
+        f"{section}={values['name']}"
+        for section, values in config.items()
+        if isinstance(values, Mapping)
+        and values.get("name", default.get(f"{section}.name")) != default.get(f"{section}.name")
+        and (CONFIGS / section / f"{values['name']}.yaml").is_file()
+    ]
+    start = flattened(asdict(composed(*groups))) if groups else default
+    return groups + [
+        f"{name}={word(value)}"
+        for name, value in settings(config).items()
+        # As text, since 1 and 1.0 are equal but mean one batch and all of them in trainer.limit_train_batches.
+        if name in start and repr(start[name]) != repr(value)
+    ]

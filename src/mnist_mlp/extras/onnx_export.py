@@ -1,0 +1,241 @@
+"""A trained network as ONNX and safetensors: files that need neither this project nor torch.
+
+The ONNX graph is built node by node, without `torch.onnx.export`: a multilayer perceptron is a dozen nodes, they
+come out under names that a person can read, and neither a tracer nor its warnings stand in between. Whether the
+graph computes what torch does is not taken on trust: onnxruntime runs each file before the export counts as done.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from safetensors.torch import save
+from torch import nn
+
+from mnist_mlp.config.commands import ExportConfig
+from mnist_mlp.config.errors import ExportError
+from mnist_mlp.data.download import load
+from mnist_mlp.data.synthetic import draw
+from mnist_mlp.extras.inference.predictor import Predictor
+from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.result import git_commit
+
+OPSET, IR = 17, 8  # of 2022: old enough for every runtime, new enough for all that is used
+TOLERANCE = 1e-5  # largest difference of a probability that rounding explains
+INPUT, OUTPUT = "images", "probabilities"
+
+
+def export(config: ExportConfig, directory: Path) -> str:
+    """Write the network of a checkpoint to `directory`; returns what was written and how well it agrees.
+
+    Raises:
+        CheckpointError: there is no such checkpoint, or it is damaged.
+        ExportError: onnxruntime does not give what torch gives.
+        DataError: 8-bit weights are to be measured, and the test images cannot be had.
+    """
+    predictor = Predictor.load(files.chosen(config.checkpoint)[0])
+    about = description(predictor)
+    model = build(predictor, dtype=config.dtype, channel=config.channel, about=about)
+    target = directory / "mnist_mlp.onnx"
+    onnx.save_model(model, target)
+    difference = check(target, predictor)
+    tensors = directory / "mnist_mlp.safetensors"
+    tensors.write_bytes(save(predictor.network.state_dict(), metadata=about))
+    lines = [
+        f"network          {predictor.described(newest=config.checkpoint is None)}",
+        f"onnx             {target}   {_kilobytes(target)}",
+        f"                 takes {INPUT} {_signature(model)}, gives {OUTPUT} (B, {len(predictor.class_names)})",
+        f"                 onnxruntime and torch differ by at most {difference:.1e}",
+        f"safetensors      {tensors}   {_kilobytes(tensors)}",
+    ]
+    if config.int8:
+        small = directory / "mnist_mlp.int8.onnx"
+        shrink(target, small)
+        lines += [
+            f"int8             {small}   {_kilobytes(small)}",
+            _compared(target, small, predictor, config.data_dir),
+        ]
+    return "\n".join(lines)
+
+
+def description(predictor: Predictor) -> dict[str, str]:
+    """What goes into every file beside the weights: strings, lists as JSON."""
+    config, calibration = predictor.config, predictor.calibration
+    about = {
+        "class_names": json.dumps(list(predictor.class_names)),
+        "data": config.data.name,
+        "hidden": json.dumps(list(config.model.hidden)),
+        "activation": config.model.activation,
+        "mean": str(config.data.mean),
+        "std": str(config.data.std),
+        "temperature": str(calibration.temperature),
+        "threshold": str(calibration.threshold),
+        "commit": git_commit() or "unknown",
+    }
+    run = runs.read(predictor.checkpoint.parent.parent)
+    # The run tested its best checkpoint, and that one alone.
+    if predictor.checkpoint.name == files.BEST and run.status == runs.COMPLETED:
+        accuracy = run.result["metrics"]["test/acc"]
+        about |= {"test_accuracy": str(accuracy)} if accuracy is not None else {}
+    return about
+
+
+def build(predictor: Predictor, *, dtype: str, channel: bool, about: dict[str, str]) -> onnx.ModelProto:
+    """From grey levels to calibrated probabilities, normalisation and temperature included.
+
+    Takes `(B, 28, 28)`, or `(B, 1, 28, 28)` with `channel`: uint8 in 0..255 or float32 in [0, 1].
+    """
+    network, graph = predictor.network, _Graph()
+    if dtype == "uint8":
+        graph.add("Cast", to=TensorProto.FLOAT)
+    else:
+        graph.add("Mul", np.float32(255))
+    graph.add("Flatten", axis=1)
+    graph.add("Sub", network.mean.numpy())
+    graph.add("Div", network.std.numpy())
+    for name, layer in network.layers.named_children():
+        _add_layer(graph, layer, f"layers.{name}")
+    # Whatever the loss made of the logits, its log-probabilities are their log-softmax.
+    graph.add("Div", np.float32(predictor.calibration.temperature))
+    graph.add("Softmax", output=OUTPUT, axis=1)
+    shape: list[str | int | None] = ["batch", 1, 28, 28] if channel else ["batch", 28, 28]
+    kind = TensorProto.UINT8 if dtype == "uint8" else TensorProto.FLOAT
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "mnist_mlp",
+            [helper.make_tensor_value_info(INPUT, kind, shape)],
+            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", len(predictor.class_names)])],
+            graph.weights,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR,
+        producer_name="mnist-mlp",
+        producer_version=about["commit"],
+        doc_string="Probabilities of the classes of a 28 x 28 image, white on black; class_names has their names.",
+    )
+    helper.set_model_props(model, about)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+@dataclass
+class _Graph:
+    """A chain of nodes, each taking what the one before gave, and a constant or weights where it needs them."""
+
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    weights: list[TensorProto] = field(default_factory=list)
+    last: str = INPUT
+
+    def add(self, kind: str, *values: Any, name: str = "", output: str = "", beside: str = "", **options: Any) -> None:
+        """A node of this kind on the last output, on `beside` if given, and on `values` (arrays)."""
+        output = output or name or f"{kind.lower()}.{len(self.nodes)}"
+        inputs = [self.last, beside] if beside else [self.last]
+        for number, value in enumerate(values):
+            inputs.append(f"{output}.{number}")
+            self.weights.append(numpy_helper.from_array(np.asarray(value), inputs[-1]))
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **options))
+        self.last = output
+
+
+def _add_layer(graph: _Graph, layer: nn.Module, name: str) -> None:
+    start = graph.last
+    match layer:
+        case nn.Linear():
+            graph.add("Gemm", layer.weight.detach().numpy(), layer.bias.detach().numpy(), name=name, transB=1)
+        case nn.Dropout():
+            pass
+        case nn.ReLU() | nn.Sigmoid() | nn.Tanh():
+            graph.add(type(layer).__name__.replace("ReLU", "Relu"), name=name)
+        case nn.LeakyReLU():
+            graph.add("LeakyRelu", name=name, alpha=layer.negative_slope)
+        case nn.ELU():
+            graph.add("Elu", name=name, alpha=layer.alpha)
+        case nn.SiLU():
+            graph.add("Sigmoid")
+            graph.add("Mul", beside=start, name=name)
+        case nn.GELU():  # x (1 + erf(x / sqrt 2)) / 2; the operator of that name came with a later opset
+            graph.add("Mul", np.float32(math.sqrt(0.5)))
+            graph.add("Erf")
+            graph.add("Add", np.float32(1))
+            graph.add("Mul", beside=start)
+            graph.add("Mul", np.float32(0.5), name=name)
+        case _:
+            raise AssertionError(f"no ONNX node is known for {layer}")
+
+
+def probabilities(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What onnxruntime makes of images `(N, 28, 28)` uint8 with the file at `path`: `(N, 10)`."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    wanted = session.get_inputs()[0]
+    given = images if wanted.type == "tensor(uint8)" else images.astype(np.float32) / np.float32(255)
+    answer: NDArray[np.float32] = session.run(None, {INPUT: given.reshape(len(images), *wanted.shape[1:])})[0]
+    return answer
+
+
+def check(path: Path, predictor: Predictor) -> float:
+    """The largest difference between a probability from onnxruntime and from torch, over 1,000 images of each kind.
+
+    Printed digits and noise, which are there on every machine, and from which a network gives certain answers and
+    uncertain ones.
+
+    Raises:
+        ExportError: it is more than rounding explains; the file is taken away.
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (1_000, 28, 28), np.uint8)
+    images = np.concatenate([draw(1_000, seed=3)[0], noise, np.zeros((1, 28, 28), np.uint8)])
+    expected = predictor.log_probabilities(torch.from_numpy(images)).exp().numpy()
+    difference = float(np.abs(probabilities(path, images) - expected).max())
+    if not difference <= TOLERANCE:
+        path.unlink()
+        raise ExportError(f"{path.name}: expected what torch gives to {TOLERANCE:g}, got {difference:.1e} beside it")
+    return difference
+
+
+def shrink(path: Path, target: Path) -> None:
+    """The same with weights of 8 bits; what a layer takes is brought to 8 bits as it runs (dynamic quantization).
+
+    Weights are unsigned: signed ones overflow in onnxruntime's products on processors without VNNI, and one digit in
+    seven was then read otherwise.
+    """
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # it recommends a preparation, on the root logger, that changes nothing for an MLP
+    try:
+        quantize_dynamic(path, target, weight_type=QuantType.QUInt8, per_channel=True)
+    finally:
+        root.setLevel(level)
+
+
+def _compared(path: Path, small: Path, predictor: Predictor, data_dir: str | None) -> str:
+    data = predictor.config.data
+    dataset = load(data.name, Path(data_dir or data.dir))
+    exact, rounded = (probabilities(file, dataset.test_images).argmax(1) for file in (path, small))
+    accuracies = [float((answers == dataset.test_labels).mean()) for answers in (exact, rounded)]
+    return (
+        f"                 {accuracies[1]:.2%} of the {len(exact):,} official test images; "
+        f"with 32 bits {accuracies[0]:.2%}, {int((exact != rounded).sum())} answers differ"
+    )
+
+
+def _signature(model: onnx.ModelProto) -> str:
+    tensor = model.graph.input[0].type.tensor_type
+    sizes = ", ".join("B" if part.dim_param else str(part.dim_value) for part in tensor.shape.dim)
+    return f"({sizes}) {'uint8 0..255' if tensor.elem_type == TensorProto.UINT8 else 'float32 in [0, 1]'}"
+
+
+def _kilobytes(path: Path) -> str:
+    return f"{path.stat().st_size / 1e3:,.0f} kB"

@@ -1,0 +1,213 @@
+"""Which jobs of a sweep can be trained side by side, and why the others cannot."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mnist_mlp.config.parsing import leaves
+from mnist_mlp.config.schema import TRAINING_IMAGES, Config
+from mnist_mlp.distributed.hardware import cores, has_cuda, has_rocm
+from mnist_mlp.distributed.world import per_node
+from mnist_mlp.runs import directories as runs
+
+# As in mnist_mlp.model, which would import torch.
+PIXELS, CLASSES = 28 * 28, 10
+
+# Keys in which members of one stack may differ; they must agree in every other.
+OWN = {
+    "seed",
+    "model.dropout",
+    "model.loss",
+    "model.label_smoothing",
+    "optimizer.lr",
+    "optimizer.weight_decay",
+    "optimizer.betas",
+    "optimizer.eps",
+    "optimizer.momentum",
+    "scheduler.name",
+    "scheduler.warmup",
+    "scheduler.start",
+    "scheduler.end",
+    "augment.shift",
+    "augment.rotation",
+    "augment.scale",
+    "augment.slant",
+    "augment.elastic",
+    "augment.smoothness",
+    "averaging.decay",
+    "calibration.risk",
+    "calibration.detector",
+    "logger.tensorboard",
+    "logger.csv",
+    "logger.mlflow",
+    "dashboard.snapshots",
+}
+# Sections that a stack knows how to honour; a job that has another is better left to the ordinary way.
+KNOWN = {
+    "seed",
+    "threads",
+    "resume",
+    "data",
+    "augment",
+    "model",
+    "optimizer",
+    "scheduler",
+    "averaging",
+    "distill",
+    "calibration",
+    "trainer",
+    "logger",
+    "dashboard",
+    "checkpoint",
+}
+# More on one core would not fit into its cache; on a GPU each keeps a log file open, and more gain nothing.
+MOST_ON_A_CORE, MOST_ON_A_GPU = 16, 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    number: int
+    config: Config
+    directory: Path
+    logging: dict[str, Any] | None = None
+    """where the job's own words go, as `logging.config.dictConfig` takes it; None: nowhere"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    stacks: list[list[Job]]
+    alone: list[tuple[Job, str]]
+    """jobs for one after another, each with the reason"""
+
+
+def plan(jobs: Sequence[Job], most: int | None = None) -> Plan:
+    """Divide the jobs into stacks, alike in size, and the rest; `most` in one stack, or what suits the device.
+
+    A group makes as many stacks as can be trained at once, or a multiple of that, so that all cores end together.
+    """
+    alone: list[tuple[Job, str]] = []
+    groups: dict[tuple[Any, ...], list[Job]] = {}
+    for job in jobs:
+        if reason := obstacle(job):
+            alone.append((job, reason))
+        else:
+            groups.setdefault(tuple(sorted(shared_keys(job.config).items())), []).append(job)
+    stacks = []
+    for group in groups.values():
+        if len(group) == 1:
+            alone.append((group[0], _difference(group[0], jobs)))
+            continue
+        at_once = stacks_at_once(group[0].config)
+        parts = math.ceil(len(group) / (most or members_at_once(group[0].config)))
+        stacks += even_parts(group, max(parts, min(at_once * math.ceil(parts / at_once), len(group) // 2)))
+    return Plan(stacks=stacks, alone=alone)
+
+
+def obstacle(job: Job) -> str | None:
+    """Why this job cannot be a member of any stack, if so."""
+    config = job.config
+    if type(config) is not Config:
+        return "only training has a stacked form"
+    trainer = config.trainer
+    for name in vars(config):
+        if name not in KNOWN:
+            return f"{name} has no stacked form"
+    if trainer.precision not in ("32-true", "64-true"):
+        return f"trainer.precision={trainer.precision} has no stacked form"
+    if per_node(trainer) * trainer.num_nodes > 1:
+        return "trainer.devices divides one network's work among processes"
+    if config.logger.wandb:
+        return "logger.wandb follows one run at a time"
+    if trainer.overfit_batches:
+        return "trainer.overfit_batches validates on images that depend on the seed"
+    if trainer.max_time is not None:
+        return "trainer.max_time counts the seconds of one run"
+    if trainer.profiler is not None or trainer.detect_anomaly:
+        return "trainer.profiler and trainer.detect_anomaly look at one network"
+    if config.distill.teacher is not None:
+        return "distill.teacher has no stacked form"
+    if config.resume is None:
+        return None
+    if runs.read(job.directory).status == runs.COMPLETED:
+        return "complete already"
+    if any((job.directory / runs.CHECKPOINTS).glob("*.ckpt")):
+        return "goes on from its own checkpoint"
+    return None
+
+
+def shared_keys(config: Config) -> dict[str, str]:
+    """The keys in which members of one stack agree, with their values in words."""
+    return {name: repr(value) for name, value, _ in leaves(config) if name not in OWN}
+
+
+def _difference(job: Job, jobs: Sequence[Job]) -> str:
+    """What keeps a job that could be stacked from the job that it has most in common with."""
+    own = shared_keys(job.config)
+    others = [(other, shared_keys(other.config)) for other in jobs if other is not job]
+    if not others:
+        return "the only job"
+    differing = [
+        (other, sorted(name for name in own.keys() | keys.keys() if own.get(name) != keys.get(name)))
+        for other, keys in others
+    ]
+    nearest, names = min(differing, key=lambda pair: len(pair[1]))
+    return f"no job is alike; job {nearest.number} differs in {', '.join(names)}"
+
+
+def even_parts(members: Sequence[Any], parts: int) -> list[list[Any]]:
+    """`members` in order, in `parts` lists whose lengths differ by one at most; none is empty."""
+    parts = min(parts, len(members))
+    bounds = [len(members) * part // parts for part in range(parts + 1)]
+    return [list(members[begin:end]) for begin, end in itertools.pairwise(bounds)]
+
+
+def numbers(jobs: Sequence[Job]) -> str:
+    """`0-3, 7`: the numbers of the jobs in words."""
+    found = sorted(job.number for job in jobs)
+    starts = [number for number in found if number - 1 not in found]
+    ends = [number for number in found if number + 1 not in found]
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))
+
+
+def stacks_at_once(config: Config) -> int:
+    """How many stacks to train at once: one on each core, or one on a GPU."""
+    return 1 if _on_gpu(config) else config.threads or cores()
+
+
+def members_at_once(config: Config) -> int:
+    """How many such networks to train in one stack on this machine."""
+    memory, most = (_gpu_memory(), MOST_ON_A_GPU) if _on_gpu(config) else (_memory(), MOST_ON_A_CORE)
+    return max(1, min(most, memory // 2 // stacks_at_once(config) // bytes_of_member(config)))
+
+
+def _on_gpu(config: Config) -> bool:
+    return config.trainer.accelerator != "cpu" and (has_cuda() or has_rocm())
+
+
+def bytes_of_member(config: Config) -> int:
+    """Memory that one member takes: weights, gradients, up to three running means, an epoch's order, one step."""
+    widths = [PIXELS, *config.model.hidden, CLASSES]
+    parameters = sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths))
+    number = 8 if config.trainer.precision == "64-true" else 4
+    step = config.data.batch_size * config.trainer.accumulate_grad_batches * sum(widths) * number
+    return 5 * parameters * number + 8 * TRAINING_IMAGES[config.data.name] + 4 * step
+
+
+def _memory() -> int:
+    """Bytes that are free on this machine."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):  # not a Linux
+        return 4 * 2**30
+
+
+def _gpu_memory() -> int:
+    import torch  # loaded only where it will be used right away
+
+    return torch.cuda.mem_get_info()[0]

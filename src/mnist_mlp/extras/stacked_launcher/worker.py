@@ -1,0 +1,63 @@
+"""`python -m mnist_mlp.extras.stacked_launcher.worker`: trains the stacks that it reads from its input, one by one."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, NoReturn
+
+from mnist_mlp.cli.app import exit_codes, leave
+from mnist_mlp.config.errors import UserError
+from mnist_mlp.config.parsing import from_dict
+from mnist_mlp.config.schema import Config
+from mnist_mlp.distributed.world import wait_for_end_of_parent
+from mnist_mlp.engine.stacked_training import train
+from mnist_mlp.extras.stacked_launcher.grouping import Job, numbers
+
+log = logging.getLogger(__name__)
+
+
+def main() -> NoReturn:
+    with exit_codes():
+        if line := sys.stdin.readline():  # none where there is nothing to do after all
+            _work(json.loads(line))
+    leave(0)
+
+
+def _work(order: dict[str, Any]) -> None:
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    if order["console"]:
+        logging.config.dictConfig(order["console"])
+    for stack in order["stacks"]:
+        _attempt([_job(given) for given in stack])
+
+
+def _attempt(jobs: list[Job]) -> None:
+    """Train one stack; what is wrong with it is said, and in the result of each of its jobs, and others go on."""
+    log.info("jobs %s: %s networks side by side", numbers(jobs), len(jobs))
+    try:
+        train(jobs)
+    except UserError as error:
+        log.error("jobs %s failed: %s", numbers(jobs), error)
+    except Exception:
+        log.exception("jobs %s failed", numbers(jobs))
+
+
+def _job(given: dict[str, Any]) -> Job:
+    config = from_dict(given["config"], Config)
+    return Job(number=given["number"], config=config, directory=Path(given["directory"]), logging=given["logging"])
+
+
+def _stop_with_parent() -> None:
+    wait_for_end_of_parent()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()

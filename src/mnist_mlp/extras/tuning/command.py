@@ -1,0 +1,55 @@
+"""What the command line of tune.py may say beyond that of train.py, and its check before any work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from mnist_mlp.cli.app import exit_codes
+from mnist_mlp.config.errors import ConfigError, require
+
+
+def searched_on_the_command_line(arguments: list[str]) -> list[str]:
+    """The arguments, with every key that is given as a sweep moved into `tune.space`.
+
+    Left to itself, Hydra takes `optimizer.lr=interval(1e-4,1e-1)` for a multirun, and refuses it in a single run.
+
+    Raises:
+        ConfigError: `resume=<directory>`, which is for runs and sweeps.
+    """
+    parser = OverridesParser.create()
+    kept, searched = [], []
+    for argument in arguments:
+        try:
+            override = parser.parse_override(argument)
+        except HydraException:  # an option such as --help, or a mistake that Hydra explains
+            kept.append(argument)
+            continue
+        if override.key_or_group == "resume" and override.value() is not None:
+            raise ConfigError("resume: a search goes on by the name of its study, as in tune.py tune.study=<name>")
+        if override.is_sweep_override():
+            words = QuotedString(override.get_value_string(), Quote.double)
+            searched.append(f"{override.get_key_element()}:{words.with_quotes()}")
+        else:
+            kept.append(argument)
+    return [*kept, f"++tune.space={{{','.join(searched)}}}"] if searched else kept
+
+
+class CheckSpace(Callback):
+    """Refuses a wrong search space before a directory is made or torch is imported."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        with exit_codes():
+            require("optuna", "filelock")
+            from mnist_mlp.extras.tuning.space import SearchSpace
+
+            SearchSpace(config.tune.space, config.hydra.overrides.task).check()
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        with exit_codes():
+            raise ConfigError("tune.py searches the values of a sweep in one run: leave -m out")

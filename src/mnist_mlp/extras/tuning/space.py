@@ -1,0 +1,138 @@
+"""The search space: the words of a sweep read as what can be drawn, and a draw composed to a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra import compose
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from mnist_mlp.config.commands import TuneConfig
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.messages import explain_composition
+from mnist_mlp.config.overrides import key_of
+from mnist_mlp.config.parsing import parse, without
+from mnist_mlp.config.schema import Config
+
+Drawn = Mapping[str, Any]
+
+
+class SearchSpace:
+    """What the command fixes for every trial, and what is drawn around it."""
+
+    def __init__(self, words: Mapping[str, str], overrides: Sequence[str]) -> None:
+        """`words` by key, as in `tune.space`; a key that one of the command's `overrides` fixes is not searched.
+
+        Raises:
+            ConfigError: words that do not say what to search.
+        """
+        self.fixed = [override for override in overrides if not key_of(override).startswith("tune.")]
+        fixed_keys = {key_of(override) for override in self.fixed}
+        self.words = {str(key): str(text) for key, text in words.items() if key not in fixed_keys}
+        self.distributions = {key: _distribution(key, text) for key, text in self.words.items()}
+        if not self.distributions:
+            raise ConfigError("tune.space: expected a key to search, as 'optimizer.lr=interval(1e-3,1e-2)', got none")
+
+    def overrides(self, drawn: Drawn) -> list[str]:
+        """The words with which train.py would make the run that was drawn."""
+        return [*self.fixed, *(f"{key}={_word(value)}" for key, value in drawn.items())]
+
+    def first(self) -> dict[str, Any]:
+        """The configuration as it stands without a search, as a draw; without the keys that lie outside the space."""
+        composed = compose("tune", self.fixed, return_hydra_config=True)
+        groups = composed.hydra.runtime.choices
+        values = {key: groups[key] if key in groups else OmegaConf.select(composed, key) for key in self.distributions}
+        drawn = {key: _in(distribution, key, values[key]) for key, distribution in self.distributions.items()}
+        return {key: value for key, value in drawn.items() if value is not None}
+
+    def check(self) -> None:
+        """Compose every choice and both ends of every range once.
+
+        Raises:
+            ConfigError: what is wrong with one of them.
+        """
+        ends = {key: _ends(distribution) for key, distribution in self.distributions.items()}
+        for index in range(max(len(values) for values in ends.values())):
+            parse(compose_trial(self.overrides({key: v[index % len(v)] for key, v in ends.items()})), Config)
+
+
+def compose_trial(overrides: Sequence[str]) -> DictConfig:
+    """The configuration of train.py under these overrides, as Hydra composes it.
+
+    Raises:
+        ConfigError: they do not go together.
+    """
+    try:
+        composed = compose("tune", list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain_composition(error, TuneConfig)) from error
+    return without(composed, "tune")
+
+
+def _parsed(key: str, words: str) -> Override:
+    try:
+        return OverridesParser.create().parse_override(f"{key}={words}")
+    except HydraException as error:
+        raise ConfigError(f"tune.space: {key}: {_one_line(error)}") from error
+
+
+def _distribution(key: str, words: str) -> BaseDistribution:
+    override = _parsed(key, words)
+    sweep = override.value()
+    try:
+        if isinstance(sweep, ChoiceSweep):
+            return CategoricalDistribution(list(override.sweep_string_iterator()))
+        if isinstance(sweep, IntervalSweep):
+            assert sweep.start is not None and sweep.end is not None
+            whole = isinstance(sweep.start, int) and isinstance(sweep.end, int)
+            interval = IntDistribution if whole else FloatDistribution
+            return interval(sweep.start, sweep.end, log=_is_log(sweep))  # type: ignore[arg-type]
+        if isinstance(sweep, RangeSweep):
+            values = list(sweep.range())  # Hydra's range, as Python's, ends before its stop
+            if not values:
+                raise ValueError("an empty range")
+            steps = IntDistribution if isinstance(values[0], int) else FloatDistribution
+            return steps(values[0], values[-1], step=sweep.step, log=_is_log(sweep))  # type: ignore[arg-type]
+    except (HydraException, ValueError) as error:
+        raise ConfigError(f"tune.space: {key}: {_one_line(error)} in {words}") from error
+    raise ConfigError(f"tune.space: {key}: expected choice(...), range(...) or interval(...), got {words}")
+
+
+def _is_log(sweep: IntervalSweep | RangeSweep) -> bool:
+    if sweep.tags - {"log"}:
+        raise ValueError(f"expected no tag but log, got {', '.join(sorted(sweep.tags))}")
+    return "log" in sweep.tags
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _word(value: Any) -> str:
+    """Six digits of a number are enough to make the run again; a choice is in Hydra's words already."""
+    return repr(float(f"{value:.6g}")) if isinstance(value, float) else str(value)
+
+
+def _in(distribution: BaseDistribution, key: str, value: Any) -> Any:
+    """`value` as the distribution would draw it, or None where it cannot."""
+    if isinstance(distribution, CategoricalDistribution):
+        return next((word for word in distribution.choices if _parsed(key, str(word)).value() == value), None)
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    if not isinstance(value, int | float) or not distribution.low <= value <= distribution.high:
+        return None
+    steps = (value - distribution.low) / (distribution.step or 1)
+    on_a_step = distribution.step is None or abs(steps - round(steps)) < 1e-6
+    return value if on_a_step else None
+
+
+def _ends(distribution: BaseDistribution) -> list[Any]:
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    return [distribution.low, distribution.high]

@@ -1,0 +1,149 @@
+"""The study: what several processes, now and later, know of each other's trials, in one directory on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import optuna
+from filelock import AcquireReturnProxy, FileLock, Timeout
+from optuna.pruners import BasePruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.samplers import TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from mnist_mlp.config.commands import SearchConfig, TuneConfig
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.parsing import leaves
+from mnist_mlp.extras.tuning.space import SearchSpace
+from mnist_mlp.runs.resume import MAY_CHANGE
+
+JOURNAL = "journal.log"
+LOCK = ".lock"
+STARTED_WITH = "started_with"  # user attribute of the study
+ERROR = "error"  # user attribute of a trial
+
+# Keys that may change when a study goes on; its trials must stay comparable, so they keep one length.
+FREE = MAY_CHANGE - {"trainer.max_epochs", "trainer.max_steps", "trainer.max_time"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A trial that no other process works on while this one is inside `held`."""
+
+    trial: optuna.Trial
+    directory: Path
+    held: AcquireReturnProxy[FileLock]
+    goes_on: bool
+    """It was begun by a process that was stopped."""
+    reported: Set[int]
+    """Epochs, counted from one, that it made known by then."""
+
+
+class SharedStudy:
+    def __init__(self, directory: Path, config: TuneConfig, space: SearchSpace) -> None:
+        """Begin the study in `directory`, or go on with the one that is there.
+
+        Raises:
+            ConfigError: it was begun with another configuration.
+        """
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.directory, self.space, self.search, self.seed = directory, space, config.tune, config.seed
+        # The operating system lets go of these locks when a process dies; optuna's own would hold the others up.
+        self._lock = FileLock(directory / LOCK)
+        journal_lock = cast(Any, FileLock(directory / f"{JOURNAL}{LOCK}"))
+        with self._lock:
+            self.study = optuna.create_study(
+                storage=JournalStorage(JournalFileBackend(str(directory / JOURNAL), lock_obj=journal_lock)),
+                study_name="study",
+                direction="maximize",
+                pruner=_pruner(config.tune),
+                load_if_exists=True,
+            )
+            settings = {name: value for name, value, _ in leaves(config) if not name.startswith("tune.")}
+            settings |= {f"tune.space: {key}": words for key, words in space.words.items()}
+            before = self.study.user_attrs.get(STARTED_WITH)
+            if before is None:
+                self.study.enqueue_trial(space.first(), skip_if_exists=True)
+                self.study.set_user_attr(STARTED_WITH, settings)
+            else:
+                _refuse_changes(settings, before)
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """Those with all their parameters drawn: waiting ones have none, one killed while drawing has some."""
+        every = self.study.get_trials(deepcopy=False)
+        return [trial for trial in every if trial.params.keys() == self.space.distributions.keys()]
+
+    def claim(self) -> Claim | None:
+        """A trial to work on: first one that was begun and that nobody finishes, then a new one, while any are due."""
+        with self._lock:
+            for left in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+                try:
+                    held = self._lock_of(left.number).acquire(blocking=False)
+                except Timeout:  # another process is at work on it
+                    continue
+                if left.params.keys() == self.space.distributions.keys():
+                    trial = optuna.Trial(self.study, left._trial_id)
+                    return self._claim(trial, held, goes_on=True, reported=set(left.intermediate_values))
+                self.study.tell(left.number, state=TrialState.FAIL)
+                held.__exit__(None, None, None)
+            drawn = len(self.trials)
+            if drawn >= self.search.trials:
+                return None
+            # A function of the seed and the number of the trial: processes differ, and a search can be repeated.
+            seed = np.random.SeedSequence((self.seed, drawn)).generate_state(1)[0]
+            self.study.sampler = TPESampler(seed=int(seed), n_startup_trials=self.search.startup)
+            trial = self.study.ask(self.space.distributions)
+            return self._claim(trial, self._lock_of(trial.number).acquire())
+
+    def _claim(
+        self,
+        trial: optuna.Trial,
+        held: AcquireReturnProxy[FileLock],
+        *,
+        goes_on: bool = False,
+        reported: Set[int] = frozenset(),
+    ) -> Claim:
+        directory = self.directory / str(trial.number)
+        return Claim(trial=trial, directory=directory, held=held, goes_on=goes_on, reported=reported)
+
+    def _lock_of(self, number: int) -> FileLock:
+        directory = self.directory / str(number)
+        directory.mkdir(exist_ok=True)
+        return FileLock(directory / LOCK)
+
+    def complete(self, claim: Claim, accuracy: float) -> None:
+        self.study.tell(claim.trial, accuracy)
+
+    def prune(self, claim: Claim, error: Exception | None = None) -> None:
+        """Ended early; an `error` of the kind that other settings would not have made."""
+        if error is not None:
+            claim.trial.set_user_attr(ERROR, str(error))
+        self.study.tell(claim.trial, state=TrialState.PRUNED)
+
+    def fail(self, claim: Claim, error: Exception) -> None:
+        claim.trial.set_user_attr(ERROR, str(error))
+        self.study.tell(claim.trial, state=TrialState.FAIL)
+
+
+def _pruner(search: SearchConfig) -> BasePruner:
+    if search.pruner == "median":
+        return MedianPruner(n_startup_trials=4, n_warmup_steps=search.warmup)
+    if search.pruner == "halving":
+        return SuccessiveHalvingPruner(min_resource=search.warmup, reduction_factor=2)
+    return NopPruner()
+
+
+def _refuse_changes(settings: dict[str, Any], before: dict[str, Any]) -> None:
+    for key in dict.fromkeys([*settings, *before]):  # the name of a section before what follows from it
+        was, now = before.get(key, "left out"), settings.get(key, "left out")
+        if was != now and key not in FREE:
+            raise ConfigError(
+                f"{key}: cannot change when a study goes on; it is {was} there, got {now}; "
+                "tune.study=<another name> begins a new one"
+            )

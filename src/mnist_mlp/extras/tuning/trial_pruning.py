@@ -1,0 +1,31 @@
+"""Reports every epoch of a trial to its study, and ends the trial where others did better at the same point."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from typing import Any
+
+import lightning as L
+import optuna
+
+from mnist_mlp.callbacks.history import History
+from mnist_mlp.config.errors import Pruned
+
+
+class Pruning(L.Callback):
+    def __init__(self, trial: optuna.Trial, reported: Set[int]) -> None:
+        """`reported`: numbers of epochs that the study knows already, of a trial that goes on."""
+        self.trial, self.reported = trial, reported
+
+    def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        # Not from Lightning's `callback_metrics`: where this epoch was not validated they hold an earlier one's.
+        callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        history = next(callback for callback in callbacks if isinstance(callback, History))
+        accuracy, epochs = history.rows[-1]["val/acc"], trainer.current_epoch + 1
+        if accuracy is not None and epochs not in self.reported:
+            self.trial.report(accuracy, step=epochs)
+
+    def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        # Here, not at the end of the epoch before: that one is saved by now, and a last epoch is never pruned.
+        if trainer.current_epoch > 0 and self.trial.should_prune():
+            raise Pruned(trainer.current_epoch, trainer.max_epochs or 0)

@@ -1,0 +1,1 @@
+"""What a run leaves: checkpoint file, result, resume, loggers, directories."""

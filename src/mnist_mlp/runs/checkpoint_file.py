@@ -1,0 +1,217 @@
+"""Checkpoint files: written whole or not at all, verified and never unpickled when read.
+
+Torch takes seconds to import, so each function that needs it imports it: a file that is missing or damaged is said
+to be at once.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnist_mlp.config.errors import CheckpointError, ConfigError, SaveError
+from mnist_mlp.config.parsing import from_dict
+from mnist_mlp.config.schema import PROJECT, Config
+from mnist_mlp.runs.atomic_write import replacing
+from mnist_mlp.runs.directories import CHECKPOINTS, COMPLETED, RESULT
+from mnist_mlp.runs.directories import read as read_run
+
+if TYPE_CHECKING:
+    from mnist_mlp.model import MLP
+
+BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
+
+
+class DamagedCheckpoint(CheckpointError):
+    """The file is not what was once written; an earlier one may still be whole."""
+
+
+def write(content: dict[str, Any], path: Path) -> None:
+    """Write beside the target, flush to the disk, then put in place: a crash or a full disk leaves the old file.
+
+    Raises:
+        SaveError: disk full, no permission, ...; nothing at `path` has changed.
+    """
+    import torch
+
+    with _saving(path):
+        with replacing(path) as draft, draft.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        _flush_directory(path.parent)
+
+
+def keep_previous(path: Path, previous: Path) -> None:
+    """Give the file at `path` a second name, so that it outlives its successor there."""
+    if path.exists():
+        with _saving(previous), replacing(previous) as draft:
+            draft.unlink(missing_ok=True)
+            try:
+                draft.hardlink_to(path)
+            except OSError:  # a file system without links
+                shutil.copyfile(path, draft)
+
+
+@contextmanager
+def _saving(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # a full disk is a RuntimeError where torch's own writer meets it
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise SaveError(f"{path}: cannot be written: {reason}; what was saved before is kept") from error
+
+
+def _flush_directory(directory: Path) -> None:
+    """The new name, too, must be on the disk before the old file counts as replaced."""
+    if os.name == "posix":
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint: tensors and plain values.
+
+    Raises:
+        DamagedCheckpoint: truncated, altered, or not a checkpoint at all.
+        CheckpointError: not there, or with anything in it that would have to be unpickled.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            altered = archive.testzip()
+        if altered is not None:
+            raise DamagedCheckpoint(f"{path}: damaged, the checksum of {altered} is wrong")
+        import torch
+
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path}: refused, it holds more than tensors and plain values and could run code when loaded"
+        ) from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, ValueError) as error:
+        raise DamagedCheckpoint(f"{path}: damaged or not a checkpoint: expected a file written by train.py") from error
+    kinds = {"state_dict": dict, "config": dict, "class_names": list}
+    if not isinstance(content, dict) or not all(isinstance(content.get(name), kind) for name, kind in kinds.items()):
+        raise CheckpointError(f"{path}: expected a checkpoint written by train.py, got another file of torch")
+    return content
+
+
+def chosen(given: Any) -> list[Path]:
+    """The files meant by a command's `checkpoint` key: a file or run directory, a list of them, or null, the newest.
+
+    Raises:
+        ConfigError: it is something else.
+        CheckpointError: there is none.
+    """
+    if given is None:
+        return [newest(PROJECT / "outputs")]
+    places = given if isinstance(given, list) else [given]
+    if not places or not all(isinstance(place, str) for place in places):
+        raise ConfigError(f"checkpoint: expected a file, a run directory, or a list of them, got {given!r}")
+    return [find(Path(place).expanduser()) for place in places]
+
+
+def refuse_unusable(given: Any) -> None:
+    """Read the networks meant by a command's `checkpoint` key before it begins.
+
+    Raises:
+        CheckpointError: one cannot be used, or they do not belong together.
+    """
+    _refuse_unusable("checkpoint", given, {})
+
+
+def refuse_unusable_teachers(student: Config) -> None:
+    """Read the networks meant by `distill.teacher`, if any, before the student's training begins.
+
+    Raises:
+        CheckpointError: one cannot be used, or may have been trained on images that the student is validated on.
+    """
+    if student.distill.teacher is not None:
+        kept_apart = {(student.data.name, student.data.val_size): "by the student"}
+        _refuse_unusable("distill.teacher", student.distill.teacher, kept_apart)
+
+
+def _refuse_unusable(key: str, given: Any, kept_apart: dict[tuple[str, int], str]) -> None:
+    for path in chosen(given):
+        content = read(path)
+        try:
+            config = config_of(content)
+            network_of(content, config)
+            data = config.data
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from error
+        kept_apart.setdefault((data.name, data.val_size), str(path))
+    if len(kept_apart) > 1:
+        found = ", ".join(f"{size:,} of {name} ({whose})" for (name, size), whose in kept_apart.items())
+        raise CheckpointError(f"{key}: expected networks with the same images kept from training, got {found}")
+
+
+def find(place: Path) -> Path:
+    """The checkpoint meant by `place`: a file, or a run directory, whose best one is taken.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if place.is_file():
+        return place
+    for candidate in (place / CHECKPOINTS / BEST, place / CHECKPOINTS / LAST):
+        if candidate.is_file():
+            return candidate
+    raise CheckpointError(f"{place}: expected a checkpoint file or a run directory with checkpoints/{BEST} in it")
+
+
+def newest(outputs: Path) -> Path:
+    """The best checkpoint of the run that completed last, of those below `outputs` (single runs and sweeps).
+
+    Raises:
+        CheckpointError: no run has completed.
+    """
+    results = [*outputs.glob(f"train/*/{RESULT}"), *outputs.glob(f"multirun/*/*/{RESULT}")]
+    for result in sorted(results, key=lambda path: path.stat().st_mtime, reverse=True):
+        best = result.parent / CHECKPOINTS / BEST
+        if best.is_file() and read_run(result.parent).status == COMPLETED:
+            return best
+    raise CheckpointError(f"checkpoint: none given and no completed run below {outputs}; python src/train.py makes one")
+
+
+def config_of(content: dict[str, Any]) -> Config:
+    """The configuration of the run that wrote this checkpoint, typed and checked again."""
+    try:
+        # Where it was trained says nothing about where it is used now.
+        here = {"accelerator": "auto", "strategy": "auto", "devices": 1, "num_nodes": 1}
+        trainer = {**content["config"]["trainer"], **here}
+        return from_dict({**content["config"], "trainer": trainer}, Config)
+    except (KeyError, TypeError, ConfigError) as error:
+        raise CheckpointError(f"its configuration is not one that this version writes: {error}") from error
+
+
+def network_of(content: dict[str, Any], config: Config | None = None) -> MLP:
+    """The trained network, rebuilt from the checkpoint alone, ready for use: the one of averaged weights, if any.
+
+    `config` is `config_of(content)`, where that has been read already: its checks take as long as all the rest.
+    """
+    from mnist_mlp.model import MLP
+
+    config = config or config_of(content)
+    network = MLP.of(config)
+    state = content["state_dict"]
+    prefix = "averaged." if config.averaging.decay > 0 else "network."
+    weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"the weights do not fit the network that the checkpoint describes: {reason}") from error
+    return network.eval()

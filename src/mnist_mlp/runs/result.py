@@ -1,0 +1,140 @@
+"""What a run reports of itself: result.json, written however the run ends, and the words on the screen."""
+
+from __future__ import annotations
+
+import functools
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mnist_mlp.config.errors import Stopped
+from mnist_mlp.config.schema import PROJECT
+from mnist_mlp.distributed.world import world
+from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.atomic_write import replacing
+from mnist_mlp.runs.signals import uninterrupted
+
+METRICS = ("val/acc", "val/loss", "test/acc", "test/loss", "train/loss")
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    packages = ("torch", "lightning", "torchmetrics", "hydra-core", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+@functools.cache  # of the code that this process has imported
+def git_commit() -> str | None:
+    """The commit of the project's own checkout, with a `+` behind it where files were changed; None outside of git."""
+    command = ["git", "-C", str(PROJECT), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+@dataclass(kw_only=True)
+class Result:
+    """The metrics are those of the checkpoint that was tested: the best one by validation."""
+
+    directory: Path
+    seed: int
+    config: dict[str, Any]
+    status: str = runs.FAILED
+    error: str | None = None
+    metrics: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(METRICS))
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int | None = None
+    epochs: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    parameters: int | None = None
+    versions: dict[str, str] = field(default_factory=versions)
+    git: str | None = field(default_factory=git_commit)
+
+    @classmethod
+    def of(cls, run: runs.Run) -> Result:
+        """The result that a run wrote."""
+        return cls(directory=run.directory, **run.result)
+
+    def go_on_from(self, before: runs.Run) -> None:
+        """Keep what a stopped run has told of its epochs: it may stop again before its checkpoint is read."""
+        for name in ("metrics", "history", "best_epoch", "epochs", "parameters"):
+            if name in before.result:
+                setattr(self, name, before.result[name])
+
+    @contextmanager
+    def written(self) -> Iterator[None]:
+        """Write result.json when the block ends: completed, failed, or interrupted."""
+        try:
+            with self.timed("total"):
+                yield
+            self.status = runs.COMPLETED
+        except (Stopped, KeyboardInterrupt) as error:
+            self.status, self.error = runs.INTERRUPTED, str(error) or "stopped by Ctrl-C"
+            raise
+        except BaseException as error:
+            self.error = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            self._write()
+
+    def lost(self, reason: str) -> None:
+        """Write that the run failed, from a thread: the one that trains waits for a process that is no more."""
+        self.error = reason
+        self._write()
+        print(reason, file=sys.stderr)
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Add the seconds of the block to `seconds[part]`."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - began
+
+    def take_history(self, rows: list[dict[str, Any]], best_epoch: int | None) -> None:
+        """The rows of the epochs, and from them the metrics of the best one; without any, what is known stays."""
+        if not rows:
+            return
+        self.history, self.epochs, self.best_epoch = rows, len(rows), best_epoch
+        for row in rows:
+            if row["epoch"] == best_epoch:
+                self.metrics |= {name: row[name] for name in ("val/acc", "val/loss", "train/loss")}
+
+    def _write(self) -> None:
+        if world().rank > 0:
+            return
+        content = asdict(self)
+        del content["directory"]
+        try:
+            with uninterrupted(), replacing(self.directory / runs.RESULT) as draft:
+                draft.write_text(json.dumps(content, indent=2) + "\n")
+        except OSError as error:  # a full disk must not hide what really happened
+            print(f"{self.directory / runs.RESULT}: not written: {error}")
+
+    def summary(self) -> str:
+        """What came out, where it lies, and what to do next."""
+        where = runs.shown(self.directory)
+        lines = []
+        if self.metrics["test/acc"] is not None:
+            tested = f"epoch {self.epochs}, the last; none was validated"
+            if self.best_epoch is not None:
+                tested = f"epoch {self.best_epoch + 1} of {self.epochs}, the best on validation"
+            lines.append(f"test accuracy    {self.metrics['test/acc']:.2%}   (official test set; {tested})")
+        lines.append(
+            "seconds          " + "   ".join(f"{part} {seconds:.1f}" for part, seconds in self.seconds.items())
+        )
+        lines.append(f"run directory    {where}")
+        lines.append(
+            "next             make tensorboard   |   python src/evaluate.py   |   python src/predict.py <image>"
+        )
+        return "\n".join(lines)

@@ -1,0 +1,207 @@
+"""What a person types: help, wrong input, signals, sweeps, and what each leaves and says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from helpers import commands as started
+from helpers.command_lines import Answer, ask
+
+from mnist_mlp.config.schema import PROJECT
+
+TRAIN = str(PROJECT / "src" / "train.py")
+TINY = ("experiment=tiny", "trainer.max_epochs=1", "threads=1")
+
+# What was typed, and words that the one line of answer has to hold.
+WRONG = {
+    "optimizr.lr=1e-3": "unknown key optimizr; did you mean optimizer?",
+    "optimizer.lrr=1e-3": "unknown key optimizer.lrr; did you mean optimizer.lr?",
+    "modle.hidden=[10]": "did you mean model",
+    "+model.extra=3": "unknown key model.extra",
+    "+nothing=3": "unknown key nothing",
+    "trainer.max_epoch=3": "did you mean trainer.max_epochs?",
+    "trainer.gpus=1": "unknown key trainer.gpus",
+    "optimizer.momentum=0.9": "optimizer=sgd has it",
+    "scheduler=constant scheduler.warmup=0.1": "not a key of the chosen scheduler",
+    "data=cifar": "expected one of fashion_mnist, mnist, synthetic",
+    "data=minst": "did you mean mnist?",
+    "optimizer=adamax": "did you mean adam?",
+    "experiment=best_of_all": "expected one of",
+    "model=cnn": "expected one of mlp",
+    "model=null": "group",
+    "~model": "model: missing",
+    "model.hidden=128": "model.hidden: expected list[int], got 128",
+    "model.hidden=[a]": "model.hidden: expected list[int], got ['a']",
+    "model.hidden=[0]": "model.hidden: expected a number at least 1, got 0",
+    "model.hidden=[-3,5]": "model.hidden: expected a number at least 1, got -3",
+    "model.hidden=[1.5]": "model.hidden: expected list[int]",
+    "model.hidden=null": "model.hidden: expected list[int], got None",
+    "model.hidden=[128,64": "cannot read the override",
+    "model.activation=relux": "did you mean relu?",
+    "model.dropout=1": "model.dropout: expected a number below 1, got 1",
+    "model.dropout=-0.1": "at least 0",
+    "model.loss=hinge": "expected one of cross_entropy, nll, mse",
+    "model.label_smoothing=2": "model.label_smoothing",
+    "optimizer.lr=0": "optimizer.lr: expected a number above 0",
+    "optimizer.lr=nan": "expected a finite number, got nan",
+    "optimizer.lr=inf": "expected a finite number, got inf",
+    "optimizer.lr=fast": "optimizer.lr: expected float, got 'fast'",
+    "optimizer.betas=[0.9]": "optimizer.betas: expected two numbers",
+    "optimizer=sgd optimizer.momentum=0 optimizer.nesterov=true": "momentum above 0",
+    "scheduler.warmup=1.5": "scheduler.warmup",
+    "seed=-1": "seed: expected a number at least 0, got -1",
+    "seed=1.5": "seed: expected int, got 1.5",
+    "seed=a": "seed: expected int, got 'a'",
+    "seed=0,1": "seed=0,1: expected one value, got several; add -m for a sweep over them, or put a list in brackets",
+    "seed=range(3)": "seed=range(3): expected one value, got several; add -m for a sweep",
+    "seed": "cannot read the override 'seed'",
+    "threads=0": "threads: expected a number at least 1",
+    "data.batch_size=0": "data.batch_size: expected a number at least 1",
+    "data.batch_size=1e3": "data.batch_size: expected int, got 1000.0",
+    "data.val_size=60000": "data.val_size: expected at most 59990",
+    "data.std=0": "data.std: expected a number above 0",
+    "data.dir=null": "data.dir",
+    "trainer.accelerator=warp": "trainer.accelerator: expected one of",
+    "trainer.precision=16": "trainer.precision: expected one of",
+    "trainer.max_epochs=null": "trainer.max_epochs: expected int, got None",
+    "trainer.max_time=soon": "trainer.max_time: expected DD:HH:MM:SS",
+    "trainer.profiler=fast": "trainer.profiler: expected one of simple, advanced",
+    "distill.teacher=/nowhere": "/nowhere: expected a checkpoint file or a run directory",
+    "-m distill.teacher=null,/nowhere": "/nowhere: expected a checkpoint file or a run directory",
+    "resume=/nowhere": "expected the directory of a run or of a sweep, got /nowhere",
+    "++resume=/nowhere": "expected the directory of a run or of a sweep, got /nowhere",
+    "--tset": "unrecognized arguments: --tset; --help lists what there is",
+    "--cfg": "argument --cfg/-c: ",
+    "-m seed=0,1 optimizr.lr=1": "did you mean optimizer?",
+    "-m optimizer.lr=1e-3,-1": "optimizer.lr: expected a number above 0, got -1",
+    "-m model.activation=relu,sigmoidd": "did you mean sigmoid?",
+}
+
+
+def train(*words: str) -> Answer:
+    done = started.run(TRAIN, *words)
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def train_from_a_shell(*words: str, cwd: Path | None = None, modules: Path | None = None) -> Answer:
+    """`modules` is a folder whose modules are imported instead of the installed ones."""
+    environment = {**os.environ, **({"PYTHONPATH": str(modules)} if modules else {})}
+    command = [sys.executable, TRAIN, *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=250)
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def without_torch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Modules among which torch, whose import takes seconds, ends the command."""
+    folder = tmp_path_factory.mktemp("modules")
+    (folder / "torch.py").write_text("raise SystemExit('torch was imported')")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory, without_torch: Path) -> dict[str, Answer]:
+    place = tmp_path_factory.mktemp("wrong")
+    directories = f"hydra.run.dir={place / 'it'} hydra.sweep.dir={place / 'it'}"
+    lines = [f"{typed} {directories}" for typed in WRONG]
+    found = dict(zip(WRONG, ask("train", lines, modules=without_torch), strict=True))
+    assert list(place.iterdir()) == []  # nothing wrong leaves a directory behind
+    return found
+
+
+@pytest.mark.parametrize("typed", WRONG)
+def test_wrong_input_gets_one_clear_line_before_torch_is_imported(answers: dict[str, Answer], typed: str) -> None:
+    answer = answers[typed]
+    assert WRONG[typed] in answer.error
+    assert answer.error.startswith("train.py: ")
+    assert answer.error.count("\n") == 1
+    assert (answer.code, answer.out) == (2, "")
+
+
+def test_an_accelerator_that_is_not_there_is_refused() -> None:
+    answer = train("trainer.accelerator=mps" if sys.platform != "darwin" else "trainer.accelerator=cuda")
+    assert answer.code == 2
+    assert "use trainer.accelerator=auto" in answer.error
+
+
+@pytest.mark.parametrize("name", ["evaluate", "export", "demo"])
+@pytest.mark.parametrize("sign", ["", "+"])
+def test_a_command_that_does_not_train_knows_no_resume(tmp_path: Path, name: str, sign: str) -> None:
+    words = [f"{sign}resume={tmp_path}", f"hydra.run.dir={tmp_path / 'out'}"]
+    answer = started.run(PROJECT / "src" / f"{name}.py", *words)
+    assert (answer.returncode, answer.stderr) == (2, f"{name}.py: unknown key resume\n")
+
+
+@pytest.mark.parametrize("words", [("--help",), ("--cfg", "job")])
+def test_help_and_configuration_are_shown_without_importing_torch(words: tuple[str, ...], without_torch: Path) -> None:
+    answer = train_from_a_shell(*words, modules=without_torch)
+    assert (answer.code, answer.error) == (0, "")
+    assert "label_smoothing" in answer.out
+
+
+def test_a_run_directory_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text("{}")
+    answer = train(*TINY, f"hydra.run.dir={tmp_path}")
+    assert answer.code == 2
+    assert "already holds a run; resume=" in answer.error
+
+
+def test_a_place_that_cannot_hold_a_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    answer = train(*TINY, f"hydra.run.dir={tmp_path / 'file' / 'run'}")
+    assert answer.code == 2
+    assert "hydra.run.dir: expected a place" in answer.error
+
+
+def test_a_run_from_another_directory_says_what_came_out_and_where_it_lies(tmp_path: Path) -> None:
+    answer = train_from_a_shell(*TINY, f"hydra.run.dir={tmp_path / 'my runs' / 'first'}", cwd=tmp_path)
+    assert (answer.code, answer.error) == (0, "")
+    assert "test accuracy" in answer.out
+    assert "my runs/first" in answer.out
+    run = tmp_path / "my runs" / "first"
+    result = json.loads((run / "result.json").read_text())
+    assert result["status"] == "completed"
+    assert {path.name for path in run.iterdir()} >= {".hydra", "checkpoints", "tensorboard", "train.log", "result.json"}
+
+
+def test_a_failing_job_does_not_stop_or_taint_the_others_and_resuming_trains_only_what_is_missing(
+    tmp_path: Path,
+) -> None:
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    assert train(*TINY, "optimizer=sgd", "optimizer.lr=0.1", f"hydra.run.dir={alone}").code == 0
+    answer = train("-m", *TINY, "optimizer=sgd", "optimizer.lr=0.05,1e30,0.1", f"hydra.sweep.dir={together}")
+    assert answer.code == 1
+    results = [json.loads((together / job / "result.json").read_text()) for job in "012"]
+    assert [result["status"] for result in results] == ["completed", "failed", "completed"]
+    assert "Try a smaller optimizer.lr" in results[1]["error"]
+    one = json.loads((alone / "result.json").read_text())
+    assert results[2]["metrics"] == one["metrics"]
+
+    (together / "2" / "result.json").unlink()
+    before = (together / "0" / "result.json").stat().st_mtime_ns
+    answer = train(f"resume={together}")
+    assert answer.code == 1  # job 1 fails again
+    assert (together / "0" / "result.json").stat().st_mtime_ns == before
+    assert json.loads((together / "2" / "result.json").read_text())["metrics"] == one["metrics"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_command_with_its_code_and_a_saved_run(tmp_path: Path, number: int, code: int) -> None:
+    run = tmp_path / "run"
+    words = ("experiment=tiny", "trainer.max_epochs=5000", "threads=1", f"hydra.run.dir={run}")
+    process = started.Command(TRAIN, *words)
+    while not (run / "checkpoints" / "last.ckpt").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, error = process.communicate()
+    assert process.returncode == code
+    assert error == f"train.py: stopped by signal {int(number)}; python src/train.py resume={run} goes on\n"
+    assert json.loads((run / "result.json").read_text())["status"] == "interrupted"

@@ -1,0 +1,54 @@
+"""A command loads what it uses, and what it does not load is there all the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mnist_mlp.cli.startup import UNASKED
+from mnist_mlp.distributed.world import python_path
+
+
+def loaded_after(statement: str) -> set[str]:
+    """Which of the packages a new process has loaded then."""
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-c",
+            f"{statement}; import sys; print(*{UNASKED!r}.intersection(sys.modules))",
+        ],
+        env={**os.environ, "PYTHONPATH": python_path()},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(told.stdout.split())
+
+
+def test_training_loads_no_package_for_metrics_that_it_does_not_use():
+    assert loaded_after("import mnist_mlp.training") == set()
+    assert loaded_after("import torchmetrics") == set(UNASKED), "torchmetrics has become lean by itself"
+
+
+def test_what_was_not_loaded_can_be_imported_and_counts_as_installed():
+    statement = (
+        "import mnist_mlp.training, torchvision, scipy.signal, matplotlib.pyplot; "
+        "from lightning_utilities.core.imports import RequirementCache, package_available; "
+        "assert all(map(package_available, ('scipy', 'torchvision', 'matplotlib'))); "
+        "assert RequirementCache('torchvision') and not RequirementCache('torchvision<0.1')"
+    )
+    assert loaded_after(statement) == set(UNASKED)
+
+
+@pytest.mark.parametrize("first", ["torchmetrics", "mnist_mlp"])
+def test_whichever_is_imported_first_the_metrics_are_torchmetrics_own(first):
+    loaded_after(
+        f"import {first}, torch, mnist_mlp.module, torchmetrics.classification as metrics; "
+        "accuracy = metrics.MulticlassAccuracy(3, average='micro'); "
+        "assert accuracy(torch.tensor([0, 1, 2, 2]), torch.tensor([0, 1, 1, 2])) == 0.75"
+    )

@@ -1,0 +1,94 @@
+"""A multirun ends with an answer: presets, the leaderboard on the screen, and the page in its directory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from helpers import commands as started
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+from mnist_mlp.cli import sweep
+from mnist_mlp.config.messages import keys
+from mnist_mlp.config.schema import CONFIGS, PROJECT
+
+
+def train(*words: str) -> subprocess.CompletedProcess[str]:
+    return started.run(PROJECT / "src" / "train.py", *words)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "sweep").glob("*.yaml")))
+def test_every_preset_sweeps_keys_that_exist(name: str) -> None:
+    from mnist_mlp.config.schema import Config
+
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        composed = compose("train", [f"sweep={name}"], return_hydra_config=True)
+    params = OmegaConf.to_container(composed.hydra.sweeper.params)
+    assert params and set(params) <= set(keys(Config))
+
+
+def test_a_preset_with_overrides_prints_the_numbers_of_its_runs_and_writes_the_page(tmp_path: Path) -> None:
+    words = ("sweep=losses", "experiment=tiny", "trainer.max_epochs=1", "seed=0,1", "threads=1")
+    answer = train("-m", *words, f"hydra.sweep.dir={tmp_path}")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    results = [json.loads((tmp_path / str(job) / "result.json").read_text()) for job in range(6)]
+    assert sorted((result["config"]["model"]["loss"], result["seed"]) for result in results) == sorted(
+        (loss, seed) for loss in ("cross_entropy", "nll", "mse") for seed in (0, 1)
+    )
+    for loss in ("cross_entropy", "nll", "mse"):
+        own = [result["metrics"] for result in results if result["config"]["model"]["loss"] == loss]
+        (line,) = [line.split() for line in answer.stdout.splitlines() if line.split()[1:2] == [loss]]
+        assert line[2] == f"{100 * sum(metrics['val/acc'] for metrics in own) / 2:.2f}"
+        assert line[5] == f"{100 * sum(metrics['test/acc'] for metrics in own) / 2:.2f}"
+    assert "python src/train.py -m data=synthetic" in answer.stdout
+    assert "<svg" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("sweep=losses",), "sweep=losses: expected -m beside it"),
+        (("-m", "sweep=losses", "optimizer.lr=-1"), "optimizer.lr: expected a number above 0"),
+        (("-m", "sweep=los"), "expected one of activations, losses, seeds, width_lr"),
+        (("-m", "sweep=seeds", "hydra.sweeper.params.seed='0,-1'"), "seed: expected a number at least 0, got -1"),
+    ],
+)
+def test_a_wrong_sweep_is_refused_before_work(tmp_path: Path, words: tuple[str, ...], complaint: str) -> None:
+    answer = train(*words, f"hydra.sweep.dir={tmp_path / 'sweep'}", f"hydra.run.dir={tmp_path / 'run'}")
+    assert answer.returncode == 2
+    assert complaint in answer.stderr
+    assert answer.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_jobs_of_a_sweep_lie_in_the_one_directory_that_is_named_after_its_beginning() -> None:
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        sweep.compose_once(loader)
+        master = compose("train", return_hydra_config=True)
+        early = loader.load_sweep_config(master, ["seed=0"])  # before the sweep has looked at the clock
+        directory = master.hydra.sweep.dir
+        late, other = (loader.load_sweep_config(master, [f"seed={seed}"]) for seed in (0, 1))
+    assert early.seed == late.seed == 0
+    assert directory == late.hydra.sweep.dir == other.hydra.sweep.dir
+
+
+def test_a_job_is_composed_once_and_whoever_asks_has_a_configuration_of_its_own() -> None:
+    class Loader:
+        composed = 0
+
+        def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+            self.composed += 1
+            return OmegaConf.create({"job": {"num": None}, "words": sweep_overrides})
+
+    loader, master = Loader(), OmegaConf.create({})
+    sweep.compose_once(loader)
+    first, again, other = (loader.load_sweep_config(master, words) for words in (["seed=1"], ["seed=1"], ["seed=2"]))
+    assert loader.composed == 2
+    assert first == again != other
+    first.job.num = 3
+    assert again.job.num is None

@@ -1,0 +1,58 @@
+"""Every file under configs/ composes, and what it gives is valid."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.messages import keys
+from mnist_mlp.config.parsing import composed, from_dict, leaves
+from mnist_mlp.config.schema import CONFIGS, Config
+
+OPTIONS = sorted(
+    (path.parent.relative_to(CONFIGS).as_posix(), path.stem)
+    for path in CONFIGS.glob("*/*.yaml")
+    if path.parent.name not in ("hydra", "sweep")
+)
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_of_every_group_composes(group: str, option: str) -> None:
+    if option in ("mlflow", "wandb") and find_spec(option) is None:
+        pytest.skip(f"{option} is not installed")
+    config = composed(f"{group}={option}")
+    assert from_dict(asdict(config), Config) == config
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONFIGS)))
+def test_every_file_is_yaml_that_says_something(path: Path) -> None:
+    assert OmegaConf.load(path)
+
+
+def test_every_key_is_documented_in_one_line_and_has_a_value() -> None:
+    for name, entry in keys(Config).items():
+        assert entry.metadata["doc"], name
+        assert "\n" not in entry.metadata["doc"], name
+    given = {name for name, _, _ in leaves(composed())} | {name for name, _, _ in leaves(composed("optimizer=sgd"))}
+    assert set(keys(Config)) == given
+
+
+def test_a_checkpoint_from_before_a_key_is_still_read() -> None:
+    values = asdict(composed("augment=elastic"))
+    del values["augment"]["blank"]
+    assert from_dict(values, Config) == composed("augment=elastic")
+
+
+def test_an_experiment_gives_way_to_the_command_line() -> None:
+    assert composed("experiment=seed", "optimizer.lr=0.5").optimizer.lr == 0.5
+
+
+def test_what_a_checkpoint_says_is_checked_like_what_a_person_says() -> None:
+    values = asdict(composed())
+    with pytest.raises(ConfigError, match=r"unknown key model\._target_"):
+        from_dict({**values, "model": {**values["model"], "_target_": "os.system"}}, Config)

@@ -1,0 +1,229 @@
+"""Several processes train one network to what one process would have made of it; torch, gloo and CPUs suffice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.child_processes import children
+from helpers.commands import Command
+from helpers.kill_and_resume import configuration, difference
+
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.schema import PROJECT
+from mnist_mlp.distributed.strategy import SharedGradients
+from mnist_mlp.distributed.world import world
+from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import directories as runs
+from mnist_mlp.training import train
+
+# 1,297 images in batches of 9 and a last one of 1: shares of 5 and 4, and of 1 and none.
+UNEVEN = (
+    *("data.batch_size=9", "data.val_size=4703", "model.hidden=[16]", "model.dropout=0", "trainer.max_epochs=2"),
+    *("augment=affine", "trainer.precision=64-true"),  # Adam would make a visible difference of a rounding in 32 bits
+)
+TINY = [
+    *("experiment=tiny", "trainer.log_every_n_steps=5", "model.dropout=0.2", "trainer.max_epochs=3"),
+    *("checkpoint.every_seconds=0.05", "trainer=ddp"),
+]
+TRAIN = PROJECT / "src" / "train.py"
+
+
+def start(*words: str, modules: Path | None = None) -> Command:
+    """`modules` is a folder with a sitecustomize.py, which every process imports first of all."""
+    path = {"PYTHONPATH": os.pathsep.join([str(modules), str(PROJECT / "src")])} if modules else {}
+    return Command(TRAIN, *words, OMP_NUM_THREADS="1", **path)
+
+
+def run(*words: str, modules: Path | None = None) -> tuple[int, str]:
+    """The exit code, and all that was printed."""
+    process = start(*words, modules=modules)
+    output = "".join(process.communicate())
+    return process.returncode, output
+
+
+def result(directory: Path) -> dict[str, object]:
+    content: dict[str, object] = json.loads((directory / runs.RESULT).read_text())
+    return content
+
+
+def left_behind(directory: Path) -> list[str]:
+    names = sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file())
+    return [name.partition("tfevents")[0] for name in names]
+
+
+@pytest.fixture(scope="module")
+def one_process(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("one")
+    train(configuration(*UNEVEN), directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("two")
+    train(configuration(*UNEVEN, "trainer=ddp"), directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("alone")
+    code, output = run(*TINY, f"hydra.run.dir={directory}")
+    assert code == 0, output
+    return directory
+
+
+def test_two_processes_end_in_the_weights_of_one(one_process: Path, two_processes: Path) -> None:
+    one, two = (files.read(path / runs.CHECKPOINTS / files.LAST) for path in (one_process, two_processes))
+    assert one["global_step"] == two["global_step"] == 2 * 145
+    for name, weights in one["state_dict"].items():
+        torch.testing.assert_close(two["state_dict"][name], weights, rtol=1e-8, atol=1e-10)
+
+
+def test_two_processes_tell_the_metrics_of_one(one_process: Path, two_processes: Path) -> None:
+    one, two = result(one_process), result(two_processes)
+    assert two["metrics"] == pytest.approx(one["metrics"], rel=1e-6)
+    for ours, theirs in zip(two["history"], one["history"], strict=True):
+        assert {**ours, "seconds": 0} == pytest.approx({**theirs, "seconds": 0}, rel=1e-6)
+
+
+def test_only_the_first_process_writes(one_process: Path, two_processes: Path) -> None:
+    assert left_behind(two_processes) == left_behind(one_process)
+
+
+def test_an_empty_share_adds_nothing_to_the_gradient(tmp_path: Path) -> None:
+    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        weight = torch.nn.Parameter(torch.tensor([2.0]))
+        shared = SharedGradients([weight])
+        assert shared.backward(weight.sum() * 3, share=0.5) == 3.0
+        assert weight.grad == 1.5
+        assert shared.backward(weight.new_tensor(float("nan")), share=0.0) == 0.0
+        assert weight.grad == 0.0
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
+def test_a_stopped_run_resumes_to_the_same_bits(tmp_path: Path, left_alone: Path, number: int) -> None:
+    process = start(*TINY, f"hydra.run.dir={tmp_path}")
+    while not (tmp_path / runs.CHECKPOINTS / files.LAST).exists():
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(number)
+    process.communicate()
+    if number == signal.SIGTERM:
+        assert process.returncode == 143
+        assert result(tmp_path)["status"] == "interrupted"
+    else:
+        assert not (tmp_path / runs.RESULT).exists()
+    code, output = run(f"resume={tmp_path}")
+    assert code == 0, output
+    assert difference(tmp_path, left_alone) is None
+
+
+# What happens where a process would load the data.
+AT_LOADING = """
+import os
+from mnist_mlp.data import synthetic
+from mnist_mlp.config.errors import DataError
+
+def draw(number, seed):
+    {statement}
+
+if os.environ.get("RANK", "0") in {ranks}:
+    synthetic.draw = draw
+"""
+
+
+@pytest.mark.parametrize(
+    ("ranks", "statement", "code", "said"),
+    [
+        ("1", "raise DataError('no images here')", 1, "process 1: no images here"),
+        pytest.param("01", "raise DataError('no images here')", 1, "no images here", marks=pytest.mark.slow),
+        pytest.param(
+            "1", "import signal; signal.raise_signal(15)", 143, "stopped by signal 15", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_what_ends_a_process_is_told_in_one_line(
+    tmp_path: Path, ranks: str, statement: str, code: int, said: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(AT_LOADING.format(ranks=repr(ranks), statement=statement))
+    directory = tmp_path / "run"
+    assert run(*TINY, f"hydra.run.dir={directory}", modules=tmp_path) == (code, f"train.py: {said}\n")
+    assert result(directory)["status"] == ("interrupted" if code == 143 else "failed")
+
+
+@pytest.mark.slow
+def test_a_mistake_of_ours_in_a_process_keeps_its_traceback(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(AT_LOADING.format(ranks="'1'", statement="return {}['images']"))
+    code, output = run(*TINY, f"hydra.run.dir={tmp_path / 'run'}", modules=tmp_path)
+    assert code == 1
+    assert output.count("Traceback") == 1
+    assert output.count("train.py: process 1: KeyError: 'images'\n") == 1
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_fails_the_run_instead_of_hanging(tmp_path: Path) -> None:
+    process = start(*TINY, "trainer.max_epochs=1000", f"hydra.run.dir={tmp_path}")
+    while not (tmp_path / runs.CHECKPOINTS / files.LAST).exists():
+        time.sleep(0.01)
+    (child,) = children(process.pid)
+    os.kill(child, signal.SIGKILL)
+    output = "".join(process.communicate())
+    assert process.returncode == 1
+    assert output.endswith("train.py: process 1 was ended by SIGKILL\n")
+    assert "Traceback" not in output
+    assert result(tmp_path)["status"] == "failed"
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_same_run(tmp_path: Path, left_alone: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [*torchrun, str(TRAIN), *TINY, f"hydra.run.dir={tmp_path}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("test accuracy") == 1
+    assert left_behind(tmp_path) == left_behind(left_alone)
+    assert difference(tmp_path, left_alone) is None
+
+
+@pytest.mark.slow
+def test_a_sweep_of_runs_on_two_processes_each(tmp_path: Path) -> None:
+    code, output = run("-m", *TINY, "trainer.max_epochs=1", "seed=0,1", f"hydra.sweep.dir={tmp_path}")
+    assert code == 0, output
+    assert [job.status for job in runs.jobs(tmp_path)] == ["completed", "completed"]
+    assert {path.name for path in tmp_path.iterdir()} == {"0", "1", "multirun.yaml", "report.html"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trainer.devices=0"], r"trainer\.devices: expected a number from 1, auto, or a list as \[0,1\], got 0"),
+        (["trainer.num_nodes=2"], r"trainer\.num_nodes: several machines need torchrun or srun"),
+        (["trainer.devices=4", "data.batch_size=3"], r"data\.batch_size: expected an image for each of the 4 proc"),
+    ],
+)
+def test_impossible_numbers_of_processes_are_refused_by_name(words: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        configuration(*words)
+
+
+def test_processes_that_were_started_must_be_those_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"PROCID": 5, "STEP_NUM_TASKS": 8, "LOCALID": 1, "STEP_NUM_NODES": 2}.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    assert (world().rank, world().size, world().local_rank, world().local_size) == (5, 8, 1, 4)
+    configuration("trainer.devices=4", "trainer.num_nodes=2")
+    with pytest.raises(ConfigError, match="8 processes were started together, but 2 devices on each of 2 nodes"):
+        configuration("trainer.devices=2", "trainer.num_nodes=2")

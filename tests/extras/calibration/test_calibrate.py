@@ -1,0 +1,118 @@
+"""The temperature is the best one, the threshold keeps its promise on validation, and both are in the checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import untrained_network as untrained
+from helpers.kill_and_resume import configuration
+from sklearn.metrics import log_loss
+
+from mnist_mlp.data.datamodule import split
+from mnist_mlp.data.download import load
+from mnist_mlp.extras.calibration import ood_detector as detector
+from mnist_mlp.extras.calibration.calibrate import best_temperature, fit, highest_known
+from mnist_mlp.extras.evaluation.metrics import Predictions, log_softmax
+from mnist_mlp.extras.inference.predictor import Calibration, Predictor
+from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.training import train
+
+
+def said_by_a_network(sureness: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log-probabilities `(2000, 10)` that are right when divided by `sureness`, and labels drawn from them then."""
+    chance = np.random.default_rng(0)
+    scores = 2 * chance.standard_normal((2_000, 10))
+    truth = np.exp(log_softmax(scores))
+    labels = np.array([chance.choice(10, p=row / row.sum()) for row in truth])
+    return log_softmax(sureness * scores), labels
+
+
+@pytest.mark.parametrize("sureness", [0.4, 1.0, 3.0])
+def test_the_temperature_is_that_of_a_grid_search_with_scikit_learn(sureness: float) -> None:
+    said, labels = said_by_a_network(sureness)
+    grid = np.linspace(0.8 * sureness, 1.25 * sureness, 181)
+    losses = [log_loss(labels, np.exp(log_softmax(said / temperature)), labels=range(10)) for temperature in grid]
+    found = best_temperature(Predictions(log_probabilities=said, labels=labels))
+    assert found == pytest.approx(grid[np.argmin(losses)], abs=grid[1] - grid[0])
+    assert log_loss(labels, np.exp(log_softmax(said / found)), labels=range(10)) <= min(losses)
+
+
+def test_a_network_that_is_always_right_is_not_made_sure_without_end() -> None:
+    said = log_softmax(np.eye(10))
+    assert best_temperature(Predictions(log_probabilities=said, labels=np.arange(10))) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("risk", [0.01, 0.1, 0.3])
+def test_the_threshold_answers_most_within_the_risk(risk: float) -> None:
+    said, labels = said_by_a_network(1.0)
+    calibration = fit(said, labels, risk)
+    softened = np.exp(log_softmax(said / calibration.temperature))
+    sure, wrong = softened.max(1), softened.argmax(1) != labels
+    errors = {threshold: wrong[sure >= threshold].mean() for threshold in np.unique(sure)}
+    assert calibration.threshold == min(threshold for threshold, error in errors.items() if error <= risk)
+
+
+def test_where_no_answer_is_safe_none_is_given_lightly() -> None:
+    said = log_softmax(np.eye(10))
+    assert fit(said, (np.arange(10) + 1) % 10, risk=0.0).threshold == 1.0
+
+
+def test_the_limit_of_what_is_known_leaves_as_many_answers_as_it_says() -> None:
+    energies = np.random.default_rng(0).permutation(10_000.0 * np.arange(10_000))
+    for answered_by_threshold, answered in ((1.0, 0.952), (0.98, 0.952), (0.9, 0.9 * 0.99)):
+        sure = np.arange(10_000) < answered_by_threshold * 10_000
+        limit = highest_known(energies, sure)
+        assert (sure & (energies <= limit)).mean() == pytest.approx(answered, abs=2e-4)
+
+
+def test_the_limit_of_what_is_known_holds_where_no_answer_is_sure() -> None:
+    assert highest_known(np.arange(101.0), np.zeros(101, bool)) == pytest.approx(95.2)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "nll", "mse"])
+def test_the_free_energy_is_that_of_the_logits_whatever_the_head(tmp_path: Path, loss: str) -> None:
+    predictor = untrained.predictor(tmp_path, f"model.loss={loss}")
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (7, 784), np.uint8))
+    logits = predictor.network.layers(predictor.network.normalise(images)).detach().double().numpy()
+    assert predictor.free_energies(images).numpy() == pytest.approx(-np.log(np.exp(logits).sum(axis=1)), rel=1e-5)
+
+
+def test_a_run_keeps_the_calibration_of_its_validation_images_in_its_best_checkpoint(tmp_path: Path) -> None:
+    train(configuration("trainer.max_epochs=1", "calibration.risk=0.02", "averaging.decay=0.9"), tmp_path)
+    predictor = Predictor.load(tmp_path)
+    assert predictor.calibration != Calibration()
+    dataset = load("synthetic", tmp_path)
+    val = split(dataset.train_labels, predictor.config.data.val_size)[1]
+    said = predictor.network.log_probabilities(torch.from_numpy(dataset.train_images[val])).detach().double().numpy()
+    expected = fit(said, dataset.train_labels[val], risk=0.02)
+    assert predictor.calibration.temperature == pytest.approx(expected.temperature, rel=1e-5)
+    assert predictor.calibration.threshold == pytest.approx(expected.threshold, rel=1e-5)
+    energies = predictor.free_energies(torch.from_numpy(dataset.train_images[val]))
+    assert predictor.calibration.free_energy is not None
+    assert 0.8 < float((energies <= predictor.calibration.free_energy).float().mean()) < 1
+    assert "calibration" not in files.read(tmp_path / "checkpoints" / files.LAST)
+
+
+def test_with_a_detector_the_checkpoint_keeps_it_and_its_limit_instead_of_a_free_energy(tmp_path: Path) -> None:
+    """It is the one that `detector.fit` makes of the training images, but for a shift of all scores."""
+    train(configuration("trainer.max_epochs=2", "calibration.detector=true"), tmp_path)
+    predictor = Predictor.load(tmp_path)
+    assert predictor.calibration.free_energy is None and predictor.detector is not None
+    dataset = load("synthetic", tmp_path)
+    kept, val = split(dataset.train_labels, predictor.config.data.val_size)
+    learned = detector.fit(
+        predictor.network,
+        torch.from_numpy(dataset.train_images[kept].reshape(-1, 784)),
+        torch.from_numpy(dataset.train_labels[kept].astype(np.int64)),
+        predictor.config.seed,
+    )
+    images = torch.from_numpy(dataset.train_images[val])
+    shifts = predictor.strangeness(images) - replace(predictor, detector=learned).strangeness(images)
+    assert float(shifts.max() - shifts.min()) < 1e-3
+    sure = predictor.log_probabilities(images).exp().amax(1) >= predictor.calibration.threshold
+    assert float(predictor.knows(images)[sure].float().mean()) == pytest.approx(0.99, abs=0.005)
+    assert "detector" not in files.read(tmp_path / "checkpoints" / files.LAST)

@@ -1,0 +1,28 @@
+// Runs the page's own modules outside of a browser: node port.mjs <input.json> prints what they make of it.
+// Input: {pictures: [{width, height, rgba}], networks: [description], images: [784 numbers]}.
+import { readFileSync } from "node:fs";
+import { findDigits } from "../../../src/mnist_mlp/extras/demo/digits.mjs";
+import { Network } from "../../../src/mnist_mlp/extras/demo/network.mjs";
+import { greyOf } from "../../../src/mnist_mlp/extras/demo/picture.mjs";
+
+const { pictures = [], networks = [], images = [] } = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const digits = pictures.map(({ width, height, rgba }) =>
+  findDigits(greyOf({ width, height, data: Buffer.from(rgba, "base64") }).grey).map(({ image, box }) => ({
+    image: [...image],
+    box: [box.x0, box.y0, box.x1, box.y1],
+  })),
+);
+const answers = networks.map((description) => {
+  const network = new Network(description);
+  return images.map((image) => {
+    const { probabilities, hidden, isKnown, isSure } = network.answer(image);
+    return {
+      probabilities: [...probabilities],
+      hidden: hidden.map((values) => [...values]),
+      evidence: [...network.evidence(image, 3)],
+      isKnown,
+      isSure,
+    };
+  });
+});
+process.stdout.write(JSON.stringify({ digits, answers }));

@@ -1,0 +1,116 @@
+"""The page's preprocessing and network, in JavaScript, against Python's: run by node, which needs no browser."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import vectors
+from helpers import untrained_network as untrained
+
+from mnist_mlp.config.errors import ExportError
+from mnist_mlp.config.schema import ACTIVATIONS
+from mnist_mlp.data.download import load
+from mnist_mlp.extras.calibration.ood_detector import Detector
+from mnist_mlp.extras.demo import build as building
+
+NODE = shutil.which("node")
+pytestmark = pytest.mark.skipif(NODE is None, reason="node is not on PATH")
+
+
+def run(tmp_path, **given):
+    (tmp_path / "given.json").write_text(json.dumps(given))
+    words = [NODE, str(Path(__file__).with_name("port.mjs")), str(tmp_path / "given.json")]
+    return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("synthetic", Path())
+
+
+def description(predictor, digits):
+    html = building.build(predictor, digits).html
+    return json.loads(html.split('<script type="application/json" id="network">')[1].split("</script>")[0])
+
+
+def test_200_pictures_give_the_same_digits_to_one_grey_level(tmp_path):
+    pictures = list(vectors.pictures(200))
+    expected = [vectors.answer_json(picture) for picture in pictures]
+    got = run(tmp_path, pictures=[vectors.picture_json(picture) for picture in pictures])["digits"]
+    assert sum(map(len, expected)) > 200  # some hold several
+    for number, (ours, theirs) in enumerate(zip(expected, got, strict=True)):
+        assert [digit["box"] for digit in ours] == [digit["box"] for digit in theirs], number
+        for one, other in zip(ours, theirs, strict=True):
+            assert np.abs(np.subtract(one["image"], other["image"])).max() <= 1, number
+
+
+def test_every_activation_gives_the_probabilities_and_hidden_values_of_torch(tmp_path, digits):
+    predictors = [
+        untrained.predictor(tmp_path, f"model.activation={activation}", temperature=1.7) for activation in ACTIVATIONS
+    ]
+    predictors.append(untrained.predictor(tmp_path, "model.hidden=[]", "data.mean=0.5", "data.std=0.25"))
+    images = digits.test_images[:20]
+    flat = images.reshape(20, -1).tolist()
+    answers = run(tmp_path, networks=[description(each, digits) for each in predictors], images=flat)["answers"]
+    for predictor, got in zip(predictors, answers, strict=True):
+        expected = predictor.log_probabilities(torch.from_numpy(images)).exp().numpy()
+        assert np.abs(expected - [answer["probabilities"] for answer in got]).max() < 1e-4
+        if predictor.config.model.hidden:
+            hidden = predictor.network.layers[:2](predictor.network.normalise(torch.from_numpy(images)))
+            assert np.abs(hidden.detach().numpy() - [answer["hidden"][0] for answer in got]).max() < 1e-3
+
+
+def test_what_is_no_answer_for_python_is_none_on_the_page(tmp_path, digits):
+    """Too high a free energy, or too low a probability: each for a half of the images."""
+
+    def between_halves(values):
+        return float(values.sort().values[49:51].mean())
+
+    predictor = untrained.predictor(tmp_path, temperature=1.7)
+    images = torch.from_numpy(digits.test_images[:100])
+    energies, best = predictor.free_energies(images), predictor.log_probabilities(images).exp().amax(1)
+    limits = replace(predictor.calibration, threshold=between_halves(best), free_energy=between_halves(energies))
+    given = [description(replace(predictor, calibration=limits), digits)]
+    (got,) = run(tmp_path, networks=given, images=images.flatten(1).tolist())["answers"]
+    known, sure = energies <= limits.free_energy, best >= limits.threshold
+    assert 0 < int((known & sure).sum()) < int(known.sum()) == 50
+    assert [answer["isKnown"] for answer in got] == known.tolist()
+    assert [answer["isSure"] for answer in got] == (known & sure).tolist()
+
+
+@pytest.mark.parametrize("hidden", ["[12,7]", "[]"])
+def test_what_is_strange_to_the_detector_is_unknown_on_the_page(hidden, tmp_path, digits):
+    predictor = untrained.predictor(tmp_path, f"model.hidden={hidden}")
+    torch.manual_seed(0)
+    predictor = replace(predictor, detector=Detector(10 + sum(predictor.config.model.hidden)))
+    images = torch.from_numpy(digits.test_images[:100])
+    predictor.detector.lower(by=float(predictor.strangeness(images).sort().values[49:51].mean()))
+    (got,) = run(tmp_path, networks=[description(predictor, digits)], images=images.flatten(1).tolist())["answers"]
+    assert 0 < int(predictor.knows(images).sum()) < 100
+    assert [answer["isKnown"] for answer in got] == predictor.knows(images).tolist()
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_the_evidence_of_all_pixels_adds_up_to_the_log_odds_gained(activation, tmp_path, digits):
+    """Against torch: the difference of log p / (1 - p) between an image and the average one."""
+    predictor = untrained.predictor(tmp_path, f"model.activation={activation}", temperature=2.0)
+    average = digits.test_images.mean(0).round().astype(np.uint8)
+    images = np.concatenate([digits.test_images[:20], average[None]])
+    given = description(predictor, digits)
+    (got,) = run(tmp_path, networks=[given], images=images.reshape(len(images), -1).tolist())["answers"]
+    odds = torch.logit(predictor.log_probabilities(torch.from_numpy(images)).exp().double())[:, 3].numpy()
+    gained = np.array([sum(answer["evidence"]) for answer in got])
+    assert np.abs(odds - odds[-1]).max() > 1
+    assert gained == pytest.approx(odds - odds[-1], abs=0.05)  # the steps of a sum in place of an integral
+
+
+def test_a_page_that_would_answer_otherwise_is_refused(tmp_path, digits, monkeypatch):
+    """With float16, the usual choice."""
+    monkeypatch.setattr(building, "_shortened", lambda values: values.half().float())
+    with pytest.raises(ExportError, match=r"to change no probability by 0\.0001, got"):
+        building.build(untrained.predictor(tmp_path), digits)

@@ -1,0 +1,153 @@
+"""From grey levels to digits: found, counted, boxed, and like MNIST's own."""
+
+import itertools
+
+import numpy as np
+import pytest
+from extras.handwriting.drawings import photograph, write
+from PIL import Image, ImageFilter
+
+from mnist_mlp.data.synthetic import draw
+from mnist_mlp.extras.handwriting.connected_components import Box
+from mnist_mlp.extras.handwriting.segmentation import find_digits
+
+
+def grey(picture: Image.Image) -> np.ndarray:
+    return np.asarray(picture.convert("L"))
+
+
+@pytest.fixture(scope="module")
+def mnist_like() -> np.ndarray:
+    return draw(200, seed=3)[0]
+
+
+def same(one: np.ndarray, other: np.ndarray) -> float:
+    """Correlation of two images, at the better of nine shifts by a pixel."""
+    shifts = [np.roll(one, (y, x), (0, 1)) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    return max(float(np.corrcoef(image.ravel(), other.ravel())[0, 1]) for image in shifts)
+
+
+def test_an_image_made_like_mnist_stays_as_it_is(mnist_like):
+    changes = []
+    for image in mnist_like:
+        mass = image / image.sum()
+        middle = np.array([mass.sum(1) @ np.arange(28), mass.sum(0) @ np.arange(28)])
+        rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
+        if max(np.ptp(rows), np.ptp(columns)) == 19 and np.abs(middle - 14).max() < 1:
+            [digit] = find_digits(image)
+            changes.append(same(digit.image, image))
+    assert len(changes) > 5 and np.median(changes) > 0.99
+
+
+def test_a_digit_is_twenty_pixels_long_with_its_mass_in_the_middle(mnist_like):
+    for image in mnist_like[:50]:
+        [digit] = find_digits(np.asarray(Image.fromarray(image).resize((83, 131))))
+        mass = digit.image / digit.image.sum()
+        rows, columns = np.flatnonzero(digit.image.max(1) >= 30), np.flatnonzero(digit.image.max(0) >= 30)
+        assert max(np.ptp(rows), np.ptp(columns)) + 1 in (19, 20)
+        assert abs(mass.sum(1) @ np.arange(28) - 14) <= 0.51 and abs(mass.sum(0) @ np.arange(28) - 14) <= 0.51
+
+
+@pytest.mark.parametrize("text", ["7", "40", "1234567890"])
+def test_a_number_is_read_from_left_to_right_with_a_box_for_each_digit(text):
+    sheet = write(text, np.random.default_rng(1))
+    boxes = [digit.box for digit in find_digits(grey(sheet))]
+    assert len(boxes) == len(text)
+    assert all(one.x1 <= other.x0 + 5 for one, other in itertools.pairwise(boxes))
+    ink = grey(sheet) < 100
+    covered = np.zeros_like(ink)
+    for box in boxes:
+        covered[box.y0 : box.y1, box.x0 : box.x1] = True
+    assert not (ink & ~covered).any() and covered.mean() < 0.6
+
+
+def test_lines_are_read_from_top_to_bottom():
+    sheets = [write(text, np.random.default_rng(2)) for text in ("11", "000")]
+    page = np.full((sum(s.height for s in sheets), max(s.width for s in sheets)), 255, np.uint8)
+    page[: sheets[0].height, : sheets[0].width] = grey(sheets[0])
+    page[sheets[0].height :, : sheets[1].width] = grey(sheets[1])
+    widths = [digit.box.width for digit in find_digits(page)]
+    assert len(widths) == 5 and max(widths[:2]) < min(widths[2:])
+
+
+def variants() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(4)
+    page = grey(write("52", rng, ink=30)).astype(np.float64)
+    down, across = np.mgrid[: page.shape[0], : page.shape[1]] / max(page.shape)
+    framed = np.pad(page, 30, constant_values=15)
+    framed[28:31] = 90  # the edge of the paper
+    return {
+        "light on dark": 255 - page,
+        "faint": 200 - (255 - page) * 0.15,
+        "under a slanting light": page * (0.4 + 0.6 * across),
+        "half in shadow": page * np.where(across + 0.3 * down > 0.5, 0.5, 1),
+        "noisy": page * 0.8 + 25 + rng.normal(0, 8, page.shape),
+        "with dust": np.where(rng.random(page.shape) < 0.002, 60, page),
+        "on a dark table": framed,
+        "very large": np.kron(page, np.ones((6, 6))),
+    }
+
+
+@pytest.mark.parametrize("variant", variants())
+def test_the_same_writing_gives_the_same_digits(variant):
+    expected = find_digits(variants()["light on dark"].astype(np.uint8))
+    found = find_digits(variants()[variant].clip(0, 255).astype(np.uint8))
+    assert len(found) == len(expected) == 2
+    for digit, reference in zip(found, expected, strict=True):
+        assert same(digit.image, reference.image) > 0.9
+
+
+@pytest.mark.parametrize("desk", [False, True])
+def test_digits_are_found_in_simulated_photographs(desk):
+    rng = np.random.default_rng(5)
+    for _ in range(10):
+        photo = photograph(write("4071", rng), rng, side=500, desk=desk)
+        assert len(find_digits(grey(photo))) == 4
+
+
+@pytest.mark.parametrize(("pen", "height"), [(0.02, 300), (0.2, 60), (0.12, 10)])
+def test_strokes_come_out_as_wide_as_mnists_whatever_the_pen(pen, height):
+    for number in range(10):
+        [digit] = find_digits(grey(write(str(number), np.random.default_rng(6), pen=pen, height=height)))
+        assert 30 < (digit.image > 100).sum() < 200  # MNIST: 1st and 99th percentile 43 and 204
+
+
+def test_a_stroke_in_two_pieces_is_one_digit():
+    five = grey(write("5", np.random.default_rng(0), height=100)).copy()
+    whole = find_digits(five)
+    rows = np.flatnonzero((five < 128).any(1))
+    cut = rows[0] + int(0.35 * np.ptp(rows))
+    five[cut : cut + 5] = 255
+    [digit] = find_digits(five)
+    assert digit.box == whole[0].box
+
+
+def test_a_blurred_digit_that_is_cut_close_is_not_taken_for_a_frame():
+    sheet = write("3", np.random.default_rng(0), height=80, pen=0.15).filter(ImageFilter.GaussianBlur(4))
+    [whole] = find_digits(grey(sheet))
+    box = whole.box
+    [digit] = find_digits(grey(sheet)[box.y0 : box.y1, box.x0 : box.x1])
+    assert same(digit.image, whole.image) > 0.9
+
+
+BLANK = {
+    "white": np.full((50, 60), 255, np.uint8),
+    "black": np.zeros((50, 60), np.uint8),
+    "one pixel": np.zeros((1, 1), np.uint8),
+    "a line of pixels": np.arange(100, dtype=np.uint8)[None],
+    "slope": np.tile(np.linspace(120, 200, 200), (150, 1)).astype(np.uint8),
+    "noisy paper": np.random.default_rng(0).normal(200, 8, (200, 200)).clip(0, 255).astype(np.uint8),
+    "noise": np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8),
+    "half in shadow": np.where(np.arange(200) < 90, 120, 220)[None].repeat(100, 0).astype(np.uint8),
+}
+
+
+@pytest.mark.parametrize("kind", BLANK)
+def test_nothing_is_found_where_nothing_is_written(kind):
+    assert find_digits(BLANK[kind]) == []
+
+
+def test_boxes_know_their_distance():
+    box = Box(0, 0, 4, 10)
+    assert box.gap(Box(7, 20, 9, 30)) == 10 and box.gap(Box(2, 2, 3, 3)) == 0
+    assert box.union(Box(7, 20, 9, 30)) == Box(0, 0, 9, 30) and box.moved(1, 2) == Box(1, 2, 5, 12)

@@ -1,0 +1,108 @@
+"""`compare.py`: fast, without torch, and one clear line for what is not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from helpers.fake_run import ran
+
+from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.schema import PROJECT
+
+
+def compare(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(PROJECT / "src" / "compare.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+
+
+def test_two_hundred_runs_are_compared_in_seconds_without_importing_torch(tmp_path: Path) -> None:
+    config = asdict(composed())
+    for number in range(200):
+        own = {**config, "optimizer": {**config["optimizer"], "lr": (1 + number // 5) / 1000}}
+        place = tmp_path / "runs" / str(number)
+        ran(place, accuracy=0.95 + number / 1e4, seed=number % 5, config=own)
+    trap = tmp_path / "trap" / "torch.py"
+    trap.parent.mkdir()
+    trap.write_text("raise SystemExit('torch was imported')")
+    before = os.times().children_user
+    answer = compare(
+        str(tmp_path / "runs"),
+        f"--csv={tmp_path / 'table.csv'}",
+        f"--report={tmp_path / 'page.html'}",
+        PYTHONPATH=str(trap.parent),
+    )
+    seconds = os.times().children_user - before
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "40  " in answer.stdout
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == 201
+    assert "<svg" in (tmp_path / "page.html").read_text()
+    assert seconds < 10  # it takes 2, of the processor
+
+
+def test_exactly_two_runs_are_told_by_their_difference(tmp_path: Path) -> None:
+    one = ran(tmp_path / "0", accuracy=0.98)
+    other = ran(tmp_path / "1", "optimizer.lr=0.01", accuracy=0.985)
+    assert "difference" in compare(str(one), str(other)).stdout
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "null"])
+def test_a_result_that_cannot_be_read_is_listed(tmp_path: Path, damage: str) -> None:
+    ran(tmp_path / "0", accuracy=0.98)
+    shutil.copytree(tmp_path / "0", tmp_path / "1")
+    ran(tmp_path / "2", accuracy=0.97, seed=1)
+    (tmp_path / "1" / "result.json").write_text(damage)
+    answer = compare(str(tmp_path))
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert f"no result  {tmp_path / '1'}" in answer.stdout
+
+
+@pytest.mark.parametrize("words", [(), ("--cvs", "x"), ("x", "--csv")])
+def test_a_wrong_command_line_gets_one_clear_line(words: tuple[str, ...]) -> None:
+    answer = compare(*words)
+    assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (2, "", 1)
+    assert answer.stderr.endswith("; --help lists what there is\n")
+
+
+def test_a_place_without_runs_gets_one_clear_line(tmp_path: Path) -> None:
+    answer = compare(str(tmp_path / "nowhere"))
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert (
+        answer.stderr
+        == f"compare.py: {tmp_path / 'nowhere'}: expected the directory of a run or of a sweep, got no such directory\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["--csv", "--report"])
+def test_a_table_or_a_page_that_cannot_be_written_is_refused_before_a_run_is_read(tmp_path: Path, option: str) -> None:
+    (tmp_path / "file").touch()
+    for place, told in (
+        (tmp_path, f"expected a file that can be written, got {tmp_path}"),
+        (tmp_path / "file" / "out", "expected a place where a file can be made"),
+    ):
+        answer = compare(str(tmp_path / "nowhere"), f"{option}={place}")
+        assert (answer.returncode, answer.stdout) == (2, "")
+        assert answer.stderr.startswith(f"compare.py: {option}: {told}")
+        assert answer.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is a disk with no room left")
+@pytest.mark.parametrize("option", ["--csv", "--report"])
+def test_a_disk_that_is_full_is_one_clear_line(tmp_path: Path, option: str) -> None:
+    answer = compare(str(ran(tmp_path / "0", accuracy=0.98)), f"{option}=/dev/full")
+    assert answer.returncode == 1
+    assert answer.stderr == f"compare.py: {option} /dev/full: cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("option", ["--csv", "--report"])
+def test_missing_folders_are_made_and_told(tmp_path: Path, option: str) -> None:
+    place = tmp_path / "new" / "newer" / "out"
+    answer = compare(str(ran(tmp_path / "0", accuracy=0.98)), f"{option}={place}")
+    assert answer.returncode == 0
+    assert answer.stdout.split()[-1] == str(place)
+    assert place.stat().st_size > 0

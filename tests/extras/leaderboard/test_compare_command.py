@@ -1,0 +1,40 @@
+"""The command that a leaderboard prints trains exactly what won."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+
+import pytest
+
+from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.schema import CONFIGS
+from mnist_mlp.extras.leaderboard.command import command
+
+BACK_TO_THE_DEFAULT = ("optimizer.lr=3e-3", "model.activation=relu", "augment=none", "averaging.decay=0.0")
+EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        *((f"experiment={name}",) for name in EXPERIMENTS),
+        *((f"experiment={name}", *BACK_TO_THE_DEFAULT) for name in EXPERIMENTS),
+        ("experiment=tiny", "model.hidden=[]", "trainer.precision=64-true"),
+        ("optimizer=sgd", "scheduler=cosine", "scheduler.warmup=0.2", "optimizer.nesterov=true"),
+        ("data=fashion_mnist", "optimizer.betas=[0.8,0.95]", "trainer.limit_train_batches=1", "threads=2"),
+        ("trainer.gradient_clip_val=1.5", "trainer.max_time=00:00:10:00", "optimizer.eps=1e-5"),
+    ],
+)
+def test_the_command_composes_to_the_configuration_of_the_run(words: tuple[str, ...]) -> None:
+    config = asdict(composed(*words, "seed=3"))
+    program, script, *typed = shlex.split(command(config, [3]))
+    assert (program, script) == ("python", "src/train.py")
+    assert asdict(composed(*typed)) == config
+
+
+def test_the_default_needs_no_words_and_several_seeds_make_a_sweep() -> None:
+    assert command(asdict(composed()), [0]) == "python src/train.py"
+    line = command(asdict(composed("optimizer.lr=0.01", "model.hidden=[32]")), [0, 1, 2])
+    assert shlex.split(line) == shlex.split("python src/train.py -m model.hidden=[32] optimizer.lr=0.01 seed=0,1,2")

@@ -1,0 +1,226 @@
+"""What TensorBoard gets to show, and that looking changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from google.protobuf import text_format
+from helpers.kill_and_resume import configuration
+from PIL import Image
+from sklearn.metrics import confusion_matrix
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.plugins.projector import projector_plugin
+from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
+from tensorboard.util.tensor_util import make_ndarray
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import compute_curve
+
+from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.download import load
+from mnist_mlp.extras.evaluation.metrics import Predictions
+from mnist_mlp.extras.tensorboard import dashboard, projector
+from mnist_mlp.extras.tensorboard import images as pictures
+from mnist_mlp.extras.tensorboard import summaries as events
+from mnist_mlp.extras.tensorboard.dashboard import moments, probe
+from mnist_mlp.model import MLP, loss_of
+from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs.result import Result
+from mnist_mlp.training import train
+
+CONFIG = ("dashboard.snapshots=2", "model.activation=sigmoid", "checkpoint.every_seconds=60")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return train(configuration(*CONFIG), tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def shown(run: Result) -> EventAccumulator:
+    events = EventAccumulator(str(run.directory / "tensorboard"), size_guidance={"images": 0, "histograms": 0})
+    return events.Reload()
+
+
+def test_looking_changes_no_bit_of_the_run(run: Result, tmp_path: Path) -> None:
+    blind = train(configuration(*CONFIG, "dashboard.snapshots=0"), tmp_path)
+    assert blind.metrics == run.metrics
+    for name in (files.LAST, files.BEST):
+        one, other = (files.read(place / "checkpoints" / name) for place in (run.directory, tmp_path))
+        assert one.keys() == other.keys()
+        assert one["callbacks"].keys() == other["callbacks"].keys()
+        for key in ("state_dict", "optimizer_states"):
+            torch.testing.assert_close(one[key], other[key], rtol=0, atol=0)
+
+
+def test_every_page_of_tensorboard_has_something_to_show(shown: EventAccumulator, run: Result) -> None:
+    tags = shown.Tags()
+    layers = ("layer1", "layer2", "layer3")
+    assert set(tags["scalars"]) >= {
+        *("train/loss", "train/acc", "val/loss", "val/acc", "lr", "images_per_second", "gradient_norm"),
+        *(f"gradient_norm/{layer}" for layer in layers),
+        *("final/val/acc", "final/test/acc", "final/train/loss"),
+    }
+    assert set(tags["histograms"]) == {
+        *(f"{kind}/{layer}" for kind in ("weights", "gradients") for layer in layers),
+        *("activations/layer1", "activations/layer2"),
+    }
+    assert set(tags["images"]) == {"pictures/first_layer", "pictures/confusion", "pictures/worst_mistakes"}
+    assert {f"pr/{digit}" for digit in range(10)} <= set(tags["tensors"])
+    assert "config/text_summary" in tags["tensors"]
+    assert tags["graph"]
+    assert (run.directory / "tensorboard" / "projector_config.pbtxt").exists()
+
+
+def test_snapshots_come_before_the_first_step_and_then_as_often_as_asked(shown: EventAccumulator, run: Result) -> None:
+    steps = run.config["trainer"]["max_epochs"], files.read(run.directory / "checkpoints" / files.LAST)["global_step"]
+    in_epoch = steps[1] // steps[0]
+    assert [event.step for event in shown.Images("pictures/first_layer")] == [0, 2 * in_epoch, 3 * in_epoch]
+    assert [event.step for event in shown.Images("pictures/confusion")] == [2 * in_epoch, 3 * in_epoch]
+
+
+def test_the_last_scalars_are_the_metrics_of_the_run(shown: EventAccumulator, run: Result) -> None:
+    for name, value in run.metrics.items():
+        assert shown.Scalars(f"final/{name}")[-1].value == pytest.approx(value)
+
+
+def test_the_hparams_tab_has_a_row_with_the_keys_that_sweeps_change(shown: EventAccumulator) -> None:
+    start = shown.summary_metadata["_hparams_/session_start_info"].plugin_data.content.decode("latin-1")
+    for word in ("seed", "model.hidden", "[32, 16]", "optimizer.lr", "model.activation", "sigmoid"):
+        assert word in start
+
+
+def test_arrows_of_the_graph_lead_from_box_to_box(shown: EventAccumulator) -> None:
+    graph = GraphDef.FromString(shown.Graph().SerializeToString())
+    names = {node.name for node in graph.node}
+    assert {"images", "layer1/Linear", "layer1/Sigmoid", "layer3/Linear"} <= names
+    assert {start for node in graph.node for start in node.input} <= names
+
+
+def test_a_histogram_is_that_of_the_weights(shown: EventAccumulator, run: Result) -> None:
+    weights = files.read(run.directory / "checkpoints" / files.LAST)["state_dict"]["network.layers.0.weight"]
+    last = shown.Histograms("weights/layer1")[-1].histogram_value
+    assert (last.min, last.max, last.num) == (float(weights.min()), float(weights.max()), weights.numel())
+    assert sum(last.bucket) == weights.numel()
+    for limit, upto in zip(last.bucket_limit, torch.tensor(last.bucket).cumsum(0).tolist(), strict=True):
+        assert abs(int((weights <= limit).sum()) - upto) <= 2  # rounding of the limits may move a value over
+
+
+@pytest.mark.parametrize("words", [("logger=csv",), ("dashboard=off",), ("logger=none",)])
+def test_nothing_is_looked_at_where_nothing_is_shown(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise AssertionError("looked at")
+
+    monkeypatch.setattr(dashboard, "probe", fail)
+    short = ("trainer.max_epochs=1", "trainer.limit_train_batches=3")
+    train(configuration(*short, *words), tmp_path)
+    assert (tmp_path / "tensorboard").exists() == (words == ("dashboard=off",))
+
+
+@pytest.mark.filterwarnings("ignore:Total length of `EvaluationLoader` across ranks is zero")
+def test_an_unusual_run_is_shown_too(tmp_path: Path) -> None:
+    words = ("model.hidden=[]", "model.loss=mse", "trainer.limit_val_batches=0", "trainer.max_steps=2")
+    assert train(configuration(*words), tmp_path).status == "completed"
+
+
+@pytest.mark.parametrize(("snapshots", "epochs", "expected"), [(5, 10, {1, 3, 5, 7, 9}), (3, 2, {0, 1}), (0, 4, set())])
+def test_snapshots_are_spread_evenly_and_end_with_the_run(snapshots: int, epochs: int, expected: set[int]) -> None:
+    assert moments(snapshots, epochs) == expected
+    assert all(epochs - 1 in moments(number, epochs) for number in range(1, 50))
+
+
+def test_probing_gives_the_gradients_of_a_backward_pass_and_leaves_the_network_alone() -> None:
+    torch.manual_seed(0)
+    network = MLP(hidden=[8, 4], activation="tanh", dropout=0.5, mean=0.1, std=0.3)
+    images, labels = torch.randint(256, (6, 784), dtype=torch.uint8), torch.arange(6)
+    before = torch.get_rng_state()
+    activations, gradients = probe(network, "cross_entropy", images, labels)
+    assert torch.equal(before, torch.get_rng_state())
+    assert network.training
+    assert all(parameter.grad is None for parameter in network.parameters())
+    network.eval()
+    loss_of("cross_entropy", network(images), labels).backward()
+    weights = [parameter for parameter in network.parameters() if parameter.ndim == 2]
+    for gradient, weight in zip(gradients, weights, strict=True):
+        torch.testing.assert_close(gradient, weight.grad)
+    first = torch.tanh(network.layers[0](network.normalise(images)))
+    torch.testing.assert_close(activations[0], first)
+    assert [activation.shape for activation in activations] == [(6, 8), (6, 4)]
+
+
+@pytest.mark.parametrize(
+    ("words", "asked_again"),
+    [
+        ((), False),
+        (("averaging.decay=0.9",), False),
+        (("trainer.check_val_every_n_epoch=2",), True),
+        (("trainer.val_check_interval=0.6",), True),
+    ],
+)
+def test_confusion_is_counted_as_scikit_learn_does_and_mistakes_begin_with_the_worst(
+    words: tuple[str, ...], asked_again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, Any] = {}
+
+    def keep(module: Any, name: str) -> None:
+        what = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given: seen.update({name: given}) or what(*given))
+
+    keep(pictures, "confusion")
+    keep(pictures, "mistakes")
+    keep(dashboard, "answers")
+    keep(dashboard, "logits_of")
+    train(configuration("trainer.max_epochs=1", *words), tmp_path)
+    assert ("logits_of" in seen) == asked_again  # only where validation has not asked this network everything
+    truths = seen["answers"][1].numpy()
+    content = files.read(tmp_path / "checkpoints" / files.LAST)
+    network, config = files.network_of(content), configuration("trainer.max_epochs=1")
+    images, labels = DigitsDataModule(
+        load(config.data.name, Path(config.data.dir)), config.data, config.trainer, config.seed
+    ).parts["val"]
+    odds = network.log_probabilities(images).detach().numpy()
+    assert (truths == labels.numpy()).all()
+    expected = confusion_matrix(truths, odds.argmax(axis=1), labels=range(10))
+    assert (seen["confusion"][0] == expected).all()
+    assert len(seen["mistakes"][0]) == min(16, len(truths) - expected.trace())
+    losses = -odds[range(len(truths)), truths]
+    wrong = [index for index in losses.argsort(kind="stable")[::-1] if odds[index].argmax() != truths[index]]
+    assert seen["mistakes"][1][0] == str(truths[wrong[0]])
+
+
+def test_precision_and_recall_are_those_that_torch_counts_class_by_class(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(9, size=300)  # and none of the last class
+    odds = np.log(generator.dirichlet(np.ones(10), size=300))
+    odds[:5] = np.log(np.eye(10)[:5] * (1 - 1e-12) + 1e-13)  # sure, so in the last bin
+    said = Predictions(log_probabilities=odds, labels=labels)
+    with SummaryWriter(tmp_path) as writer:
+        events.precision_recall(writer, [str(digit) for digit in range(10)], said, 64, step=3)
+    written = EventAccumulator(str(tmp_path)).Reload()
+    for digit in range(10):
+        (event,) = written.Tensors(f"pr/{digit}")
+        expected = compute_curve(labels == digit, np.exp(odds[:, digit]), num_thresholds=64)
+        np.testing.assert_allclose(make_ndarray(event.tensor_proto), expected, rtol=1e-6)
+        assert event.step == 3
+
+
+def test_the_projector_reads_what_is_written_for_it(tmp_path: Path) -> None:
+    points = torch.randn(10, 3, generator=torch.Generator().manual_seed(0)).numpy()
+    images = np.zeros((10, 784), dtype=np.uint8)
+    images[4] = 255
+    projector.write(tmp_path, "points", 20, points, [f"Ärmel {number}" for number in range(10)], images)
+    config = text_format.Parse((tmp_path / "projector_config.pbtxt").read_text(), ProjectorConfig())
+    (embedding,) = config.embeddings
+    read = projector_plugin._read_tensor_tsv_file(str(tmp_path / embedding.tensor_path))
+    np.testing.assert_allclose(read, points, rtol=1e-4)
+    assert (tmp_path / embedding.metadata_path).read_text(encoding="utf-8").splitlines()[9] == "Ärmel 9"
+    sprite = np.asarray(Image.open(tmp_path / embedding.sprite.image_path))
+    assert sprite.shape == (4 * 28, 4 * 28)  # the smallest square that holds them
+    assert (sprite[28:56, :28] == 0).all()
+    assert (sprite == 0).sum() == 784

@@ -1,0 +1,70 @@
+"""The jobs of a sweep as processes of their own: told of when they die, and going on when they are sent back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from helpers.commands import Command
+from helpers.kill_and_resume import difference
+from test_distributed import run, start
+
+from mnist_mlp.distributed import hardware
+from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import directories as runs
+
+LONG_ENOUGH = ("experiment=tiny", "trainer.max_epochs=25", "checkpoint.every_seconds=0.1", "model.dropout=0.2")
+
+
+def process_of(job: Path, sweep: Command) -> int:
+    """The process that trains, once it has saved something; TensorBoard has it in the name of its file."""
+    while not (job / runs.CHECKPOINTS / files.LAST).exists():
+        assert sweep.poll() is None
+        time.sleep(0.01)
+    (events,) = (job / "tensorboard").glob("events*")
+    return int(events.name.split(".")[-2])
+
+
+@pytest.mark.slow
+def test_a_preempted_job_goes_on_exactly_and_a_killed_one_is_told_of(tmp_path: Path) -> None:
+    pytest.importorskip("submitit", reason="needs the extra `cluster`")
+    sweep = tmp_path / "sweep"
+    process = start("-m", *LONG_ENOUGH, "hydra/launcher=submitit_local", "seed=0,1", f"hydra.sweep.dir={sweep}")
+    os.kill(process_of(sweep / "0", process), signal.SIGUSR2)  # what submitit has SLURM send
+    os.kill(process_of(sweep / "1", process), signal.SIGKILL)
+    output = "".join(process.communicate())
+    assert process.returncode == 1, output
+    assert "job 1 ended without an answer" in output
+    assert [job.status for job in runs.jobs(sweep)] == ["completed", "no result"]
+    assert any("Requeued job" in log.read_text() for log in sweep.glob(".submitit/*/*_log.*"))
+
+    alone = tmp_path / "alone"
+    assert run(*LONG_ENOUGH, "seed=0", f"hydra.run.dir={alone}")[0] == 0
+    assert difference(sweep / "0", alone) is None
+
+    code, output = run(f"resume={sweep}")
+    assert code == 0, output
+    assert [job.status for job in runs.jobs(sweep)] == ["completed", "completed"]
+
+
+@pytest.mark.skipif(shutil.which("srun") is not None, reason="SLURM is here")
+def test_slurm_that_is_not_here_is_refused_before_any_work(tmp_path: Path) -> None:
+    pytest.importorskip("submitit", reason="needs the extra `cluster`")
+    code, output = run("-m", "seed=0,1", "hydra/launcher=submitit_slurm", f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    assert (code, output.count("\n")) == (2, 1)
+    assert "expected SLURM's commands on this machine, found no srun" in output
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_a_job_has_the_cores_that_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    large = {"batch_size": 1024, "parameters": 100_000}
+    assert hardware.cpu_threads(**large) == 16
+    assert hardware.cpu_threads(**large, processes=4) == 4
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "3")
+    assert hardware.cpu_threads(**large) == 3

@@ -1,0 +1,125 @@
+"""Which loggers a run has, and what a person is told whose package is missing."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from helpers.kill_and_resume import configuration
+
+from mnist_mlp import training
+from mnist_mlp.config import errors
+from mnist_mlp.config.errors import Interrupted, MissingPackageError
+from mnist_mlp.config.parsing import composed, from_dict
+from mnist_mlp.config.schema import PROJECT, Config
+from mnist_mlp.runs import loggers
+from mnist_mlp.runs.loggers import build_loggers
+from mnist_mlp.training import train
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ([], ["tensorboard"]),
+        (["logger=csv"], ["csv"]),
+        (["logger=[tensorboard,csv]"], ["tensorboard", "csv"]),
+        (["logger.csv=true"], ["tensorboard", "csv"]),
+        (["logger=none"], []),
+    ],
+)
+def test_loggers_are_chosen_by_name_one_or_several(words: list[str], names: list[str], tmp_path: Path) -> None:
+    config = composed(*words)
+    assert [name for name, chosen in asdict(config.logger).items() if chosen] == names
+    assert len(build_loggers(config, tmp_path, None)) == len(names)
+
+
+@pytest.mark.parametrize("name", ["mlflow", "wandb"])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errors, "find_spec", lambda package: None)
+    with pytest.raises(MissingPackageError, match=f"-m pip install {name}$"):
+        composed(f"logger=[csv,{name}]")
+    monkeypatch.setattr(errors, "find_spec", lambda package: package)
+    config = composed(f"logger=[csv,{name}]")
+    monkeypatch.undo()
+    assert from_dict(asdict(config), Config) == config  # a checkpoint needs no logger
+
+
+@pytest.mark.skipif(find_spec("wandb") is not None, reason="wandb is installed here")
+def test_a_missing_package_stops_the_command_before_work(tmp_path: Path) -> None:
+    command = [sys.executable, str(PROJECT / "src" / "train.py"), "logger=wandb", f"hydra.run.dir={tmp_path / 'run'}"]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (2, "", 1)
+    assert answer.stderr.endswith("-m pip install wandb\n")
+    assert not list(tmp_path.iterdir())
+
+
+class StandIn:
+    """What `build_loggers` uses of MLFlowLogger: it begins a record unless it is given one."""
+
+    records: ClassVar[list[dict[str, Any]]] = []
+
+    def __init__(self, *_: Any, run_id: str | None, **__: Any) -> None:
+        if run_id is None:
+            self.records.append({})
+        self.version = run_id or f"record {len(self.records)}"
+
+    def log_hyperparams(self, values: dict[str, Any]) -> None:
+        own = self.records[int(self.version.split()[1]) - 1]
+        assert not own  # MLflow refuses to change a value, and `resume` does change
+        own |= values
+
+
+def test_a_run_that_goes_on_keeps_its_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "find_spec", lambda package: package)
+    monkeypatch.setattr(loggers, "MLFlowLogger", StandIn)
+    monkeypatch.setattr(StandIn, "records", [])
+    config = composed("logger=mlflow")
+    for run, record in (("one", "record 1"), ("two", "record 2"), ("one", "record 1")):
+        (tmp_path / run).mkdir(exist_ok=True)
+        (logger,) = build_loggers(replace(config, resume=run), tmp_path / run, None)
+        assert logger.version == record
+    assert [record["resume"] for record in StandIn.records] == ["one", "two"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # of packages that are not ours to keep free of them
+def test_mlflow_has_one_record_of_a_run_that_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="needs the package mlflow")
+    monkeypatch.setattr(loggers, "PROJECT", tmp_path)
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "run").mkdir()
+    config = configuration("logger=mlflow", "trainer.max_epochs=1", "trainer.limit_train_batches=14")
+    with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        patched.setattr(training, "calibrate", lambda *_: signal.raise_signal(signal.SIGTERM))
+        train(config, tmp_path / "run")
+    train(replace(config, resume=str(tmp_path / "run")), tmp_path / "run")
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'outputs' / 'mlflow.db'}")
+    (record,) = client.search_runs([client.get_experiment_by_name("mnist-mlp").experiment_id])
+    assert record.info.status == "FINISHED"
+    assert record.data.metrics["final/test/acc"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_weights_and_biases_knows_a_run_that_was_stopped_by_one_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wandb = pytest.importorskip("wandb", reason="needs the package wandb")
+    config = configuration("logger=wandb", "trainer.max_epochs=1", "trainer.limit_train_batches=14")
+    ids = []
+    for resume in (None, str(tmp_path)):
+        with monkeypatch.context() as patched, pytest.raises(Interrupted):
+            patched.setattr(training, "calibrate", lambda *_: signal.raise_signal(signal.SIGTERM))
+            train(replace(config, resume=resume), tmp_path)
+        ids.append(wandb.run.id)
+        wandb.finish()
+    assert ids[0] == ids[1]
+    assert len(list((tmp_path / "wandb").glob(f"offline-run-*-{ids[0]}"))) == 2

@@ -1,0 +1,224 @@
+"""A run that was stopped and goes on ends in the same bits as one that was left alone."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from helpers.kill_and_resume import (
+    EVERYTHING,
+    configuration,
+    difference,
+    kill_once,
+    run_to_the_end,
+    survive,
+    train_in_child,
+)
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from mnist_mlp.callbacks import history
+from mnist_mlp.config.errors import ConfigError, Interrupted
+from mnist_mlp.config.schema import CONFIGS
+from mnist_mlp.data import loader
+from mnist_mlp.data.loader import Chunk
+from mnist_mlp.engine.run_length import plan
+from mnist_mlp.module import DigitClassifier
+from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.resume import own_configuration
+from mnist_mlp.training import train
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to kill a training process cheaply")
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("reference")
+    run_to_the_end(configuration(), directory)
+    return directory
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_resume_after_sigkill_matches_uninterrupted_run(tmp_path: Path, reference: Path, seed: int) -> None:
+    assert survive(tmp_path / "run", reference, longest=1.5, chance=random.Random(seed), kills=2) is None
+
+
+def test_resume_with_everything_on_matches_uninterrupted_run(tmp_path: Path) -> None:
+    teacher, reference = tmp_path / "teacher", tmp_path / "reference"
+    for directory in (teacher, reference):
+        directory.mkdir()
+    run_to_the_end(configuration("model.hidden=[48]", "trainer.max_epochs=1"), teacher)
+    everything = (*EVERYTHING, f"distill.teacher={teacher}")
+    run_to_the_end(configuration(*everything), reference)
+    assert survive(tmp_path / "run", reference, 1.5, random.Random(0), kills=2, overrides=everything) is None
+
+
+def test_the_comparison_sees_an_order_that_depends_on_the_process(tmp_path: Path, reference: Path) -> None:
+    def break_the_order() -> None:
+        loader.epoch_order = lambda count, seed, epoch: torch.randperm(count)
+
+    assert survive(tmp_path / "run", reference, 0.5, random.Random(0), prepare=break_the_order) is not None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_says_so_and_loses_no_step(tmp_path: Path, reference: Path, number: int) -> None:
+    config = replace(configuration(), checkpoint=replace(configuration().checkpoint, every_seconds=1e6))
+    child = train_in_child(config, tmp_path)
+    while not (tmp_path / "checkpoints" / files.BEST).exists():  # the second epoch has begun, or soon will
+        pass
+    os.kill(child, number)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 1  # in_child's code for any exception; the script's is tested elsewhere
+    result = json.loads((tmp_path / runs.RESULT).read_text())
+    assert (result["status"], result["error"]) == ("interrupted", f"stopped by signal {int(number)}")
+    assert files.read(tmp_path / "checkpoints" / files.LAST)["global_step"] > 0
+    run_to_the_end(replace(configuration(), resume=str(tmp_path)), tmp_path)
+    assert difference(tmp_path, reference) is None
+
+
+def test_an_epoch_that_was_stopped_inside_of_a_chunk_is_told_whole(
+    tmp_path: Path, reference: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_rates, hours = DigitClassifier._set_rates, []
+
+    def stopped_in_the_second_epoch(classifier: DigitClassifier, step: int) -> None:
+        if step == 3 + classifier.budget.steps_per_epoch:  # of 7 in the chunk
+            hours.append(3600)
+            signal.raise_signal(signal.SIGTERM)
+        set_rates(classifier, step)
+
+    with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        patched.setattr(DigitClassifier, "_set_rates", stopped_in_the_second_epoch)
+        patched.setattr(history, "time", SimpleNamespace(perf_counter=lambda: time.perf_counter() + sum(hours)))
+        train(configuration(), tmp_path)
+    result = train(replace(configuration(), resume=str(tmp_path)), tmp_path)
+    assert difference(tmp_path, reference) is None
+    assert 3600 < result.history[1]["seconds"] < 7200
+
+
+@pytest.mark.parametrize("cut", range(1, 7))
+def test_what_an_epoch_adds_up_is_the_same_to_the_bit_wherever_its_chunk_was_cut(cut: int) -> None:
+    config = configuration()
+    images, labels, order = torch.zeros(14, 784, dtype=torch.uint8), torch.arange(14) % 10, torch.randperm(14)
+    losses, outputs = torch.rand(7), torch.rand(14, 10)
+    whole, stopped, resumed = (DigitClassifier(config, plan(config.data, config.trainer, 14)) for _ in range(3))
+    whole.take_steps(Chunk(images, labels, order, 2), losses, outputs, 0)
+    saved: dict[str, Any] = {}
+    stopped.take_steps(Chunk(images, labels, order, 2), losses[:cut], outputs[: 2 * cut], 0)
+    stopped.on_save_checkpoint(saved)
+    resumed.on_load_checkpoint(saved)
+    resumed.take_steps(Chunk(images, labels, order[2 * cut :], 2), losses[cut:], outputs[2 * cut :], cut)
+    assert resumed.train_metrics() == whole.train_metrics()
+    assert whole.train_metrics()["train/loss"] == pytest.approx(float(losses.double().mean()), abs=1e-15)
+
+
+def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
+    tmp_path: Path, reference: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chance = random.Random(1)
+    longest = 1.0
+    while not (tmp_path / "checkpoints" / files.PREVIOUS).exists():
+        assert kill_once(replace(configuration(), resume=str(tmp_path)), tmp_path, longest, chance)
+        longest *= 1.5  # on a busy machine nothing has been saved by then
+    last = tmp_path / "checkpoints" / files.LAST
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 1
+    last.write_bytes(content)
+    train(replace(configuration(), resume=str(tmp_path)), tmp_path)
+    assert "going back to the checkpoint before it" in caplog.text
+    assert difference(tmp_path, reference) is None
+
+
+def test_two_runs_with_the_same_seed_are_identical_whatever_ran_before(tmp_path: Path, reference: Path) -> None:
+    torch.rand(random.randrange(100))
+    train(configuration(), tmp_path)
+    assert difference(tmp_path, reference) is None
+
+
+def test_another_seed_is_another_run(tmp_path: Path, reference: Path) -> None:
+    train(configuration("seed=1"), tmp_path)
+    assert difference(tmp_path, reference) is not None
+
+
+def test_a_complete_run_is_not_tested_again(tmp_path: Path) -> None:
+    train(configuration("trainer.max_epochs=1"), tmp_path)
+    before = (tmp_path / runs.RESULT).stat().st_mtime_ns
+    result = train(configuration("trainer.max_epochs=1", f"resume={tmp_path}"), tmp_path)
+    assert (tmp_path / runs.RESULT).stat().st_mtime_ns == before
+    assert result.metrics["test/acc"] is not None
+
+
+def test_more_epochs_under_a_constant_rate_equal_a_long_run(tmp_path: Path) -> None:
+    short, long = tmp_path / "short", tmp_path / "long"
+    for directory in (short, long):
+        directory.mkdir()
+    train(configuration("scheduler=constant", "trainer.max_epochs=1"), short)
+    train(configuration("scheduler=constant", "trainer.max_epochs=2", f"resume={short}"), short)
+    train(configuration("scheduler=constant", "trainer.max_epochs=2"), long)
+    assert difference(short, long) is None
+
+
+def test_a_run_lengthened_from_the_middle_of_an_epoch_equals_a_long_run(tmp_path: Path) -> None:
+    short, long = tmp_path / "short", tmp_path / "long"
+    for directory in (short, long):
+        directory.mkdir()
+    words = ("scheduler=constant", "trainer.max_epochs=2", "trainer.limit_train_batches=16")
+    train(configuration(*words, "trainer.max_steps=24"), short)
+    histories = [
+        [{**row, "seconds": None} for row in train(configuration(*words, *more), directory).history]
+        for directory, more in ((short, [f"resume={short}"]), (long, []))
+    ]
+    assert histories[0] == histories[1]
+    weights = [files.read(path / "checkpoints" / files.LAST)["state_dict"] for path in (short, long)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
+
+
+def test_the_table_of_a_run_that_goes_on_keeps_its_rows(tmp_path: Path) -> None:
+    words = ("scheduler=constant", "trainer.limit_train_batches=14", "logger=csv")
+    for epochs in (1, 2):
+        train(configuration(*words, f"trainer.max_epochs={epochs}", f"resume={tmp_path}"), tmp_path)
+    with (tmp_path / "csv" / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows if row["gradient_norm"]] == [7, 14, 21, 28]
+    assert [int(row["step"]) for row in rows if row["val/acc"]] == [14, 28]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("experiment=quick", "experiment: cannot be chosen when a run goes on"),
+        ("optimizer=sgd", "optimizer.name: cannot change when a run goes on; it is adamw there, got sgd"),
+        ("trainer.max_epochs=11", "trainer.max_epochs: cannot change under scheduler=one_cycle"),
+        ("trainer=ddp", None),
+        ("logger=[tensorboard,csv]", None),
+    ],
+)
+def test_a_group_may_change_what_its_keys_may(tmp_path: Path, typed: str, said: str | None) -> None:
+    (tmp_path / ".hydra").mkdir()
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        OmegaConf.save(compose("train"), tmp_path / ".hydra" / "config.yaml")
+        given = compose("train", [typed, f"resume={tmp_path}"])
+    words = [typed, f"resume={tmp_path}"]
+    if said is not None:
+        with pytest.raises(ConfigError, match=said):
+            own_configuration(tmp_path, given, words)
+    else:
+        assert own_configuration(tmp_path, given, words) == given
+
+
+def test_a_changed_key_is_refused_by_name(tmp_path: Path) -> None:
+    train(configuration("trainer.max_epochs=1"), tmp_path)
+    (tmp_path / runs.RESULT).unlink()
+    with pytest.raises(ConfigError, match=r"model\.dropout: cannot change .* it is 0\.2 there, got 0\.1"):
+        train(configuration("trainer.max_epochs=1", "model.dropout=0.1", f"resume={tmp_path}"), tmp_path)

@@ -1,0 +1,148 @@
+"""A signal ends a run in any of its phases with a result that says so, and with nothing lost that was saved."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import commands as started
+from helpers.kill_and_resume import OVERRIDES, configuration, difference, run_to_the_end, train_in_child
+
+from mnist_mlp import training
+from mnist_mlp.config.errors import Interrupted
+from mnist_mlp.config.schema import PROJECT
+from mnist_mlp.engine import stacked_training as stacked
+from mnist_mlp.engine.member import Member
+from mnist_mlp.extras.stacked_launcher.grouping import Job
+from mnist_mlp.module import DigitClassifier
+from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.signals import interruptible, uninterrupted
+from mnist_mlp.training import train
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to end a training process cheaply")
+
+WORDS = ("trainer.max_epochs=1", "trainer.num_sanity_val_steps=1")
+# The function at which the signal comes, and whether anything was saved by then.
+PHASES: dict[str, tuple[Any, str, bool]] = {
+    "loading": (training, "load", False),
+    "building": (training, "build_trainer", False),
+    "trying the validation out": (DigitClassifier, "validation_step", False),
+    "calibrating": (training, "calibrate", True),
+    "testing": (DigitClassifier, "test_step", True),
+    "telling the loggers": (training, "log_final", True),
+}
+
+
+def signal_at(place: Any, name: str, number: int) -> Callable[[], None]:
+    """Makes this process receive the signal whenever it calls the function: always in that phase."""
+
+    def prepare() -> None:
+        function = getattr(place, name)
+
+        def interrupted(*arguments: Any, **named: Any) -> Any:
+            signal.raise_signal(number)
+            return function(*arguments, **named)
+
+        setattr(place, name, interrupted)
+
+    return prepare
+
+
+def result(directory: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((directory / runs.RESULT).read_text())
+    return content
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("reference")
+    run_to_the_end(configuration(*WORDS), directory)
+    return directory
+
+
+@needs_fork
+@pytest.mark.parametrize(("phase", "number"), list(zip(PHASES, 3 * [signal.SIGINT, signal.SIGTERM], strict=True)))
+def test_a_signal_in_any_phase_is_told_and_loses_nothing(
+    tmp_path: Path, reference: Path, phase: str, number: int
+) -> None:
+    place, name, saved = PHASES[phase]
+    os.waitpid(train_in_child(configuration(*WORDS), tmp_path, signal_at(place, name, number)), 0)
+    left = result(tmp_path)
+    assert (left["status"], left["error"]) == ("interrupted", f"stopped by signal {int(number)}")
+    assert left["epochs"] == saved
+    assert (tmp_path / runs.CHECKPOINTS / files.LAST).exists() == saved
+    run_to_the_end(replace(configuration(*WORDS), resume=str(tmp_path)), tmp_path)
+    assert difference(tmp_path, reference) is None
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_command_ends_with_the_code_of_a_signal_that_comes_while_it_loads(
+    tmp_path: Path, number: int, code: int
+) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import runpy, signal\n"
+        "from mnist_mlp.data import synthetic\n"
+        f"synthetic.draw = lambda number, seed: signal.raise_signal({number:d})\n"
+        f"runpy.run_path({str(PROJECT / 'src' / 'train.py')!r}, run_name='__main__')\n"
+    )
+    done = started.run(script, *OVERRIDES, f"hydra.run.dir={tmp_path / 'run'}")
+    assert (done.returncode, done.stderr) == (code, f"train.py: stopped by signal {number:d}\n")
+    assert result(tmp_path / "run")["status"] == "interrupted"
+
+
+def test_a_run_that_is_stopped_before_it_goes_on_keeps_its_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        patched.setattr(training, "calibrate", lambda *_: signal.raise_signal(signal.SIGTERM))
+        train(configuration(*WORDS), tmp_path)
+    before = result(tmp_path)
+    with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        patched.setattr(training, "load", lambda *_: signal.raise_signal(signal.SIGTERM))
+        train(replace(configuration(*WORDS), resume=str(tmp_path)), tmp_path)
+    after = result(tmp_path)
+    assert before["history"]
+    for name in ("history", "metrics", "epochs", "best_epoch", "parameters"):
+        assert after[name] == before[name]
+
+
+@pytest.mark.parametrize("phase", ["load", "calibrate"])
+def test_a_signal_to_a_stack_is_told_by_every_member(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    place = stacked if phase == "load" else Member
+    monkeypatch.setattr(place, phase, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    jobs = [
+        Job(number=seed, config=configuration(*WORDS, f"seed={seed}"), directory=tmp_path / str(seed))
+        for seed in (0, 1)
+    ]
+    for job in jobs:
+        job.directory.mkdir()
+    with pytest.raises(Interrupted):
+        stacked.train(jobs)
+    assert [result(job.directory)["status"] for job in jobs] == ["interrupted", "interrupted"]
+
+
+def test_a_signal_inside_of_a_write_acts_after_it() -> None:
+    done = []
+    with pytest.raises(Interrupted), interruptible():
+        with uninterrupted():
+            signal.raise_signal(signal.SIGTERM)
+            done.append("written")
+        done.append("more")
+    assert done == ["written"]
+
+
+def test_signals_have_their_former_meaning_afterwards() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(Interrupted), interruptible():
+        signal.raise_signal(signal.SIGINT)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
