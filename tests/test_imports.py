@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mnist_mlp.config.optional import PARTS, optional
 from mnist_mlp.config.schema import PROJECT
 
 SOURCE = PROJECT / "src"
@@ -87,6 +88,93 @@ def test_every_arrow_of_the_architecture_is_an_import(graph: Graph) -> None:
     for arrow in arrows:
         begins, ends = (modules_of(labels.get(box, box)) for box in arrow)
         assert any(end in reached(graph, begin) for begin in begins for end in ends), arrow
+
+
+# Folders and files at the top of the package from the top layer to the bottom one; an import never leads up.
+LAYERS = (
+    {"train", "evaluate", "predict", "compare", "tune", "export", "demo"},
+    {"hydra_plugins"},
+    {"extras"},
+    {"cli"},
+    {"training"},
+    {"module", "engine", "callbacks"},
+    {"data", "runs"},
+    {"model", "optim", "distributed"},
+    {"config"},
+)
+# Imports that lead up and are to be turned round.
+STILL = {
+    ("config", "distributed"),
+    ("data", "engine"),
+    ("distributed", "cli"),
+    ("distributed", "training"),
+    ("engine", "callbacks"),
+    ("engine", "extras"),
+    ("engine", "module"),
+    ("engine", "training"),
+    ("module", "extras"),
+    ("training", "extras"),
+}
+
+
+def place(module: str) -> str:
+    """The command, or the folder or file at the top of the package, in which a module is."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "mnist_mlp" and len(parts) > 1 else parts[0]
+
+
+@pytest.fixture(scope="module")
+def places(graph: Graph) -> Graph:
+    """Imports between places."""
+    arrows: Graph = {}
+    for name, others in graph.items():
+        arrows.setdefault(place(name), set()).update(place(other) for other in others & graph.keys())
+    return {begin: {end for end in ends if (begin, end) not in STILL} - {begin} for begin, ends in arrows.items()}
+
+
+def test_no_folder_imports_itself_over_others(places: Graph) -> None:
+    assert " -> ".join(cycle(places)) == ""
+
+
+def test_imports_lead_down_the_layers(places: Graph) -> None:
+    height = {name: -number for number, layer in enumerate(LAYERS) for name in layer}
+    assert places.keys() - height.keys() <= {"mnist_mlp"}, "a new place: in which layer is it?"
+    up = {
+        (begin, end)
+        for begin, ends in places.items()
+        for end in ends
+        if begin in height and height[end] > height[begin]
+    }
+    assert up == set()
+
+
+def test_the_core_imports_nothing_from_the_extras(graph: Graph) -> None:
+    core = [name for name in graph if place(name) not in {*LAYERS[0], "hydra_plugins", "extras"}]
+    assert len(core) > 40
+    reaching = {place(name) for name in core for other in graph[name] if place(other) == "extras"}
+    assert reaching - {begin for begin, end in STILL if end == "extras"} == set()
+
+
+def test_the_top_of_the_package_fits_on_a_screen() -> None:
+    top = {path.name for path in (SOURCE / "mnist_mlp").iterdir()} - {"__init__.py", "__pycache__", "py.typed"}
+    assert len(top) <= 12, sorted(top)
+
+
+def test_an_optional_part_that_was_deleted_is_none_and_one_that_lacks_a_package_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "half.py").write_text("import no_such_package\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("mnist_mlp.config.optional.PARTS", {"gone": "mnist_mlp.gone.part:f", "half": "half:f"})
+    assert optional("gone") is None
+    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+        optional("half")
+
+
+def test_every_optional_part_is_where_the_table_says(graph: Graph) -> None:
+    for target in PARTS.values():
+        module, _, attribute = target.partition(":")
+        assert re.search(rf"^(def|class) {attribute}\b", (SOURCE / f"{module.replace('.', '/')}.py").read_text(), re.M)
 
 
 def test_hydra_stops_before_training(graph: Graph) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 
@@ -9,8 +10,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.extras.leaderboard.leaderboard import compared
-from mnist_mlp.extras.leaderboard.table import text
+from mnist_mlp.config.optional import optional
 from mnist_mlp.runs import directories as runs
 
 _directory: Path | None = None
@@ -52,19 +52,21 @@ def report() -> bool:
     if _directory is None or not _directory.exists():
         return True
     jobs = runs.jobs(_directory)
-    comparison = compared(jobs)
-    print(text(comparison))
-    if comparison.boards:
-        from mnist_mlp.extras.leaderboard.html_report import (
-            write_report,  # matplotlib: only now that there is something to plot
-        )
-
-        page = _directory / "report.html"
-        write_report(comparison, page)
-        print(f"report           {page}")
+    describe = optional("sweep_report") or _list_of_jobs
+    print(describe(jobs, _directory))
     print(f"sweep directory  {_directory}")
     unfinished = sum(job.status != runs.COMPLETED for job in jobs)
     if unfinished:
         print(f"{unfinished} of {len(jobs)} jobs did not complete; to finish them:")
         print(f"  python src/train.py resume={_directory}")
     return not unfinished
+
+
+def _list_of_jobs(jobs: Sequence[runs.Run], directory: Path) -> str:
+    """One line a job, in the order of their numbers: for a copy of the project without the leaderboard."""
+    return "\n".join(f"{runs.shown(job.directory)}  {job.status}  {_accuracy(job)}".rstrip() for job in jobs)
+
+
+def _accuracy(job: runs.Run) -> str:
+    value = (job.result.get("metrics") or {}).get("val/acc")
+    return "" if value is None else f"val/acc {value:.2%}"
