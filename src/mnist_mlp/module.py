@@ -20,7 +20,6 @@ from mnist_mlp.data.seeding import seed_noise
 from mnist_mlp.distributed.strategy import SharedGradients
 from mnist_mlp.engine.cuda_graphs import CapturedStep, Step
 from mnist_mlp.engine.run_length import Budget
-from mnist_mlp.extras.inference.distillation import Teachers, distillation_loss
 from mnist_mlp.model import CLASSES, MLP, loss_of
 from mnist_mlp.optim import ema as averaging
 from mnist_mlp.optim.lr_schedule import rate
@@ -31,17 +30,11 @@ class DigitClassifier(L.LightningModule):
     averaging_share: Tensor
 
     def __init__(self, config: Config, budget: Budget) -> None:
-        """Draws the network's weights from torch's generator, and reads the teachers if there are any.
-
-        Raises:
-            CheckpointError: a teacher is missing or damaged.
-        """
+        """Draws the network's weights from torch's generator."""
         super().__init__()
         self.config, self.budget = config, budget
         self.network = MLP.of(config)
         self.averaged = deepcopy(self.network).requires_grad_(False) if config.averaging.decay > 0 else None
-        teacher = config.distill.teacher
-        self._teachers = Teachers([teacher] if isinstance(teacher, str) else teacher) if teacher else None
         self.register_buffer("averaging_share", torch.tensor(0.0), persistent=False)
         self.automatic_optimization = False
         self.stop_requested = False
@@ -67,8 +60,6 @@ class DigitClassifier(L.LightningModule):
 
     def on_fit_start(self) -> None:
         self._deform = Deformation(self.config.augment, self.device) if deforms(self.config.augment) else None
-        if self._teachers is not None:
-            self._teachers.to(self.device, bfloat16=self.config.trainer.precision == "bf16-mixed")
 
     def training_step(self, chunk: Chunk, chunk_index: int) -> dict[str, Tensor]:
         """One optimizer step for each minibatch of the chunk; returns their `losses` `(steps,)`."""
@@ -142,7 +133,7 @@ class DigitClassifier(L.LightningModule):
         if output.dtype == torch.bfloat16:  # of mixed precision; the loss would lose its small differences
             output = output.float()
         labels = chunk.labels.index_select(0, own)
-        loss = self._loss(images, output, labels)
+        loss = loss_of(self.config.model.loss, output, labels, self.config.model.label_smoothing)
         if self._shared is None:
             optimizer.zero_grad()
             loss.backward()
@@ -154,14 +145,6 @@ class DigitClassifier(L.LightningModule):
         if self.averaged is not None:
             averaging.update(self.averaged.parameters(), self.network.parameters(), self.averaging_share)
         return loss.detach(), output.detach()
-
-    def _loss(self, images: Tensor, output: Tensor, labels: Tensor) -> Tensor:
-        loss = loss_of(self.config.model.loss, output, labels, self.config.model.label_smoothing)
-        if self._teachers is None:
-            return loss
-        distill = self.config.distill
-        said = self._teachers.log_probabilities(images, distill.temperature)
-        return (1 - distill.weight) * loss + distill.weight * distillation_loss(output, said, distill.temperature)
 
     @property
     def _optimizer(self) -> torch.optim.Optimizer:

@@ -71,7 +71,6 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
         result.go_on_from(before)
     with interruptible(), result.written(), together(config, directory, on_loss=result.lost) as world:
         with result.timed("setup"):
-            files.refuse_unusable_teachers(config)
             dataset = load(config.data.name, Path(config.data.dir))
             data = DigitsDataModule(dataset, config.data, config.trainer, config.seed)
             L.seed_everything(config.seed, verbose=False)

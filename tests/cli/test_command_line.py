@@ -73,8 +73,6 @@ WRONG = {
     "trainer.max_epochs=null": "trainer.max_epochs: expected int, got None",
     "trainer.max_time=soon": "trainer.max_time: expected DD:HH:MM:SS",
     "trainer.profiler=fast": "trainer.profiler: expected one of simple, advanced",
-    "distill.teacher=/nowhere": "/nowhere: expected a checkpoint file or a run directory",
-    "-m distill.teacher=null,/nowhere": "/nowhere: expected a checkpoint file or a run directory",
     "resume=/nowhere": "expected the directory of a run or of a sweep, got /nowhere",
     "++resume=/nowhere": "expected the directory of a run or of a sweep, got /nowhere",
     "--tset": "unrecognized arguments: --tset; --help lists what there is",

@@ -167,8 +167,6 @@ class CheckBeforeWork(Callback):
                 resume.refuse_occupied(Path(config.hydra.run.dir))
             if isinstance(given, TrainedConfig):
                 checkpoint.refuse_unusable(given.checkpoint)
-            if isinstance(given, Config):
-                checkpoint.refuse_unusable_teachers(given)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         with exit_codes():
@@ -189,8 +187,7 @@ class CheckBeforeWork(Callback):
             for job in jobs:  # every value once, not every combination: composing is slow
                 if not seen.issuperset(job):
                     seen.update(job)
-                    given = parse(without(loader.load_sweep_config(config, job), "hydra"), schema)
-                    checkpoint.refuse_unusable_teachers(given)
+                    parse(without(loader.load_sweep_config(config, job), "hydra"), schema)
             refuse_unwritable_directory("hydra.sweep.dir", Path(config.hydra.sweep.dir))
             sweep.begin(Path(config.hydra.sweep.dir), resuming=_resumes(config))
 

@@ -110,16 +110,7 @@ def _check_together(config: Config) -> None:
         raise ConfigError(
             "averaging.decay: expected 0 under trainer.precision=bf16-true, too coarse for a running mean"
         )
-    teacher = config.distill.teacher
-    if not (teacher is None or isinstance(teacher, str) or _are_words(teacher)):
-        raise ConfigError(f"distill.teacher: expected a checkpoint or a list of checkpoints, got {teacher!r}")
-    if teacher is not None and config.model.loss == "mse":
-        raise ConfigError("distill.teacher: expected model.loss=cross_entropy or nll beside it, got mse")
     require_accelerator(trainer.accelerator)
-
-
-def _are_words(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
 
 
 def _check_limits(name: str, value: Any, limits: dict[str, Any]) -> None:

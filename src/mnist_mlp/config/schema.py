@@ -109,13 +109,6 @@ class AveragingConfig:
 
 
 @dataclass(kw_only=True)
-class DistillConfig:
-    teacher: Any = key("checkpoint or run directory to learn from, or a list of them to average; null: none")
-    weight: float = key("share of the loss that looks at the teacher, not at the labels", at_least=0, at_most=1)
-    temperature: float = key("logits of teacher and student are divided by it to be compared", above=0)
-
-
-@dataclass(kw_only=True)
 class CalibrationConfig:
     risk: float = key("share of wrong answers that the refusal threshold allows, on validation", at_least=0, at_most=1)
     detector: bool = key("learn from made outliers what to refuse, instead of by the free energy", before=False)
@@ -190,7 +183,6 @@ class Config:
     optimizer: OptimizerConfig
     scheduler: SchedulerConfig
     averaging: AveragingConfig
-    distill: DistillConfig
     calibration: CalibrationConfig
     trainer: TrainerConfig
     logger: LoggerConfig

@@ -129,21 +129,7 @@ def refuse_unusable(given: Any) -> None:
     Raises:
         CheckpointError: one cannot be used, or they do not belong together.
     """
-    _refuse_unusable("checkpoint", given, {})
-
-
-def refuse_unusable_teachers(student: Config) -> None:
-    """Read the networks meant by `distill.teacher`, if any, before the student's training begins.
-
-    Raises:
-        CheckpointError: one cannot be used, or may have been trained on images that the student is validated on.
-    """
-    if student.distill.teacher is not None:
-        kept_apart = {(student.data.name, student.data.val_size): "by the student"}
-        _refuse_unusable("distill.teacher", student.distill.teacher, kept_apart)
-
-
-def _refuse_unusable(key: str, given: Any, kept_apart: dict[tuple[str, int], str]) -> None:
+    kept_apart: dict[tuple[str, int], Path] = {}
     for path in chosen(given):
         content = read(path)
         try:
@@ -152,10 +138,10 @@ def _refuse_unusable(key: str, given: Any, kept_apart: dict[tuple[str, int], str
             data = config.data
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
-        kept_apart.setdefault((data.name, data.val_size), str(path))
+        kept_apart.setdefault((data.name, data.val_size), path)
     if len(kept_apart) > 1:
         found = ", ".join(f"{size:,} of {name} ({whose})" for (name, size), whose in kept_apart.items())
-        raise CheckpointError(f"{key}: expected networks with the same images kept from training, got {found}")
+        raise CheckpointError(f"checkpoint: expected networks with the same images kept from training, got {found}")
 
 
 def find(place: Path) -> Path:

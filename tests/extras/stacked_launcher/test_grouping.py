@@ -79,7 +79,6 @@ def test_members_must_agree_in_and_the_loner_is_told(override: str, key: str, co
         ("trainer.precision=bf16-mixed", "trainer.precision=bf16-mixed has no stacked form"),
         ("trainer.overfit_batches=1", "trainer.overfit_batches validates on images that depend on the seed"),
         ("trainer.max_time=00:00:01:00", "trainer.max_time counts the seconds of one run"),
-        ("distill.teacher=somewhere", "distill.teacher has no stacked form"),
         ("trainer.devices=2", "trainer.devices divides one network's work among processes"),
         ("trainer.profiler=simple", "trainer.profiler and trainer.detect_anomaly look at one network"),
     ],

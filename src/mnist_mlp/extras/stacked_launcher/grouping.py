@@ -59,7 +59,6 @@ KNOWN = {
     "optimizer",
     "scheduler",
     "averaging",
-    "distill",
     "calibration",
     "trainer",
     "logger",
@@ -130,8 +129,6 @@ def obstacle(job: Job) -> str | None:
         return "trainer.max_time counts the seconds of one run"
     if trainer.profiler is not None or trainer.detect_anomaly:
         return "trainer.profiler and trainer.detect_anomaly look at one network"
-    if config.distill.teacher is not None:
-        return "distill.teacher has no stacked form"
     if config.resume is None:
         return None
     if runs.read(job.directory).status == runs.COMPLETED:
