@@ -27,8 +27,8 @@ IMPORTS = (
     "import sys; sys.path.insert(0, sys.argv[1])\n"
     "import lightning, torch, torchmetrics\n"
     "from pathlib import Path\n"
-    "from mnist_mlp.data.download import load\n"
-    "data = load('mnist', Path(sys.argv[2]))"
+    "from mnist_mlp.data.mnist import MNIST\n"
+    "data = MNIST.load_from(Path(sys.argv[2]))"
 )
 
 

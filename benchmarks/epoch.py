@@ -30,7 +30,7 @@ from torch.nn import functional as F
 from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import split
-from mnist_mlp.data.download import load
+from mnist_mlp.data.sources import load
 from mnist_mlp.distributed.hardware import cpu_threads
 from mnist_mlp.training import train
 
@@ -71,7 +71,7 @@ def ours(config: Config) -> list[float]:
 class ByHand:
     def __init__(self, config: Config) -> None:
         self.config = config
-        dataset = load(config.data.name, Path(config.data.dir))
+        dataset = load(config.data)
         chosen, val = split(dataset.train_labels, config.data.val_size)
         images = torch.from_numpy(dataset.train_images).flatten(1).float().div(255)
         images = (images - config.data.mean) / config.data.std

@@ -30,7 +30,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.data.datamodule import split
-from mnist_mlp.data.download import load
+from mnist_mlp.data.mnist import FASHION_MNIST, MNIST
 from mnist_mlp.extras.calibration.calibrate import highest_known
 from mnist_mlp.extras.evaluation.metrics import Predictions, coverage_at_risk
 from mnist_mlp.extras.handwriting.image_file import FORMATS
@@ -186,7 +186,7 @@ def refusals(reader: Reader, images: np.ndarray, labels: np.ndarray, data: Path,
         "MNIST test digits": map(Image.fromarray, images),
         "blank pages": blank(rng, 300),
         "noise": noise(rng, 300),
-        "Fashion-MNIST": map(Image.fromarray, load("fashion_mnist", data).test_images[:1_000]),
+        "Fashion-MNIST": map(Image.fromarray, FASHION_MNIST.load_from(data).test_images[:1_000, 0]),
     }
     groups |= {letter: letters(letter) for letter in string.ascii_letters}
     readings = {name: read(reader, pictures, folder) for name, pictures in groups.items()}
@@ -221,7 +221,7 @@ def refusals(reader: Reader, images: np.ndarray, labels: np.ndarray, data: Path,
 def risks(predictor: Predictor, readings: dict[str, list[Reading]]) -> str:
     """What is answered of each kind, by the risk for which threshold and limit would have been fitted."""
     config = predictor.config
-    dataset = load("mnist", Path(config.data.dir))
+    dataset = MNIST.load_from(Path(config.data.dir))
     val = split(dataset.train_labels, config.data.val_size)[1]
     images, labels = torch.from_numpy(dataset.train_images[val]), dataset.train_labels[val]
     said = Predictions(log_probabilities=predictor.log_probabilities(images).double().numpy(), labels=labels)
@@ -305,8 +305,8 @@ def main() -> None:
     options = parser.parse_args()
     predictor = Predictor.load(options.checkpoint or checkpoint.newest(PROJECT / "outputs"))
     reader, data = Reader(predictor), Path(predictor.config.data.dir)
-    mnist = load("mnist", data)
-    images, labels = mnist.test_images, mnist.test_labels
+    mnist = MNIST.load_from(data)
+    images, labels = mnist.test_images[:, 0], mnist.test_labels
     measure: dict[str, Callable[[Path], str]] = {
         "damage": lambda folder: damage(reader, images[: options.digits], labels[: options.digits], folder),
         "writers": lambda folder: other_writers(reader, folder),

@@ -28,8 +28,8 @@ import torch
 
 from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import PROJECT
-from mnist_mlp.data.download import load
 from mnist_mlp.data.loader import Chunk
+from mnist_mlp.data.sources import load
 from mnist_mlp.engine.stack import WORTH_STACKING, StackedDataModule
 from mnist_mlp.engine.step import Stack
 from mnist_mlp.extras.stacked_launcher.grouping import Job, cores, even_parts
@@ -113,7 +113,7 @@ def step_in_products(batch_size: int, rounds: int = 15, steps: int = 40) -> floa
     torch.set_num_threads(1)
     networks = max(1, WORTH_STACKING // batch_size)
     members = [composed(*words(batch_size, 1), f"seed={seed}") for seed in range(networks)]
-    dataset = load("mnist", Path(members[0].data.dir))
+    dataset = load(members[0].data)
     data = StackedDataModule(dataset, [Job(number=0, config=config, directory=Path()) for config in members])
     classifiers = [DigitClassifier(config, data.budget) for config in members]
     stack = Stack(classifiers, [classifier.configure_optimizers() for classifier in classifiers])

@@ -24,7 +24,7 @@ from torchvision import transforms
 from torchvision.datasets import MNIST
 
 from mnist_mlp.config.schema import PROJECT
-from mnist_mlp.data.download import load
+from mnist_mlp.data import mnist
 
 
 class Module(L.LightningModule):
@@ -63,7 +63,7 @@ class Module(L.LightningModule):
 
 
 def main() -> None:
-    load("mnist", PROJECT / "data")  # the files are there
+    mnist.MNIST.load_from(PROJECT / "data")  # the files are there
     warnings.filterwarnings("ignore")
     L.seed_everything(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
     with tempfile.TemporaryDirectory() as folder:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import PROJECT, Config
-from mnist_mlp.data.download import load
+from mnist_mlp.data.mnist import MNIST
 from mnist_mlp.model import MLP, loss_of
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.training import train
@@ -40,8 +40,8 @@ def trained(*overrides: str, watcher: L.Callback | None = None) -> MLP:
 
 
 def test_images() -> tuple[Tensor, Tensor]:
-    dataset = load("mnist", PROJECT / "data")
-    return torch.from_numpy(dataset.test_images), torch.from_numpy(dataset.test_labels).long()
+    dataset = MNIST.load_from(PROJECT / "data")
+    return torch.from_numpy(dataset.test_images[:, 0]), torch.from_numpy(dataset.test_labels).long()
 
 
 def save(figure: pyplot.Figure, name: str) -> None:

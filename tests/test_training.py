@@ -10,6 +10,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
+from helpers.data_sets import synthetic
 from helpers.kill_and_resume import configuration
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
@@ -17,8 +18,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from mnist_mlp.config.errors import DataError
 from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import PROJECT, Config
-from mnist_mlp.data.download import load
+from mnist_mlp.data.mnist import MNIST
 from mnist_mlp.data.seeding import epoch_order
+from mnist_mlp.data.sources import load
 from mnist_mlp.data.split import split
 from mnist_mlp.model import MLP
 from mnist_mlp.runs import checkpoint_file as files
@@ -68,7 +70,7 @@ class InEpochOrder(torch.utils.data.Sampler[int]):
 
 
 def plain_lightning(config: Config) -> tuple[Plain, torch.Tensor, torch.Tensor]:
-    dataset = load(config.data.name, Path(config.data.dir))
+    dataset = load(config.data)
     chosen, val = split(dataset.train_labels, config.data.val_size)
     images, labels = torch.from_numpy(dataset.train_images), torch.from_numpy(dataset.train_labels).long()
     loader = DataLoader(
@@ -123,7 +125,7 @@ def test_nll_and_cross_entropy_are_the_same_run(tmp_path: Path) -> None:
 def test_the_test_metrics_are_those_of_the_best_checkpoint_on_the_official_test_images(tmp_path: Path) -> None:
     result = train(configuration(*BASE), tmp_path)
     network = files.network_of(files.read(tmp_path / "checkpoints" / files.BEST))
-    dataset = load("synthetic", tmp_path)
+    dataset = synthetic()
     output = network(torch.from_numpy(dataset.test_images))
     labels = torch.from_numpy(dataset.test_labels).long()
     assert result.metrics["test/acc"] == pytest.approx((output.argmax(1) == labels).double().mean().item())
@@ -184,7 +186,7 @@ def test_the_metrics_are_those_of_the_best_of_several_validations_in_an_epoch(tm
     result = train(configuration(*BASE, *words, "scheduler=constant", "optimizer.lr=0.3"), tmp_path)
     assert result.metrics["val/acc"] > result.history[0]["val/acc"]  # or nothing is shown: the last one was the best
     network = files.network_of(files.read(tmp_path / "checkpoints" / files.BEST))
-    dataset = load("synthetic", tmp_path)
+    dataset = synthetic()
     _, val = split(dataset.train_labels, 500)
     answers, labels = network(torch.from_numpy(dataset.train_images[val])).argmax(1).numpy(), dataset.train_labels[val]
     assert result.metrics["val/acc"] == pytest.approx((answers == labels).mean())
@@ -231,7 +233,7 @@ def test_a_network_of_bfloat16_trains(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def real_mnist() -> None:
     try:
-        load("mnist", PROJECT / "data")
+        MNIST.load_from(PROJECT / "data")
     except DataError as error:
         pytest.skip(str(error))
 

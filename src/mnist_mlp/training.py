@@ -21,7 +21,8 @@ from mnist_mlp.callbacks.interruption import Interruption
 from mnist_mlp.callbacks.progress_bar import StepBar
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.data.download import Dataset, load
+from mnist_mlp.data.dataset import Dataset
+from mnist_mlp.data.sources import load
 from mnist_mlp.distributed.hardware import cpu_threads, uses_gpu
 from mnist_mlp.distributed.launch import together
 from mnist_mlp.distributed.strategy import KnownWorld, SharedMinibatches
@@ -71,7 +72,7 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
         result.go_on_from(before)
     with interruptible(), result.written(), together(config, directory, on_loss=result.lost) as world:
         with result.timed("setup"):
-            dataset = load(config.data.name, Path(config.data.dir))
+            dataset = load(config.data)
             data = DigitsDataModule(dataset, config.data, config.trainer, config.seed)
             L.seed_everything(config.seed, verbose=False)
             classifier = DigitClassifier(config, data.budget)

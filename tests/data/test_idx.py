@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.data_sets import synthetic
 from helpers.tiny_archive import ARRAYS, FILES, IMAGES, archive, assert_whole, idx, in_place, write
 
 from mnist_mlp.config.errors import DataError
-from mnist_mlp.data.download import load, load_archive
+from mnist_mlp.data.download import files_of
 from mnist_mlp.data.idx import IdxFile
 
 
@@ -21,27 +22,27 @@ from mnist_mlp.data.idx import IdxFile
 @pytest.mark.parametrize("folder", ["tiny", "Tiny/raw"])
 def test_files_in_our_layout_and_in_torchvisions_are_read_without_any_source(tmp_path, folder, ending):
     write(tmp_path / folder, ending)
-    assert_whole(load_archive(archive(), tmp_path))
+    assert_whole(archive().load_from(tmp_path))
 
 
 def test_a_data_set_that_nobody_may_write_to_is_read(tmp_path, monkeypatch):
     write(tmp_path / "tiny")
     monkeypatch.setattr(Path, "mkdir", lambda *_, **__: pytest.fail("wrote to the data directory"))
-    assert_whole(load_archive(archive(), tmp_path))
+    assert_whole(archive().load_from(tmp_path))
 
 
 def test_arrays_can_be_written_to_as_pytorch_demands(tmp_path):
     for ending in ("", ".gz"):
         write(tmp_path / ending.strip(".") / "tiny", ending)
-        dataset = load_archive(archive(), tmp_path / ending.strip("."))
+        dataset = archive().load_from(tmp_path / ending.strip("."))
         assert dataset.train_images.flags.writeable and dataset.test_labels.flags.writeable
 
 
 def test_the_data_hash_is_one_for_the_same_data_and_another_for_other_data(tmp_path):
     write(tmp_path / "tiny")
-    first = load_archive(archive(), tmp_path).sha256
-    assert first == load_archive(archive(whole=write), tmp_path / "fetched").sha256
-    assert first != load("synthetic", tmp_path).sha256
+    first = archive().load_from(tmp_path).sha256
+    assert first == archive(whole=write).load_from(tmp_path / "fetched").sha256
+    assert first != synthetic().sha256
 
 
 DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
@@ -65,7 +66,7 @@ def test_a_damaged_file_is_named_with_what_is_wrong_when_no_source_has_it(tmp_pa
     path = write(tmp_path / "tiny") / IMAGES
     path.write_bytes(change(FILES[IMAGES]))
     with pytest.raises(DataError, match=f"{path} .*{reason}"):
-        load_archive(archive(), tmp_path)
+        archive().load_from(tmp_path)
 
 
 @pytest.mark.parametrize("damage", GZIP_DAMAGES)
@@ -74,7 +75,7 @@ def test_a_damaged_gzip_file_is_named_with_what_is_wrong(tmp_path, damage):
     path = write(tmp_path / "Tiny/raw", ".gz") / f"{IMAGES}.gz"
     path.write_bytes(change(gzip.compress(FILES[IMAGES])))
     with pytest.raises(DataError, match=f"{path} .*{reason}"):
-        load_archive(archive(), tmp_path)
+        archive().load_from(tmp_path)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -82,13 +83,13 @@ def test_a_damaged_file_is_fetched_again_and_replaced(tmp_path, damage):
     change, _ = DAMAGES[damage]
     path = write(tmp_path / "tiny") / IMAGES
     path.write_bytes(change(FILES[IMAGES]))
-    assert_whole(load_archive(archive(whole=write), tmp_path))
+    assert_whole(archive(whole=write).load_from(tmp_path))
     assert path.read_bytes() == FILES[IMAGES]
 
 
 def test_one_missing_file_is_fetched(tmp_path):
     (write(tmp_path / "tiny") / IMAGES).unlink()
-    assert_whole(load_archive(archive(whole=write), tmp_path))
+    assert_whole(archive(whole=write).load_from(tmp_path))
     assert in_place(tmp_path) == FILES
 
 
@@ -101,21 +102,22 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path, monkeypatch):
     write(tmp_path / "tiny", ".gz")
     monkeypatch.setattr(gzip, "open", lambda path: Bomb(bytes(10**6)))
     with pytest.raises(DataError, match="holds more than"):
-        load_archive(archive(), tmp_path)
+        archive().load_from(tmp_path)
 
 
 def test_files_are_verified_at_every_reading(tmp_path):
-    load_archive(archive(whole=write), tmp_path)
+    archive(whole=write).load_from(tmp_path)
     path = tmp_path / "tiny" / IMAGES
     path.write_bytes(DAMAGES["bit flipped"][0](FILES[IMAGES]))
     with pytest.raises(DataError, match="SHA-256"):
-        load_archive(archive(), tmp_path)
+        archive().load_from(tmp_path)
 
 
 def test_the_header_must_fit_even_if_the_digest_does(tmp_path):
     """Or images of another shape would be folded into 28 x 28 noise."""
+    tiny = archive().archive
     content = idx(ARRAYS[0].reshape(6, 14, 56))
     images = IdxFile(IMAGES, (6, 28, 28), hashlib.sha256(content).hexdigest())
     (write(tmp_path / "tiny") / IMAGES).write_bytes(content)
     with pytest.raises(DataError, match="no IDX file of 6 x 28 x 28 bytes"):
-        load_archive(dataclasses.replace(archive(), files=(images, *archive().files[1:])), tmp_path)
+        files_of(dataclasses.replace(tiny, files=(images, *tiny.files[1:])), tmp_path)

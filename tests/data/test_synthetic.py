@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers.data_sets import data_config, synthetic
 from torch import nn
 
-from mnist_mlp.data.download import Dataset, load
+from mnist_mlp.data.dataset import Dataset
+from mnist_mlp.data.sources import load
 from mnist_mlp.data.synthetic import draw
 
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    return load("synthetic", Path("unused"))
+    return synthetic()
 
 
 def test_they_have_the_form_of_mnist(digits):
-    assert digits.train_images.shape == (6_000, 28, 28) and digits.test_images.shape == (1_000, 28, 28)
+    assert digits.train_images.shape == (6_000, 1, 28, 28) and digits.test_images.shape == (1_000, 1, 28, 28)
     assert digits.train_images.dtype == digits.train_labels.dtype == np.uint8
     assert digits.train_images.flags.writeable and digits.class_names == tuple("0123456789")
 
 
 def test_nothing_is_written(tmp_path):
-    load("synthetic", tmp_path)
+    load(data_config("synthetic", dir=str(tmp_path)))
     assert not list(tmp_path.iterdir())
 
 
 def test_they_are_white_on_black_and_fill_the_middle(digits):
-    images = digits.train_images
+    images = digits.train_images[:, 0]
     assert (images.reshape(len(images), -1).max(axis=1) > 200).all()
     assert np.median(images) == 0
     border = np.concatenate([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]])
@@ -65,12 +66,12 @@ def test_a_seed_draws_the_same_images_however_often_and_another_seed_draws_other
 
 
 def test_the_data_hash_is_that_of_the_images(digits):
-    assert digits.sha256 == load("synthetic", Path("elsewhere")).sha256 and len(digits.sha256) == 64
+    assert digits.sha256 == synthetic().sha256 and len(digits.sha256) == 64
 
 
 def test_a_second_or_two_is_enough():
     started = time.process_time()  # what else the machine does is no fault of ours
-    load("synthetic", Path("unused"))
+    synthetic()
     assert time.process_time() - started < 2
 
 

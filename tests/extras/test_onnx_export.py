@@ -8,12 +8,12 @@ import pytest
 import torch
 from helpers import commands as started
 from helpers import untrained_network as untrained
+from helpers.data_sets import synthetic
 from safetensors import safe_open
 
 from mnist_mlp.config.commands import ExportConfig
 from mnist_mlp.config.errors import ExportError, MissingPackageError, require
 from mnist_mlp.config.schema import ACTIVATIONS, LOSSES, PROJECT
-from mnist_mlp.data.download import load
 from mnist_mlp.extras import onnx_export as exporting
 from mnist_mlp.extras.inference.predictor import Calibration
 from mnist_mlp.extras.onnx_export import build, check, description, export, probabilities
@@ -106,13 +106,14 @@ def test_export_writes_both_forms_and_measures_8_bits(tmp_path):
     )
     exact, small = tmp_path / "mnist_mlp.onnx", tmp_path / "mnist_mlp.int8.onnx"
     assert small.stat().st_size < exact.stat().st_size / 3
-    dataset = load("synthetic", tmp_path)
-    answers = probabilities(small, dataset.test_images).argmax(1)
+    dataset = synthetic()
+    images = dataset.test_images.squeeze(1)
+    answers = probabilities(small, images).argmax(1)
     assert f"{np.mean(answers == dataset.test_labels):.2%} of the 1,000 official test images" in said
     predictor = exporting.Predictor.load(source)
-    same = probabilities(exact, dataset.test_images).argmax(1) == expected(predictor, dataset.test_images).argmax(1)
+    same = probabilities(exact, images).argmax(1) == expected(predictor, images).argmax(1)
     assert same.all()
-    assert np.mean(answers == expected(predictor, dataset.test_images).argmax(1)) > 0.98
+    assert np.mean(answers == expected(predictor, images).argmax(1)) > 0.98
     with safe_open(tmp_path / "mnist_mlp.safetensors", "pt") as tensors:
         assert json.loads(tensors.metadata()["hidden"]) == [64, 32]
         for name, value in predictor.network.state_dict().items():

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mnist_mlp.data.download import Archive, Dataset
+from mnist_mlp.data.dataset import Dataset
+from mnist_mlp.data.download import Archive
 from mnist_mlp.data.idx import IdxFile
+from mnist_mlp.data.mnist import IdxSource
 
 NAMES = (
     "train-images-idx3-ubyte",
@@ -45,16 +47,17 @@ def write(folder: Path, ending: str = "") -> Path:
     return folder
 
 
-def archive(**sources: Callable[[Path], Path]) -> Archive:
+def archive(**sources: Callable[[Path], Path]) -> IdxSource:
     files = tuple(
         IdxFile(name, array.shape, hashlib.sha256(FILES[name]).hexdigest())
         for name, array in zip(NAMES, ARRAYS, strict=True)
     )
-    return Archive("tiny", "Tiny", class_names=tuple("012345"), files=files, sources=sources)
+    return IdxSource(Archive("tiny", "Tiny", files, sources), class_names=tuple("012345"))
 
 
 def assert_whole(dataset: Dataset) -> None:
-    found = dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels
+    assert dataset.train_images.shape == (6, 1, 28, 28) and dataset.image_shape == (1, 28, 28)
+    found = dataset.train_images[:, 0], dataset.train_labels, dataset.test_images[:, 0], dataset.test_labels
     for array, expected in zip(found, ARRAYS, strict=True):
         np.testing.assert_array_equal(array, expected)
         assert array.dtype == np.uint8

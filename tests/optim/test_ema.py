@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.data_sets import synthetic
 from helpers.kill_and_resume import configuration
 from torch.nn import functional as F
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.data.download import load
 from mnist_mlp.optim import ema as averaging
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.training import train
@@ -50,7 +50,7 @@ def test_the_averaged_network_is_validated_tested_and_rebuilt(tmp_path: Path) ->
     network = files.network_of(content)
     assert torch.equal(network.layers[0].weight, content["state_dict"]["averaged.layers.0.weight"])
     assert not torch.equal(network.layers[0].weight, content["state_dict"]["network.layers.0.weight"])
-    dataset = load("synthetic", tmp_path)
+    dataset = synthetic()
     images, labels = torch.from_numpy(dataset.test_images), torch.from_numpy(dataset.test_labels).long()
     assert result.metrics["test/loss"] == pytest.approx(F.cross_entropy(network(images), labels).item(), rel=1e-5)
 

@@ -39,6 +39,7 @@ from mnist_mlp.config.errors import ConfigError, Interrupted, MissingPackageErro
 from mnist_mlp.config.messages import explain_composition
 from mnist_mlp.config.parsing import parse, without
 from mnist_mlp.config.schema import CONFIGS, Config
+from mnist_mlp.data.sources import describe
 from mnist_mlp.distributed import launch as together
 from mnist_mlp.distributed.world import world
 from mnist_mlp.runs import checkpoint_file as checkpoint
@@ -167,6 +168,8 @@ class CheckBeforeWork(Callback):
                 resume.refuse_occupied(Path(config.hydra.run.dir))
             if isinstance(given, TrainedConfig):
                 checkpoint.refuse_unusable(given.checkpoint)
+            if isinstance(given, Config):
+                describe(given.data)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         with exit_codes():
@@ -187,7 +190,7 @@ class CheckBeforeWork(Callback):
             for job in jobs:  # every value once, not every combination: composing is slow
                 if not seen.issuperset(job):
                     seen.update(job)
-                    parse(without(loader.load_sweep_config(config, job), "hydra"), schema)
+                    describe(parse(without(loader.load_sweep_config(config, job), "hydra"), schema).data)
             refuse_unwritable_directory("hydra.sweep.dir", Path(config.hydra.sweep.dir))
             sweep.begin(Path(config.hydra.sweep.dir), resuming=_resumes(config))
 

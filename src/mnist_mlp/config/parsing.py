@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 from mnist_mlp.config.commands import EvaluateConfig
 from mnist_mlp.config.errors import ConfigError, require
 from mnist_mlp.config.messages import documented_keys, explain, explain_composition, mistyped, nearest, one_of
-from mnist_mlp.config.schema import CONFIGS, PROJECT, TRAINING_IMAGES, VARIANTS, AdamConfig, Config, SGDConfig
+from mnist_mlp.config.schema import CONFIGS, PROJECT, VARIANTS, AdamConfig, Config, SGDConfig
 from mnist_mlp.distributed.hardware import require_accelerator
 from mnist_mlp.distributed.world import require_processes
 
@@ -94,12 +94,7 @@ def _typed(values: dict[str, Any], schema: type[Any]) -> DictConfig:
 
 def _check_together(config: Config) -> None:
     """What the keys of a training run demand of one another."""
-    data, trainer, optimizer = config.data, config.trainer, config.optimizer
-    available = TRAINING_IMAGES[data.name]
-    if data.val_size > available - 10:
-        raise ConfigError(
-            f"data.val_size: expected at most {available - 10} of the {available} images, got {data.val_size}"
-        )
+    trainer, optimizer = config.trainer, config.optimizer
     if trainer.max_time is not None and not re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", trainer.max_time):
         raise ConfigError(f"trainer.max_time: expected DD:HH:MM:SS, as 00:00:10:00, got {trainer.max_time!r}")
     if isinstance(optimizer, SGDConfig) and optimizer.nesterov and optimizer.momentum == 0:

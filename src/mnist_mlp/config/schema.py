@@ -9,8 +9,6 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[3]
 CONFIGS = PROJECT / "configs"
 
-# Images of the official training part of each data set; validation is taken out of these.
-TRAINING_IMAGES = {"mnist": 60_000, "fashion_mnist": 60_000, "synthetic": 6_000}
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "elu")
 LOSSES = ("cross_entropy", "nll", "mse")
 PRECISIONS = ("32-true", "64-true", "bf16-true", "bf16-mixed")
@@ -36,9 +34,9 @@ def key(
 
 @dataclass(kw_only=True)
 class DataConfig:
-    name: str = key("data set; change it by group: data=fashion_mnist", choices=tuple(TRAINING_IMAGES))
+    name: str = key("data set; change it by group: data=fashion_mnist")
     dir: str = key("folder that keeps the downloaded files")
-    batch_size: int = key("images in one optimizer step", at_least=1, at_most=60_000)
+    batch_size: int = key("images in one optimizer step", at_least=1, at_most=1_000_000)
     val_size: int = key("training images kept apart for validation, the same ones for every seed", at_least=10)
     mean: float = key("grey level in [0, 1] that the network takes as zero", at_least=0, at_most=1)
     std: float = key("grey levels in [0, 1] that the network takes as one unit", above=0)
@@ -139,7 +137,7 @@ class TrainerConfig:
     log_every_n_steps: int = key("optimizer steps between two logged points", at_least=1)
     enable_progress_bar: bool = key("draw a progress bar on a terminal")
     enable_model_summary: bool = key("print the table of layers")
-    accumulate_grad_batches: int = key("batches to average in one optimizer step", at_least=1)
+    accumulate_grad_batches: int = key("batches to average in one optimizer step", at_least=1, at_most=1_000_000)
     gradient_clip_val: float | None = key("largest gradient norm (or value) let through", above=0)
     gradient_clip_algorithm: str = key("what the limit applies to", choices=("norm", "value"))
     deterministic: bool = key("refuse operations that have no deterministic form")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mnist_mlp.config.schema import DataConfig, TrainerConfig
-from mnist_mlp.data.download import Dataset
+from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.loader import EvaluationLoader, TrainingLoader
 from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.data.split import split

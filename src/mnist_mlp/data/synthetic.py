@@ -7,9 +7,15 @@ small network), and it stands in for it in tests and offline. It says nothing ab
 
 from __future__ import annotations
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+import hashlib
 
+import numpy as np
+
+from mnist_mlp.config.schema import DataConfig
+from mnist_mlp.data.dataset import Dataset, DatasetInfo
+
+DIGITS = "0123456789"
+TRAIN_SIZE, TEST_SIZE = 6_000, 1_000  # images
 SIDE = 28  # pixels, as in MNIST
 DIGIT = 20  # pixels, height of an unchanged digit
 DETAIL = 2  # drawing pixels in one image pixel: enough for bilinear sampling without jagged edges
@@ -25,6 +31,25 @@ SHIFT = 0.9  # pixels, from the centre of mass
 LIMIT = 2.5
 
 AT_ONCE = 250  # images whose coordinates fit the cache
+
+
+def describe(data: DataConfig) -> DatasetInfo:
+    return DatasetInfo("synthetic", (1, SIDE, SIDE), tuple(DIGITS), TRAIN_SIZE, TEST_SIZE)
+
+
+def load(data: DataConfig) -> Dataset:
+    arrays = [*draw(TRAIN_SIZE, seed=1), *draw(TEST_SIZE, seed=2)]
+    train_images, train_labels, test_images, test_labels = arrays
+    parts = [hashlib.sha256(array.data).hexdigest() for array in arrays]
+    return Dataset(
+        name="synthetic",
+        train_images=train_images[:, None],
+        train_labels=train_labels,
+        test_images=test_images[:, None],
+        test_labels=test_labels,
+        class_names=tuple(DIGITS),
+        sha256=hashlib.sha256("".join(parts).encode()).hexdigest(),
+    )
 
 
 def draw(number: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -50,10 +75,12 @@ def _drawings() -> tuple[np.ndarray, np.ndarray]:
 
     Drawing `digit * len(STROKES) + i` has stroke weight `STROKES[i]`.
     """
+    from PIL import Image, ImageDraw, ImageFont  # only for this data set
+
     side = CANVAS * OVERSIZE
     font = ImageFont.load_default(size=DIGIT * DETAIL * OVERSIZE / 0.7)  # digits are 0.7 of the nominal size
     drawings = []
-    for digit in "0123456789":
+    for digit in DIGITS:
         for stroke in STROKES:
             sheet = Image.new("L", (side, side))
             middle = (side / 2, side / 2)

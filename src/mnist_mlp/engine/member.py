@@ -21,7 +21,7 @@ from mnist_mlp.callbacks.checkpointing import Checkpoints, PlainCheckpointIO
 from mnist_mlp.callbacks.history import History
 from mnist_mlp.config.errors import DivergedError, UserError
 from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.data.download import Dataset
+from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.loader import Chunk
 from mnist_mlp.engine.run_length import Budget
 from mnist_mlp.extras.calibration.calibrate import calibrate

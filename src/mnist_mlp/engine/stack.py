@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from mnist_mlp.config.errors import UserError
 from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.data.download import Dataset
+from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.loader import Chunk, TrainingLoader
 from mnist_mlp.engine.member import Member
 from mnist_mlp.engine.run_length import Budget

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import torch
 
 from mnist_mlp.callbacks.interruption import Interruption
 from mnist_mlp.config.errors import UserError
-from mnist_mlp.data.download import Dataset
-from mnist_mlp.data.download import load as load_dataset
+from mnist_mlp.config.schema import DataConfig
+from mnist_mlp.data import sources
+from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.engine.member import Member, MemberCheckpointIO
 from mnist_mlp.engine.stack import EachMember, EachMembersCheckpoints, StackedClassifiers, StackedDataModule, Told
 from mnist_mlp.extras.stacked_launcher.grouping import Job
@@ -32,7 +31,7 @@ def train(jobs: Sequence[Job]) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         members.extend(Member(job) for job in jobs)
-        dataset = load(config.data.name, Path(config.data.dir))
+        dataset = load(config.data)
         data = StackedDataModule(dataset, jobs)
         for member in members:
             member.build(dataset, data.budget)
@@ -76,7 +75,13 @@ def _wait(member: Member) -> None:
     """Nothing for each member alone."""
 
 
-@functools.lru_cache(maxsize=1)
-def load(name: str, directory: Path) -> Dataset:
+_loaded: dict[tuple[str, str], Dataset] = {}
+
+
+def load(data: DataConfig) -> Dataset:
     """The data set, read and verified once for all stacks of a sweep."""
-    return load_dataset(name, directory)
+    place = data.name, data.dir
+    if place not in _loaded:
+        _loaded.clear()
+        _loaded[place] = sources.load(data)
+    return _loaded[place]

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from helpers import untrained_network as untrained
+from helpers.data_sets import synthetic
 from helpers.kill_and_resume import configuration
 from sklearn.metrics import log_loss
 
 from mnist_mlp.data.datamodule import split
-from mnist_mlp.data.download import load
 from mnist_mlp.extras.calibration import ood_detector as detector
 from mnist_mlp.extras.calibration.calibrate import best_temperature, fit, highest_known
 from mnist_mlp.extras.evaluation.metrics import Predictions, log_softmax
@@ -85,7 +85,7 @@ def test_a_run_keeps_the_calibration_of_its_validation_images_in_its_best_checkp
     train(configuration("trainer.max_epochs=1", "calibration.risk=0.02", "averaging.decay=0.9"), tmp_path)
     predictor = Predictor.load(tmp_path)
     assert predictor.calibration != Calibration()
-    dataset = load("synthetic", tmp_path)
+    dataset = synthetic()
     val = split(dataset.train_labels, predictor.config.data.val_size)[1]
     said = predictor.network.log_probabilities(torch.from_numpy(dataset.train_images[val])).detach().double().numpy()
     expected = fit(said, dataset.train_labels[val], risk=0.02)
@@ -102,7 +102,7 @@ def test_with_a_detector_the_checkpoint_keeps_it_and_its_limit_instead_of_a_free
     train(configuration("trainer.max_epochs=2", "calibration.detector=true"), tmp_path)
     predictor = Predictor.load(tmp_path)
     assert predictor.calibration.free_energy is None and predictor.detector is not None
-    dataset = load("synthetic", tmp_path)
+    dataset = synthetic()
     kept, val = split(dataset.train_labels, predictor.config.data.val_size)
     learned = detector.fit(
         predictor.network,

@@ -1,13 +1,11 @@
 """What a page is refused for, before it is written: needs neither node nor a browser."""
 
-from pathlib import Path
-
 import pytest
 from helpers import untrained_network as untrained
+from helpers.data_sets import synthetic
 
 from mnist_mlp.config.errors import ExportError
 from mnist_mlp.config.schema import ACTIVATIONS
-from mnist_mlp.data.download import load
 from mnist_mlp.extras.demo.build import activations, build
 
 
@@ -19,4 +17,4 @@ def test_an_activation_that_the_page_does_not_know_is_refused(tmp_path):
     predictor = untrained.predictor(tmp_path)
     predictor.config.model.activation = "mish"
     with pytest.raises(ExportError, match=r"expected a network with one of relu, .*, got model\.activation=mish"):
-        build(predictor, load("synthetic", Path()))
+        build(predictor, synthetic())

@@ -13,11 +13,12 @@ import pytest
 import torch
 import vectors
 from helpers import untrained_network as untrained
+from helpers.data_sets import synthetic
 from helpers.kill_and_resume import configuration
 from strokes import STROKES
 
 from mnist_mlp.config.errors import DataError
-from mnist_mlp.data.download import load
+from mnist_mlp.data.sources import load
 from mnist_mlp.extras.demo.build import build
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.training import train
@@ -69,7 +70,7 @@ def predictor(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def html(predictor):
-    return build(predictor, load("synthetic", Path())).html
+    return build(predictor, synthetic()).html
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def seen(page):
 @pytest.mark.slow
 def test_ten_digits_drawn_with_the_mouse_are_read(open_page, trained):
     data = trained.config.data
-    page = open_page(build(trained, load(data.name, Path(data.dir))).html)
+    page = open_page(build(trained, load(data)).html)
     answers = []
     for strokes in STROKES.values():
         draw(page, strokes)
@@ -186,7 +187,7 @@ def test_a_blank_sheet_and_a_dot_are_no_digits(page):
 
 def test_it_says_not_sure_below_the_threshold_of_the_calibration(open_page, predictor):
     doubtful = replace(predictor, calibration=replace(predictor.calibration, temperature=20.0, threshold=0.9))
-    page = open_page(build(doubtful, load("synthetic", Path())).html)
+    page = open_page(build(doubtful, synthetic()).html)
     draw(page, STROKES["3"])
     assert re.match(r"Not sure: \d \(\d+\.\d %\) or \d \(\d+\.\d %\)\.", said(page))
     assert page.locator("#digits").inner_text().endswith("?")
@@ -220,7 +221,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_answer_is_in_sight(
 def test_classes_with_names_and_a_network_without_hidden_layers_are_shown_too(open_page, tmp_path):
     linear = untrained.predictor(tmp_path, "model.hidden=[]")
     names = ["Ankle boot", *(f"Kind {letter}" for letter in "ABCDEFGHI")]
-    html = build(replace(linear, class_names=names), load("synthetic", Path())).html
+    html = build(replace(linear, class_names=names), synthetic()).html
     page = open_page(html, viewport={"width": 390, "height": 844})
     assert page.locator("h1").inner_text() == "Draw what it knows"
     assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -11,10 +11,10 @@ import pytest
 import torch
 import vectors
 from helpers import untrained_network as untrained
+from helpers.data_sets import synthetic
 
 from mnist_mlp.config.errors import ExportError
 from mnist_mlp.config.schema import ACTIVATIONS
-from mnist_mlp.data.download import load
 from mnist_mlp.extras.calibration.ood_detector import Detector
 from mnist_mlp.extras.demo import build as building
 
@@ -30,7 +30,7 @@ def run(tmp_path, **given):
 
 @pytest.fixture(scope="module")
 def digits():
-    return load("synthetic", Path())
+    return synthetic()
 
 
 def description(predictor, digits):
@@ -54,7 +54,7 @@ def test_every_activation_gives_the_probabilities_and_hidden_values_of_torch(tmp
         untrained.predictor(tmp_path, f"model.activation={activation}", temperature=1.7) for activation in ACTIVATIONS
     ]
     predictors.append(untrained.predictor(tmp_path, "model.hidden=[]", "data.mean=0.5", "data.std=0.25"))
-    images = digits.test_images[:20]
+    images = digits.test_images[:20, 0]
     flat = images.reshape(20, -1).tolist()
     answers = run(tmp_path, networks=[description(each, digits) for each in predictors], images=flat)["answers"]
     for predictor, got in zip(predictors, answers, strict=True):
@@ -99,8 +99,8 @@ def test_what_is_strange_to_the_detector_is_unknown_on_the_page(hidden, tmp_path
 def test_the_evidence_of_all_pixels_adds_up_to_the_log_odds_gained(activation, tmp_path, digits):
     """Against torch: the difference of log p / (1 - p) between an image and the average one."""
     predictor = untrained.predictor(tmp_path, f"model.activation={activation}", temperature=2.0)
-    average = digits.test_images.mean(0).round().astype(np.uint8)
-    images = np.concatenate([digits.test_images[:20], average[None]])
+    average = digits.test_images[:, 0].mean(0).round().astype(np.uint8)
+    images = np.concatenate([digits.test_images[:20, 0], average[None]])
     given = description(predictor, digits)
     (got,) = run(tmp_path, networks=[given], images=images.reshape(len(images), -1).tolist())["answers"]
     odds = torch.logit(predictor.log_probabilities(torch.from_numpy(images)).exp().double())[:, 3].numpy()

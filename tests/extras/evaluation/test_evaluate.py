@@ -13,6 +13,7 @@ import torch
 from helpers import commands as started
 from helpers import untrained_network as untrained
 from helpers.command_lines import ask
+from helpers.data_sets import synthetic
 from helpers.kill_and_resume import configuration
 from PIL import Image
 from sklearn import metrics as reference
@@ -20,7 +21,6 @@ from sklearn import metrics as reference
 from mnist_mlp.config.commands import EvaluateConfig
 from mnist_mlp.config.errors import CheckpointError
 from mnist_mlp.config.schema import PROJECT
-from mnist_mlp.data.download import load
 from mnist_mlp.data.split import split
 from mnist_mlp.extras.evaluation.evaluate import evaluate
 from mnist_mlp.extras.inference.predictor import Predictor
@@ -68,7 +68,7 @@ def test_the_numbers_equal_scikit_learns_on_the_calibrated_probabilities(
     numbers, _, directory = evaluated
     predictor = Predictor.load(directory / "it.ckpt")
     assert predictor.calibration.temperature == 1.5
-    dataset = load("synthetic", directory)
+    dataset = synthetic()
     with torch.inference_mode():
         logits = predictor.network.layers(predictor.network.normalise(torch.from_numpy(dataset.test_images)))
     probabilities = (logits.double() / 1.5).softmax(dim=1).numpy()
@@ -130,7 +130,7 @@ def test_two_networks_are_compared_and_a_committee_is_evaluated(
     assert test["p_value"] < 1e-6
     assert "they differ" in said
     assert drawn == ["network_1", "network_2", "committee"]
-    dataset = load("synthetic", tmp_path)
+    dataset = synthetic()
     images = torch.from_numpy(dataset.test_images)
     mean = sum(Predictor.load(place).log_probabilities(images).double().exp() for place in (run, other)) / 2
     expected = float(np.mean(mean.argmax(dim=1).numpy() == dataset.test_labels))
@@ -143,7 +143,7 @@ def test_a_committee_is_calibrated_on_validation_and_never_on_the_test_set(
     monkeypatch.setattr("mnist_mlp.extras.evaluation.plots.draw", lambda *_: None)
     evaluate(settings([str(run), str(untrained.checkpoint(tmp_path / "other.ckpt"))], committee=True), tmp_path)
     numbers = json.loads((tmp_path / "metrics.json").read_text())["networks"][2]
-    dataset = load("synthetic", tmp_path)
+    dataset = synthetic()
     _, val = split(dataset.train_labels, Predictor.load(run).config.data.val_size)
 
     def loss(temperature: float, images: np.ndarray, labels: np.ndarray) -> float:
@@ -163,7 +163,7 @@ def test_validation_is_evaluated_on_the_images_that_were_kept_apart(
     monkeypatch.setattr("mnist_mlp.extras.evaluation.plots.draw", lambda *_: None)
     said = evaluate(settings(str(run), split="val"), tmp_path)
     numbers = json.loads((tmp_path / "metrics.json").read_text())
-    dataset = load("synthetic", tmp_path)
+    dataset = synthetic()
     _, val = split(dataset.train_labels, Predictor.load(run).config.data.val_size)
     guesses = Predictor.load(run).log_probabilities(torch.from_numpy(dataset.train_images[val])).argmax(dim=1)
     assert numbers["accuracy"] == pytest.approx(np.mean(guesses.numpy() == dataset.train_labels[val]), abs=1e-12)

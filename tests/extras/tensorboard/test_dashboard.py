@@ -21,7 +21,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import compute_curve
 
 from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.data.download import load
+from mnist_mlp.data.sources import load
 from mnist_mlp.extras.evaluation.metrics import Predictions
 from mnist_mlp.extras.tensorboard import dashboard, projector
 from mnist_mlp.extras.tensorboard import images as pictures
@@ -181,9 +181,7 @@ def test_confusion_is_counted_as_scikit_learn_does_and_mistakes_begin_with_the_w
     truths = seen["answers"][1].numpy()
     content = files.read(tmp_path / "checkpoints" / files.LAST)
     network, config = files.network_of(content), configuration("trainer.max_epochs=1")
-    images, labels = DigitsDataModule(
-        load(config.data.name, Path(config.data.dir)), config.data, config.trainer, config.seed
-    ).parts["val"]
+    images, labels = DigitsDataModule(load(config.data), config.data, config.trainer, config.seed).parts["val"]
     odds = network.log_probabilities(images).detach().numpy()
     assert (truths == labels.numpy()).all()
     expected = confusion_matrix(truths, odds.argmax(axis=1), labels=range(10))

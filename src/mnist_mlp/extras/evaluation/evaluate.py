@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mnist_mlp.config.commands import EvaluateConfig
-from mnist_mlp.data.download import DIGITS, Dataset, load
+from mnist_mlp.data.dataset import Dataset
+from mnist_mlp.data.mnist import MNIST
+from mnist_mlp.data.sources import load
 from mnist_mlp.data.split import split
 from mnist_mlp.extras.evaluation import metrics
 from mnist_mlp.extras.evaluation import plots as pictures
@@ -45,7 +47,7 @@ def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -
     predictors = [Predictor.load(path) for path in files.chosen(config.checkpoint)]
     class_names = predictors[0].class_names
     data = predictors[0].config.data
-    dataset = load(data.name, Path(config.data_dir or data.dir))
+    dataset = load(replace(data, dir=config.data_dir or data.dir))
     images, labels = _part(dataset, config.split, data.val_size)
     committee = committee_calibration(predictors, *_part(dataset, "val", data.val_size)) if config.committee else None
     answers = ask(predictors, images, labels, committee=committee)
@@ -78,7 +80,7 @@ def _part(dataset: Dataset, name: str, val_size: int) -> tuple[Tensor, Tensor]:
     else:
         _, val = split(dataset.train_labels, val_size)
         images, labels = dataset.train_images[val], dataset.train_labels[val]
-    return torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))
+    return torch.from_numpy(images.squeeze(1)), torch.from_numpy(labels.astype(np.int64))
 
 
 def measured(answers: Answers, class_names: Sequence[str]) -> dict[str, Any]:
@@ -133,7 +135,7 @@ def _robustness(
     take("as they are", images, labels)
     for corruption in CORRUPTIONS:
         take(corruption.name, corruption(images), labels)
-    if tuple(predictors[0].class_names) == DIGITS:
+    if tuple(predictors[0].class_names) == MNIST.class_names:
         if find_spec("sklearn") is None:
             log.warning("other people's digits are left out: they come with scikit-learn, which is not installed")
         else:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mnist_mlp.config.parsing import leaves
-from mnist_mlp.config.schema import TRAINING_IMAGES, Config
+from mnist_mlp.config.schema import Config
+from mnist_mlp.data.sources import describe
 from mnist_mlp.distributed.hardware import cores, has_cuda, has_rocm
 from mnist_mlp.distributed.world import per_node
 from mnist_mlp.runs import directories as runs
@@ -193,7 +194,7 @@ def bytes_of_member(config: Config) -> int:
     parameters = sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths))
     number = 8 if config.trainer.precision == "64-true" else 4
     step = config.data.batch_size * config.trainer.accumulate_grad_batches * sum(widths) * number
-    return 5 * parameters * number + 8 * TRAINING_IMAGES[config.data.name] + 4 * step
+    return 5 * parameters * number + 8 * describe(config.data).train_size + 4 * step
 
 
 def _memory() -> int:

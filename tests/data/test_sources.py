@@ -1,0 +1,45 @@
+"""Data sets by name: what is known before reading is what is read, and what cannot be trained on is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers.data_sets import data_config, synthetic
+
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.schema import CONFIGS
+from mnist_mlp.data.sources import SOURCES, describe, load
+
+
+def test_each_data_set_has_a_configuration_of_its_name() -> None:
+    assert {path.stem for path in (CONFIGS / "data").glob("*.yaml")} == set(SOURCES)
+
+
+def test_what_is_known_before_reading_is_what_is_read() -> None:
+    info, dataset = describe(data_config("synthetic")), synthetic()
+    assert (info.name, info.image_shape, info.class_names) == (dataset.name, dataset.image_shape, dataset.class_names)
+    assert (info.train_size, info.test_size) == (len(dataset.train_labels), len(dataset.test_labels))
+
+
+def test_mnist_is_described_without_a_file_of_it(tmp_path: Path) -> None:
+    info = describe(data_config("mnist", dir=str(tmp_path / "nothing")))
+    assert (info.image_shape, len(info.class_names), info.train_size, info.test_size) == (
+        (1, 28, 28),
+        10,
+        60_000,
+        10_000,
+    )
+
+
+@pytest.mark.parametrize("ask", [describe, load])
+@pytest.mark.parametrize(
+    ("name", "val_size", "complaint"),
+    [
+        ("minst", 500, "data.name: expected one of mnist, fashion_mnist, synthetic.*, got 'minst'"),
+        ("synthetic", 5_991, "data.val_size: expected at most 5990 of the 6000 images, got 5991"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused_in_one_line(ask, name: str, val_size: int, complaint: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ConfigError, match=f"^{complaint}$"):
+        ask(data_config(name, val_size=val_size))
