@@ -30,7 +30,7 @@ from mnist_mlp.runs import checkpoint_file as files
 PARTS = Path(__file__).parent
 MODULES = (  # each after what it imports
     *("resampling", "picture", "ink", "pieces", "writing", "form", "digits"),
-    *("network", "pad", "charts", "main"),
+    *("activations", "layers", "network", "pad", "charts", "main"),
 )
 TOLERANCE = 1e-4  # largest difference of a probability that the page's shorter weights may make
 OF_EACH_CLASS, MISTAKES = 3, 30  # test images to try
@@ -97,8 +97,8 @@ def build(predictor: Predictor, dataset: Dataset) -> Page:
 
 
 def activations() -> list[str]:
-    """The names of those that network.mjs knows."""
-    table = (PARTS / "network.mjs").read_text(encoding="utf-8").partition("const ACTIVATIONS = {")[2].partition("};")[0]
+    """The names of those that activations.mjs knows."""
+    table = (PARTS / "activations.mjs").read_text(encoding="utf-8").partition("ACTIVATIONS = {")[2].partition("\n};")[0]
     return re.findall(r"^  (\w+):", table, flags=re.MULTILINE)
 
 

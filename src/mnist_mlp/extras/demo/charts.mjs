@@ -1,7 +1,7 @@
 // What is shown of the network: bars, and small canvases with one number a cell, in the colours of the theme.
 
 import { SIDE } from "./form.mjs";
-import { bestOf } from "./network.mjs";
+import { bestOf } from "./layers.mjs";
 
 export const percent = (share) => (share >= 0.9995 ? "> 99.9 %" : `${share < 0.0005 ? 0 : (100 * share).toFixed(1)} %`);
 

@@ -12,7 +12,8 @@ import {
 } from "./charts.mjs";
 import { findDigits } from "./digits.mjs";
 import { SIDE } from "./form.mjs";
-import { bestOf, bytesOf, Network } from "./network.mjs";
+import { bestOf } from "./layers.mjs";
+import { bytesOf, Network } from "./network.mjs";
 import { Pad, SHEET } from "./pad.mjs";
 import { greyOf } from "./picture.mjs";
 

@@ -1,26 +1,10 @@
 // The trained network: from 28 x 28 grey levels to calibrated probabilities, and what led to them.
 
-const ACTIVATIONS = {
-  relu: (z) => Math.max(z, 0),
-  sigmoid: (z) => 1 / (1 + Math.exp(-z)),
-  tanh: Math.tanh,
-  gelu: (z) => (z * (1 + erf(z * Math.SQRT1_2))) / 2,
-  silu: (z) => z / (1 + Math.exp(-z)),
-  leaky_relu: (z) => (z < 0 ? 0.01 * z : z),
-  elu: (z) => (z < 0 ? Math.expm1(z) : z),
-};
+import { ACTIVATIONS } from "./activations.mjs";
+import { backwards, linear, logSumExp, runLayers, softmax } from "./layers.mjs";
+
 const DETECTOR_HIDDEN = 64; // mnist_mlp/extras/calibration/ood_detector.py
 const PATH_STEPS = 32; // between the average digit and this one, for the evidence
-
-/** To 1.2e-7: Numerical Recipes, 3rd edition, section 6.2.2. */
-function erf(x) {
-  const t = 2 / (2 + Math.abs(x));
-  const series = [
-    -1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587, -0.82215223,
-    0.17087277,
-  ].reduceRight((sum, coefficient) => coefficient + t * sum, 0);
-  return Math.sign(x) * (1 - t * Math.exp(-x * x + series));
-}
 
 export function bytesOf(base64) {
   return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
@@ -38,7 +22,6 @@ export class Network {
   /** `description` is the page's JSON: widths of all layers, activation, mean, std, temperature, weights, ... */
   constructor(description) {
     Object.assign(this, description);
-    this.activate = ACTIVATIONS[this.activation];
     this.layers = layersOf(this.weights, this.widths);
     if (this.detector !== null) {
       const outputs = this.widths.slice(1).reduce((sum, width) => sum + width);
@@ -61,7 +44,7 @@ export class Network {
     if (this.detector !== null) {
       const [first, last] = this.detector;
       const outputs = [...hidden.flatMap((values) => [...values]), ...logits];
-      return linear(last, linear(first, outputs).map(ACTIVATIONS.relu))[0] <= 0;
+      return linear(last, linear(first, outputs).map(ACTIVATIONS.relu.value))[0] <= 0;
     }
     return this.highestFreeEnergy === null || -logSumExp(logits) <= this.highestFreeEnergy;
   }
@@ -70,14 +53,9 @@ export class Network {
     return Float64Array.from(image, (grey) => (grey / 255 - this.mean) / this.std);
   }
 
-  /** All layers' sums before the activation, and the hidden layers' values after it, from the sums of the first. */
+  /** What every layer adds up and gives out, from the sums of the first. */
   run(first) {
-    const [sums, values] = [[first], []];
-    for (const layer of this.layers.slice(1)) {
-      values.push(sums[sums.length - 1].map(this.activate));
-      sums.push(linear(layer, values[values.length - 1]));
-    }
-    return { sums, values };
+    return runLayers(this.layers, ACTIVATIONS[this.activation], first);
   }
 
   /**
@@ -107,7 +85,7 @@ export class Network {
     let slope = others.map((share, i) => ((i === answer) - share) / this.temperature);
     for (let n = this.layers.length - 1; n > 0; n--) {
       const back = backwards(this.layers[n], slope);
-      slope = sums[n - 1].map((z, i) => (back[i] * (this.activate(z + 1e-4) - this.activate(z - 1e-4))) / 2e-4);
+      slope = sums[n - 1].map((z, i) => back[i] * ACTIVATIONS[this.activation].slope(z));
     }
     return slope;
   }
@@ -123,37 +101,4 @@ function layersOf(base64, widths) {
     const bias = numbers.subarray(place, (place += outputs));
     return { inputs, outputs, weight, bias };
   });
-}
-
-/** Classes from the most to the least probable. */
-export function bestOf(probabilities) {
-  return [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
-}
-
-function linear({ inputs, outputs, weight, bias }, values) {
-  const sums = new Float64Array(outputs);
-  for (let o = 0; o < outputs; o++) {
-    let sum = bias[o];
-    for (let i = 0, w = o * inputs; i < inputs; i++, w++) sum += weight[w] * values[i];
-    sums[o] = sum;
-  }
-  return sums;
-}
-
-/** The weights the other way round: from the slopes at a layer's outputs to those at its inputs. */
-function backwards({ inputs, outputs, weight }, slopes) {
-  const sums = new Float64Array(inputs);
-  for (let o = 0; o < outputs; o++)
-    for (let i = 0, w = o * inputs; i < inputs; i++, w++) sums[i] += weight[w] * slopes[o];
-  return sums;
-}
-
-function softmax(logits) {
-  const total = logSumExp(logits);
-  return logits.map((logit) => Math.exp(logit - total));
-}
-
-function logSumExp(logits) {
-  const most = Math.max(...logits);
-  return most + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - most), 0));
 }
