@@ -4,8 +4,11 @@ import argparse
 from pathlib import Path
 
 from mnist_mlp.cli.app import Parser, exit_codes
-from mnist_mlp.extras.leaderboard.leaderboard import compared, find
-from mnist_mlp.extras.leaderboard.table import difference, text, write_csv
+from mnist_mlp.extras.leaderboard.difference import difference
+from mnist_mlp.extras.leaderboard.find_runs import find
+from mnist_mlp.extras.leaderboard.leaderboard import Comparison, compared
+from mnist_mlp.extras.leaderboard.results import write_csv, write_json
+from mnist_mlp.extras.leaderboard.table import text
 from mnist_mlp.runs.atomic_write import refuse_unwritable_file, written
 
 
@@ -17,31 +20,33 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = Parser(
         description="A leaderboard over runs, one for each data set: mean over seeds with its 95 % confidence "
-        "interval, ranked on validation. Of exactly two runs it shows what differs."
+        "interval, ranked on validation, and what can be concluded. Of exactly two runs it shows what differs."
     )
     parser.add_argument("directories", nargs="+", type=Path, metavar="dir", help="a run, a sweep, or a folder of them")
-    parser.add_argument("--csv", type=Path, metavar="file", help="also write every run to a table")
+    parser.add_argument("--csv", type=Path, metavar="file", help="also write every run, with learning curves, as CSV")
+    parser.add_argument("--json", type=Path, metavar="file", help="the same as JSON, with whole configurations")
     parser.add_argument("--report", type=Path, metavar="file.html", help="also write a page with plots")
     return parser.parse_args()
 
 
 def compare(given: argparse.Namespace) -> None:
-    for option, path in (("--csv", given.csv), ("--report", given.report)):
-        if path:
-            refuse_unwritable_file(option, path)
+    files = {"csv": write_csv, "json": write_json, "report": _write_report}
+    wanted = {option: path for option in files if (path := getattr(given, option))}
+    for option, path in wanted.items():
+        refuse_unwritable_file(f"--{option}", path)
     found = find(given.directories)
     comparison = compared(found)
     print(difference(*found) if len(found) == 2 else text(comparison))
-    if given.csv:
-        with written("--csv", given.csv):
-            write_csv(comparison, given.csv)
-        print(f"table            {given.csv}")
-    if given.report:
-        from mnist_mlp.extras.leaderboard.html_report import write_report  # matplotlib only where a page is wanted
+    for option, path in wanted.items():
+        with written(f"--{option}", path):
+            files[option](comparison, path)
+        print(f"{option:<16} {path}")
 
-        with written("--report", given.report):
-            write_report(comparison, given.report)
-        print(f"report           {given.report}")
+
+def _write_report(comparison: Comparison, path: Path) -> None:
+    from mnist_mlp.extras.leaderboard.html_report import write_report  # matplotlib only where a page is wanted
+
+    write_report(comparison, path)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def test_a_place_without_runs_gets_one_clear_line(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("option", ["--csv", "--report"])
+@pytest.mark.parametrize("option", ["--csv", "--json", "--report"])
 def test_a_table_or_a_page_that_cannot_be_written_is_refused_before_a_run_is_read(tmp_path: Path, option: str) -> None:
     (tmp_path / "file").touch()
     for place, told in (
@@ -92,14 +92,14 @@ def test_a_table_or_a_page_that_cannot_be_written_is_refused_before_a_run_is_rea
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is a disk with no room left")
-@pytest.mark.parametrize("option", ["--csv", "--report"])
+@pytest.mark.parametrize("option", ["--csv", "--json", "--report"])
 def test_a_disk_that_is_full_is_one_clear_line(tmp_path: Path, option: str) -> None:
     answer = compare(str(ran(tmp_path / "0", accuracy=0.98)), f"{option}=/dev/full")
     assert answer.returncode == 1
     assert answer.stderr == f"compare.py: {option} /dev/full: cannot be written: No space left on device\n"
 
 
-@pytest.mark.parametrize("option", ["--csv", "--report"])
+@pytest.mark.parametrize("option", ["--csv", "--json", "--report"])
 def test_missing_folders_are_made_and_told(tmp_path: Path, option: str) -> None:
     place = tmp_path / "new" / "newer" / "out"
     answer = compare(str(ran(tmp_path / "0", accuracy=0.98)), f"{option}={place}")

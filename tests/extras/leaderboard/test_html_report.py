@@ -10,8 +10,9 @@ from xml.etree import ElementTree
 import pytest
 from helpers.fake_run import ran
 
+from mnist_mlp.extras.leaderboard.find_runs import find
 from mnist_mlp.extras.leaderboard.html_report import write_report
-from mnist_mlp.extras.leaderboard.leaderboard import compared, find
+from mnist_mlp.extras.leaderboard.leaderboard import compared
 from mnist_mlp.extras.leaderboard.plots import Scale
 
 
@@ -54,7 +55,7 @@ def test_a_page_fetches_nothing_and_its_plots_are_well_formed(tmp_path: Path, ru
 def test_each_data_set_has_a_title_and_a_leaderboard_of_its_own(tmp_path: Path) -> None:
     two_data_sets(tmp_path)
     page = written(tmp_path)
-    assert re.findall(r"<h1>(.*?)</h1>", page) == ["98.00 % on validation", "97.00 % on validation"]
+    assert re.findall(r"<h1>(.*?)</h1>", page) == ["98.00% on validation", "97.00% on validation"]
     assert re.findall(r"on (\w+)</p>", page) == ["fashion_mnist", "mnist"]
     assert page.count("<h2>Leaderboard</h2>") == 2
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 from helpers.fake_run import ran
 
-from mnist_mlp.config.errors import ResultError
-from mnist_mlp.extras.leaderboard.leaderboard import Leaderboard, compared, find
+from mnist_mlp.extras.leaderboard.find_runs import find
+from mnist_mlp.extras.leaderboard.leaderboard import Leaderboard, compared
 from mnist_mlp.runs.result import METRICS
 
 
@@ -28,7 +29,7 @@ def test_runs_that_differ_in_their_seed_alone_are_one_entry(tmp_path: Path) -> N
         ([128, 64], [0, 1, 2]),
         ([32], [0, 1, 2]),
     ]
-    assert board.entries[0].accuracy.mean == pytest.approx(0.98)
+    assert board.entries[0].score.mean == pytest.approx(0.98)
 
 
 def test_the_rank_goes_by_validation_whatever_the_test_set_says(tmp_path: Path) -> None:
@@ -90,21 +91,25 @@ def test_jobs_that_failed_or_left_no_word_are_listed_and_not_ranked(tmp_path: Pa
     assert [run.status for run in comparison.unfinished] == ["failed", "no result"]
 
 
-def test_the_first_is_called_no_clear_winner_where_intervals_overlap(tmp_path: Path) -> None:
-    for seed, (narrow, wide) in enumerate([(0.980, 0.97), (0.981, 0.99)]):
-        ran(tmp_path / f"a{seed}", accuracy=narrow, seed=seed)
-        ran(tmp_path / f"b{seed}", "model.hidden=[32]", accuracy=wide - 0.001, seed=seed)
-        ran(tmp_path / f"c{seed}", "model.hidden=[8]", accuracy=0.8 + seed / 1e6, seed=seed)
-    assert board_of(tmp_path).tied == 1
+def test_the_metric_that_chose_the_best_epoch_ranks_and_further_ones_are_shown(tmp_path: Path) -> None:
+    """`checkpoint.monitor` and `checkpoint.mode`, where all runs agree on them."""
+    for number, (accuracy, loss) in enumerate(((0.98, 0.09), (0.97, 0.08))):
+        metrics = {**dict.fromkeys(METRICS, 0.5), "val/acc": accuracy, "val/loss": loss, "val/f1": 0.9}
+        place = ran(tmp_path / str(number), f"optimizer.lr={0.01 * (1 + number)}", accuracy=accuracy, metrics=metrics)
+        result = json.loads((place / "result.json").read_text())
+        result["config"]["checkpoint"] |= {"monitor": "val/loss", "mode": "min"}
+        (place / "result.json").write_text(json.dumps(result))
+    board = board_of(tmp_path)
+    assert [entry.settings["optimizer.lr"] for entry in board.entries] == [0.02, 0.01]
+    assert board.metrics == ["val/loss", "val/acc", "test/acc", "val/f1"]
 
 
-def test_runs_are_found_below_any_folder_and_once_each(tmp_path: Path) -> None:
-    run = ran(tmp_path / "train" / "0", accuracy=0.98)
-    ran(tmp_path / "multirun" / "noon" / "0", accuracy=0.98, seed=1)
-    assert len(find([tmp_path, run, tmp_path / "multirun" / "noon"])) == 2
-
-
-@pytest.mark.parametrize(("name", "words"), [("nowhere", "no such directory"), (".", "no run in it")])
-def test_a_place_without_runs_is_refused(tmp_path: Path, name: str, words: str) -> None:
-    with pytest.raises(ResultError, match=words):
-        find([tmp_path / name])
+@pytest.mark.parametrize("part", ["config", "metrics", "seconds", "seed", "parameters", "history"])
+def test_a_result_that_lacks_a_part_is_not_ranked_and_no_traceback(tmp_path: Path, part: str) -> None:
+    ran(tmp_path / "0", accuracy=0.98)
+    ran(tmp_path / "1", accuracy=0.98)
+    result = json.loads((tmp_path / "1" / "result.json").read_text())
+    (tmp_path / "1" / "result.json").write_text(json.dumps({**result, part: None}))
+    comparison = compared(find([tmp_path]))
+    assert [len(entry.runs) for board in comparison.boards for entry in board.entries] == [1]
+    assert len(comparison.unfinished) == 1

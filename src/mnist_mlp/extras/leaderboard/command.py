@@ -1,7 +1,8 @@
-"""From the configuration that a run kept to the command that trains it again."""
+"""The words to paste into a terminal: a run's checkpoint, and the command that trains a configuration again."""
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,6 +12,14 @@ from mnist_mlp.config.overrides import word
 from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.extras.leaderboard.leaderboard import flattened, settings
+from mnist_mlp.runs import directories as runs
+
+
+def checkpoint(run: runs.Run) -> str:
+    """`checkpoint=<the best checkpoint of the run>`, quoted for Hydra and for a shell."""
+    place = str(runs.shown(run.directory / runs.CHECKPOINTS / "best.ckpt"))
+    plain = re.fullmatch(r"[\w./:@%+-]+", place, re.ASCII)  # what Hydra reads as it is
+    return shlex.quote(f"checkpoint={place if plain else word(place)}")
 
 
 def command(config: Mapping[str, Any], seeds: Sequence[int]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from mnist_mlp.extras.leaderboard import plots
 from mnist_mlp.extras.leaderboard.command import command
 from mnist_mlp.extras.leaderboard.leaderboard import Comparison, Entry, Leaderboard
-from mnist_mlp.extras.leaderboard.table import percent, remarks, shown
+from mnist_mlp.extras.leaderboard.table import metric_value, remarks, shown
 from mnist_mlp.runs import directories as runs
 
 STYLE = """
@@ -92,7 +92,7 @@ def _section(heading: str, content: str, *said: str) -> str:
 def _title(board: Leaderboard) -> str:
     best = board.entries[0]
     named = ", ".join(f"{key.rpartition('.')[2]} {shown(value)}" for key, value in best.settings.items())
-    return f"{percent(best.accuracy)} % on validation" + (f" with {named}" if named else "")
+    return f"{metric_value(board.monitor, best.score, unit=True)} on validation" + (f" with {named}" if named else "")
 
 
 def _count(number: int, what: str) -> str:
@@ -103,13 +103,17 @@ def _table(board: Leaderboard) -> str:
     numbers = ["val acc %", "test acc %", "seeds", "parameters", "seconds"]
     head = "".join(f"<th>{escape(key)}</th>" for key in ["rank", *board.keys])
     head += "".join(f'<th class="number">{name}</th>' for name in numbers) + "<th></th>"
-    low = min(entry.accuracy.interval[0] for entry in board.entries)
-    high = max(entry.accuracy.interval[1] for entry in board.entries)
+    low = min(entry.score.interval[0] for entry in board.entries)
+    high = max(entry.score.interval[1] for entry in board.entries)
     rows = []
     for rank, entry in enumerate(board.entries):
         cells = f'<td><span class="dot" style="background:{plots.colour(rank)}"></span>{rank + 1}</td>'
         cells += "".join(f"<td>{escape(shown(value))}</td>" for value in entry.settings.values())
-        values = [percent(entry.accuracy), percent(entry.metric("test/acc")), str(len(entry.runs))]
+        values = [
+            metric_value(board.monitor, entry.score),
+            metric_value("test/acc", entry.metric("test/acc")),
+            str(len(entry.runs)),
+        ]
         values += [f"{entry.parameters:,}", f"{entry.seconds:.1f}"]
         cells += "".join(f'<td class="number">{value}</td>' for value in values)
         cells += f"<td>{_whisker(entry, plots.colour(rank), low, high)}</td>"
@@ -120,7 +124,7 @@ def _table(board: Leaderboard) -> str:
 def _whisker(entry: Entry, colour: str, low: float, high: float) -> str:
     """The confidence interval as a line, the mean as a dot, on the same scale in every row."""
     left, right, middle = (
-        5 + 130 * (value - low) / ((high - low) or 1.0) for value in (*entry.accuracy.interval, entry.accuracy.mean)
+        5 + 130 * (value - low) / ((high - low) or 1.0) for value in (*entry.score.interval, entry.score.mean)
     )
     return (
         f'<svg width="140" height="12"><line x1="{left:.1f}" x2="{right:.1f}" y1="6" y2="6" stroke="{colour}" '

@@ -1,4 +1,4 @@
-"""Runs compared: those that differ in their seed alone are one entry, and entries rank by validation accuracy.
+"""The leaderboard: runs that differ in their seed alone are one entry, and entries rank by validation.
 
 Each data set has a leaderboard of its own: an accuracy on one says nothing about an accuracy on another.
 """
@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from mnist_mlp.config.errors import ResultError
-from mnist_mlp.extras.leaderboard.statistics import Estimate
+from mnist_mlp.extras.leaderboard.statistics import Estimate, against_first
 from mnist_mlp.runs import directories as runs
 
 # Where a run lies and what it shows; two runs that differ in nothing else train the same network.
@@ -24,11 +21,15 @@ OF_NO_CONSEQUENCE = (
     "data.dir",
     "logger.",
     "dashboard.",
-    "checkpoint.",
+    "checkpoint.every_seconds",
     "trainer.enable_",
     "trainer.profiler",
 )
 NOT_IN_BOTH = "–"
+
+
+MONITOR = "val/acc"
+"""The metric that ranks, unless all runs of a data set name another one in `checkpoint.monitor`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +39,16 @@ class Entry:
     settings: Mapping[str, Any]
     """The keys in which the entries of the leaderboard differ, and the values here."""
     runs: Sequence[runs.Run]
+    monitor: str = MONITOR
 
     @cached_property
-    def accuracy(self) -> Estimate:
-        """On validation; what the rank goes by."""
-        return Estimate.of([run.result["metrics"]["val/acc"] for run in self.runs])
+    def score(self) -> Estimate:
+        """The metric that the rank goes by."""
+        return Estimate.of([run.result["metrics"][self.monitor] for run in self.runs])
+
+    @cached_property
+    def score_by_seed(self) -> dict[int, float]:
+        return dict(zip(self.seeds, self.score.values, strict=True))
 
     def metric(self, name: str) -> Estimate | None:
         """None where a run has no such metric: a search leaves the test set alone."""
@@ -76,18 +82,39 @@ class Leaderboard:
     """At least one; the best on validation first."""
     repeated: int
     """Runs left out, as another one has the same configuration and the same seed: the same run twice is one run."""
+    monitor: str
+    mode: str
+    """`max` or `min`: which end of `monitor` is the good one."""
 
     @property
     def keys(self) -> list[str]:
         return list(self.entries[0].settings)
 
+    @cached_property
+    def metrics(self) -> list[str]:
+        """What a table shows of each entry, the metric that ranks first: accuracies and further metrics, no losses."""
+        names = dict.fromkeys(name for entry in self.entries for name in entry.runs[0].result["metrics"])
+        shown = [name for name in names if not name.startswith("train/") and not name.endswith("/loss")]
+        return list(dict.fromkeys([self.monitor, *shown]))
+
+    @cached_property
+    def p_values(self) -> list[float | None]:
+        """Of each entry's difference from the first, corrected by Holm; None for the first and where no test can be."""
+        if len(self.entries) == 1 or all(len(entry.runs) == 1 for entry in self.entries):
+            return [None] * len(self.entries)
+        return against_first([entry.score_by_seed for entry in self.entries])
+
     @property
-    def tied(self) -> int:
-        """How many entries after the first have an interval that overlaps with the first one's."""
-        if self.entries[0].accuracy.half is None:
-            return 0
-        least = self.entries[0].accuracy.interval[0]
-        return sum(entry.accuracy.interval[1] >= least for entry in self.entries[1:])
+    def tested(self) -> int:
+        """How many entries the first could be compared with."""
+        return sum(p is not None for p in self.p_values)
+
+    @property
+    def best_run(self) -> runs.Run:
+        """The best seed of the first entry."""
+        best = self.entries[0]
+        place = (min if self.mode == "min" else max)(range(len(best.runs)), key=best.score.values.__getitem__)
+        return best.runs[place]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +125,12 @@ class Comparison:
 
 
 def compared(found: Iterable[runs.Run]) -> Comparison:
-    """The completed runs, grouped and ranked; a search's pruned runs and failed ones are told as unfinished."""
+    """The completed runs, grouped and ranked; a search's pruned runs and failed ones count as unfinished."""
     by_data: dict[str, list[runs.Run]] = {}
     unfinished: list[runs.Run] = []
     for run in found:
-        if run.status == runs.COMPLETED and _ranks(run):
-            by_data.setdefault(run.result["config"]["data"]["name"], []).append(run)
+        if run.status == runs.COMPLETED and _is_whole(run):
+            by_data.setdefault(_data_of(run.result["config"]), []).append(run)
         else:
             unfinished.append(run)
     newest_first = sorted(by_data, key=lambda data: max(map(_written, by_data[data])), reverse=True)
@@ -119,23 +146,50 @@ def _leaderboard(data: str, complete: Sequence[runs.Run]) -> Leaderboard:
         flat[name] = config
         groups.setdefault(name, {})[run.result["seed"]] = run
     keys = differing(list(flat.values()))
+    monitor, mode = _monitored(complete)
     entries = [
         Entry(
             settings={key: flat[name].get(key, NOT_IN_BOTH) for key in keys},
             runs=[by_seed[seed] for seed in sorted(by_seed)],
+            monitor=monitor,
         )
         for name, by_seed in groups.items()
     ]
-    entries.sort(key=_rank)
+    sign = 1.0 if mode == "min" else -1.0
+    entries.sort(key=lambda entry: (sign * entry.score.mean, _loss(entry)))
     return Leaderboard(
         data=data,
         entries=entries,
         repeated=len(complete) - sum(len(entry.runs) for entry in entries),
+        monitor=monitor,
+        mode=mode,
     )
 
 
-def _ranks(run: runs.Run) -> bool:
-    return (run.result.get("metrics") or {}).get("val/acc") is not None
+def _is_whole(run: runs.Run) -> bool:
+    """Whether a result has all that ranking needs; one of another program, or of an old version, may not."""
+    result = run.result
+    kinds = {"metrics": dict, "config": dict, "seconds": dict, "seed": int, "parameters": int, "history": list}
+    if not all(isinstance(result.get(name), kind) for name, kind in kinds.items()):
+        return False
+    data, score = result["config"].get("data"), result["metrics"].get(MONITOR)
+    return isinstance(data, dict) and "name" in data and "total" in result["seconds"] and score is not None
+
+
+def _data_of(config: Mapping[str, Any]) -> str:
+    """The data set's name; with its path where the name is only a kind of source, as `folder` is."""
+    data = config["data"]
+    return f"{data['name']} {data['path']}" if data.get("path") else str(data["name"])
+
+
+def _monitored(complete: Sequence[runs.Run]) -> tuple[str, str]:
+    """The metric that decided in every run which epoch was the best, and its good end; accuracy where runs differ."""
+    sections = [run.result["config"].get("checkpoint") or {} for run in complete]
+    chosen = {(section.get("monitor", MONITOR), section.get("mode", "max")) for section in sections}
+    (metric, mode), *others = chosen
+    if others or any(run.result["metrics"].get(metric) is None for run in complete):
+        return MONITOR, "max"
+    return str(metric), str(mode)
 
 
 def _written(run: runs.Run) -> int:
@@ -147,9 +201,9 @@ def _worth(run: runs.Run) -> tuple[bool, int]:
     return run.result["metrics"].get("test/acc") is not None, _written(run)
 
 
-def _rank(entry: Entry) -> tuple[float, float]:
+def _loss(entry: Entry) -> float:
     loss = entry.metric("val/loss")
-    return -entry.accuracy.mean, loss.mean if loss else 0.0
+    return loss.mean if loss else 0.0
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,7 +226,7 @@ def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """The keys in which some of the configurations differ, without those that follow from their section's `name`.
 
-    optimizer=adamw,sgd changes six keys; `optimizer.name` tells it all.
+    `optimizer=adamw,sgd` changes six keys; `optimizer.name` alone says which.
     """
     names = list(dict.fromkeys(name for config in configs for name in config))
     columns = {name: [json.dumps(config.get(name, NOT_IN_BOTH)) for config in configs] for name in names}
@@ -185,30 +239,3 @@ def _follows(name: str, columns: Mapping[str, list[str]]) -> bool:
         return False
     pairs = set(zip(columns[chooser], columns[name], strict=True))
     return len(pairs) == len(set(columns[chooser]))
-
-
-def find(places: Sequence[Path]) -> list[runs.Run]:
-    """The runs meant by `places`: run directories, sweep directories, or folders with such somewhere below.
-
-    Raises:
-        ResultError: a place does not exist, or holds no run.
-    """
-    found: dict[Path, runs.Run] = {}
-    for place in places:
-        here = list(_below(place))
-        if not here:
-            what = "no run in it" if place.is_dir() else "no such directory"
-            raise ResultError(f"{place}: expected the directory of a run or of a sweep, got {what}")
-        found |= {run.directory.resolve(): run for run in here}
-    return list(found.values())
-
-
-def _below(place: Path) -> Iterable[runs.Run]:
-    for directory, folders, files in os.walk(place):
-        folders.sort()
-        if "multirun.yaml" in files:  # of a sweep, a job that left no result is told too
-            folders.clear()
-            yield from runs.jobs(Path(directory))
-        elif runs.RESULT in files:
-            folders.clear()
-            yield runs.read(Path(directory))

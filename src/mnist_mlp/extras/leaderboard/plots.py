@@ -104,7 +104,7 @@ def by_setting(board: Leaderboard) -> str:
             place = Scale([entry.settings[key] for entry in board.entries])
             for rank in reversed(range(len(board.entries))):
                 entry = board.entries[rank]
-                x, accuracy = place.of(entry.settings[key]), entry.accuracy
+                x, accuracy = place.of(entry.settings[key]), entry.score
                 axes.plot([x] * len(entry.runs), [100 * v for v in accuracy.values], ".", color=REST, alpha=0.6)
                 axes.plot(x, 100 * accuracy.mean, "o", color=colour(rank), markersize=6, zorder=3)
             axes.set_xlim(-0.12, 1.12)
@@ -125,7 +125,7 @@ def parallel_coordinates(board: Leaderboard) -> str:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        accuracies = [100 * entry.accuracy.mean for entry in board.entries]
+        accuracies = [100 * entry.score.mean for entry in board.entries]
         scales = [Scale([entry.settings[key] for entry in board.entries]) for key in board.keys]
         last = len(scales)
         low, high = min(accuracies), max(accuracies)
@@ -159,9 +159,9 @@ def accuracy_against_seconds(board: Leaderboard) -> str:
         axes = figure.subplots()
         for rank in reversed(range(len(board.entries))):
             entry = board.entries[rank]
-            half = 100 * (entry.accuracy.half or 0.0)
+            half = 100 * (entry.score.half or 0.0)
             bars: dict[str, Any] = {"ecolor": colour(rank), "elinewidth": 1, "alpha": 0.9, "markersize": 7}
-            point = (entry.seconds, 100 * entry.accuracy.mean)
+            point = (entry.seconds, 100 * entry.score.mean)
             axes.errorbar(*point, yerr=half or None, fmt="o", color=colour(rank), **bars)
             if rank < len(COLOURS):
                 axes.annotate(str(rank + 1), point, xytext=(6, 4), textcoords="offset points", color=INK)

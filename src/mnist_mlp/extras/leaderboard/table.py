@@ -1,43 +1,86 @@
-"""The leaderboard and the difference of two runs as text, and the leaderboard as a CSV file."""
+"""The leaderboard as text, at most 80 columns wide, and how its numbers are written."""
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from mnist_mlp.extras.leaderboard.command import command
-from mnist_mlp.extras.leaderboard.leaderboard import NOT_IN_BOTH, Comparison, Entry, Leaderboard, flattened
+from mnist_mlp.extras.leaderboard.command import checkpoint, command
+from mnist_mlp.extras.leaderboard.conclusion import conclusion
+from mnist_mlp.extras.leaderboard.leaderboard import NOT_IN_BOTH, Comparison, Entry, Leaderboard
 from mnist_mlp.extras.leaderboard.statistics import Estimate
+from mnist_mlp.extras.text_table import WIDTH, shortened, text_table, widest, wrapped
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.runs.result import METRICS
+
+ROWS = 50
+"""Entries, and runs that did not complete, that a terminal shows; files have all of them."""
 
 
 def text(comparison: Comparison) -> str:
-    """What a terminal shows: the entries, what the ranks are worth, the runs that did not complete, the best again."""
-    boards, unfinished = comparison.boards, comparison.unfinished
+    """What a terminal shows: the entries, what can be concluded, the runs that did not complete, the best again."""
     parts = []
-    for board in boards:
-        header = ["rank", *board.keys, "val acc %", "test acc %", "seeds", "parameters", "seconds"]
-        table = columns([header, *(_row(rank, entry) for rank, entry in enumerate(board.entries, start=1))])
-        parts.append(f"data set {board.data}:\n{table}" if len(boards) > 1 else table)
-        parts.append("\n".join(remarks(board)))
-    if unfinished:
-        parts.append(f"not completed: {len(unfinished)}\n" + columns([_failure(run) for run in unfinished]))
-    if boards:
-        again = [f"  {command(board.entries[0].config, board.entries[0].seeds)}" for board in boards]
-        parts.append("\n".join(["the best on validation again:", *again]))
+    for board in comparison.boards:
+        table = entries(board)
+        parts.append(f"data set {board.data}:\n{table}" if len(comparison.boards) > 1 else table)
+        parts.append("\n".join(map(wrapped, remarks(board))))
+    if comparison.unfinished:
+        parts.append(_unfinished(comparison.unfinished))
+    if comparison.boards:
+        parts.append("\n\n".join(_best(board, titled=len(comparison.boards) > 1) for board in comparison.boards))
     return "\n\n".join(parts)
 
 
-def _row(rank: int, entry: Entry) -> list[str]:
+def entries(board: Leaderboard) -> str:
+    """Each entry in a line, with whole names of keys, short ones, or settings on lines of their own: what fits."""
+    shown_entries = board.entries[:ROWS]
+    numbers = [_numbers(board, rank) for rank in range(len(shown_entries))]
+    hidden = len(board.entries) - len(shown_entries)
+    end = f"\n... and {hidden:,} more: --csv, --json and --report have them all" if hidden else ""
+    values = [[shown(entry.settings[key]) for key in board.keys] for entry in shown_entries]
+    for names in (board.keys, short_names(board.keys)):
+        for last in (None, -1, -2):  # seconds and parameters give way first
+            rows = [["rank", *names, *numbers_header(board)[:last]]]
+            rows += [
+                [str(rank), *own, *row[:last]]
+                for rank, (own, row) in enumerate(zip(values, numbers, strict=True), start=1)
+            ]
+            table = text_table(rows)
+            if widest(table) <= WIDTH:
+                return table + end
+    table = text_table([["rank", *numbers_header(board)], *([str(rank), *row] for rank, row in enumerate(numbers, 1))])
+    header, *lines = table.splitlines()
+    below = [_settings_line(entry) for entry in shown_entries]
+    return "\n".join([header, *(f"{line}\n{words}" for line, words in zip(lines, below, strict=True))]) + end
+
+
+def _settings_line(entry: Entry) -> str:
+    names = short_names(list(entry.settings))
+    words = [f"{name}={shown(value)}" for name, value in zip(names, entry.settings.values(), strict=True)]
+    return wrapped("      " + " ".join(shortened(word, WIDTH - 8) for word in words), indent="      ")
+
+
+def short_names(keys: Sequence[str]) -> list[str]:
+    """`lr` for `optimizer.lr`; the whole name where two keys would have the same short one, or it is `name`."""
+    ends = [key.rpartition(".")[2] for key in keys]
+    sections = [key.rpartition(".")[0] for key in keys]
     return [
-        str(rank),
-        *(shown(value) for value in entry.settings.values()),
-        percent(entry.accuracy),
-        percent(entry.metric("test/acc")),
+        section if end == "name" and section else end if ends.count(end) == 1 else key
+        for key, section, end in zip(keys, sections, ends, strict=True)
+    ]
+
+
+def numbers_header(board: Leaderboard) -> list[str]:
+    tested = ["p (Holm)"] if board.tested else []
+    return [*(metric_title(name) for name in board.metrics), *tested, "seeds", "parameters", "seconds"]
+
+
+def _numbers(board: Leaderboard, index: int) -> list[str]:
+    entry = board.entries[index]
+    tested = [p_value(board.p_values[index])] if board.tested else []
+    return [
+        *(metric_value(name, entry.metric(name)) for name in board.metrics),
+        *tested,
         str(len(entry.runs)),
         f"{entry.parameters:,}",
         f"{entry.seconds:.1f}",
@@ -45,114 +88,75 @@ def _row(rank: int, entry: Entry) -> list[str]:
 
 
 def remarks(board: Leaderboard) -> list[str]:
-    """How the numbers came about, and what they do not say."""
-    lines = ["Ranked on validation; the test set has no say. "]
-    if any(entry.accuracy.half is not None for entry in board.entries):
-        lines[0] += "Mean over seeds ± 95 % confidence interval (Student's t)."
-    else:
-        lines[0] += "One seed each, so how far chance goes is not known: add seed=0,1,2 to the command."
-    if board.tied:
-        others = "entry" if board.tied == 1 else "entries"
-        lines.append(f"The interval of the first overlaps with that of {board.tied} other {others}: no clear winner.")
+    """How the numbers came about, and what they allow to conclude."""
+    ranked = f"Ranked by {board.monitor}; the test set has no say."
+    if any(entry.score.half is not None for entry in board.entries):
+        ranked += " Mean over seeds ± 95 % confidence interval (Student's t)."
+    lines = [ranked, conclusion(board)]
     if board.repeated:
-        left_out = "1 run is" if board.repeated == 1 else f"{board.repeated} runs are"
+        left_out = "1 run is" if board.repeated == 1 else f"{board.repeated:,} runs are"
         lines.append(
             f"{left_out} left out: of those with one configuration and seed, the newest that was tested counts."
         )
     return lines
 
 
-def _failure(run: runs.Run) -> list[str]:
-    return ["", run.status, str(run.directory), str(run.result.get("error") or "")]
+def _unfinished(found: Sequence[runs.Run]) -> str:
+    lines = [f"not completed: {len(found):,}"]
+    for run in found[:ROWS]:
+        lines.append(f"  {run.status}  {runs.shown(run.directory)}")
+        if error := " ".join(str(run.result.get("error") or "").split()):
+            lines.append(wrapped(f"    {error}", indent="    "))
+    if len(found) > ROWS:
+        lines.append(f"  ... and {len(found) - ROWS:,} more")
+    return "\n".join(lines)
 
 
-def percent(estimate: Estimate | None) -> str:
-    """A share in [0, 1] in per cent, without the sign, with half its confidence interval where there is one."""
+def _best(board: Leaderboard, *, titled: bool) -> str:
+    best, run = board.entries[0], board.best_run
+    of = f" of {board.data}" if titled else ""
+    score = metric_value(board.monitor, Estimate.of([run.result["metrics"][board.monitor]]), unit=True)
+    return "\n".join(
+        [
+            f"best run{of}: {score} {board.monitor}, epoch {epoch(run)}",
+            f"  {runs.shown(run.directory)}",
+            f"  {checkpoint(run)}",
+            "train it again:",
+            f"  {command(best.config, best.seeds)}",
+        ]
+    )
+
+
+def epoch(run: runs.Run) -> str:
+    """The best epoch and how many there were, counted from one as training prints them; result.json counts from 0."""
+    best, every = run.result.get("best_epoch"), run.result.get("epochs")
+    return f"{every}" if best is None else f"{best + 1} of {every}"
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is a share in [0, 1], which is written in per cent; a loss is not."""
+    return not metric.endswith("/loss")
+
+
+def metric_title(metric: str) -> str:
+    """`val acc %` for `val/acc`."""
+    return metric.replace("/", " ") + (" %" if is_share(metric) else "")
+
+
+def metric_value(metric: str, estimate: Estimate | None, *, unit: bool = False) -> str:
+    """The mean, with half its confidence interval where there is one; in per cent, without the sign, where a share."""
     if estimate is None:
         return NOT_IN_BOTH
-    half = "" if estimate.half is None else f" ± {100 * estimate.half:.2f}"
-    return f"{100 * estimate.mean:.2f}{half}"
+    scale, digits = (100, 2) if is_share(metric) else (1, 4)
+    half = "" if estimate.half is None else f" ± {scale * estimate.half:.{digits}f}"
+    return f"{scale * estimate.mean:.{digits}f}{half}" + ("%" if unit and is_share(metric) else "")
+
+
+def p_value(p: float | None) -> str:
+    if p is None:
+        return ""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-
-
-def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of words, aligned: numbers to the right, and words to the left."""
-    lines = [""] * len(rows)
-    for index in range(len(rows[0])):
-        cells = [row[index] for row in rows]
-        width = max(map(len, cells))
-        right = all(not cell or cell[0].isdigit() or cell[0] in "-+–" for cell in cells[1:]) and len(cells) > 1
-        lines = [
-            f"{line}  {cell:>{width}}" if right else f"{line}  {cell:<{width}}"
-            for line, cell in zip(lines, cells, strict=True)
-        ]
-    return "\n".join(line[2:].rstrip() for line in lines)
-
-
-def write_csv(comparison: Comparison, path: Path) -> None:
-    """One line a run, with its entry's rank, mean and confidence interval beside its own numbers."""
-    keys = list(dict.fromkeys(key for board in comparison.boards for key in board.keys))
-    own = [*METRICS, "parameters", "epochs", "best_epoch", "seconds"]
-    header = ["data set", "rank", *keys, "val/acc mean", "val/acc ci95", "test/acc mean", "test/acc ci95", "seed", *own]
-    with path.open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow([*header, "status", "directory"])
-        for board in comparison.boards:
-            for rank, entry in enumerate(board.entries, start=1):
-                config, test = flattened(entry.config), entry.metric("test/acc")
-                shared = [
-                    *(board.data, rank),
-                    *(shown(config.get(key, NOT_IN_BOTH)) for key in keys),
-                    *(entry.accuracy.mean, entry.accuracy.half),
-                    *((test.mean, test.half) if test else (None, None)),
-                ]
-                for run in entry.runs:
-                    result = run.result
-                    numbers = [*(result["metrics"].get(name) for name in METRICS), *(result[name] for name in own[5:8])]
-                    table.writerow(
-                        [*shared, result["seed"], *numbers, result["seconds"]["total"], run.status, run.directory]
-                    )
-        for run in comparison.unfinished:
-            table.writerow([*[None] * len(header), run.status, run.directory])
-
-
-def difference(one: runs.Run, other: runs.Run) -> str:
-    """Two runs side by side: what differs in their configurations, then every metric."""
-    configs = [flattened(run.result.get("config", {})) for run in (one, other)]
-    versions = [{"git": run.result.get("git"), **run.result.get("versions", {})} for run in (one, other)]
-    rows = [["", str(one.directory), str(other.directory), "difference"], ["status", one.status, other.status, ""]]
-    for left, right in (configs, versions):
-        for name in dict.fromkeys([*left, *right]):
-            before, after = left.get(name, NOT_IN_BOTH), right.get(name, NOT_IN_BOTH)
-            if before != after:
-                rows.append([name, shown(before), shown(after), ""])
-    same = len(rows) == 2
-    numbers = [_numbers(run.result) for run in (one, other)]
-    rows += [_compared(name, numbers[0][name], numbers[1][name]) for name in numbers[0]]
-    note = "\n\nThe two configurations are the same." if same else ""
-    return columns(rows) + note
-
-
-def _numbers(result: dict[str, Any]) -> dict[str, float | None]:
-    metrics, seconds = result.get("metrics", {}), result.get("seconds", {})
-    return {
-        **{name: metrics.get(name) for name in METRICS},
-        **{name: result.get(name) for name in ("best_epoch", "epochs", "parameters")},
-        **{f"seconds/{name}": seconds.get(name) for name in ("fit", "total")},
-    }
-
-
-def _compared(name: str, before: float | None, after: float | None) -> list[str]:
-    if before is None or after is None:
-        return [name, shown(before), shown(after), ""]
-    whole = isinstance(before, int) and isinstance(after, int)
-    return [name, *(f"{value:,}" if whole else f"{value:.4f}" for value in (before, after)), _signed(before, after)]
-
-
-def _signed(before: float, after: float) -> str:
-    if isinstance(before, int) and isinstance(after, int):
-        return f"{after - before:+,}"
-    return f"{after - before:+.4f}"

@@ -1,0 +1,63 @@
+"""Two runs side by side: what differs in their configurations, then every metric."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mnist_mlp.extras.leaderboard.leaderboard import NOT_IN_BOTH, flattened
+from mnist_mlp.extras.leaderboard.table import is_share, shown
+from mnist_mlp.extras.text_table import shortened, text_table
+from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.result import METRICS
+
+CELL = 20  # characters of a value; two of them, their difference and the longest key stay within 80 columns
+
+
+def difference(one: runs.Run, other: runs.Run) -> str:
+    configs = [flattened(run.result.get("config", {})) for run in (one, other)]
+    versions = [{"git": run.result.get("git"), **run.result.get("versions", {})} for run in (one, other)]
+    differing = [
+        [name, shown(before), shown(after), ""]
+        for left, right in (configs, versions)
+        for name in dict.fromkeys([*left, *right])
+        if (before := left.get(name, NOT_IN_BOTH)) != (after := right.get(name, NOT_IN_BOTH))
+    ]
+    numbers = [_numbers(run.result) for run in (one, other)]
+    names = dict.fromkeys([*numbers[0], *numbers[1]])
+    rows = [
+        ["", "a", "b", "difference"],
+        ["status", one.status, other.status, ""],
+        *([name, *(shortened(cell, CELL) for cell in cells)] for name, *cells in differing),
+        *(_compared(name, numbers[0].get(name), numbers[1].get(name)) for name in names),
+    ]
+    note = "" if differing else "\n\nThe two configurations are the same."
+    places = "\n".join(f"{letter}  {runs.shown(run.directory)}" for letter, run in (("a", one), ("b", other)))
+    return f"{text_table(rows)}{note}\n\n{places}"
+
+
+def _numbers(result: dict[str, Any]) -> dict[str, float | None]:
+    metrics, seconds = result.get("metrics", {}), result.get("seconds", {})
+    best_epoch = result.get("best_epoch")
+    return {
+        **{name: metrics.get(name) for name in dict.fromkeys([*METRICS, *metrics])},
+        "best epoch": None if best_epoch is None else best_epoch + 1,  # as training counts them
+        **{name: result.get(name) for name in ("epochs", "parameters")},
+        **{f"seconds/{name}": seconds.get(name) for name in ("fit", "total")},
+    }
+
+
+def _compared(name: str, before: float | None, after: float | None) -> list[str]:
+    write = _writer(name, before if after is None else after)
+    cells = [NOT_IN_BOTH if value is None else write(value, "") for value in (before, after)]
+    return [name, *cells, "" if before is None or after is None else write(after - before, "+")]
+
+
+def _writer(name: str, value: float | None) -> Any:
+    """From a number and its sign's format to text: counts whole, shares in per cent, seconds to the tenth."""
+    if isinstance(value, int):
+        return lambda number, sign: f"{number:{sign},}"
+    if name.startswith("seconds/"):
+        return lambda number, sign: f"{number:{sign}.1f}"
+    if is_share(name):
+        return lambda number, sign: f"{100 * number:{sign}.2f}%"
+    return lambda number, sign: f"{number:{sign}.4f}"

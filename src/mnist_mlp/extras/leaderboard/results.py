@@ -1,0 +1,131 @@
+"""Results as data: every run in a row, for a notebook, a spreadsheet or another program.
+
+    from mnist_mlp.extras.leaderboard.results import results
+    frame = results("outputs/multirun/<time>")
+    frame.groupby("optimizer.lr")["test/acc"].agg(["mean", "std"])
+    curves = [column for column in frame if column.startswith("history/")]
+    frame.explode(curves)                # a row for each epoch of each run
+
+Accuracies are shares in [0, 1], as in `result.json`; epochs count from one, as training prints them.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnist_mlp.config.errors import require
+from mnist_mlp.extras.leaderboard.find_runs import find
+from mnist_mlp.extras.leaderboard.leaderboard import Comparison, Entry, Leaderboard, compared, flattened
+from mnist_mlp.extras.leaderboard.table import shown
+from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.result import METRICS
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def results(*directories: str | Path) -> pandas.DataFrame:
+    """A row for each run in or below `directories`: the best configuration first, then runs that did not complete.
+
+    Columns: `data`, `rank`, every key of the configuration in dotted form (lists as text, so that they group), mean,
+    half confidence interval and p-value of the entry, `seed`, metrics, `epochs`, `best_epoch`, `parameters`,
+    `seconds`, `status`, `error`, `directory`, and the learning curves as lists, in `history/<metric>`.
+
+    Raises:
+        MissingPackageError: pandas is not installed.
+        ResultError: a directory does not exist, or holds no run.
+    """
+    require("pandas")
+    import pandas
+
+    return pandas.DataFrame(list(records(compared(find([Path(place) for place in directories])))))
+
+
+def records(comparison: Comparison, *, keys: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """A flat record for each run; of the configuration all `keys`, or these."""
+    for board in comparison.boards:
+        for rank, entry in enumerate(board.entries, start=1):
+            outcome = _outcome(board, entry, rank)
+            config = {name: shown(value) if isinstance(value, list) else value for name, value in _flat(entry).items()}
+            chosen = config if keys is None else {key: config.get(key) for key in keys}
+            for run in entry.runs:
+                yield {"data": board.data, "rank": rank, **chosen, **outcome, **_of_run(run)}
+    for run in comparison.unfinished:
+        config = flattened(run.result.get("config") or {})
+        chosen = {name: shown(v) if isinstance(v, list) else v for name, v in config.items()}
+        chosen = chosen if keys is None else {key: chosen.get(key) for key in keys}
+        yield {"data": config.get("data.name"), "rank": None, **chosen, **_of_run(run)}
+
+
+def _flat(entry: Entry) -> dict[str, Any]:
+    return {name: value for name, value in flattened(entry.config).items() if name != "seed"}
+
+
+def _outcome(board: Leaderboard, entry: Entry, rank: int) -> dict[str, Any]:
+    """What the runs of an entry have in common, the same in each of their rows."""
+    numbers: dict[str, Any] = {}
+    for name in board.metrics:
+        estimate = entry.metric(name)
+        numbers[f"{name} mean"] = estimate.mean if estimate else None
+        numbers[f"{name} ci95"] = estimate.half if estimate else None
+    return {**numbers, "p_value": board.p_values[rank - 1]}
+
+
+def _of_run(run: runs.Run) -> dict[str, Any]:
+    result = run.result
+    metrics: Mapping[str, Any] = result.get("metrics") or {}
+    best_epoch, seconds = result.get("best_epoch"), result.get("seconds") or {}
+    return {
+        "seed": result.get("seed"),
+        **{name: metrics.get(name) for name in dict.fromkeys([*METRICS, *metrics])},
+        "epochs": result.get("epochs"),
+        "best_epoch": None if best_epoch is None else best_epoch + 1,
+        "parameters": result.get("parameters"),
+        "seconds": seconds.get("total"),
+        "status": run.status,
+        "error": result.get("error"),
+        "directory": str(run.directory),
+        **_curves(result.get("history") or []),
+    }
+
+
+def _curves(history: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    names = dict.fromkeys(["epoch", *(name for row in history for name in row)])
+    return {f"history/{name}": [_value(row, name) for row in history] for name in names}
+
+
+def _value(row: Mapping[str, Any], name: str) -> Any:
+    return row["epoch"] + 1 if name == "epoch" else row.get(name)
+
+
+def write_csv(comparison: Comparison, path: Path) -> None:
+    """A row for each run with the keys that differ, its numbers, and its learning curves as lists in JSON."""
+    keys = list(dict.fromkeys(key for board in comparison.boards for key in board.keys))
+    rows = list(records(comparison, keys=keys))
+    header = dict.fromkeys(name for row in rows for name in row)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(header), restval="")
+        table.writeheader()
+        table.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    return shown(value) if isinstance(value, list | bool) else value
+
+
+def write_json(comparison: Comparison, path: Path) -> None:
+    """A list with an object for each run: its numbers, its whole configuration, and its history epoch by epoch."""
+    rows = []
+    for record in records(comparison, keys=[]):
+        flat = {name: value for name, value in record.items() if not name.startswith("history/")}
+        curves = {name.removeprefix("history/"): value for name, value in record.items() if name not in flat}
+        history = [dict(zip(curves, row, strict=True)) for row in zip(*curves.values(), strict=True)]
+        rows.append({**flat, "history": history})
+    every = [run for board in comparison.boards for entry in board.entries for run in entry.runs]
+    for row, run in zip(rows, [*every, *comparison.unfinished], strict=True):
+        row["config"] = run.result.get("config")
+    path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
