@@ -31,10 +31,10 @@ from PIL import Image, ImageDraw, ImageFont
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.data.datamodule import split
 from mnist_mlp.data.mnist import FASHION_MNIST, MNIST
-from mnist_mlp.extras.calibration.calibrate import highest_known
-from mnist_mlp.extras.evaluation.metrics import Predictions, coverage_at_risk
+from mnist_mlp.extras.calibration.calibrate import highest_in_distribution
 from mnist_mlp.extras.handwriting.image_file import FORMATS
 from mnist_mlp.extras.handwriting.reader import BLANK, ERROR, OK, UNSURE, Reader, Reading
+from mnist_mlp.extras.inference.predictions import Predictions, coverage_at_risk
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.runs import checkpoint_file as checkpoint
 
@@ -225,21 +225,20 @@ def risks(predictor: Predictor, readings: dict[str, list[Reading]]) -> str:
     val = split(dataset.train_labels, config.data.val_size)[1]
     images, labels = torch.from_numpy(dataset.train_images[val]), dataset.train_labels[val]
     said = Predictions(log_probabilities=predictor.log_probabilities(images).double().numpy(), labels=labels)
-    strangeness = predictor.strangeness if predictor.detector is not None else predictor.free_energies
-    val_scores = strangeness(images).double().numpy()
+    val_scores = predictor.ood_score(images).double().numpy()
 
     def doubts(reading: Reading) -> tuple[float, float]:
-        """The least probability and the highest strangeness of what was found; of nothing, what is never answered."""
+        """The least probability and the highest out-of-distribution score found; of nothing, what is never answered."""
         if not reading.guesses:
             return -1.0, np.inf
         seen = torch.from_numpy(np.stack([guess.image for guess in reading.guesses]))
-        return min(guess.probability for guess in reading.guesses), float(strangeness(seen).max())
+        return min(guess.probability for guess in reading.guesses), float(predictor.ood_score(seen).max())
 
     found = {name: np.array([doubts(reading) for reading in group]).T for name, group in readings.items()}
     rows: list[tuple[object, ...]] = []
     for risk in RISKS:
         threshold = coverage_at_risk(said, risk).threshold
-        limit = highest_known(val_scores, said.confidences >= threshold)
+        limit = highest_in_distribution(val_scores, said.confidences >= threshold)
         answered = (((sure >= threshold) & (strange <= limit)).mean() for sure, strange in found.values())
         rows.append((f"{risk:.2%}", *(f"{share:.1%}" for share in answered)))
     return report.table(("risk", *readings), rows)

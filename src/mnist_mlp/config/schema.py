@@ -109,7 +109,7 @@ class AveragingConfig:
 @dataclass(kw_only=True)
 class CalibrationConfig:
     risk: float = key("share of wrong answers that the refusal threshold allows, on validation", at_least=0, at_most=1)
-    detector: bool = key("learn from made outliers what to refuse, instead of by the free energy", before=False)
+    ood_detector: bool = key("learn from made outliers what to refuse, instead of by the free energy", before=False)
 
 
 @dataclass(kw_only=True)

@@ -14,9 +14,9 @@ from helpers.kill_and_resume import configuration
 from sklearn.metrics import log_loss
 
 from mnist_mlp.data.datamodule import split
-from mnist_mlp.extras.calibration import ood_detector as detector
-from mnist_mlp.extras.calibration.calibrate import best_temperature, fit, highest_known
-from mnist_mlp.extras.evaluation.metrics import Predictions, log_softmax
+from mnist_mlp.extras.calibration.calibrate import best_temperature, fit, highest_in_distribution
+from mnist_mlp.extras.calibration.ood_training import fit_ood_detector
+from mnist_mlp.extras.inference.predictions import Predictions, log_softmax
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.training import train
@@ -65,12 +65,12 @@ def test_the_limit_of_what_is_known_leaves_as_many_answers_as_it_says() -> None:
     energies = np.random.default_rng(0).permutation(10_000.0 * np.arange(10_000))
     for answered_by_threshold, answered in ((1.0, 0.952), (0.98, 0.952), (0.9, 0.9 * 0.99)):
         sure = np.arange(10_000) < answered_by_threshold * 10_000
-        limit = highest_known(energies, sure)
+        limit = highest_in_distribution(energies, sure)
         assert (sure & (energies <= limit)).mean() == pytest.approx(answered, abs=2e-4)
 
 
 def test_the_limit_of_what_is_known_holds_where_no_answer_is_sure() -> None:
-    assert highest_known(np.arange(101.0), np.zeros(101, bool)) == pytest.approx(95.2)
+    assert highest_in_distribution(np.arange(101.0), np.zeros(101, bool)) == pytest.approx(95.2)
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "nll", "mse"])
@@ -78,7 +78,7 @@ def test_the_free_energy_is_that_of_the_logits_whatever_the_head(tmp_path: Path,
     predictor = untrained.predictor(tmp_path, f"model.loss={loss}")
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (7, 784), np.uint8))
     logits = predictor.network.layers(predictor.network.normalise(images)).detach().double().numpy()
-    assert predictor.free_energies(images).numpy() == pytest.approx(-np.log(np.exp(logits).sum(axis=1)), rel=1e-5)
+    assert predictor.ood_score(images).numpy() == pytest.approx(-np.log(np.exp(logits).sum(axis=1)), rel=1e-5)
 
 
 def test_a_run_keeps_the_calibration_of_its_validation_images_in_its_best_checkpoint(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_run_keeps_the_calibration_of_its_validation_images_in_its_best_checkp
     expected = fit(said, dataset.train_labels[val], risk=0.02)
     assert predictor.calibration.temperature == pytest.approx(expected.temperature, rel=1e-5)
     assert predictor.calibration.threshold == pytest.approx(expected.threshold, rel=1e-5)
-    energies = predictor.free_energies(torch.from_numpy(dataset.train_images[val]))
+    energies = predictor.ood_score(torch.from_numpy(dataset.train_images[val]))
     assert predictor.calibration.free_energy is not None
     assert 0.8 < float((energies <= predictor.calibration.free_energy).float().mean()) < 1
     assert "calibration" not in files.read(tmp_path / "checkpoints" / files.LAST)
@@ -99,20 +99,20 @@ def test_a_run_keeps_the_calibration_of_its_validation_images_in_its_best_checkp
 
 def test_with_a_detector_the_checkpoint_keeps_it_and_its_limit_instead_of_a_free_energy(tmp_path: Path) -> None:
     """It is the one that `detector.fit` makes of the training images, but for a shift of all scores."""
-    train(configuration("trainer.max_epochs=2", "calibration.detector=true"), tmp_path)
+    train(configuration("trainer.max_epochs=2", "calibration.ood_detector=true"), tmp_path)
     predictor = Predictor.load(tmp_path)
-    assert predictor.calibration.free_energy is None and predictor.detector is not None
+    assert predictor.calibration.free_energy is None and predictor.ood_detector is not None
     dataset = synthetic()
     kept, val = split(dataset.train_labels, predictor.config.data.val_size)
-    learned = detector.fit(
+    learned = fit_ood_detector(
         predictor.network,
         torch.from_numpy(dataset.train_images[kept].reshape(-1, 784)),
         torch.from_numpy(dataset.train_labels[kept].astype(np.int64)),
         predictor.config.seed,
     )
     images = torch.from_numpy(dataset.train_images[val])
-    shifts = predictor.strangeness(images) - replace(predictor, detector=learned).strangeness(images)
+    shifts = predictor.ood_score(images) - replace(predictor, ood_detector=learned).ood_score(images)
     assert float(shifts.max() - shifts.min()) < 1e-3
     sure = predictor.log_probabilities(images).exp().amax(1) >= predictor.calibration.threshold
-    assert float(predictor.knows(images)[sure].float().mean()) == pytest.approx(0.99, abs=0.005)
-    assert "detector" not in files.read(tmp_path / "checkpoints" / files.LAST)
+    assert float(predictor.in_distribution(images)[sure].float().mean()) == pytest.approx(0.99, abs=0.005)
+    assert "ood_detector" not in files.read(tmp_path / "checkpoints" / files.LAST)

@@ -14,8 +14,9 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from mnist_mlp.data.synthetic import draw
-from mnist_mlp.extras.calibration import ood_detector as detector
 from mnist_mlp.extras.calibration import synthetic_outliers as outliers
+from mnist_mlp.extras.calibration.ood_training import fit_ood_detector
+from mnist_mlp.extras.inference import ood_detector
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def test_a_part_is_what_one_straight_cut_leaves() -> None:
 def test_every_layer_is_looked_at(tmp_path: Path, digits: tuple[Tensor, Tensor]) -> None:
     for hidden, expected in (("[12,7]", 29), ("[]", 10)):
         network = untrained.predictor(tmp_path, f"model.hidden={hidden}", "model.dropout=0.2").network.eval()
-        outputs = detector.outputs_of_layers(network, digits[0][:5])
+        outputs = ood_detector.outputs_of_layers(network, digits[0][:5])
         assert outputs.shape == (5, expected)
         assert torch.equal(outputs[:, -10:], network.layers(network.normalise(digits[0][:5])))
         if hidden == "[12,7]":
@@ -90,28 +91,28 @@ def test_every_layer_is_looked_at(tmp_path: Path, digits: tuple[Tensor, Tensor])
 
 
 def test_standardising_is_done_by_the_first_layer() -> None:
-    learned = detector.Detector(5)
+    learned = ood_detector.OodDetector(5)
     outputs, mean, deviation = torch.randn(20, 5), torch.randn(5), torch.rand(5) + 0.5
     expected = learned((outputs - mean) / deviation)
     learned.standardise(mean, deviation)
     torch.testing.assert_close(learned(outputs), expected)
 
 
-def test_a_detector_knows_strange_images_of_a_kind_that_it_did_not_learn(
+def test_a_detector_refuses_images_of_a_kind_that_it_did_not_learn(
     tmp_path: Path, digits: tuple[Tensor, Tensor]
 ) -> None:
     """Digits on their side, against digits that it did not learn from either, by scikit-learn's measure."""
     predictor = untrained.predictor(tmp_path)
-    learned = replace(predictor, detector=detector.fit(predictor.network, *digits, seed=0))
+    learned = replace(predictor, ood_detector=fit_ood_detector(predictor.network, *digits, seed=0))
     images, labels = draw(300, seed=2)
     turned = np.rot90(images[np.isin(labels, (2, 4, 5, 7))], axes=(1, 2))
-    scores = learned.strangeness(torch.from_numpy(np.concatenate([images, turned])))
+    scores = learned.ood_score(torch.from_numpy(np.concatenate([images, turned])))
     assert roc_auc_score(np.arange(len(scores)) >= len(images), scores) > 0.8
 
 
 def test_fitting_is_the_same_again(tmp_path: Path, digits: tuple[Tensor, Tensor]) -> None:
     network = untrained.predictor(tmp_path).network
     small = digits[0][:100], digits[1][:100]
-    one, again, other = (detector.fit(network, *small, seed=seed).state_dict() for seed in (3, 3, 4))
+    one, again, other = (fit_ood_detector(network, *small, seed=seed).state_dict() for seed in (3, 3, 4))
     assert all(torch.equal(one[name], again[name]) for name in one)
     assert not torch.equal(one["first.weight"], other["first.weight"])

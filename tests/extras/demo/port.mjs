@@ -15,12 +15,12 @@ const digits = pictures.map(({ width, height, rgba }) =>
 const answers = networks.map((description) => {
   const network = new Network(description);
   return images.map((image) => {
-    const { probabilities, hidden, isKnown, isSure } = network.answer(image);
+    const { probabilities, hidden, inDistribution, isSure } = network.answer(image);
     return {
       probabilities: [...probabilities],
       hidden: hidden.map((values) => [...values]),
       evidence: [...network.evidence(image, 3)],
-      isKnown,
+      inDistribution,
       isSure,
     };
   });

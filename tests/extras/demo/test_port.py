@@ -15,8 +15,8 @@ from helpers.data_sets import synthetic
 
 from mnist_mlp.config.errors import ExportError
 from mnist_mlp.config.schema import ACTIVATIONS
-from mnist_mlp.extras.calibration.ood_detector import Detector
 from mnist_mlp.extras.demo import build as building
+from mnist_mlp.extras.inference.ood_detector import OodDetector
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="node is not on PATH")
@@ -73,26 +73,26 @@ def test_what_is_no_answer_for_python_is_none_on_the_page(tmp_path, digits):
 
     predictor = untrained.predictor(tmp_path, temperature=1.7)
     images = torch.from_numpy(digits.test_images[:100])
-    energies, best = predictor.free_energies(images), predictor.log_probabilities(images).exp().amax(1)
+    energies, best = predictor.ood_score(images), predictor.log_probabilities(images).exp().amax(1)
     limits = replace(predictor.calibration, threshold=between_halves(best), free_energy=between_halves(energies))
     given = [description(replace(predictor, calibration=limits), digits)]
     (got,) = run(tmp_path, networks=given, images=images.flatten(1).tolist())["answers"]
     known, sure = energies <= limits.free_energy, best >= limits.threshold
     assert 0 < int((known & sure).sum()) < int(known.sum()) == 50
-    assert [answer["isKnown"] for answer in got] == known.tolist()
+    assert [answer["inDistribution"] for answer in got] == known.tolist()
     assert [answer["isSure"] for answer in got] == (known & sure).tolist()
 
 
 @pytest.mark.parametrize("hidden", ["[12,7]", "[]"])
-def test_what_is_strange_to_the_detector_is_unknown_on_the_page(hidden, tmp_path, digits):
+def test_what_the_ood_detector_refuses_is_refused_on_the_page(hidden, tmp_path, digits):
     predictor = untrained.predictor(tmp_path, f"model.hidden={hidden}")
     torch.manual_seed(0)
-    predictor = replace(predictor, detector=Detector(10 + sum(predictor.config.model.hidden)))
+    predictor = replace(predictor, ood_detector=OodDetector(10 + sum(predictor.config.model.hidden)))
     images = torch.from_numpy(digits.test_images[:100])
-    predictor.detector.lower(by=float(predictor.strangeness(images).sort().values[49:51].mean()))
+    predictor.ood_detector.lower(by=float(predictor.ood_score(images).sort().values[49:51].mean()))
     (got,) = run(tmp_path, networks=[description(predictor, digits)], images=images.flatten(1).tolist())["answers"]
-    assert 0 < int(predictor.knows(images).sum()) < 100
-    assert [answer["isKnown"] for answer in got] == predictor.knows(images).tolist()
+    assert 0 < int(predictor.in_distribution(images).sum()) < 100
+    assert [answer["inDistribution"] for answer in got] == predictor.in_distribution(images).tolist()
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])

@@ -12,20 +12,22 @@ from sklearn import metrics as reference
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from mnist_mlp.extras.evaluation.metrics import (
-    Predictions,
-    at_threshold,
     brier,
     committee,
     confusion,
-    coverage_at_risk,
     ece,
-    log_softmax,
     mcnemar,
     nll,
     per_class,
     reliability,
-    risk_coverage,
     wilson,
+)
+from mnist_mlp.extras.inference.predictions import (
+    Predictions,
+    at_threshold,
+    coverage_at_risk,
+    log_softmax,
+    risk_coverage,
 )
 
 DIGITS = tuple("0123456789")

@@ -14,12 +14,12 @@ from helpers import untrained_network as untrained
 from PIL import Image
 
 from mnist_mlp.config.errors import CheckpointError
-from mnist_mlp.extras.calibration.ood_detector import Detector
 from mnist_mlp.extras.handwriting import reader as reader_module
 from mnist_mlp.extras.handwriting.output import shown, write_csv, write_json, write_table
 from mnist_mlp.extras.handwriting.plots import draw
 from mnist_mlp.extras.handwriting.reader import Reader, Reading
 from mnist_mlp.extras.handwriting.segmentation import find_digits
+from mnist_mlp.extras.inference.ood_detector import OodDetector
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor
 
 
@@ -81,20 +81,18 @@ def test_below_the_threshold_it_says_so_instead_of_guessing(predictor, folder):
 
 
 def test_what_does_not_look_like_a_digit_is_refused_however_sure_the_network_is(predictor, folder):
-    energies = predictor.free_energies(
-        torch.from_numpy(np.stack([g.image for g in read(predictor, folder)[0].guesses]))
-    )
+    energies = predictor.ood_score(torch.from_numpy(np.stack([g.image for g in read(predictor, folder)[0].guesses])))
     unsure = read(predictor, folder, free_energy=float(energies.sort().values[1]) + 1e-4)[0]
     assert unsure.text.count("?") == 2
     assert unsure.message is not None and unsure.message.endswith("does not look like a digit (and 1 more)")
 
 
-def test_what_the_detector_finds_strange_is_refused(predictor, folder):
+def test_what_the_ood_detector_scores_above_its_limit_is_refused(predictor, folder):
     images = torch.from_numpy(np.stack([guess.image for guess in read(predictor, folder)[0].guesses]))
     torch.manual_seed(0)
-    detecting = replace(predictor, detector=Detector(sum(predictor.config.model.hidden) + 10))
-    scores = detecting.strangeness(images)
-    detecting.detector.lower(by=float(scores.sort().values[1:3].mean()))
+    detecting = replace(predictor, ood_detector=OodDetector(sum(predictor.config.model.hidden) + 10))
+    scores = detecting.ood_score(images)
+    detecting.ood_detector.lower(by=float(scores.sort().values[1:3].mean()))
     assert [digit == "?" for digit in read(detecting, folder)[0].text] == (scores > scores.median()).tolist()
 
 

@@ -22,7 +22,7 @@ from torch.utils.tensorboard.summary import compute_curve
 
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.sources import load
-from mnist_mlp.extras.evaluation.metrics import Predictions
+from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.tensorboard import dashboard, projector
 from mnist_mlp.extras.tensorboard import images as pictures
 from mnist_mlp.extras.tensorboard import summaries as events

@@ -1,4 +1,4 @@
-"""What validation says about how sure a network may be: its temperature, and when it had better not answer."""
+"""Calibration on the validation images: the temperature, the threshold of an answer, the limit of what is a class."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from mnist_mlp.config.schema import Config
-from mnist_mlp.extras.calibration import ood_detector as detector
-from mnist_mlp.extras.evaluation.metrics import Predictions, coverage_at_risk
+from mnist_mlp.extras.calibration.ood_training import fit_ood_detector
+from mnist_mlp.extras.inference.predictions import Predictions, coverage_at_risk
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor, free_energy
 from mnist_mlp.runs import checkpoint_file as files
 
@@ -19,7 +19,7 @@ LOWEST, HIGHEST = 0.1, 10.0
 
 # Of the validation images as many are answered; where the threshold alone leaves fewer, few more are refused.
 ANSWERED = 0.952
-KNOWN = 0.99
+IN_DISTRIBUTION = 0.99
 
 Part = tuple[Tensor, Tensor]
 
@@ -32,36 +32,36 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config) -> Calib
         train: the same, for a detector to learn from.
     """
     content = files.read(checkpoint)
-    predictor = replace(Predictor.of(content, checkpoint, config), calibration=Calibration(), detector=None)
+    predictor = replace(Predictor.of(content, checkpoint, config), calibration=Calibration(), ood_detector=None)
     images, labels = val[0].cpu(), val[1].cpu().numpy()
     logits = predictor.logits(images)
     log_probabilities = logits.log_softmax(dim=1).double().numpy()
     calibration = fit(log_probabilities, labels, config.calibration.risk)
     said = Predictions(log_probabilities=log_probabilities, labels=labels).at_temperature(calibration.temperature)
     sure = said.confidences >= calibration.threshold
-    if config.calibration.detector:
-        learned = detector.fit(predictor.network, train[0].cpu(), train[1].cpu(), config.seed)
-        strangeness = replace(predictor, detector=learned).strangeness(images)
-        learned.lower(by=highest_known(strangeness.double().numpy(), sure))
-        content["detector"] = learned.state_dict()
+    if config.calibration.ood_detector:
+        detector = fit_ood_detector(predictor.network, train[0].cpu(), train[1].cpu(), config.seed)
+        scores = replace(predictor, ood_detector=detector).ood_score(images)
+        detector.lower(by=highest_in_distribution(scores.double().numpy(), sure))
+        content["ood_detector"] = detector.state_dict()
     else:
-        limit = highest_known(free_energy(logits).double().numpy(), sure)
+        limit = highest_in_distribution(free_energy(logits).double().numpy(), sure)
         calibration = replace(calibration, free_energy=limit)
     files.write({**content, "calibration": asdict(calibration)}, checkpoint)
     return calibration
 
 
-def highest_known(strangeness: np.ndarray, sure: np.ndarray) -> float:
-    """The free energy, or score of a detector, above which an image counts as of none of the classes.
+def highest_in_distribution(scores: np.ndarray, sure: np.ndarray) -> float:
+    """The limit of the out-of-distribution score: an image above it counts as of none of the classes.
 
     What is to be refused, letters or shirts, is not there to fit on, so this is a quantile of what is to be answered.
 
     Args:
-        strangeness: `(N,)`, of validation images.
+        scores: `(N,)`, of validation images.
         sure: `(N,)` bool, which of them reach the threshold.
     """
-    answered = strangeness[sure] if sure.any() else strangeness
-    return float(np.quantile(answered, min(KNOWN, ANSWERED * len(strangeness) / len(answered))))
+    answered = scores[sure] if sure.any() else scores
+    return float(np.quantile(answered, min(IN_DISTRIBUTION, ANSWERED * len(scores) / len(answered))))
 
 
 def fit(log_probabilities: np.ndarray, labels: np.ndarray, risk: float) -> Calibration:

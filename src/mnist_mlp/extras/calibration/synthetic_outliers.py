@@ -1,4 +1,4 @@
-"""Images of none of the classes, made from those of the classes and from nothing: what a detector learns to refuse.
+"""Outliers: images of none of the classes, made from those of the classes and from nothing, for a detector to refuse.
 
 Two images of different classes are mixed, or one is taken apart; others are strokes of a pen that mean nothing, and
 blots. As a digit is, each is 20 pixels long with its mass in the middle. Some of them could pass for a digit all the
@@ -111,7 +111,7 @@ def blots(number: int, generator: torch.Generator) -> Tensor:
 def normalised(images: Tensor) -> Tensor:
     """Grey levels `(N, 28, 28)` to uint8 in the form of MNIST: 20 pixels the longer side, mass in the middle.
 
-    As `handwriting.form.as_mnist` makes one of a patch of any size, here thousands of nearly right size at once.
+    As `handwriting.mnist_format.as_mnist` does for one patch of any size, here for thousands of nearly right size.
     """
     inked = images >= FAINTEST
     longest = torch.stack([_extent(inked.any(axis)) for axis in (1, 2)]).amax(0)

@@ -78,7 +78,7 @@ def build(predictor: Predictor, dataset: Dataset) -> Page:
     images = torch.from_numpy(dataset.test_images)
     probabilities = predictor.log_probabilities(images).exp()
     shortened = copy.deepcopy(predictor)
-    for part in filter(None, (shortened.network, shortened.detector)):
+    for part in filter(None, (shortened.network, shortened.ood_detector)):
         for parameter in part.parameters():
             parameter.data = _shortened(parameter.data)
     difference = float((shortened.log_probabilities(images).exp() - probabilities).abs().max())
@@ -111,7 +111,7 @@ def script() -> str:
 def _description(predictor: Predictor, dataset: Dataset, probabilities: NDArray[np.float32]) -> dict[str, Any]:
     """What network.mjs and main.mjs read."""
     linear = [layer for layer in predictor.network.layers if isinstance(layer, nn.Linear)]
-    detector = predictor.detector
+    detector = predictor.ood_detector
     answers, labels = probabilities.argmax(1), dataset.test_labels
     wrong = np.flatnonzero(answers != labels)
     wrong = wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")]
@@ -127,7 +127,7 @@ def _description(predictor: Predictor, dataset: Dataset, probabilities: NDArray[
         "highestFreeEnergy": predictor.calibration.free_energy,
         "classNames": list(predictor.class_names),
         "weights": _weights(linear),
-        "detector": None if detector is None else _weights([detector.first, detector.last]),
+        "oodDetector": None if detector is None else _weights([detector.first, detector.last]),
         "averageImage": _base64(dataset.test_images.mean(0).round().astype(np.uint8).tobytes()),
         "tested": len(labels),
         "mistakes": len(wrong),

@@ -85,7 +85,7 @@ function words(digit) {
   const [first, second] = bestOf(digit.probabilities);
   const say = (label) => `${names[label]} (${percent(digit.probabilities[label])})`;
   let answer = `It says ${say(first)}.`;
-  if (!digit.isKnown) answer = `That looks like nothing it knows: ${say(first)} at best.`;
+  if (!digit.inDistribution) answer = `That looks like nothing it knows: ${say(first)} at best.`;
   else if (!digit.isSure)
     answer = `Not sure: ${say(first)} or ${say(second)}. It answers from ${percent(network.threshold)} on.`;
   const { sample } = pad;

@@ -3,7 +3,7 @@
 import { ACTIVATIONS } from "./activations.mjs";
 import { backwards, linear, logSumExp, runLayers, softmax } from "./layers.mjs";
 
-const DETECTOR_HIDDEN = 64; // mnist_mlp/extras/calibration/ood_detector.py
+const DETECTOR_HIDDEN = 64; // mnist_mlp/extras/inference/ood_detector.py
 const PATH_STEPS = 32; // between the average digit and this one, for the evidence
 
 export function bytesOf(base64) {
@@ -23,26 +23,26 @@ export class Network {
   constructor(description) {
     Object.assign(this, description);
     this.layers = layersOf(this.weights, this.widths);
-    if (this.detector !== null) {
+    if (this.oodDetector !== null) {
       const outputs = this.widths.slice(1).reduce((sum, width) => sum + width);
-      this.detector = layersOf(this.detector, [outputs, DETECTOR_HIDDEN, 1]);
+      this.oodDetector = layersOf(this.oodDetector, [outputs, DETECTOR_HIDDEN, 1]);
     }
     this.average = bytesOf(this.averageImage);
   }
 
-  /** 784 grey levels to {probabilities, hidden: what each hidden layer gives out, isKnown, isSure}. */
+  /** 784 grey levels to {probabilities, hidden: what each hidden layer gives out, inDistribution, isSure}. */
   answer(image) {
     const { sums, values } = this.run(linear(this.layers[0], this.normalised(image)));
     const logits = sums[sums.length - 1];
     const probabilities = softmax(logits.map((logit) => logit / this.temperature));
-    const isKnown = this.knows(values, logits);
-    return { probabilities, hidden: values, isKnown, isSure: isKnown && Math.max(...probabilities) >= this.threshold };
+    const inDistribution = this.isInDistribution(values, logits);
+    return { probabilities, hidden: values, inDistribution, isSure: inDistribution && Math.max(...probabilities) >= this.threshold };
   }
 
-  /** Whether the image is of one of the classes at all, as `Predictor.knows` in mnist_mlp/extras/inference/predictor.py says. */
-  knows(hidden, logits) {
-    if (this.detector !== null) {
-      const [first, last] = this.detector;
+  /** Whether the image is of one of the classes at all, as `Predictor.in_distribution` in mnist_mlp/extras/inference/predictor.py says. */
+  isInDistribution(hidden, logits) {
+    if (this.oodDetector !== null) {
+      const [first, last] = this.oodDetector;
       const outputs = [...hidden.flatMap((values) => [...values]), ...logits];
       return linear(last, linear(first, outputs).map(ACTIVATIONS.relu.value))[0] <= 0;
     }

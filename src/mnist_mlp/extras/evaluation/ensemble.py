@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mnist_mlp.extras.calibration.calibrate import fit
 from mnist_mlp.extras.evaluation import metrics
-from mnist_mlp.extras.evaluation.metrics import Predictions
+from mnist_mlp.extras.inference.predictions import Predictions, log_softmax
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor
 
 
@@ -38,7 +38,7 @@ def ask(
     for number, predictor in enumerate(predictors, start=1):
         uncalibrated = replace(predictor, calibration=Calibration())
         scores = uncalibrated.log_probabilities(images).double().numpy()
-        raw = Predictions(log_probabilities=metrics.log_softmax(scores), labels=labels.numpy())
+        raw = Predictions(log_probabilities=log_softmax(scores), labels=labels.numpy())
         name = f"network {number}" if len(predictors) > 1 else "network"
         answers.append(Answers(name=name, raw=raw, calibration=predictor.calibration))
     if committee is not None:

@@ -25,7 +25,7 @@ from mnist_mlp.extras.evaluation import plots as pictures
 from mnist_mlp.extras.evaluation import tables as report
 from mnist_mlp.extras.evaluation.corruptions import CORRUPTIONS, other_people
 from mnist_mlp.extras.evaluation.ensemble import Answers, ask, committee_calibration
-from mnist_mlp.extras.evaluation.metrics import Predictions
+from mnist_mlp.extras.inference.predictions import Predictions, at_threshold, coverage_at_risk
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor
 from mnist_mlp.runs import checkpoint_file as files
 
@@ -101,8 +101,8 @@ def measured(answers: Answers, class_names: Sequence[str]) -> dict[str, Any]:
         **_losses(said),
         "uncalibrated": _losses(answers.raw),
         "calibration": asdict(answers.calibration),
-        "answered": asdict(metrics.at_threshold(said, threshold)),
-        "coverage_at_risk": {str(risk): metrics.coverage_at_risk(said, risk).coverage for risk in RISKS},
+        "answered": asdict(at_threshold(said, threshold)),
+        "coverage_at_risk": {str(risk): coverage_at_risk(said, risk).coverage for risk in RISKS},
         "per_class": per_class,
         "macro": {
             score: float(np.mean([scores[score] for scores in per_class.values()]))
@@ -146,7 +146,7 @@ def _robustness(
 
 def _in_brief(answers: Answers) -> dict[str, Any]:
     said = answers.calibrated
-    point = metrics.at_threshold(said, answers.calibration.threshold)
+    point = at_threshold(said, answers.calibration.threshold)
     return {
         "name": answers.name,
         "accuracy": said.accuracy,

@@ -13,17 +13,14 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from numpy.typing import NDArray
 
 from mnist_mlp.extras.evaluation.ensemble import Answers
-from mnist_mlp.extras.evaluation.metrics import (
+from mnist_mlp.extras.evaluation.metrics import Reliability, confusion, reliability, wilson
+from mnist_mlp.extras.inference.predictions import (
     Ints,
     OperatingPoint,
     Predictions,
-    Reliability,
     at_threshold,
-    confusion,
     coverage_at_risk,
-    reliability,
     risk_coverage,
-    wilson,
 )
 
 BLUE, ORANGE, GREEN, GREY = "#2563a8", "#d9622b", "#3a923a", "#9a9a9a"

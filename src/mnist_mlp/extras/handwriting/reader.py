@@ -118,7 +118,7 @@ class Reader:
             return []
         images = torch.from_numpy(np.stack([digit.image for digit in digits]))
         probabilities = self.predictor.log_probabilities(images).exp().numpy()
-        known = self.predictor.knows(images).tolist()
+        known = self.predictor.in_distribution(images).tolist()
         return [
             Guess(image=digit.image, probabilities=row, box=digit.box, doubt=self._doubt(float(row.max()), is_known))
             for digit, row, is_known in zip(digits, probabilities, known, strict=True)

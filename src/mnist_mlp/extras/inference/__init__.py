@@ -1,1 +1,10 @@
-"""To be written."""
+"""A trained network ready for use, from its checkpoint alone: what every other extra asks.
+
+    predictor.Predictor         a checkpoint -> the network, its calibration, its out-of-distribution detector
+        .log_probabilities          images (N, 28, 28) -> calibrated log-probabilities (N, 10)
+        .in_distribution            images -> whether each shows any of the classes at all (N,)
+    ood_detector.OodDetector    outputs of all layers (N, F) -> an out-of-distribution score (N,)
+    predictions.Predictions     log-probabilities with labels; how much may be answered at what risk
+
+Other extras import this folder; it imports none of them.
+"""

@@ -1,7 +1,8 @@
-"""A trained network ready for use: what evaluation, prediction and export share, read from a checkpoint alone."""
+"""The predictor: a trained network with its calibration, read from a checkpoint alone."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,22 +13,21 @@ from torch import Tensor
 
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.loader import in_batches
-from mnist_mlp.extras.calibration.ood_detector import Detector, outputs_of_layers
+from mnist_mlp.extras.inference.ood_detector import OodDetector, outputs_of_layers
 from mnist_mlp.model import MLP
 from mnist_mlp.runs import checkpoint_file as files
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Fitted on validation and kept in the checkpoint; without it, what the network says is taken as it is."""
+    """What was fitted on validation and is kept in the checkpoint; the default changes nothing and refuses nothing."""
 
     temperature: float = 1.0
     """Log-probabilities are divided by it and normalised again (Guo et al. 2017, sec. 4.2)."""
     threshold: float = 0.0
-    """The least probability of the first guess with which it is an answer; below, the network is not sure."""
+    """The least probability of the first guess with which it is an answer; below, the network is unsure."""
     free_energy: float | None = None
-    """The highest free energy with which an image counts as one of the classes at all; None: no limit, or a detector's.
-    """
+    """The highest free energy of an image of any of the classes; None: no limit, or that of a detector."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,8 @@ class Predictor:
     class_names: Sequence[str]
     config: Config
     calibration: Calibration = field(default_factory=Calibration)
-    detector: Detector | None = None
-    """A score above 0 is that of an image of none of the classes."""
+    ood_detector: OodDetector | None = None
+    """Its score is above 0 for an image of none of the classes."""
 
     @classmethod
     def load(cls, place: Path) -> Predictor:
@@ -54,14 +54,14 @@ class Predictor:
     @classmethod
     def of(cls, content: dict[str, Any], path: Path, config: Config) -> Predictor:
         """From what was read from a checkpoint file; `config` is the one in it, in types."""
-        detector = content.get("detector")
+        detector = content.get("ood_detector")
         return cls(
             checkpoint=path,
             network=files.network_of(content, config),
             class_names=content["class_names"],
             config=config,
             calibration=Calibration(**content.get("calibration", {})),
-            detector=None if detector is None else Detector.from_state(detector),
+            ood_detector=None if detector is None else OodDetector.from_state(detector),
         )
 
     def described(self, *, newest: bool) -> str:
@@ -80,28 +80,28 @@ class Predictor:
         """Images as for `log_probabilities` to what the last layer gives out `(N, 10)`."""
         return in_batches(self.network.logits, images)
 
-    def knows(self, images: Tensor) -> Tensor:
+    def in_distribution(self, images: Tensor) -> Tensor:
         """Whether each of images as for `log_probabilities` is of one of the classes at all: `(N,)` bool."""
-        if self.detector is not None:
-            return self.strangeness(images) <= 0
-        if self.calibration.free_energy is not None:
-            return self.free_energies(images) <= self.calibration.free_energy
-        return torch.ones(len(images), dtype=torch.bool)
+        return self.ood_score(images) <= self.ood_limit
+
+    @property
+    def ood_limit(self) -> float:
+        """The highest `ood_score` of an image of one of the classes."""
+        if self.ood_detector is not None:
+            return 0.0
+        return math.inf if self.calibration.free_energy is None else self.calibration.free_energy
 
     @torch.inference_mode()
-    def strangeness(self, images: Tensor) -> Tensor:
-        """Images as for `log_probabilities` to the detector's scores `(N,)`."""
-        detector = self.detector
-        assert detector is not None
+    def ood_score(self, images: Tensor) -> Tensor:
+        """Images as for `log_probabilities` to scores `(N,)`: the detector's, or without one the free energies."""
+        detector = self.ood_detector
+        if detector is None:
+            return free_energy(self.logits(images))
         return in_batches(lambda part: detector(outputs_of_layers(self.network, part)), images)
-
-    def free_energies(self, images: Tensor) -> Tensor:
-        """Images as for `log_probabilities` to their free energies `(N,)`."""
-        return free_energy(self.logits(images))
 
 
 def free_energy(logits: Tensor) -> Tensor:
-    """Logits `(N, 10)` to -log sum exp(logits) `(N,)`: the higher, the less like what the network knows.
+    """Logits `(N, 10)` to -log sum exp(logits) `(N,)`: the higher, the less like the images of training.
 
     A softmax hides how large the logits were, and they are small for what the network never saw (Liu et al. 2020).
     """

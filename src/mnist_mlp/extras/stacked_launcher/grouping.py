@@ -43,7 +43,7 @@ OWN = {
     "augment.smoothness",
     "averaging.decay",
     "calibration.risk",
-    "calibration.detector",
+    "calibration.ood_detector",
     "logger.tensorboard",
     "logger.csv",
     "logger.mlflow",

@@ -21,7 +21,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.loader import in_batches
-from mnist_mlp.extras.evaluation.metrics import Predictions, confusion
+from mnist_mlp.extras.evaluation.metrics import confusion
+from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.tensorboard import images as pictures
 from mnist_mlp.extras.tensorboard import projector
 from mnist_mlp.extras.tensorboard import summaries as events

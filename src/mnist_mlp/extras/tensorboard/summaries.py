@@ -22,7 +22,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from mnist_mlp.config.parsing import leaves
 from mnist_mlp.config.schema import Config
-from mnist_mlp.extras.evaluation.metrics import Predictions
+from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.model import MLP, PIXELS
 from mnist_mlp.runs.result import METRICS
 

@@ -1,0 +1,48 @@
+"""Training of the out-of-distribution detector: images of the classes against outliers that were made of them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mnist_mlp.data.loader import EVALUATION_BATCH
+from mnist_mlp.extras.calibration import synthetic_outliers
+from mnist_mlp.extras.inference.ood_detector import OodDetector, outputs_of_layers
+from mnist_mlp.model import MLP
+
+EXAMPLES = 20_000  # at most so many images of the classes, and as many outliers
+EPOCHS, BATCH, LR = 10, 250, 3e-3
+
+
+def fit_ood_detector(network: MLP, images: Tensor, labels: Tensor, seed: int) -> OodDetector:
+    """Learn to tell images `(N, 784)` uint8 of the classes from outliers made of them; the same for the same arguments.
+
+    Args:
+        labels: `(N,)`, of at least two classes.
+    """
+    images, labels = images[:EXAMPLES], labels[:EXAMPLES]
+    outliers = synthetic_outliers.make(images, labels, len(images), seed).flatten(1)
+    with torch.no_grad():
+        parts = torch.cat([images, outliers]).split(EVALUATION_BATCH)
+        outputs = torch.cat([outputs_of_layers(network, part) for part in parts])
+    is_outlier = (torch.arange(len(outputs)) >= len(images)).float()
+    mean, deviation = outputs.mean(0), outputs.std(0) + 1e-3  # some units of a network are always off
+    outputs = outputs.sub_(mean).div_(deviation)
+    # A generator of its own: what else this process has drawn changes nothing.
+    generator = torch.Generator().manual_seed(seed)
+    detector = OodDetector(outputs.shape[1])
+    for layer in (detector.first, detector.last):
+        for parameter in layer.parameters():
+            nn.init.uniform_(parameter, -(layer.in_features**-0.5), layer.in_features**-0.5, generator=generator)
+    optimizer = torch.optim.AdamW(detector.parameters(), lr=LR)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS * -(-len(outputs) // BATCH))
+    for _ in range(EPOCHS):
+        for batch in torch.randperm(len(outputs), generator=generator).split(BATCH):
+            loss = F.binary_cross_entropy_with_logits(detector(outputs[batch]), is_outlier[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    detector.standardise(mean, deviation)
+    return detector.eval()

@@ -1,0 +1,54 @@
+"""The out-of-distribution detector: a small network that looks at what a trained classifier makes of an image.
+
+A classifier has an answer for everything. The outputs of its layers differ for images of no class, though, and that
+can be learned from outliers (Hendrycks et al. 2019), here without touching the classifier and its probabilities.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mnist_mlp.model import MLP
+
+HIDDEN = 64
+
+
+class OodDetector(nn.Module):
+    """From the outputs of a classifier's layers `(B, F)` to a score `(B,)`: the higher, the less of any class."""
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(inputs, HIDDEN), nn.Linear(HIDDEN, 1)
+
+    @classmethod
+    def from_state(cls, state: dict[str, Tensor]) -> OodDetector:
+        detector = cls(state["first.weight"].shape[1])
+        detector.load_state_dict(state)
+        return detector.eval()
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        score: Tensor = self.last(F.relu(self.first(outputs))).squeeze(1)
+        return score
+
+    @torch.no_grad()
+    def standardise(self, mean: Tensor, deviation: Tensor) -> None:
+        """From now on subtract the mean `(F,)` of the outputs and divide by their deviation `(F,)` first."""
+        self.first.weight.div_(deviation)
+        self.first.bias.sub_(self.first.weight @ mean)
+
+    @torch.no_grad()
+    def lower(self, by: float) -> None:
+        """Lower all scores."""
+        self.last.bias.sub_(by)
+
+
+def outputs_of_layers(network: MLP, images: Tensor) -> Tensor:
+    """Images `(B, 28, 28)` or `(B, 784)` uint8 to what every hidden layer gives out, and then the logits: `(B, F)`."""
+    values, outputs = network.normalise(images), []
+    for place, layer in enumerate(network.layers):
+        if place > 0 and isinstance(layer, nn.Linear):
+            outputs.append(values)
+        values = layer(values)
+    return torch.cat([*outputs, values], dim=1)
