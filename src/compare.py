@@ -6,7 +6,8 @@ from pathlib import Path
 from mnist_mlp.cli.app import Parser, exit_codes
 from mnist_mlp.extras.leaderboard.difference import difference
 from mnist_mlp.extras.leaderboard.find_runs import find
-from mnist_mlp.extras.leaderboard.leaderboard import Comparison, compared
+from mnist_mlp.extras.leaderboard.html_report import write_report
+from mnist_mlp.extras.leaderboard.leaderboard import compared
 from mnist_mlp.extras.leaderboard.results import write_csv, write_json
 from mnist_mlp.extras.leaderboard.table import text
 from mnist_mlp.runs.atomic_write import refuse_unwritable_file, written
@@ -30,7 +31,7 @@ def arguments() -> argparse.Namespace:
 
 
 def compare(given: argparse.Namespace) -> None:
-    files = {"csv": write_csv, "json": write_json, "report": _write_report}
+    files = {"csv": write_csv, "json": write_json, "report": write_report}
     wanted = {option: path for option in files if (path := getattr(given, option))}
     for option, path in wanted.items():
         refuse_unwritable_file(f"--{option}", path)
@@ -39,14 +40,8 @@ def compare(given: argparse.Namespace) -> None:
     print(difference(*found) if len(found) == 2 else text(comparison))
     for option, path in wanted.items():
         with written(f"--{option}", path):
-            files[option](comparison, path)
-        print(f"{option:<16} {path}")
-
-
-def _write_report(comparison: Comparison, path: Path) -> None:
-    from mnist_mlp.extras.leaderboard.html_report import write_report  # matplotlib only where a page is wanted
-
-    write_report(comparison, path)
+            missing = files[option](comparison, path)
+        print(f"{option:<16} {path}" + (f", {missing}" if missing else ""))
 
 
 if __name__ == "__main__":

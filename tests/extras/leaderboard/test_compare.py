@@ -21,12 +21,12 @@ def compare(*words: str, **environment: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
 
 
-def test_two_hundred_runs_are_compared_in_seconds_without_importing_torch(tmp_path: Path) -> None:
+def test_two_thousand_runs_are_compared_in_seconds_without_importing_torch(tmp_path: Path) -> None:
     config = asdict(composed())
-    for number in range(200):
-        own = {**config, "optimizer": {**config["optimizer"], "lr": (1 + number // 5) / 1000}}
+    for number in range(2_048):
+        own = {**config, "optimizer": {**config["optimizer"], "lr": (1 + number // 4) / 1000}}
         place = tmp_path / "runs" / str(number)
-        ran(place, accuracy=0.95 + number / 1e4, seed=number % 5, config=own)
+        ran(place, accuracy=0.7 + (number + number % 7) / 1e4, seed=number % 4, config=own)
     trap = tmp_path / "trap" / "torch.py"
     trap.parent.mkdir()
     trap.write_text("raise SystemExit('torch was imported')")
@@ -39,10 +39,10 @@ def test_two_hundred_runs_are_compared_in_seconds_without_importing_torch(tmp_pa
     )
     seconds = os.times().children_user - before
     assert (answer.returncode, answer.stderr) == (0, "")
-    assert "40  " in answer.stdout
-    assert len((tmp_path / "table.csv").read_text().splitlines()) == 201
+    assert "... and 462 more" in answer.stdout
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == 2_049
     assert "<svg" in (tmp_path / "page.html").read_text()
-    assert seconds < 10  # it takes 2, of the processor
+    assert seconds < 15  # it takes 4 of the processor, 1 without the page
 
 
 def test_exactly_two_runs_are_told_by_their_difference(tmp_path: Path) -> None:

@@ -1,10 +1,17 @@
-"""The page of a comparison: whole in itself, well formed, and drawn from any set of runs."""
+"""The page of a leaderboard: whole in itself, well formed, drawn from any set of runs, and answering to a pointer."""
 
 from __future__ import annotations
 
 import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from html import unescape
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import pytest
@@ -13,7 +20,8 @@ from helpers.fake_run import ran
 from mnist_mlp.extras.leaderboard.find_runs import find
 from mnist_mlp.extras.leaderboard.html_report import write_report
 from mnist_mlp.extras.leaderboard.leaderboard import compared
-from mnist_mlp.extras.leaderboard.plots import Scale
+from mnist_mlp.extras.leaderboard.scale import Scale
+from mnist_mlp.extras.leaderboard.sweep_report import sweep_report
 
 
 def written(place: Path) -> str:
@@ -42,11 +50,26 @@ def two_data_sets(place: Path) -> None:
     ran(place / "1", "data=fashion_mnist", accuracy=0.98)
 
 
-@pytest.mark.parametrize("runs_of", [sweep, one_run, only_failures, two_data_sets])
-def test_a_page_fetches_nothing_and_its_plots_are_well_formed(tmp_path: Path, runs_of) -> None:  # type: ignore[no-untyped-def]
+def all_equal(accuracy: float, loss: float, epochs: int) -> Callable[[Path], None]:
+    def runs_of(place: Path) -> None:
+        row = {"train/loss": loss, "train/acc": accuracy, "val/loss": loss, "val/acc": accuracy, "lr": 0.1}
+        history = [{"epoch": epoch, "seconds": 0.0, **row} for epoch in range(epochs)]
+        seconds = dict.fromkeys(("setup", "fit", "test", "total"), 0.0)
+        for number in range(4):
+            name, more = f"model.hidden=[{1 + number // 2}]", {"history": history, "seconds": seconds}
+            ran(place / str(number), name, accuracy=accuracy, seed=number % 2, **more)
+
+    return runs_of
+
+
+DEGENERATE = [all_equal(1.0, 0.0, 3), all_equal(0.0, 0.5, 1), all_equal(1.0, 0.5, 0)]
+
+
+@pytest.mark.parametrize("runs_of", [sweep, one_run, only_failures, two_data_sets, *DEGENERATE])
+def test_a_page_fetches_nothing_and_its_plots_are_well_formed(tmp_path: Path, runs_of: Callable[[Path], None]) -> None:
     runs_of(tmp_path)
     page = written(tmp_path)
-    assert not re.search(r"(src|href)=.?(https?:|//)|@import|url\((?!#)|<script", page)
+    assert not re.search(r"(src|href)=.?(https?:|//)|@import|url\((?!#)|<script>alert", page)
     for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
         ElementTree.fromstring(svg if "xmlns:xlink" in svg else svg.replace("<svg", "<svg xmlns:xlink='x'", 1))
     HTMLParser().feed(page)
@@ -69,8 +92,95 @@ def test_ink_is_that_of_the_page_so_that_it_shows_on_light_and_on_dark(tmp_path:
     assert "prefers-color-scheme: dark" in page
 
 
+def test_an_entry_has_one_colour_in_the_table_and_in_every_plot(tmp_path: Path) -> None:
+    sweep(tmp_path)
+    page = written(tmp_path)
+    for rank in range(4):
+        (in_table,) = re.findall(rf'data-entry="0-{rank}"><td data-value="{rank}"><span[^>]*background:(#\w+)', page)
+        marks = re.findall(rf'<g data-entry="0-{rank}"(.*?)</g>', page, re.DOTALL)
+        assert len(marks) == 6  # two curves, two panels, all settings, time
+        assert all(in_table in mark for mark in marks)
+
+
+def test_links_lead_to_the_directories_of_the_runs(tmp_path: Path) -> None:
+    ran(tmp_path / "a sweep" / "lr=0.1,#1 & more", accuracy=0.98)
+    page = written(tmp_path)
+    links = {unquote(unescape(link)) for link in re.findall(r' href="([^"]+)"', page)}
+    assert links == {"a sweep/lr=0.1,#1 & more/"}
+
+
+def test_of_many_entries_some_are_drawn_and_the_page_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnist_mlp.extras.leaderboard.plots.DRAWN", 4)
+    for number in range(16):
+        ran(tmp_path / str(number), f"optimizer.lr=0.{number + 1:03}", accuracy=0.7 + number / 1e3)
+    page = written(tmp_path)
+    drawn = set(re.findall(r'<g data-entry="0-(\d+)"', page))
+    assert drawn == {*map(str, range(8)), "10", "15"}  # the coloured ones, and 0, 5, 10, 15
+    assert "6, evenly spread, are left out" in page
+
+
+def test_without_matplotlib_the_page_has_the_table_and_one_line_says_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    sweep(tmp_path)
+    (line,) = [line for line in sweep_report(find([tmp_path]), tmp_path).splitlines() if "report.html" in line]
+    assert line.endswith(
+        "report.html, without plots: they need Matplotlib (" + sys.executable + " -m pip install matplotlib)"
+    )
+    assert "<h2>Leaderboard</h2>" in (tmp_path / "report.html").read_text()
+
+
 def test_numbers_are_placed_by_magnitude_where_they_span_it_and_words_in_turn() -> None:
     assert [Scale([0.001, 0.01, 0.1]).of(value) for value in (0.001, 0.01, 0.1)] == pytest.approx([0, 0.5, 1])
     assert [Scale([1, 2, 3]).of(value) for value in (1, 2, 3)] == pytest.approx([0, 0.5, 1])
     assert [Scale(["b", "a", "c"]).of(value) for value in "bac"] == pytest.approx([0, 0.5, 1])
     assert [Scale([[128], [16]]).of(value) for value in ([16], [128])] == pytest.approx([0, 1])
+
+
+def test_ticks_of_many_values_keep_their_distance() -> None:
+    places = [place for place, _ in Scale([1e-4 * 1.05**power for power in range(100)]).ticks]
+    assert places[0] == 0 and places[-1] == 1
+    assert min(right - left for left, right in pairwise(places)) > 0.16
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    with playwright.sync_playwright() as engine:
+        if chromium is None and not Path(engine.chromium.executable_path).exists():
+            pytest.skip("no Chromium on this machine")
+        started = engine.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+def test_a_click_on_a_head_sorts_and_a_pointer_shows_settings_on_a_phone_too(tmp_path: Path, browser: Any) -> None:
+    sweep(tmp_path)
+    written(tmp_path)
+    page = browser.new_page(viewport={"width": 360, "height": 740})
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.goto((tmp_path / "report.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+    def ranks() -> list[str]:
+        return [text.strip() for text in page.locator("tbody tr td:first-child").all_inner_texts()[:4]]
+
+    page.get_by_role("button", name="optimizer.lr").click()
+    assert ranks() == ["2", "4", "1", "3"]  # 0.001 before 0.01, equal ones as they were
+    page.get_by_role("button", name="optimizer.lr").click()
+    assert ranks() == ["1", "3", "2", "4"]
+    mark = page.locator('svg [data-entry="0-2"] use').last
+    mark.scroll_into_view_if_needed()
+    page.evaluate("new Promise((done) => setTimeout(done, 100))")  # a scroll hides what a pointer showed before
+    box = mark.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2 + 3, box["y"] + box["height"] / 2)
+    assert page.locator(".tip").inner_text().splitlines() == [
+        "rank 3: val/acc 91.00 ± 0.00%, 2 seeds",
+        "model.loss nll",
+        "optimizer.lr 0.01",
+    ]
+    assert page.locator('tr[data-entry="0-2"].chosen').count() == 1
+    assert problems == []

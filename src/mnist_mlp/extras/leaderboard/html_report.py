@@ -1,141 +1,186 @@
-"""The leaderboard as one self-contained page: plots and style inside, nothing fetched, light or dark as wanted."""
+"""The leaderboard as one self-contained page that a phone shows too: a table to sort, and plots to point at."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 
-from mnist_mlp.extras.leaderboard import plots
-from mnist_mlp.extras.leaderboard.command import command
+from mnist_mlp.extras.html_page import page, scrollable, section
+from mnist_mlp.extras.leaderboard.colours import colour
+from mnist_mlp.extras.leaderboard.command import checkpoint, command
 from mnist_mlp.extras.leaderboard.leaderboard import Comparison, Entry, Leaderboard
-from mnist_mlp.extras.leaderboard.table import metric_value, remarks, shown
+from mnist_mlp.extras.leaderboard.table import (
+    epoch,
+    metric_title,
+    metric_value,
+    numbers_header,
+    p_value,
+    remarks,
+    short_names,
+    shown,
+)
 from mnist_mlp.runs import directories as runs
 
+ROWS = 500
+"""Entries, and runs that did not complete, in a table of the page."""
 STYLE = """
-:root { color-scheme: light dark; --ink: #1b1f24; --faint: #5c6570; --line: #b3bac4; --ground: #ffffff;
-        --card: #f5f7f9; --accent: #0b72bd; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e8ebee; --faint: #9aa4af; --line: #59626d; --ground: #14171b; --card: #1d2127; --accent: #4db1f5; } }
-body { margin: 0 auto; max-width: 70rem; padding: 2.5rem 1.5rem 4rem; background: var(--ground); color: var(--ink);
-       font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Liberation Sans", sans-serif; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .3rem; } h2 { font-size: 1.1rem; margin: 2.6rem 0 .6rem; }
-p { margin: .3rem 0; } .faint { color: var(--faint); }
-pre { background: var(--card); border-left: 3px solid var(--accent); padding: .7rem 1rem; white-space: pre-wrap; }
-code, pre { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .86rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { color: var(--faint); font-weight: 500; } tr.best td { font-weight: 600; }
-td.number, th.number { text-align: right; } td.error { white-space: normal; }
+tr.best td { font-weight: 600; } td.error { white-space: normal; min-width: 16rem; }
+th button { all: unset; cursor: pointer; } th button:hover { text-decoration: underline; }
+th[aria-sort] button::after { content: " \\2193"; } th[aria-sort=descending] button::after { content: " \\2191"; }
 .dot { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; margin-right: .5rem; }
-svg { max-width: 100%; height: auto; } td svg { max-width: none; } svg text { font-family: inherit; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1rem; }
+.plots svg { width: 100%; height: auto; max-width: 35rem; } svg text { font-family: inherit; }
+.wide svg.whole { min-width: 34rem; width: 100%; max-width: 52rem; height: auto; }
+.chosen path, .chosen use, .chosen line { stroke-width: 3.5px !important; } tr.chosen td { background: var(--card); }
+.tip { display: none; position: fixed; max-width: min(26rem, 90vw); padding: .4rem .7rem; font-size: .88rem;
+       background: var(--ink); color: var(--ground); border-radius: .3rem;
+       pointer-events: none; white-space: pre-line; }
 """
+SCRIPT = Path(__file__).with_name("report.js")
 
 
-def write_report(comparison: Comparison, path: Path) -> None:
-    path.write_text(page(comparison), encoding="utf-8")
+def write_report(comparison: Comparison, path: Path) -> str:
+    """Write the page; what it lacks, if Matplotlib is not installed, in a line, and otherwise nothing.
+
+    Raises:
+        OSError: the page cannot be written.
+    """
+    plots = find_spec("matplotlib") is not None
+    missing = f"without plots: they need Matplotlib ({sys.executable} -m pip install matplotlib)"
+    path.write_text(document(comparison, path.parent, plots=plots), encoding="utf-8")
+    return "" if plots else missing
 
 
-def page(comparison: Comparison) -> str:
-    """The whole document, as HTML: the leaderboard of each data set under a title of its own."""
+def document(comparison: Comparison, folder: Path, *, plots: bool = True) -> str:
+    """The whole page, to lie in `folder`, from where its links lead to the runs."""
     boards, unfinished = comparison.boards, comparison.unfinished
     titles = [_title(board) for board in boards] or ["No run completed"]
     title = titles[0] if len(titles) == 1 else f"Runs on {' and '.join(board.data for board in boards)}"
     parts = [] if boards else [f"<h1>{title}</h1>"]
-    for board in boards:
-        parts += _sections(board)
+    for number, board in enumerate(boards):
+        parts += _board(board, folder, number, plots=plots)
     if unfinished:
-        parts.append(_section(f"Not completed: {len(unfinished)}", _failures(unfinished)))
-    head = f'<meta charset="utf-8"><title>{escape(title)}</title>'
-    head += f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{chr(10).join(parts)}\n</body></html>\n'
+        parts.append(section(f"Not completed: {len(unfinished):,}", _failures(unfinished, folder)))
+    return page(title, parts, style=STYLE, script=SCRIPT.read_text(encoding="utf-8"))
 
 
-def _sections(board: Leaderboard) -> Iterator[str]:
+def _board(board: Leaderboard, folder: Path, number: int, *, plots: bool) -> Iterator[str]:
     seeds = len({seed for entry in board.entries for seed in entry.seeds})
     completed = sum(len(entry.runs) for entry in board.entries)
-    best = board.entries[0]
     yield f"<h1>{escape(_title(board))}</h1>"
     yield (
         f'<p class="faint">{_count(completed, "run")} of {_count(len(board.entries), "configuration")}, '
-        f"{_count(seeds, 'seed')}, on {board.data}</p>"
+        f"{_count(seeds, 'seed')}, on {escape(board.data)}</p>"
     )
-    yield _section("The best on validation again", f"<pre>{escape(command(best.config, best.seeds))}</pre>")
-    yield _section("Leaderboard", _table(board), *remarks(board))
-    yield _section(
-        "Learning curves",
-        plots.learning_curves(board),
-        "Mean over seeds and the range that they cover; colours as in the leaderboard.",
-    )
+    run = board.best_run
+    best = f"{checkpoint(run)}\n{command(board.entries[0].config, board.entries[0].seeds)}"
+    place = f"{_link(run, folder, str(runs.shown(run.directory)))}, epoch {epoch(run)}"
+    yield section("The best run", f"<p>{place}</p><pre>{escape(best)}</pre>", "Its checkpoint, and the command again:")
+    hidden = len(board.entries) - ROWS
+    more = [f"The first {ROWS:,} entries; {hidden:,} more are in the files of --csv and --json."] if hidden > 0 else []
+    yield section("Leaderboard", _table(board, folder, number), *remarks(board), *more)
+    if plots:
+        yield from _plots(board, number)
+    else:
+        yield section("Plots", "", "They need Matplotlib, which was not installed where this page was written.")
+
+
+def _plots(board: Leaderboard, number: int) -> Iterator[str]:
+    from mnist_mlp.extras.leaderboard import plots  # Matplotlib takes long to import
+
+    figures = plots.Figures(board, number)
+    left_out = figures.left_out
+    some = [f"Of the entries below the coloured ones {left_out:,}, evenly spread, are left out."] if left_out else []
+    if curves := figures.learning_curves():
+        note = "Mean over seeds and the range that they cover; colours as in the leaderboard."
+        yield section("Learning curves", f'<div class="plots">{"".join(curves)}</div>', note, *some)
+    else:
+        yield section("Learning curves", "", "One epoch each, so there is no curve.")
     if board.keys:
-        yield _section(
-            "Validation accuracy by setting",
-            plots.by_setting(board),
-            "Every configuration once in each panel; small grey dots are single runs.",
+        note = "Every configuration once in each panel; small grey dots are single runs."
+        yield section("By setting", f'<div class="plots">{"".join(figures.by_setting())}</div>', note)
+    if len(board.keys) > 1:
+        note = "A line is a configuration, from its settings to what they led to; the best is bold."
+        yield section(
+            "All settings together", scrollable(figures.parallel_coordinates(), "All settings together"), note
         )
-        yield _section(
-            "All settings together",
-            plots.parallel_coordinates(board),
-            "A line is a configuration, the bold one is the best.",
-        )
-    yield _section(
-        "Accuracy against time",
-        plots.accuracy_against_seconds(board),
-        "Numbers are ranks; seconds of the whole run, on the machine that ran it.",
-    )
-
-
-def _section(heading: str, content: str, *said: str) -> str:
-    return "\n".join([f"<h2>{heading}</h2>", *(f'<p class="faint">{escape(line)}</p>' for line in said), content])
+    note = "Seconds of the whole run, on the machine that ran it; numbers are ranks."
+    yield section("Against time", f'<div class="plots">{figures.score_against_seconds()}</div>', note)
 
 
 def _title(board: Leaderboard) -> str:
     best = board.entries[0]
-    named = ", ".join(f"{key.rpartition('.')[2]} {shown(value)}" for key, value in best.settings.items())
-    return f"{metric_value(board.monitor, best.score, unit=True)} on validation" + (f" with {named}" if named else "")
+    named = ", ".join(
+        f"{name} {shown(value)}" for name, value in zip(short_names(board.keys), best.settings.values(), strict=True)
+    )
+    score = metric_value(board.monitor, best.score, unit=True)
+    what = "on validation" if board.monitor == "val/acc" else board.monitor
+    return f"{score} {what}" + (f" with {named}" if named else "")
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
-def _table(board: Leaderboard) -> str:
-    numbers = ["val acc %", "test acc %", "seeds", "parameters", "seconds"]
-    head = "".join(f"<th>{escape(key)}</th>" for key in ["rank", *board.keys])
-    head += "".join(f'<th class="number">{name}</th>' for name in numbers) + "<th></th>"
-    low = min(entry.score.interval[0] for entry in board.entries)
-    high = max(entry.score.interval[1] for entry in board.entries)
+def _table(board: Leaderboard, folder: Path, number: int) -> str:
+    def head(name: str, *, numeric: bool) -> str:
+        return f'<th scope="col"{" class=number" if numeric else ""}><button>{escape(name)}</button></th>'
+
+    heads = [head("rank", numeric=False), *(head(key, numeric=False) for key in board.keys)]
+    heads += [head(name, numeric=True) for name in numbers_header(board)]
+    scores = [entry.score.interval for entry in board.entries]
+    low, high = min(low for low, _ in scores), max(high for _, high in scores)
     rows = []
-    for rank, entry in enumerate(board.entries):
-        cells = f'<td><span class="dot" style="background:{plots.colour(rank)}"></span>{rank + 1}</td>'
-        cells += "".join(f"<td>{escape(shown(value))}</td>" for value in entry.settings.values())
-        values = [
-            metric_value(board.monitor, entry.score),
-            metric_value("test/acc", entry.metric("test/acc")),
-            str(len(entry.runs)),
-        ]
-        values += [f"{entry.parameters:,}", f"{entry.seconds:.1f}"]
-        cells += "".join(f'<td class="number">{value}</td>' for value in values)
-        cells += f"<td>{_whisker(entry, plots.colour(rank), low, high)}</td>"
-        rows.append(f"<tr{' class=best' if rank == 0 else ''}>{cells}</tr>")
-    return f'<div class="wide"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
+    for rank, entry in enumerate(board.entries[:ROWS]):
+        cells = [f'<td data-value="{rank}"><span class="dot" style="background:{colour(rank)}"></span>{rank + 1}</td>']
+        cells += [f"<td>{escape(shown(value))}</td>" for value in entry.settings.values()]
+        for name in board.metrics:
+            estimate = entry.metric(name)
+            value = "" if estimate is None else estimate.mean
+            cells.append(f'<td class="number" data-value="{value}">{metric_value(name, estimate)}</td>')
+        if board.tested:
+            p = board.p_values[rank]
+            cells.append(f'<td class="number" data-value="{"" if p is None else p}">{escape(p_value(p))}</td>')
+        seeds = " ".join(_link(run, folder, str(run.result["seed"])) for run in entry.runs)
+        cells.append(f'<td class="number" data-value="{len(entry.runs)}">{seeds}</td>')
+        cells.append(f'<td class="number" data-value="{entry.parameters}">{entry.parameters:,}</td>')
+        cells.append(f'<td class="number" data-value="{entry.seconds}">{entry.seconds:.1f}</td>')
+        cells.append(f"<td>{_whisker(entry, colour(rank), low, high)}</td>")
+        best = " class=best" if rank == 0 else ""
+        rows.append(f'<tr{best} data-entry="{number}-{rank}">{"".join(cells)}</tr>')
+    heads.append(f'<th scope="col">{escape(metric_title(board.monitor))}</th>')
+    table = f"<table><thead><tr>{''.join(heads)}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return scrollable(table, f"Leaderboard of {board.data}")
 
 
-def _whisker(entry: Entry, colour: str, low: float, high: float) -> str:
+def _link(run: runs.Run, folder: Path, text: str) -> str:
+    """To the run's directory, as seen from `folder`."""
+    place = Path(os.path.relpath(run.directory, folder)).as_posix()
+    return f'<a href="{escape(quote(place))}/">{escape(text)}</a>'
+
+
+def _whisker(entry: Entry, paint: str, low: float, high: float) -> str:
     """The confidence interval as a line, the mean as a dot, on the same scale in every row."""
     left, right, middle = (
-        5 + 130 * (value - low) / ((high - low) or 1.0) for value in (*entry.score.interval, entry.score.mean)
+        5 + 130 * ((value - low) / (high - low) if high > low else 0.5)
+        for value in (*entry.score.interval, entry.score.mean)
     )
     return (
-        f'<svg width="140" height="12"><line x1="{left:.1f}" x2="{right:.1f}" y1="6" y2="6" stroke="{colour}" '
-        f'stroke-width="2"/><circle cx="{middle:.1f}" cy="6" r="4" fill="{colour}"/></svg>'
+        f'<svg width="140" height="12" aria-hidden="true"><line x1="{left:.1f}" x2="{right:.1f}" y1="6" y2="6" '
+        f'stroke="{paint}" stroke-width="2"/><circle cx="{middle:.1f}" cy="6" r="4" fill="{paint}"/></svg>'
     )
 
 
-def _failures(unfinished: Sequence[runs.Run]) -> str:
+def _failures(unfinished: Sequence[runs.Run], folder: Path) -> str:
     rows = [
-        f"<tr><td>{escape(run.status)}</td><td>{escape(str(run.directory))}</td>"
+        f"<tr><td>{_link(run, folder, str(runs.shown(run.directory)))}</td><td>{escape(run.status)}</td>"
         f'<td class="error">{escape(str(run.result.get("error") or ""))}</td></tr>'
-        for run in unfinished
+        for run in unfinished[:ROWS]
     ]
-    return f'<div class="wide"><table>{"".join(rows)}</table></div>'
+    head = '<thead><tr><th scope="col">run</th><th scope="col">status</th><th scope="col">error</th></tr></thead>'
+    return scrollable(f"<table>{head}<tbody>{''.join(rows)}</tbody></table>", "Runs that did not complete")

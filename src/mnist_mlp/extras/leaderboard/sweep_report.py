@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from mnist_mlp.extras.leaderboard.html_report import write_report
 from mnist_mlp.extras.leaderboard.leaderboard import compared
 from mnist_mlp.extras.leaderboard.table import text
 from mnist_mlp.runs import directories as runs
@@ -13,17 +14,16 @@ from mnist_mlp.runs import directories as runs
 def sweep_report(jobs: Sequence[runs.Run], directory: Path) -> str:
     """The leaderboard over `jobs` as text; leaves report.html in `directory` where there is something to plot.
 
-    A page that cannot be made (Matplotlib is not installed, the disk is full) is one line: the jobs are done.
+    Plots that cannot be drawn, or a page that cannot be written, are one line: the jobs are done.
     """
     comparison = compared(jobs)
     parts = [text(comparison)]
     if comparison.boards:
         page = directory / "report.html"
         try:
-            from mnist_mlp.extras.leaderboard.html_report import write_report  # Matplotlib takes long to import
-
-            write_report(comparison, page)
-            parts.append(f"report           {runs.shown(page)}")
-        except (ImportError, OSError) as error:
+            missing = write_report(comparison, page)
+        except OSError as error:
             parts.append(f"report           not written: {error}")
+        else:
+            parts.append(f"report           {runs.shown(page)}" + (f", {missing}" if missing else ""))
     return "\n".join(parts)

@@ -1,0 +1,59 @@
+"""The values of one key spread over [0, 1]: numbers by size, or by magnitude where they span it; others in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from mnist_mlp.extras.leaderboard.table import shown
+
+TICKS = 6
+CHARACTERS = 34
+"""That fit side by side below a panel."""
+
+
+class Scale:
+    def __init__(self, values: Sequence[Any]) -> None:
+        kinds = {shown(value): value for value in values}
+        numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in kinds.values())
+        if numeric:
+            names = sorted(kinds, key=lambda name: kinds[name])
+            places = np.array([kinds[name] for name in names], dtype=float)
+            if places[0] > 0 and places[-1] / places[0] >= 8:
+                places = np.log(places)
+        else:
+            # Lists of widths by their length and size, words in the order in which they came.
+            names = sorted(kinds, key=lambda name: _size(kinds[name]))
+            places = np.arange(len(names), dtype=float)
+        span = places[-1] - places[0]
+        heights = (places - places[0]) / span if span else np.full(len(places), 0.5)
+        self._places = dict(zip(names, map(float, heights), strict=True))
+
+    def of(self, value: Any) -> float:
+        return self._places[shown(value)]
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """The values and their places; where there are many, some that are not too close to one another."""
+        ticks = [(place, name) for name, place in self._places.items()]
+        if len(ticks) <= TICKS:
+            return ticks
+        kept = [ticks[0]]
+        for tick in ticks[1:-1]:
+            if min(tick[0] - kept[-1][0], ticks[-1][0] - tick[0]) >= 1 / TICKS:
+                kept.append(tick)
+        return [*kept, ticks[-1]]
+
+    @property
+    def crowded(self) -> bool:
+        """Whether the ticks' names have no room side by side."""
+        places = [place for place, _ in self.ticks]
+        nearest = min((right - left for left, right in pairwise(places)), default=1.0)
+        return max(len(name) for _, name in self.ticks) > CHARACTERS * nearest
+
+
+def _size(value: Any) -> float:
+    return float(sum(value)) if isinstance(value, list) and all(isinstance(item, int) for item in value) else 0.0
