@@ -30,9 +30,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.data.datamodule import split
+from mnist_mlp.data.image_file import FORMATS
 from mnist_mlp.data.mnist import FASHION_MNIST, MNIST
 from mnist_mlp.extras.calibration.calibrate import highest_in_distribution
-from mnist_mlp.extras.handwriting.image_file import FORMATS
 from mnist_mlp.extras.handwriting.reader import BLANK, ERROR, OK, UNSURE, Reader, Reading
 from mnist_mlp.extras.inference.predictions import Predictions, coverage_at_risk
 from mnist_mlp.extras.inference.predictor import Predictor

@@ -47,7 +47,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def files_of(images: Sequence[str]) -> list[Path]:
     """The files meant by the arguments, each once, in the order given; what is not there stays, to be told so."""
-    from mnist_mlp.extras.handwriting.image_file import SUFFIXES
+    from mnist_mlp.data.image_file import SUFFIXES
 
     files: list[Path] = []
     for image in images:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_mlp.extras.handwriting import image_file as picture_file
+from mnist_mlp.data.image_file import FORMATS, MOST_BYTES, ORIENTATION, UnreadableError
 from mnist_mlp.extras.handwriting.connected_components import Box
-from mnist_mlp.extras.handwriting.image_file import FORMATS, UnreadableError, read_picture
+from mnist_mlp.extras.handwriting.image_file import read_picture
 from mnist_mlp.extras.handwriting.ink_map import flatten
 from mnist_mlp.extras.handwriting.segmentation import find_digits
 
@@ -43,7 +43,7 @@ def test_a_camera_held_in_any_way_gives_an_upright_picture(tmp_path, orientation
         5: GREY.T, 6: GREY.T[::-1], 7: GREY[::-1, ::-1].T, 8: GREY.T[:, ::-1],
     }[orientation]  # fmt: skip
     exif = Image.Exif()
-    exif[picture_file.ORIENTATION] = orientation
+    exif[ORIENTATION] = orientation
     path = saved(tmp_path / "file.png", Image.fromarray(np.ascontiguousarray(turned)), exif=exif)
     assert np.array_equal(read_picture(path).grey, GREY)
 
@@ -135,7 +135,7 @@ def test_what_is_no_picture_is_refused_in_one_line(tmp_path, kind):
 def test_a_huge_file_is_not_read(tmp_path):
     path = tmp_path / "file.png"
     with path.open("wb") as file:
-        file.truncate(picture_file.MOST_BYTES + 1)  # a hole: no bytes on the disk
+        file.truncate(MOST_BYTES + 1)  # a hole: no bytes on the disk
     with pytest.raises(UnreadableError, match="at most 100 MB, got 100"):
         read_picture(path)
 

@@ -1,45 +1,18 @@
-"""From a file to grey levels: six formats, opened by name, within limits, and nothing else of Pillow's.
-
-Whatever the file holds, the outcome is a picture or one line that says why there is none.
-"""
+"""From a file to grey levels, upright and small enough to work on."""
 
 from __future__ import annotations
 
-import io
-import logging
-import stat
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from mnist_mlp.data.image_file import open_image
 from mnist_mlp.extras.handwriting.connected_components import Box
 from mnist_mlp.extras.handwriting.ink_map import Grey, flatten
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-MOST_BYTES = 100_000_000
-MOST_PIXELS = 64_000_000
 WORKING_PIXELS = 1_000_000  # larger pictures are shrunk first; a digit needs far fewer
-ORIENTATION = 0x0112  # the EXIF tag for how the camera was held
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
-# Its complaints about damaged TIFF files come on top of the error that is raised.
-logging.getLogger("PIL").addHandler(logging.NullHandler())
-
-
-class UnreadableError(Exception):
-    """Why a file is no picture that can be read, in one line."""
 
 
 @dataclass(frozen=True)
@@ -62,63 +35,11 @@ def read_picture(path: Path) -> Picture:
     """The picture in a file, upright and grey.
 
     Raises:
-        UnreadableError: it is missing, too large, damaged, or not in one of the FORMATS.
+        UnreadableError: as for `open_image`.
     """
     image = open_image(path)
     shrink = int(np.ceil(np.sqrt(image.width * image.height / WORKING_PIXELS)))
     return Picture(grey=_grey(image, shrink), size=image.size, shrink=shrink)
-
-
-def open_image(path: Path) -> Image.Image:
-    """The first picture in a file, decoded and upright, in whatever mode it is.
-
-    Raises:
-        UnreadableError: as for `read_picture`.
-    """
-    content = _content(path)
-    try:
-        with warnings.catch_warnings(action="ignore"):  # among them Pillow's own about size, which only warns
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
-            if image.width * image.height > MOST_PIXELS:
-                raise UnreadableError(
-                    f"expected at most {MOST_PIXELS / 1e6:.0f} million pixels, got {image.width} x {image.height}"
-                )
-            image.load()
-            return _upright(image)
-    except UnreadableError:
-        raise
-    except UnidentifiedImageError:
-        raise UnreadableError(f"not a picture: expected one of {', '.join(FORMATS)}") from None
-    except Image.DecompressionBombError:
-        raise UnreadableError(f"expected at most {MOST_PIXELS / 1e6:.0f} million pixels, got many more") from None
-    except Exception as error:  # damaged bytes make the decoders fail in every way there is
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UnreadableError(f"damaged: {reason}") from None
-
-
-def _content(path: Path) -> bytes:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe or a device might never end
-            folder = stat.S_ISDIR(status.st_mode)
-            raise UnreadableError("no pictures in this folder" if folder else "expected a file, got a pipe or a device")
-        if status.st_size > MOST_BYTES:
-            raise UnreadableError(f"expected at most {MOST_BYTES / 1e6:.0f} MB, got {status.st_size / 1e6:,.0f}")
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES)
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        raise UnreadableError(getattr(error, "strerror", None) or str(error)) from None
-    if not content:
-        raise UnreadableError("empty file")
-    return content
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
-    except Exception:  # damaged EXIF is no reason to refuse a whole picture
-        turn = None
-    return image if turn is None else image.transpose(turn)
 
 
 def _grey(image: Image.Image, shrink: int) -> Grey:

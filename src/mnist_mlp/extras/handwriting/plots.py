@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mnist_mlp.extras.handwriting.image_file import open_image
+from mnist_mlp.data.image_file import open_image
 from mnist_mlp.extras.handwriting.output import shown
 from mnist_mlp.extras.handwriting.reader import OK, Guess, Reading
 
