@@ -36,10 +36,18 @@ def key(
 class DataConfig:
     name: str = key("data set; change it by group: data=fashion_mnist")
     dir: str = key("folder that keeps the downloaded files")
+    path: str | None = key("images of your own: a folder for data=folder, a file for data=npz", before=None)
     batch_size: int = key("images in one optimizer step", at_least=1, at_most=1_000_000)
     val_size: int = key("training images kept apart for validation, the same ones for every seed", at_least=10)
-    mean: float = key("grey level in [0, 1] that the network takes as zero", at_least=0, at_most=1)
-    std: float = key("grey levels in [0, 1] that the network takes as one unit", above=0)
+    mean: Any = key(
+        "grey level in [0, 1] that the network takes as zero, or one for each channel; null: the training images' mean",
+        at_least=0,
+        at_most=1,
+    )
+    std: Any = key(
+        "grey levels in [0, 1] that the network takes as one unit, or one for each channel; null: their deviation",
+        above=0,
+    )
 
 
 @dataclass(kw_only=True)

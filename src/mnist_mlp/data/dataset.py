@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
+import os
 from dataclasses import dataclass
 
 import numpy as np
+
+from mnist_mlp.config.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -40,3 +45,21 @@ class Dataset:
         """`(C, H, W)`"""
         channels, height, width = self.train_images.shape[1:]
         return channels, height, width
+
+
+def refuse_more_than_memory(images: int, shape: tuple[int, int, int]) -> None:
+    """Raise ConfigError where so many images `(C, H, W)` uint8, and a copy of them, do not fit into this machine."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):  # a system that does not say
+        return
+    if 2 * (size := images * math.prod(shape)) > memory:
+        raise ConfigError(
+            f"data.path: expected images that fit twice into {memory / 1e9:.0f} GB of memory, got {size / 1e9:,.0f} GB"
+        )
+
+
+def checksum(*parts: np.ndarray | str) -> str:
+    """SHA-256 of the SHA-256 of each array's values, and of the words beside them."""
+    words = (part if isinstance(part, str) else hashlib.sha256(part.data).hexdigest() for part in parts)
+    return hashlib.sha256("".join(words).encode()).hexdigest()

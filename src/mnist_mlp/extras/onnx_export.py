@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from torch import nn
 
 from mnist_mlp.config.commands import ExportConfig
 from mnist_mlp.config.errors import ExportError
-from mnist_mlp.data.sources import load
+from mnist_mlp.data.sources import load, moved
 from mnist_mlp.data.synthetic import draw
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.runs import checkpoint_file as files
@@ -222,7 +222,7 @@ def shrink(path: Path, target: Path) -> None:
 
 def _compared(path: Path, small: Path, predictor: Predictor, data_dir: str | None) -> str:
     data = predictor.config.data
-    dataset = load(replace(data, dir=data_dir or data.dir))
+    dataset = load(moved(data, data_dir))
     exact, rounded = (probabilities(file, dataset.test_images.squeeze(1)).argmax(1) for file in (path, small))
     accuracies = [float((answers == dataset.test_labels).mean()) for answers in (exact, rounded)]
     return (

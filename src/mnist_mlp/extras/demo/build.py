@@ -11,7 +11,7 @@ import copy
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from mnist_mlp.config.commands import TrainedConfig
 from mnist_mlp.config.errors import ExportError
 from mnist_mlp.data.dataset import Dataset
-from mnist_mlp.data.sources import load
+from mnist_mlp.data.sources import load, moved
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.runs import checkpoint_file as files
 
@@ -46,7 +46,7 @@ def demo(config: TrainedConfig, directory: Path) -> str:
     """
     predictor = Predictor.load(files.chosen(config.checkpoint)[0])
     data = predictor.config.data
-    built = build(predictor, load(replace(data, dir=config.data_dir or data.dir)))
+    built = build(predictor, load(moved(data, config.data_dir)))
     target = directory / "demo.html"
     target.write_text(built.html, encoding="utf-8")
     return "\n".join(

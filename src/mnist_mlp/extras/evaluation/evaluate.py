@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from torch import Tensor
 from mnist_mlp.config.commands import EvaluateConfig
 from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.mnist import MNIST
-from mnist_mlp.data.sources import load
+from mnist_mlp.data.sources import load, moved
 from mnist_mlp.data.split import split
 from mnist_mlp.extras.evaluation import metrics
 from mnist_mlp.extras.evaluation import plots as pictures
@@ -47,7 +47,7 @@ def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -
     predictors = [Predictor.load(path) for path in files.chosen(config.checkpoint)]
     class_names = predictors[0].class_names
     data = predictors[0].config.data
-    dataset = load(replace(data, dir=config.data_dir or data.dir))
+    dataset = load(moved(data, config.data_dir))
     images, labels = _part(dataset, config.split, data.val_size)
     committee = committee_calibration(predictors, *_part(dataset, "val", data.val_size)) if config.committee else None
     answers = ask(predictors, images, labels, committee=committee)

@@ -1,0 +1,141 @@
+"""Images in folders by class: `<path>/train/<class>/*.png` and `<path>/test/<class>/*.png`.
+
+The folders' names are the class names, in alphabetical order. All images have the size of the first one. They are
+grey if that one is, and else of three channels.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.schema import DataConfig
+from mnist_mlp.data.dataset import Dataset, DatasetInfo, checksum, refuse_more_than_memory
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+log = logging.getLogger(__name__)
+
+# Pillow's modes of 8 bits a channel, and what each is read as.
+GREY_MODES = ("1", "L", "LA")
+COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
+
+Files = dict[str, list[Path]]
+"""The image files of each class, both in alphabetical order."""
+
+
+def describe(data: DataConfig) -> DatasetInfo:
+    """Shape, classes and sizes by the names of the files; only the first image is read.
+
+    Raises:
+        ConfigError: a folder is missing or has no images, or the first image cannot be read.
+    """
+    train, test = _parts(data)
+    return _info(train, test)
+
+
+def load(data: DataConfig) -> Dataset:
+    """The images of all folders.
+
+    Raises:
+        ConfigError: as `describe`, or an image cannot be read, or differs from the first one in size.
+    """
+    train, test = _parts(data)
+    info = _info(train, test)
+    train_images, train_labels = _read(train, info.image_shape)
+    test_images, test_labels = _read(test, info.image_shape)
+    return Dataset(
+        name=info.name,
+        train_images=train_images,
+        train_labels=train_labels,
+        test_images=test_images,
+        test_labels=test_labels,
+        class_names=info.class_names,
+        sha256=checksum(
+            train_images, train_labels, test_images, test_labels, repr((info.image_shape, info.class_names))
+        ),
+    )
+
+
+def _parts(data: DataConfig) -> tuple[Files, Files]:
+    """The image files of training and of test, with the same classes in both."""
+    assert data.path is not None
+    root = Path(data.path).expanduser()
+    for folder in (root, root / "train", root / "test"):
+        if not folder.is_dir():
+            raise ConfigError(
+                f"data.path: expected a folder with train/<class>/ and test/<class>/ in it, there is no folder {folder}"
+            )
+    train, test = _files(root / "train"), _files(root / "test")
+    for part, other, names in (("train", "test", test.keys() - train), ("test", "train", train.keys() - test)):
+        if names:
+            folder = root / other / min(names)
+            raise ConfigError(f"data.path: expected the same classes in train/ and test/, {folder} is not in {part}/")
+    return train, test
+
+
+def _files(part: Path) -> Files:
+    """The image files of each class below `part`; what is hidden or no image by its name is left out."""
+    from mnist_mlp.data.image_file import SUFFIXES
+
+    folders = sorted(folder for folder in part.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    if len(folders) < 2:
+        raise ConfigError(f"data.path: expected a folder for each of at least two classes in {part}")
+    files = {}
+    for folder in folders:
+        seen = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        files[folder.name] = [path for path in seen if path.suffix.lower() in SUFFIXES]
+        if not files[folder.name]:
+            raise ConfigError(f"data.path: expected images ({', '.join(SUFFIXES)}) in {folder}, found none")
+        if others := len(seen) - len(files[folder.name]):
+            log.warning("%s: %d of %d entries left out, as they are no image files by name", folder, others, len(seen))
+    return files
+
+
+def _info(train: Files, test: Files) -> DatasetInfo:
+    first = next(iter(train.values()))[0]
+    train_size, test_size = (sum(map(len, files.values())) for files in (train, test))
+    image = _opened(first)
+    channels = 1 if image.mode in GREY_MODES else 3
+    shape = channels, image.height, image.width
+    refuse_more_than_memory(train_size + test_size, shape)
+    return DatasetInfo("folder", shape, tuple(train), train_size, test_size)
+
+
+def _read(files: Files, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Images `(N, C, H, W)` uint8 and labels `(N,)` int64, class by class."""
+    labels = np.repeat(np.arange(len(files)), [len(paths) for paths in files.values()])
+    images = np.empty((len(labels), *shape), np.uint8)
+    channels, height, width = shape
+    for place, path in zip(images, (path for paths in files.values() for path in paths), strict=True):
+        image = _opened(path)
+        if image.size != (width, height):
+            raise ConfigError(
+                f"data.path: {path}: expected {width} x {height} pixels, as the first image has, "
+                f"got {image.width} x {image.height}"
+            )
+        if channels == 1 and image.mode not in GREY_MODES:
+            raise ConfigError(f"data.path: {path}: expected grey levels, as the first image has, got colours")
+        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+        place[:] = pixels if channels == 1 else pixels.transpose(2, 0, 1)
+    return images, labels
+
+
+def _opened(path: Path) -> Image.Image:
+    """The image in a file: of 8 bits a channel, and nowhere transparent."""
+    from mnist_mlp.data.image_file import UnreadableError, open_image  # Pillow, only for this data set
+
+    try:
+        image = open_image(path)
+    except UnreadableError as error:
+        raise ConfigError(f"data.path: {path}: {error}") from error
+    if image.mode not in GREY_MODES + COLOUR_MODES:
+        raise ConfigError(f"data.path: {path}: expected 8 bits a channel, got an image of Pillow's mode {image.mode}")
+    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+        raise ConfigError(f"data.path: {path}: expected an image without transparency; paint its ground first")
+    return image

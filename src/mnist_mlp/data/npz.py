@@ -1,0 +1,184 @@
+"""Arrays in one file of `numpy.savez`: images and labels of training and test, and the names of the classes.
+
+    train_images  (N, H, W) or (N, C, H, W) uint8      test_images  the same
+    train_labels  (N,) integers from 0                 test_labels  the same
+    class_names   (classes,) text, may be left out
+
+Nothing is unpickled. The headers are read first, so that what a file claims to hold is known before it is unpacked.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.schema import DataConfig
+from mnist_mlp.data.dataset import Dataset, DatasetInfo, checksum, refuse_more_than_memory
+
+PARTS = ("train", "test")
+Header = tuple[tuple[int, ...], np.dtype]
+"""Shape and type of an array."""
+
+
+def describe(data: DataConfig) -> DatasetInfo:
+    """Shape, classes and sizes by the headers and labels; no image is read.
+
+    Raises:
+        ConfigError: there is no such file, or its arrays are not those that it has to hold.
+    """
+    assert data.path is not None
+    path = Path(data.path).expanduser()
+    with _reading(path) as archive:
+        headers = {name: _header(archive, name) for name in _names(archive)}
+        shape = _image_shape(path, headers)
+        refuse_more_than_memory(sum(headers[f"{part}_images"][0][0] for part in PARTS), shape)
+        labels = [_labels(path, archive, headers, part) for part in PARTS]
+        class_names = _class_names(path, archive, headers, labels)
+    return DatasetInfo("npz", shape, class_names, train_size=len(labels[0]), test_size=len(labels[1]))
+
+
+def load(data: DataConfig) -> Dataset:
+    """The arrays of the file.
+
+    Raises:
+        ConfigError: as `describe`, or the file is damaged.
+    """
+    info = describe(data)
+    assert data.path is not None
+    with _reading(Path(data.path).expanduser()) as archive:
+        arrays = []
+        for part in PARTS:
+            images = _array(archive, f"{part}_images")
+            arrays += [images.reshape(-1, *info.image_shape), _array(archive, f"{part}_labels").astype(np.int64)]
+    train_images, train_labels, test_images, test_labels = arrays
+    return Dataset(
+        name=info.name,
+        train_images=train_images,
+        train_labels=train_labels,
+        test_images=test_images,
+        test_labels=test_labels,
+        class_names=info.class_names,
+        sha256=checksum(*arrays, repr((info.image_shape, info.class_names))),
+    )
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The file, opened; ConfigError in one line for whatever is wrong with it in the block."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except FileNotFoundError:
+        raise ConfigError(f"data.path: there is no file {path}") from None
+    except OSError as error:
+        raise ConfigError(f"data.path: {path}: cannot be read: {error.strerror or error}") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
+        raise ConfigError(f"data.path: {path}: expected a whole file of numpy.savez ({error})") from error
+
+
+def _names(archive: zipfile.ZipFile) -> list[str]:
+    """The arrays of a data set that the file has.
+
+    Raises:
+        ConfigError: some that it has to have are not there.
+    """
+    found = {name.removesuffix(".npy") for name in archive.namelist()}
+    needed = [f"{part}_{what}" for part in PARTS for what in ("images", "labels")]
+    if missing := [name for name in needed if name not in found]:
+        raise ConfigError(
+            f"data.path: {archive.filename}: expected the arrays {', '.join(needed)}, found no {', '.join(missing)}"
+        )
+    return [*needed, *({"class_names"} & found)]
+
+
+def _header(archive: zipfile.ZipFile, name: str) -> Header:
+    with archive.open(f"{name}.npy") as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        size = stream.tell() + math.prod(shape) * dtype.itemsize
+        if not dtype.hasobject and size != archive.getinfo(f"{name}.npy").file_size:
+            raise ValueError(f"{name} is not of the size that its header has")
+    return shape, dtype
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """A whole array, in C order and writable, as PyTorch wants it."""
+    with archive.open(f"{name}.npy") as stream:
+        return np.require(np.lib.format.read_array(stream, allow_pickle=False), requirements=["C", "W"])
+
+
+def _image_shape(path: Path, headers: dict[str, Header]) -> tuple[int, int, int]:
+    """`(C, H, W)` of the images of both parts."""
+    shapes = []
+    for part in PARTS:
+        shape, dtype = headers[f"{part}_images"]
+        if dtype != np.uint8 or len(shape) not in (3, 4) or 0 in shape:
+            raise ConfigError(
+                f"data.path: {path}: {part}_images: expected (N, H, W) or (N, C, H, W) uint8, "
+                f"got {_written(shape)} {dtype}"
+            )
+        if len(shape) == 4 and shape[3] in (1, 3, 4) and shape[1] not in (1, 3, 4):
+            raise ConfigError(
+                f"data.path: {path}: {part}_images: expected (N, C, H, W), got {_written(shape)}, which looks like "
+                f"(N, H, W, C); write {part}_images.transpose(0, 3, 1, 2)"
+            )
+        shapes.append(shape[1:] if len(shape) == 4 else (1, *shape[1:]))
+    if shapes[0] != shapes[1]:
+        raise ConfigError(
+            f"data.path: {path}: expected training and test images of one shape, "
+            f"got {' and '.join(map(_written, shapes))}"
+        )
+    channels, height, width = shapes[0]
+    return channels, height, width
+
+
+def _labels(path: Path, archive: zipfile.ZipFile, headers: dict[str, Header], part: str) -> np.ndarray:
+    name, images = f"{part}_labels", headers[f"{part}_images"][0][0]
+    shape, dtype = headers[name]
+    if dtype.kind not in "iu" or shape != (images,):
+        raise ConfigError(
+            f"data.path: {path}: {name}: expected a whole number for each of the {images} images, "
+            f"got {_written(shape)} {dtype}"
+        )
+    return _array(archive, name)
+
+
+def _class_names(
+    path: Path, archive: zipfile.ZipFile, headers: dict[str, Header], labels: list[np.ndarray]
+) -> tuple[str, ...]:
+    """The names in the file, or the labels in digits; every class has images in both parts."""
+    names = None
+    if "class_names" in headers:
+        shape, dtype = headers["class_names"]
+        if dtype.kind != "U" or len(shape) != 1:
+            raise ConfigError(
+                f"data.path: {path}: class_names: expected a list of texts, as numpy.array(['cat', 'dog']), "
+                f"got {_written(shape)} {dtype}"
+            )
+        names = tuple(_array(archive, "class_names").tolist())
+    classes = len(np.unique(labels[0])) if names is None else len(names)
+    for part, values in zip(PARTS, labels, strict=True):
+        low, high = int(values.min()), int(values.max())
+        if low < 0 or high >= classes:
+            raise ConfigError(
+                f"data.path: {path}: {part}_labels: expected 0 to {classes - 1}, one of the {classes} classes, "
+                f"got {low if low < 0 else high}"
+            )
+        if len(found := np.unique(values)) < classes:
+            missing = np.setdiff1d(np.arange(classes), found)[0]
+            raise ConfigError(f"data.path: {path}: {part}_labels: expected images of every class, none is of {missing}")
+    if classes < 2:
+        raise ConfigError(f"data.path: {path}: train_labels: expected at least two classes, got {classes}")
+    return names or tuple(map(str, range(classes)))
+
+
+def _written(shape: tuple[int, ...]) -> str:
+    return f"({', '.join(map(str, shape))})"
