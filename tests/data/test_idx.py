@@ -6,16 +6,20 @@ import dataclasses
 import gzip
 import hashlib
 import io
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers.data_sets import synthetic
 from helpers.tiny_archive import ARRAYS, FILES, IMAGES, archive, assert_whole, idx, in_place, write
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mnist_mlp.config.errors import DataError
 from mnist_mlp.data.download import files_of
-from mnist_mlp.data.idx import IdxFile
+from mnist_mlp.data.idx import IdxFile, UnusableError
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
@@ -121,3 +125,33 @@ def test_the_header_must_fit_even_if_the_digest_does(tmp_path):
     (write(tmp_path / "tiny") / IMAGES).write_bytes(content)
     with pytest.raises(DataError, match="no IDX file of 6 x 28 x 28 bytes"):
         files_of(dataclasses.replace(tiny, files=(images, *tiny.files[1:])), tmp_path)
+
+
+@given(
+    shape=st.lists(st.integers(0, 4), min_size=1, max_size=4).map(tuple),
+    seed=st.integers(0, 9),
+    ending=st.sampled_from(["", ".gz"]),
+)
+def test_an_array_of_any_shape_is_written_and_read_as_the_format_has_it(
+    shape: tuple[int, ...], seed: int, ending: str
+) -> None:
+    array = np.random.default_rng(seed).integers(256, size=shape, dtype=np.uint8)
+    file = IdxFile("file", shape, hashlib.sha256(idx(array)).hexdigest())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"file{ending}"
+        if ending:
+            path.write_bytes(gzip.compress(idx(array)))
+        else:
+            file.write(array, path)
+            assert path.read_bytes() == idx(array)
+        np.testing.assert_array_equal(file.read(path), array)
+
+
+@given(data=st.binary(max_size=40), ending=st.sampled_from(["", ".gz"]))
+def test_whatever_else_the_bytes_are_they_are_refused_and_nothing_but_refused(data: bytes, ending: str) -> None:
+    file = IdxFile("file", (2, 3), hashlib.sha256(idx(np.zeros((2, 3), np.uint8))).hexdigest())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"file{ending}"
+        path.write_bytes(data)
+        with pytest.raises(UnusableError):
+            file.read(path)

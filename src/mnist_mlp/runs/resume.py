@@ -28,6 +28,7 @@ MAY_CHANGE = {
     "trainer.profiler",
     "checkpoint.every_seconds",
     "data.dir",
+    "data.path",
     "logger.tensorboard",
     "logger.csv",
     "logger.mlflow",
