@@ -86,6 +86,15 @@ def test_other_data_have_another_checksum(tmp_path: Path, changes: dict[str, np.
     assert load(keys("npz", whole)).sha256 != load(keys("npz", other)).sha256
 
 
+def test_data_that_have_changed_are_refused_where_the_former_ones_are_needed(tmp_path: Path) -> None:
+    given = keys("folder", write_folder(tmp_path / "set", ARRAYS))
+    before = load(given).sha256
+    assert load(given, sha256=before).sha256 == before
+    Image.new("RGB", (6, 8)).save(tmp_path / "set/train/class 001/000001.png")
+    with pytest.raises(ConfigError, match=r"^data.path: .*/set: expected the data that the network was trained on"):
+        load(given, sha256=before)
+
+
 # Normalisation
 
 

@@ -37,15 +37,23 @@ SOURCES = {
 }
 
 
-def load(data: DataConfig) -> Dataset:
+def load(data: DataConfig, *, sha256: str | None = None) -> Dataset:
     """The data set that the section `data` of a configuration names, complete and verified.
 
+    `sha256` is the checksum of the data that it has to be, where that is known: a network is not to be trained on,
+    or evaluated with, other images than those it began with.
+
     Raises:
-        ConfigError: as `describe`.
+        ConfigError: as `describe`, or the data are others than those of `sha256`.
         DataError: it cannot be had, or is not whole.
     """
     describe(data)
-    return SOURCES[data.name].load(data)
+    source = SOURCES[data.name]
+    dataset = source.load(data)
+    if sha256 not in (None, dataset.sha256):
+        place = f"data.path: {data.path}: " if source.reads_path else f"data={data.name}: "
+        raise ConfigError(f"{place}expected the data that the network was trained on, found others (SHA-256)")
+    return dataset
 
 
 def describe(data: DataConfig) -> DatasetInfo:

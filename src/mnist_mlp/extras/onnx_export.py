@@ -222,7 +222,7 @@ def shrink(path: Path, target: Path) -> None:
 
 def _compared(path: Path, small: Path, predictor: Predictor, data_dir: str | None) -> str:
     data = predictor.config.data
-    dataset = load(moved(data, data_dir))
+    dataset = load(moved(data, data_dir), sha256=predictor.data_sha256)
     exact, rounded = (probabilities(file, dataset.test_images.squeeze(1)).argmax(1) for file in (path, small))
     accuracies = [float((answers == dataset.test_labels).mean()) for answers in (exact, rounded)]
     return (

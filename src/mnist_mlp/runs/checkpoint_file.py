@@ -129,7 +129,7 @@ def refuse_unusable(given: Any) -> None:
     Raises:
         CheckpointError: one cannot be used, or they do not belong together.
     """
-    kept_apart: dict[tuple[str, int], Path] = {}
+    kept_apart: dict[tuple[str, int, Any], Path] = {}  # by data set, its checksum, and how many for validation
     for path in chosen(given):
         content = read(path)
         try:
@@ -138,9 +138,9 @@ def refuse_unusable(given: Any) -> None:
             data = config.data
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
-        kept_apart.setdefault((data.name, data.val_size), path)
+        kept_apart.setdefault((data.name, data.val_size, content.get("data_sha256")), path)
     if len(kept_apart) > 1:
-        found = ", ".join(f"{size:,} of {name} ({whose})" for (name, size), whose in kept_apart.items())
+        found = ", ".join(f"{size:,} of {name} ({whose})" for (name, size, _), whose in kept_apart.items())
         raise CheckpointError(f"checkpoint: expected networks with the same images kept from training, got {found}")
 
 

@@ -46,7 +46,7 @@ def demo(config: TrainedConfig, directory: Path) -> str:
     """
     predictor = Predictor.load(files.chosen(config.checkpoint)[0])
     data = predictor.config.data
-    built = build(predictor, load(moved(data, config.data_dir)))
+    built = build(predictor, load(moved(data, config.data_dir), sha256=predictor.data_sha256))
     target = directory / "demo.html"
     target.write_text(built.html, encoding="utf-8")
     return "\n".join(

@@ -47,7 +47,7 @@ def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -
     predictors = [Predictor.load(path) for path in files.chosen(config.checkpoint)]
     class_names = predictors[0].class_names
     data = predictors[0].config.data
-    dataset = load(moved(data, config.data_dir))
+    dataset = load(moved(data, config.data_dir), sha256=predictors[0].data_sha256)
     images, labels = _part(dataset, config.split, data.val_size)
     committee = committee_calibration(predictors, *_part(dataset, "val", data.val_size)) if config.committee else None
     answers = ask(predictors, images, labels, committee=committee)

@@ -36,6 +36,8 @@ class Predictor:
     network: MLP
     class_names: Sequence[str]
     config: Config
+    data_sha256: str | None = None
+    """Checksum of the data set that it was trained on; see `data.sources.load`."""
     calibration: Calibration = field(default_factory=Calibration)
     ood_detector: OodDetector | None = None
     """Its score is above 0 for an image of none of the classes."""
@@ -60,6 +62,7 @@ class Predictor:
             network=files.network_of(content, config),
             class_names=content["class_names"],
             config=config,
+            data_sha256=content.get("data_sha256"),
             calibration=Calibration(**content.get("calibration", {})),
             ood_detector=None if detector is None else OodDetector.from_state(detector),
         )
