@@ -104,7 +104,6 @@ LAYERS = (
 )
 # Imports that lead up and are to be turned round.
 STILL = {
-    ("config", "distributed"),
     ("data", "engine"),
     ("distributed", "cli"),
     ("distributed", "training"),

@@ -1,7 +1,29 @@
-"""Multilayer perceptrons on handwritten digits, with Lightning and Hydra."""
+"""Multilayer perceptrons on handwritten digits, with Lightning and Hydra.
 
-import sys
+The names below are for use from outside; each is imported when it is first asked for, as torch takes seconds.
+"""
 
-from mnist_mlp.cli.startup import HastenedImports
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-sys.meta_path.insert(0, HastenedImports())
+if TYPE_CHECKING:
+    from mnist_mlp.config.parsing import composed as composed
+    from mnist_mlp.config.schema import Config as Config
+    from mnist_mlp.data.datamodule import DigitsDataModule as DigitsDataModule
+    from mnist_mlp.module import DigitClassifier as DigitClassifier
+    from mnist_mlp.training import train as train
+
+_MODULE_OF = {
+    "Config": "mnist_mlp.config.schema",
+    "DigitClassifier": "mnist_mlp.module",
+    "DigitsDataModule": "mnist_mlp.data.datamodule",
+    "composed": "mnist_mlp.config.parsing",
+    "train": "mnist_mlp.training",
+}
+__all__ = ["Config", "DigitClassifier", "DigitsDataModule", "composed", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULE_OF[name]), name)

@@ -19,12 +19,14 @@ from mnist_mlp.callbacks.checkpointing import Checkpoints, PlainCheckpointIO
 from mnist_mlp.callbacks.history import History
 from mnist_mlp.callbacks.interruption import Interruption
 from mnist_mlp.callbacks.progress_bar import StepBar
+from mnist_mlp.config.keys import by_engine, keys_where, limits_run
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.sources import load
 from mnist_mlp.distributed.hardware import cpu_threads, uses_gpu
 from mnist_mlp.distributed.launch import together
+from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.distributed.strategy import KnownWorld, SharedMinibatches
 from mnist_mlp.distributed.world import ALONE, World, per_node
 from mnist_mlp.engine.run_length import Budget
@@ -40,22 +42,6 @@ from mnist_mlp.runs.signals import interruptible
 
 log = logging.getLogger(__name__)
 
-# Counted in optimizer steps by us, or done by us inside a chunk; lightning.Trainer gets the other keys as they are.
-OURS = {
-    "max_epochs",
-    "max_steps",
-    "limit_train_batches",
-    "limit_val_batches",
-    "limit_test_batches",
-    "overfit_batches",
-    "fast_dev_run",
-    "val_check_interval",
-    "log_every_n_steps",
-    "accumulate_grad_batches",
-    "gradient_clip_val",
-    "gradient_clip_algorithm",
-}
-
 
 def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (), test: bool = True) -> Result:
     """Train, validate, and test the best network once; with `config.resume`, go on from what `directory` holds.
@@ -63,6 +49,7 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
     Leaves checkpoints, logs and, however it ends, result.json in `directory`. A search has `watchers` that may stop
     the run, and leaves the `test` out.
     """
+    require_machine(config)
     before = runs.read(directory)
     if config.resume and before.status == runs.COMPLETED and _same_length(config, before.result["config"]):
         log.info("%s is complete already", directory)
@@ -115,8 +102,8 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
 
 
 def _same_length(config: Config, before: dict[str, Any]) -> bool:
-    now = asdict(config.trainer)
-    return all(now[limit] == before["trainer"][limit] for limit in ("max_epochs", "max_steps", "max_time"))
+    limits = [name.removeprefix("trainer.") for name in keys_where(limits_run)]
+    return all(asdict(config.trainer)[limit] == before["trainer"][limit] for limit in limits)
 
 
 def build_trainer(
@@ -129,7 +116,8 @@ def build_trainer(
     world: World = ALONE,
 ) -> L.Trainer:
     _quieten_lightning()
-    settings = {name: value for name, value in asdict(config.trainer).items() if name not in OURS}
+    ours = keys_where(by_engine)
+    settings = {name: value for name, value in asdict(config.trainer).items() if f"trainer.{name}" not in ours}
     if not (isinstance(config.trainer.devices, list) and uses_gpu(config.trainer.accelerator)):
         settings["devices"] = per_node(config.trainer)
     settings["strategy"] = "auto" if world.size == 1 else SharedMinibatches()

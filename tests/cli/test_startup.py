@@ -30,14 +30,17 @@ def loaded_after(statement: str) -> set[str]:
     return set(told.stdout.split())
 
 
-def test_training_loads_no_package_for_metrics_that_it_does_not_use():
-    assert loaded_after("import mnist_mlp.training") == set()
+HASTENED = "from mnist_mlp.cli.startup import hasten_imports; hasten_imports()"
+
+
+def test_a_command_that_trains_loads_no_package_for_metrics_that_it_does_not_use():
+    assert loaded_after(f"{HASTENED}; import mnist_mlp.training") == set()
     assert loaded_after("import torchmetrics") == set(UNASKED), "torchmetrics has become lean by itself"
 
 
 def test_what_was_not_loaded_can_be_imported_and_counts_as_installed():
     statement = (
-        "import mnist_mlp.training, torchvision, scipy.signal, matplotlib.pyplot; "
+        f"{HASTENED}; import mnist_mlp.training, torchvision, scipy.signal, matplotlib.pyplot; "
         "from lightning_utilities.core.imports import RequirementCache, package_available; "
         "assert all(map(package_available, ('scipy', 'torchvision', 'matplotlib'))); "
         "assert RequirementCache('torchvision') and not RequirementCache('torchvision<0.1')"
@@ -45,10 +48,21 @@ def test_what_was_not_loaded_can_be_imported_and_counts_as_installed():
     assert loaded_after(statement) == set(UNASKED)
 
 
-@pytest.mark.parametrize("first", ["torchmetrics", "mnist_mlp"])
+def test_importing_the_package_changes_nothing_and_loads_nothing_slow():
+    loaded_after(
+        "import sys; before = list(sys.meta_path); import mnist_mlp; assert sys.meta_path == before; "
+        "from mnist_mlp import Config, composed; assert isinstance(composed('seed=3'), Config); "
+        "assert sys.meta_path == before and 'torch' not in sys.modules; "
+        "from mnist_mlp import DigitClassifier, DigitsDataModule, train; "
+        "assert DigitClassifier.__module__ == 'mnist_mlp.module'; "
+        "assert not any('mnist_mlp' in type(finder).__module__ for finder in sys.meta_path)"
+    )
+
+
+@pytest.mark.parametrize("first", ["import torchmetrics", HASTENED])
 def test_whichever_is_imported_first_the_metrics_are_torchmetrics_own(first):
     loaded_after(
-        f"import {first}, torch, mnist_mlp.module, torchmetrics.classification as metrics; "
+        f"{first}; import torch, mnist_mlp.module, torchmetrics.classification as metrics; "
         "accuracy = metrics.MulticlassAccuracy(3, average='micro'); "
         "assert accuracy(torch.tensor([0, 1, 2, 2]), torch.tensor([0, 1, 1, 2])) == 0.75"
     )

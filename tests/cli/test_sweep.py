@@ -13,7 +13,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_mlp.cli import sweep
-from mnist_mlp.config.messages import keys
+from mnist_mlp.config.keys import keys
 from mnist_mlp.config.schema import CONFIGS, PROJECT
 
 

@@ -10,8 +10,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.messages import keys
-from mnist_mlp.config.parsing import composed, from_dict, leaves
+from mnist_mlp.config.keys import keys, leaves
+from mnist_mlp.config.parsing import composed, from_dict
 from mnist_mlp.config.schema import CONFIGS, Config
 
 OPTIONS = sorted(
@@ -36,8 +36,8 @@ def test_every_file_is_yaml_that_says_something(path: Path) -> None:
 
 def test_every_key_is_documented_in_one_line_and_has_a_value() -> None:
     for name, entry in keys(Config).items():
-        assert entry.metadata["doc"], name
-        assert "\n" not in entry.metadata["doc"], name
+        assert entry.key.doc, name
+        assert "\n" not in entry.key.doc, name
     given = {name for name, _, _ in leaves(composed())} | {name for name, _, _ in leaves(composed("optimizer=sgd"))}
     assert set(keys(Config)) == given
 

@@ -18,6 +18,7 @@ from helpers.kill_and_resume import configuration, difference
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import PROJECT
+from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.distributed.strategy import SharedGradients
 from mnist_mlp.distributed.world import world
 from mnist_mlp.runs import checkpoint_file as files
@@ -217,13 +218,13 @@ def test_a_sweep_of_runs_on_two_processes_each(tmp_path: Path) -> None:
 )
 def test_impossible_numbers_of_processes_are_refused_by_name(words: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        configuration(*words)
+        require_machine(configuration(*words))
 
 
 def test_processes_that_were_started_must_be_those_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"PROCID": 5, "STEP_NUM_TASKS": 8, "LOCALID": 1, "STEP_NUM_NODES": 2}.items():
         monkeypatch.setenv(f"SLURM_{name}", str(value))
     assert (world().rank, world().size, world().local_rank, world().local_size) == (5, 8, 1, 4)
-    configuration("trainer.devices=4", "trainer.num_nodes=2")
+    require_machine(configuration("trainer.devices=4", "trainer.num_nodes=2"))
     with pytest.raises(ConfigError, match="8 processes were started together, but 2 devices on each of 2 nodes"):
-        configuration("trainer.devices=2", "trainer.num_nodes=2")
+        require_machine(configuration("trainer.devices=2", "trainer.num_nodes=2"))

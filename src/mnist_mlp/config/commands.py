@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mnist_mlp.config.schema import Config, key
+from mnist_mlp.config.declare import key
+from mnist_mlp.config.schema import Config
 
 PRUNERS = ("median", "halving", "none")
 SUITES = ("standard", "robust")

@@ -1,21 +1,18 @@
-"""What a configuration may hold, in words: the list of keys that --help prints, and one line for an error."""
+"""One line for each error in a configuration: what was expected, what came, what to type."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import Field, fields, is_dataclass
-from typing import Any, get_type_hints
+from dataclasses import fields
+from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-from mnist_mlp.config.commands import SCHEMAS
+from mnist_mlp.config.keys import bundles, keys, sections
 from mnist_mlp.config.schema import VARIANTS, Config
-
-# Groups that set keys of the other sections.
-BUNDLES = ("experiment", "sweep", "debug")
 
 
 def explain_composition(error: HydraException | OmegaConfBaseException, schema: type[Any] = Config) -> str:
@@ -62,7 +59,7 @@ def _unknown(name: str, schema: type[Any]) -> str:
         own = name.removeprefix(section + ".")
         owners = [option for option, kind in VARIANTS[section].items() if own in {entry.name for entry in fields(kind)}]
         return f"{name}: not a key of the chosen {section}; {section}={' or '.join(owners)} has it"
-    groups = [*_sections(schema), *BUNDLES] if issubclass(schema, Config) else []
+    groups = [*sections(schema), *bundles()] if issubclass(schema, Config) else []
     if name in groups:
         return f"{name}: has no such key; expected {name}=<option>, and --help lists the options"
     return f"unknown key {name}{nearest(name, [*known, *groups])}"
@@ -76,35 +73,3 @@ def nearest(word: Any, known: Iterable[str]) -> str:
 
 def one_of(choices: Iterable[str]) -> str:
     return "one of " + ", ".join(choices)
-
-
-def documented_keys(config_name: str) -> str:
-    """Every key with its type, its meaning and its limits, for `--help`."""
-    return "\n".join(_documented(name, entry) for name, entry in keys(SCHEMAS[config_name]).items())
-
-
-def keys(schema: type[Any]) -> dict[str, Field[Any]]:
-    """Every key that any configuration of this schema may have, in dotted form, with its field."""
-    kinds, entries = get_type_hints(schema), {}
-    for part in fields(schema):
-        if part.name not in _sections(schema):
-            entries[part.name] = part
-            continue
-        for section in VARIANTS.get(part.name, {}).values() or [kinds[part.name]]:
-            entries |= {f"{part.name}.{entry.name}": entry for entry in fields(section)}
-    return entries
-
-
-def _sections(schema: type[Any]) -> list[str]:
-    return [name for name, kind in get_type_hints(schema).items() if is_dataclass(kind)]
-
-
-def _documented(name: str, entry: Field[Any]) -> str:
-    limits = entry.metadata
-    words = [" | ".join(limits["choices"])] if limits["choices"] else []
-    words += [
-        f"{word} {limits[limit]}"
-        for limit, word in (("above", ">"), ("at_least", ">="), ("below", "<"), ("at_most", "<="))
-        if limits[limit] is not None
-    ]
-    return f"  {name:<34} {entry.type:<13} {limits['doc']}" + (f"  [{', '.join(words)}]" if words else "")

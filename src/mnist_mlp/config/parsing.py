@@ -1,24 +1,27 @@
-"""From what Hydra composed to the typed configuration: `parse` is the only way in. Hydra and OmegaConf stop here."""
+"""From what Hydra composed to the typed configuration: `parse` is the only way in. Hydra and OmegaConf stop here.
+
+It looks at the configuration alone. Whether this machine can do what is asked: `mnist_mlp.distributed.preflight`.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from mnist_mlp.config.commands import EvaluateConfig
-from mnist_mlp.config.errors import ConfigError, require
-from mnist_mlp.config.messages import documented_keys, explain, explain_composition, mistyped, nearest, one_of
+from mnist_mlp.config.declare import Key
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.help import documented_keys
+from mnist_mlp.config.keys import leaves
+from mnist_mlp.config.messages import explain, explain_composition, mistyped, nearest, one_of
 from mnist_mlp.config.schema import CONFIGS, PROJECT, VARIANTS, AdamConfig, Config, SGDConfig
-from mnist_mlp.distributed.hardware import require_accelerator
-from mnist_mlp.distributed.world import require_processes
 
 Schema = TypeVar("Schema")
 
@@ -29,12 +32,15 @@ def composed(*overrides: str) -> Config:
     Raises:
         ConfigError: as `parse`.
     """
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        try:
-            given = compose("train", list(overrides))
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigError(explain_composition(error)) from error
-        return parse(given, Config)
+    application = GlobalHydra.instance()
+    hydra_of_application, application.hydra = application.hydra, None  # of a notebook, or of a program around this one
+    try:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            return parse(compose("train", list(overrides)), Config)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain_composition(error)) from error
+    finally:
+        GlobalHydra.instance().hydra = hydra_of_application
 
 
 def parse(composed: DictConfig, schema: type[Schema]) -> Schema:
@@ -42,19 +48,13 @@ def parse(composed: DictConfig, schema: type[Schema]) -> Schema:
 
     Raises:
         ConfigError: one line that names the key, what is allowed and what came.
-        MissingPackageError: a logger is asked for whose package is not installed.
     """
     try:
         values = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema)) from error
     assert isinstance(values, dict)
-    config = from_dict({str(name): value for name, value in values.items()}, schema)
-    if isinstance(config, Config):
-        # Here, as a network is used without the processes and loggers of its run: `from_dict` reads checkpoints too.
-        require_processes(config)
-        require(*(name for name in ("mlflow", "wandb") if getattr(config.logger, name)))
-    return config
+    return from_dict({str(name): value for name, value in values.items()}, schema)
 
 
 def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
@@ -95,6 +95,7 @@ def _typed(values: dict[str, Any], schema: type[Any]) -> DictConfig:
 def _check_together(config: Config) -> None:
     """What the keys of a training run demand of one another."""
     trainer, optimizer = config.trainer, config.optimizer
+    _check_devices(trainer.devices)
     if trainer.max_time is not None and not re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", trainer.max_time):
         raise ConfigError(f"trainer.max_time: expected DD:HH:MM:SS, as 00:00:10:00, got {trainer.max_time!r}")
     if isinstance(optimizer, SGDConfig) and optimizer.nesterov and optimizer.momentum == 0:
@@ -105,42 +106,33 @@ def _check_together(config: Config) -> None:
         raise ConfigError(
             "averaging.decay: expected 0 under trainer.precision=bf16-true, too coarse for a running mean"
         )
-    require_accelerator(trainer.accelerator)
 
 
-def _check_limits(name: str, value: Any, limits: dict[str, Any]) -> None:
+def _check_devices(devices: Any) -> None:
+    listed = isinstance(devices, list) and devices and all(type(number) is int for number in devices)
+    counted = devices == "auto" or (type(devices) is int and devices > 0)
+    if not (listed or counted):
+        raise ConfigError(f"trainer.devices: expected a number from 1, auto, or a list as [0,1], got {devices!r}")
+
+
+def _check_limits(name: str, value: Any, limits: Key) -> None:
     if value is None:
         return
-    choices = limits["choices"]
+    choices = limits.choices
     if choices and value not in choices:
         raise ConfigError(f"{name}: expected {one_of(choices)}, got {value!r}{nearest(value, choices)}")
     if not isinstance(value, int | float):
         return
     if not math.isfinite(value):
         raise ConfigError(f"{name}: expected a finite number, got {value}")
-    for word, limit, holds in (
-        ("above", limits["above"], lambda bound: value > bound),
-        ("at least", limits["at_least"], lambda bound: value >= bound),
-        ("below", limits["below"], lambda bound: value < bound),
-        ("at most", limits["at_most"], lambda bound: value <= bound),
-    ):
-        if limit is not None and not holds(limit):
-            raise ConfigError(f"{name}: expected a number {word} {limit}, got {value}")
+    for limit in limits.limits:
+        if not limit.holds(value, limit.bound):
+            raise ConfigError(f"{name}: expected a number {limit.word} {limit.bound}, got {value}")
 
 
 def without(composed: DictConfig, *sections: str) -> DictConfig:
     """A copy that leaves these sections out; what refers to other keys still does."""
     return OmegaConf.masked_copy(composed, [str(name) for name in composed if name not in sections])
-
-
-def leaves(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Each key below `section` in dotted form, its value, and its documentation and limits."""
-    for part in fields(section):
-        name, value = prefix + part.name, getattr(section, part.name)
-        if is_dataclass(value):
-            yield from leaves(value, name + ".")
-        else:
-            yield name, value, part.metadata
 
 
 # For the YAML files: a path below the project wherever the command runs, and the list that --help prints.

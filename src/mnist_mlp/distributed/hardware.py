@@ -8,26 +8,9 @@ import platform
 import sys
 from pathlib import Path
 
-from mnist_mlp.config.errors import ConfigError
-
 # Multiply-adds of a forward pass from which a second thread pays. Below, threads wait for one another longer than they
 # work, and on a machine that is busy otherwise a step takes a hundred times as long.
 WORTH_THREADS = 20_000_000
-
-
-def require_accelerator(name: str) -> None:
-    """Refuse an accelerator that is not here.
-
-    Raises:
-        ConfigError: names what is here instead.
-    """
-    needs = {"gpu": has_cuda() or has_rocm() or has_mps(), "cuda": has_cuda() or has_rocm(), "mps": has_mps()}
-    if not needs.get(name, True):
-        here = "an Apple GPU (mps) and the CPU" if has_mps() else "only a CPU"
-        raise ConfigError(
-            f"trainer.accelerator: expected one that is here, got {name!r}; this machine has {here}: "
-            "use trainer.accelerator=auto (the best one found) or cpu"
-        )
 
 
 def has_cuda() -> bool:

@@ -7,10 +7,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from mnist_mlp.config.commands import TuneConfig
-from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.schema import PROJECT, Config, TrainerConfig
-from mnist_mlp.distributed.hardware import cuda_devices, has_mps
+from mnist_mlp.config.schema import PACKAGE, TrainerConfig
+from mnist_mlp.distributed.hardware import cuda_devices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +41,7 @@ def world() -> World:
 
 def python_path() -> str:
     """PYTHONPATH for a new process, in whatever directory, that imports what this one does."""
-    return os.pathsep.join([str(PROJECT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def start(module: str, **environment: str) -> subprocess.Popen[bytes]:
@@ -71,37 +69,3 @@ def per_node(trainer: TrainerConfig) -> int:
     if trainer.devices == "auto":
         return max(1, cuda_devices()) if trainer.strategy == "ddp" and trainer.accelerator != "cpu" else 1
     return int(trainer.devices)
-
-
-def require_processes(config: Config) -> None:
-    """Refuse numbers of processes that cannot work.
-
-    Raises:
-        ConfigError: names the key, what is here, and what to do.
-    """
-    trainer, devices = config.trainer, config.trainer.devices
-    listed = isinstance(devices, list) and devices and all(type(number) is int for number in devices)
-    counted = devices == "auto" or (type(devices) is int and devices > 0)
-    if not (listed or counted):
-        raise ConfigError(f"trainer.devices: expected a number from 1, auto, or a list as [0,1], got {devices!r}")
-    here, started = per_node(trainer), world().size
-    asked = here * trainer.num_nodes
-    if started > 1 and asked != started:
-        raise ConfigError(
-            f"trainer.devices: {started} processes were started together, but {here} devices on each of "
-            f"{trainer.num_nodes} nodes (trainer.num_nodes) make {asked}"
-        )
-    if asked == 1:
-        return
-    if trainer.num_nodes > started:
-        raise ConfigError("trainer.num_nodes: several machines need torchrun or srun to start the processes on each")
-    if isinstance(config, TuneConfig):
-        raise ConfigError("trainer.devices: a search trains each network in one process; start tune.py several times")
-    gpus = cuda_devices()
-    if trainer.accelerator == "mps" or (trainer.accelerator in ("auto", "gpu") and has_mps()):
-        raise ConfigError(f"trainer.devices: an Apple GPU is one device, got {devices}; use 1, or accelerator=cpu")
-    if trainer.accelerator != "cpu" and 0 < gpus < here:
-        raise ConfigError(f"trainer.devices: expected at most the {gpus} GPUs of this machine, got {devices}")
-    for name, images in (("data.batch_size", config.data.batch_size), ("data.val_size", config.data.val_size)):
-        if images < asked:
-            raise ConfigError(f"{name}: expected an image for each of the {asked} processes, got {images}")

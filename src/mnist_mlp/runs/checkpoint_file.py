@@ -175,10 +175,7 @@ def newest(outputs: Path) -> Path:
 def config_of(content: dict[str, Any]) -> Config:
     """The configuration of the run that wrote this checkpoint, typed and checked again."""
     try:
-        # Where it was trained says nothing about where it is used now.
-        here = {"accelerator": "auto", "strategy": "auto", "devices": 1, "num_nodes": 1}
-        trainer = {**content["config"]["trainer"], **here}
-        return from_dict({**content["config"], "trainer": trainer}, Config)
+        return from_dict(content["config"], Config)
     except (KeyError, TypeError, ConfigError) as error:
         raise CheckpointError(f"its configuration is not one that this version writes: {error}") from error
 

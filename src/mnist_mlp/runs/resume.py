@@ -10,34 +10,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.messages import BUNDLES
+from mnist_mlp.config.keys import bundles, depends_on_length, keys_where, limits_steps, may_change
 from mnist_mlp.config.overrides import key_of, word
 from mnist_mlp.runs import directories as runs
-
-# Keys that may take a new value when a run goes on: how long, where, and what is shown; not what is computed.
-MAY_CHANGE = {
-    "trainer.max_epochs",
-    "trainer.max_steps",
-    "trainer.max_time",
-    "trainer.accelerator",
-    "trainer.devices",
-    "trainer.num_nodes",
-    "trainer.strategy",
-    "trainer.enable_progress_bar",
-    "trainer.enable_model_summary",
-    "trainer.profiler",
-    "checkpoint.every_seconds",
-    "data.dir",
-    "data.path",
-    "logger.tensorboard",
-    "logger.csv",
-    "logger.mlflow",
-    "logger.wandb",
-    "dashboard.snapshots",
-}
-# How long the run is decides the learning rate of every step under these, so it cannot change half way.
-FIXED_LENGTH = ("one_cycle", "cosine")
-LENGTH = ("trainer.max_epochs", "trainer.max_steps")
 
 
 def expand(arguments: list[str]) -> list[str]:
@@ -79,7 +54,7 @@ def own_configuration(directory: Path, composed: DictConfig, overrides: Sequence
     own.resume = composed.resume
     for override in overrides:
         name = key_of(override)
-        if name in BUNDLES:
+        if name in bundles():
             raise ConfigError(f"{name}: cannot be chosen when a run goes on; name the keys that are to change")
         if name != "resume":
             after = _select(composed, name)
@@ -109,9 +84,9 @@ def refuse_changes(config: Any, own: Any, *, scheduler: str, key: str = "") -> N
             refuse_changes(config.get(name), before, scheduler=scheduler, key=f"{key}.{name}" if key else name)
     elif own == config or key == "resume":
         return
-    elif key not in MAY_CHANGE:
+    elif key not in keys_where(may_change):
         raise ConfigError(f"{key}: cannot change when a run goes on; it is {own} there, got {config}")
-    elif key in LENGTH and scheduler in FIXED_LENGTH:
+    elif key in keys_where(limits_steps) and depends_on_length(scheduler):
         raise ConfigError(
             f"{key}: cannot change under scheduler={scheduler}, whose learning rates depend on it; "
             "start a new run, or use scheduler=constant for runs to be lengthened"

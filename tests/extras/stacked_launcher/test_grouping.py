@@ -91,7 +91,7 @@ def test_what_has_no_stacked_form_runs_alone_and_says_why(override: str, reason:
 
 
 def test_a_section_that_stacking_does_not_know_runs_alone(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grouping, "KNOWN", grouping.KNOWN - {"scheduler"})
+    monkeypatch.setattr(grouping, "unstackable", lambda config: ["scheduler"])
     assert obstacle(job(0, config)) == "scheduler has no stacked form"
 
 

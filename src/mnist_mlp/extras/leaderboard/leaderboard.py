@@ -12,19 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from mnist_mlp.config.keys import affects_result, keys, keys_where
 from mnist_mlp.extras.leaderboard.statistics import Estimate, against_first
 from mnist_mlp.runs import directories as runs
 
-# Where a run lies and what it shows; two runs that differ in nothing else train the same network.
-OF_NO_CONSEQUENCE = (
-    "resume",
-    "data.dir",
-    "logger.",
-    "dashboard.",
-    "checkpoint.every_seconds",
-    "trainer.enable_",
-    "trainer.profiler",
-)
 NOT_IN_BOTH = "–"
 
 
@@ -208,11 +199,8 @@ def _loss(entry: Entry) -> float:
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of a run's configuration that decide what is computed, in dotted form, apart from the seed."""
-    return {
-        name: value
-        for name, value in flattened(config).items()
-        if name != "seed" and not name.startswith(OF_NO_CONSEQUENCE)
-    }
+    left_out = (keys().keys() - keys_where(affects_result)) | {"seed"}
+    return {name: value for name, value in flattened(config).items() if name not in left_out}
 
 
 def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnist_mlp.config.parsing import leaves
+from mnist_mlp.config.keys import keys_where, leaves, per_member, unstackable
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.sources import describe
 from mnist_mlp.distributed.hardware import cores, has_cuda, has_rocm
@@ -20,52 +20,6 @@ from mnist_mlp.runs import directories as runs
 # As in mnist_mlp.model, which would import torch.
 PIXELS, CLASSES = 28 * 28, 10
 
-# Keys in which members of one stack may differ; they must agree in every other.
-OWN = {
-    "seed",
-    "model.dropout",
-    "model.loss",
-    "model.label_smoothing",
-    "optimizer.lr",
-    "optimizer.weight_decay",
-    "optimizer.betas",
-    "optimizer.eps",
-    "optimizer.momentum",
-    "scheduler.name",
-    "scheduler.warmup",
-    "scheduler.start",
-    "scheduler.end",
-    "augment.shift",
-    "augment.rotation",
-    "augment.scale",
-    "augment.slant",
-    "augment.elastic",
-    "augment.smoothness",
-    "averaging.decay",
-    "calibration.risk",
-    "calibration.ood_detector",
-    "logger.tensorboard",
-    "logger.csv",
-    "logger.mlflow",
-    "dashboard.snapshots",
-}
-# Sections that a stack knows how to honour; a job that has another is better left to the ordinary way.
-KNOWN = {
-    "seed",
-    "threads",
-    "resume",
-    "data",
-    "augment",
-    "model",
-    "optimizer",
-    "scheduler",
-    "averaging",
-    "calibration",
-    "trainer",
-    "logger",
-    "dashboard",
-    "checkpoint",
-}
 # More on one core would not fit into its cache; on a GPU each keeps a log file open, and more gain nothing.
 MOST_ON_A_CORE, MOST_ON_A_GPU = 16, 256
 
@@ -115,9 +69,8 @@ def obstacle(job: Job) -> str | None:
     if type(config) is not Config:
         return "only training has a stacked form"
     trainer = config.trainer
-    for name in vars(config):
-        if name not in KNOWN:
-            return f"{name} has no stacked form"
+    for name in unstackable(config):
+        return f"{name} has no stacked form"
     if trainer.precision not in ("32-true", "64-true"):
         return f"trainer.precision={trainer.precision} has no stacked form"
     if per_node(trainer) * trainer.num_nodes > 1:
@@ -141,7 +94,8 @@ def obstacle(job: Job) -> str | None:
 
 def shared_keys(config: Config) -> dict[str, str]:
     """The keys in which members of one stack agree, with their values in words."""
-    return {name: repr(value) for name, value, _ in leaves(config) if name not in OWN}
+    own = keys_where(per_member)
+    return {name: repr(value) for name, value, _ in leaves(config) if name not in own}
 
 
 def _difference(job: Job, jobs: Sequence[Job]) -> str:

@@ -20,26 +20,13 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from mnist_mlp.config.parsing import leaves
+from mnist_mlp.config.keys import in_hparams, keys_where, leaves, shown_first
 from mnist_mlp.config.schema import Config
 from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.model import MLP, PIXELS
 from mnist_mlp.runs.result import METRICS
 
 BINS = 60
-# Columns of the HParams tab: those that it shows at once, and the beginnings of all of them.
-SHOWN_FIRST = ("model.activation", "model.hidden", "model.loss", "optimizer.lr", "seed")
-SWEPT = (
-    "seed",
-    "model.",
-    "optimizer.",
-    "scheduler.",
-    "augment.",
-    "averaging.",
-    "data.batch",
-    "data.name",
-    "trainer.max",
-)
 
 
 def _file(writer: SummaryWriter) -> Any:
@@ -142,13 +129,13 @@ def _node(name: str, operation: str, inputs: list[str], shape: list[int | None])
 def hyperparameters(writer: SummaryWriter, config: Config) -> None:
     """A row of the HParams tab; its metrics are the scalars `final/...` that the end of the run writes."""
     given = {name: value for name, value, _ in leaves(config)}
-    row = {name: value for name, value in given.items() if name.startswith(SWEPT)}
+    row = {name: value for name, value in given.items() if name in keys_where(in_hparams)}
     row = {name: value if isinstance(value, int | float) else str(value) for name, value in row.items()}
     experiment, start, _ = hparams(row, {f"final/{name}": None for name in METRICS})
     described = experiment.value[0].metadata.plugin_data
     content = HParamsPluginData.FromString(described.content)
     for column in content.experiment.hparam_infos:
-        column.differs = column.name in SHOWN_FIRST  # TensorBoard's word for it
+        column.differs = column.name in keys_where(shown_first)  # TensorBoard's word for it
     described.content = content.SerializeToString()
     for summary in (experiment, start):
         _file(writer).add_summary(summary)

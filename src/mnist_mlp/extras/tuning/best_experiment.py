@@ -8,10 +8,11 @@ from typing import Any
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
+from mnist_mlp.config.keys import bundles, sections_without_effect
 from mnist_mlp.config.parsing import without
 
 # Of the search, not of the network that it found.
-LEFT_OUT = ("experiment", "debug", "logger", "checkpoint", "resume", "tune", "hydra")
+LEFT_OUT = (*bundles(), *sections_without_effect(), "tune", "hydra")
 
 
 def as_experiment(overrides: Sequence[str], comment: str) -> str:

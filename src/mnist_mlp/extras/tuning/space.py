@@ -19,6 +19,7 @@ from mnist_mlp.config.messages import explain_composition
 from mnist_mlp.config.overrides import key_of
 from mnist_mlp.config.parsing import parse, without
 from mnist_mlp.config.schema import Config
+from mnist_mlp.distributed.preflight import require_machine
 
 Drawn = Mapping[str, Any]
 
@@ -59,7 +60,8 @@ class SearchSpace:
         """
         ends = {key: _ends(distribution) for key, distribution in self.distributions.items()}
         for index in range(max(len(values) for values in ends.values())):
-            parse(compose_trial(self.overrides({key: v[index % len(v)] for key, v in ends.items()})), Config)
+            drawn = {key: values[index % len(values)] for key, values in ends.items()}
+            require_machine(parse(compose_trial(self.overrides(drawn)), Config))
 
 
 def compose_trial(overrides: Sequence[str]) -> DictConfig:

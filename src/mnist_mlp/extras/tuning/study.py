@@ -18,17 +18,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mnist_mlp.config.commands import SearchConfig, TuneConfig
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.parsing import leaves
+from mnist_mlp.config.keys import keys_where, leaves, limits_run, may_change
 from mnist_mlp.extras.tuning.space import SearchSpace
-from mnist_mlp.runs.resume import MAY_CHANGE
 
 JOURNAL = "journal.log"
 LOCK = ".lock"
 STARTED_WITH = "started_with"  # user attribute of the study
 ERROR = "error"  # user attribute of a trial
-
-# Keys that may change when a study goes on; its trials must stay comparable, so they keep one length.
-FREE = MAY_CHANGE - {"trainer.max_epochs", "trainer.max_steps", "trainer.max_time"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,9 +136,10 @@ def _pruner(search: SearchConfig) -> BasePruner:
 
 
 def _refuse_changes(settings: dict[str, Any], before: dict[str, Any]) -> None:
+    free = keys_where(may_change) - keys_where(limits_run)  # trials stay comparable: all of one length
     for key in dict.fromkeys([*settings, *before]):  # the name of a section before what follows from it
         was, now = before.get(key, "left out"), settings.get(key, "left out")
-        if was != now and key not in FREE:
+        if was != now and key not in free:
             raise ConfigError(
                 f"{key}: cannot change when a study goes on; it is {was} there, got {now}; "
                 "tune.study=<another name> begins a new one"

@@ -1,0 +1,74 @@
+"""What is stated about a key where it is declared, and what follows for the parts of the project that ask."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from mnist_mlp.config.declare import key, section
+from mnist_mlp.config.keys import affects_result, depends_on_length, keys, keys_where, limits_steps, unstackable
+from mnist_mlp.config.parsing import composed, from_dict
+from mnist_mlp.config.schema import CONFIGS, VARIANTS, Config, SchedulerConfig
+from mnist_mlp.optim.lr_schedule import rate
+
+
+@pytest.mark.parametrize("name", VARIANTS["scheduler"])
+def test_a_schedule_that_claims_not_to_depend_on_the_length_gives_the_same_rates_for_any(name: str) -> None:
+    scheduler = composed(f"scheduler={name}").scheduler
+    same = [rate(scheduler, step, 40) for step in range(40)] == [rate(scheduler, step, 70) for step in range(40)]
+    assert depends_on_length(name) == (not same)
+
+
+def test_a_schedule_that_says_nothing_counts_as_one_that_depends_on_the_length(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(VARIANTS["scheduler"], "new", SchedulerConfig)
+    assert depends_on_length("new")
+    assert depends_on_length("unheard_of")
+
+
+def test_a_new_section_trains_alone_until_it_says_that_stacks_take_account_of_it() -> None:
+    @dataclass(kw_only=True)
+    class Mixup:
+        share: float = key("of images that are mixed")
+
+    @dataclass(kw_only=True)
+    class Other(Config):
+        mixup: Mixup
+        engine: str = key("what trains")
+        seen: Mixup = section(stackable=True)
+
+    config = Other(**vars(composed()), mixup=Mixup(share=0.5), engine="fast", seen=Mixup(share=0.5))
+    assert unstackable(config) == ["mixup", "engine"]
+    assert unstackable(composed()) == []
+
+
+def test_what_limits_the_steps_of_a_run_decides_its_result() -> None:
+    assert keys_where(limits_steps) == {"trainer.max_epochs", "trainer.max_steps"}
+    assert keys_where(limits_steps) <= keys_where(affects_result)
+
+
+def test_every_property_is_one_of_a_key_that_exists() -> None:
+    with pytest.raises(TypeError, match="may_chaneg"):
+        key("misspelt", may_chaneg=True)
+    assert len(keys()) > 60
+
+
+def test_a_configuration_of_another_machine_is_read_as_it_was_written() -> None:
+    values = asdict(composed())
+    values["trainer"] |= {"accelerator": "mps", "devices": [0, 7], "num_nodes": 3, "strategy": "ddp"}
+    assert from_dict(values, Config).trainer.devices == [0, 7]
+
+
+def test_composing_leaves_a_hydra_of_the_program_around_it_alone(tmp_path: Path) -> None:
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        outer = GlobalHydra.instance().hydra
+        assert composed("seed=7").seed == 7
+        assert GlobalHydra.instance().hydra is outer
+        assert compose("train", ["seed=8"]).seed == 8
+    assert composed().seed == 0
+    assert not GlobalHydra.instance().is_initialized()
