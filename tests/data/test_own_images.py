@@ -86,6 +86,13 @@ def test_other_data_have_another_checksum(tmp_path: Path, changes: dict[str, np.
     assert load(keys("npz", whole)).sha256 != load(keys("npz", other)).sha256
 
 
+def test_the_first_images_of_folders_are_of_every_class_and_always_the_same(tmp_path: Path) -> None:
+    given = keys("folder", write_folder(tmp_path / "set", ARRAYS))
+    first, second = load(given), load(given)
+    assert set(first.train_labels[:12]) == {0, 1, 2}
+    np.testing.assert_array_equal(first.train_labels, second.train_labels)
+
+
 def test_data_that_have_changed_are_refused_where_the_former_ones_are_needed(tmp_path: Path) -> None:
     given = keys("folder", write_folder(tmp_path / "set", ARRAYS))
     before = load(given).sha256

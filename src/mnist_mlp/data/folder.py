@@ -108,11 +108,16 @@ def _info(train: Files, test: Files) -> DatasetInfo:
 
 
 def _read(files: Files, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Images `(N, C, H, W)` uint8 and labels `(N,)` int64, class by class."""
-    labels = np.repeat(np.arange(len(files)), [len(paths) for paths in files.values()])
-    images = np.empty((len(labels), *shape), np.uint8)
+    """Images `(N, C, H, W)` uint8 and labels `(N,)` int64, in a random order, always the same one.
+
+    So the first batches of a part, which are all that some runs are validated on, have images of every class.
+    """
+    by_class = np.repeat(np.arange(len(files)), [len(paths) for paths in files.values()])
+    order = np.random.default_rng(0).permutation(len(by_class))
+    images, labels = np.empty((len(order), *shape), np.uint8), np.empty_like(by_class)
+    labels[order] = by_class
     channels, height, width = shape
-    for place, path in zip(images, (path for paths in files.values() for path in paths), strict=True):
+    for place, path in zip(order, (path for paths in files.values() for path in paths), strict=True):
         image = _opened(path)
         if image.size != (width, height):
             raise ConfigError(
@@ -122,7 +127,7 @@ def _read(files: Files, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.nda
         if channels == 1 and image.mode not in GREY_MODES:
             raise ConfigError(f"data.path: {path}: expected grey levels, as the first image has, got colours")
         pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-        place[:] = pixels if channels == 1 else pixels.transpose(2, 0, 1)
+        images[place] = pixels if channels == 1 else pixels.transpose(2, 0, 1)
     return images, labels
 
 

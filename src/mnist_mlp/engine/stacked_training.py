@@ -75,12 +75,12 @@ def _wait(member: Member) -> None:
     """Nothing for each member alone."""
 
 
-_loaded: dict[tuple[str, str], Dataset] = {}
+_loaded: dict[tuple[str, str, str | None], Dataset] = {}
 
 
 def load(data: DataConfig) -> Dataset:
     """The data set, read and verified once for all stacks of a sweep."""
-    place = data.name, data.dir
+    place = data.name, data.dir, data.path
     if place not in _loaded:
         _loaded.clear()
         _loaded[place] = sources.load(data)

@@ -245,6 +245,16 @@ def test_the_command_prints_tables_without_colour_and_leaves_its_files(tmp_path:
     assert {path.name for path in (tmp_path / "my place").iterdir()} >= PICTURES | {"metrics.json"}
 
 
+def test_a_network_is_evaluated_only_with_the_data_that_it_was_trained_on(tmp_path: Path) -> None:
+    content = files.read(untrained.checkpoint(tmp_path / "it.ckpt"))
+    torch.save({**content, "data_sha256": "0" * 64}, tmp_path / "it.ckpt")
+    done = command(f"checkpoint={tmp_path / 'it.ckpt'}")
+    assert done.returncode == 2
+    assert done.stderr.endswith(
+        "data=synthetic: expected the data that the network was trained on, found others (SHA-256)\n"
+    )
+
+
 def test_networks_that_cannot_be_used_are_told_in_one_line(tmp_path: Path) -> None:
     good = untrained.checkpoint(tmp_path / "good.ckpt")
     untrained.checkpoint(tmp_path / "other.ckpt", "data.val_size=700")
