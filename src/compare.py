@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mnist_mlp.cli.app import Parser, exit_codes
+from mnist_mlp.cli.exit_codes import Parser, exit_codes
 from mnist_mlp.extras.leaderboard.difference import difference
 from mnist_mlp.extras.leaderboard.find_runs import find
 from mnist_mlp.extras.leaderboard.html_report import write_report

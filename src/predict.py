@@ -14,7 +14,8 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from mnist_mlp.cli.app import Parser, exit_codes, leave
+from mnist_mlp.cli.ending import leave
+from mnist_mlp.cli.exit_codes import Parser, exit_codes
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.runs.atomic_write import refuse_unwritable_file, written

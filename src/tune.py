@@ -5,7 +5,8 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
-from mnist_mlp.cli.app import exit_codes, run_app
+from mnist_mlp.cli.app import run_app
+from mnist_mlp.cli.exit_codes import exit_codes
 from mnist_mlp.config.commands import TuneConfig
 from mnist_mlp.extras.tuning.command import searched_on_the_command_line
 

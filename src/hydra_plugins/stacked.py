@@ -122,7 +122,7 @@ def _stacks_at_once(config: DictConfig) -> int:
 
 def _parsed(config: DictConfig) -> Any:
     """An instance of the schema that belongs to the command."""
-    return parse(without(config, "hydra"), SCHEMAS[config.hydra.job.config_name])
+    return parse(without(config, "hydra"), SCHEMAS[config.hydra.callbacks.check.command])
 
 
 def _job(config: DictConfig, directory: Path) -> Job:

@@ -37,7 +37,7 @@ from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.loggers import build_loggers, log_final
 from mnist_mlp.runs.result import Result, versions
-from mnist_mlp.runs.resume import refuse_changes
+from mnist_mlp.runs.resume import occupied, refuse_changes
 from mnist_mlp.runs.signals import interruptible
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
     the run, and leaves the `test` out.
     """
     require_machine(config)
+    directory = Path(directory)
     before = runs.read(directory)
     if config.resume and before.status == runs.COMPLETED and _same_length(config, before.result["config"]):
         log.info("%s is complete already", directory)
@@ -57,7 +58,12 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
     result = Result(directory=directory, seed=config.seed, config=asdict(config))
     if config.resume:
         result.go_on_from(before)
-    with interruptible(), result.written(), together(config, directory, on_loss=result.lost) as world:
+    with (
+        occupied(directory, config),
+        interruptible(),
+        result.written(),
+        together(config, directory, on_loss=result.lost) as world,
+    ):
         with result.timed("setup"):
             dataset = load(config.data)
             data = DigitsDataModule(dataset, config.data, config.trainer, config.seed)

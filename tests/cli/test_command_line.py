@@ -154,7 +154,7 @@ def test_a_run_directory_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> 
     (tmp_path / "result.json").write_text("{}")
     answer = train(*TINY, f"hydra.run.dir={tmp_path}")
     assert answer.code == 2
-    assert "already holds a run; resume=" in answer.error
+    assert f"already holds a run; to go on with it: python src/train.py resume={tmp_path}" in answer.error
 
 
 def test_a_place_that_cannot_hold_a_directory_is_refused(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_failing_job_does_not_stop_or_taint_the_others_and_resuming_trains_onl
     assert json.loads((together / "2" / "result.json").read_text())["metrics"] == one["metrics"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_command_with_its_code_and_a_saved_run(tmp_path: Path, number: int, code: int) -> None:
     run = tmp_path / "run"
     words = ("experiment=tiny", "trainer.max_epochs=5000", "threads=1", f"hydra.run.dir={run}")
@@ -207,5 +207,8 @@ def test_a_signal_ends_the_command_with_its_code_and_a_saved_run(tmp_path: Path,
     process.send_signal(number)
     _, error = process.communicate()
     assert process.returncode == code
-    assert error == f"train.py: stopped by signal {int(number)}; python src/train.py resume={run} goes on\n"
+    first, go_on = error.splitlines()
+    by = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+    assert first == f"train.py: stopped by {by}, everything is saved. Continue with:"
+    assert go_on == f"python src/train.py resume={run}"
     assert json.loads((run / "result.json").read_text())["status"] == "interrupted"

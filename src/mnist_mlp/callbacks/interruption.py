@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM in a fit: finish the optimizer step, save, and stop; a second signal ends the process at once."""
+"""Signals in a fit: finish the optimizer step, save, and stop; a second signal ends the process at once."""
 
 from __future__ import annotations
 

@@ -1,36 +1,85 @@
-"""Output whose reader has gone, as in `... | head -1`: a command ends there, a run goes on; neither complains."""
+"""Output that nobody can read: closed (`>&-`), full (`>/dev/full`), no longer read (`| head -1`), or of few letters.
+
+A command ends there, a run goes on, and neither complains with a traceback.
+"""
 
 from __future__ import annotations
 
+import codecs
+import errno
+import io
 import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+# What we print beyond ASCII, for terminals that know nothing else.
+PLAIN = {"±": "+-", "–": "-", "—": "-", "…": "...", "×": "x", "·": ".", "→": "->", "≥": ">=", "≤": "<=", "█": "#"}
+
+
+def open_streams() -> None:
+    """Make standard output and error take any text, also where they are closed or their encoding lacks letters."""
+    codecs.register_error("plain", _plain)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # until the process ends
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="plain")
+
+
+def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
+    if isinstance(error, UnicodeEncodeError):
+        letters = error.object[error.start : error.end]
+        if all(letter in PLAIN for letter in letters):
+            return "".join(PLAIN[letter] for letter in letters), error.end
+    return codecs.backslashreplace_errors(error)
 
 
 @contextmanager
 def silent_without_reader() -> Iterator[None]:
-    """End with exit code 1 where nobody reads any more what the block prints."""
+    """End with exit code 1 where what the block prints cannot be written, and say so where somebody may read it."""
     try:
         try:
             yield
         finally:
-            sys.stdout.flush()  # or Python itself would find out, and say so, when it ends
-    except BrokenPipeError:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # or Python itself would find out, and say so, when it ends
+    except OSError as error:
+        if error.filename is not None or not _is_of_output(error):
+            raise
         _discard_output()
+        if not isinstance(error, BrokenPipeError):
+            with suppress(OSError):
+                print(f"standard output: cannot be written: {error.strerror}", file=sys.stderr)
         sys.exit(1)
 
 
 class Console(logging.StreamHandler):  # type: ignore[type-arg]
-    """Prints what is logged for as long as somebody reads it."""
+    """Prints what is logged for as long as it can be written: a run goes on without."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
-        if isinstance(sys.exc_info()[1], BrokenPipeError):
+        if isinstance(sys.exc_info()[1], OSError):
             _discard_output()
         else:
             super().handleError(record)
 
 
+def _is_of_output(error: OSError) -> bool:
+    """Whether standard output is what failed: it still does."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    if error.errno not in (errno.ENOSPC, errno.EBADF, errno.EIO):
+        return False
+    try:
+        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), b"\n")
+    except (OSError, ValueError):
+        return True
+    return False
+
+
 def _discard_output() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

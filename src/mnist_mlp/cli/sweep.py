@@ -1,31 +1,115 @@
-"""The sweep that this process runs: begun once, told at its end in one leaderboard, also when it was stopped."""
+"""The sweep that this process runs: its jobs, its record, and at its end one leaderboard, also when it was stopped."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.optional import optional
 from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import ownership
+from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
+from mnist_mlp.runs.command_line import command
+from mnist_mlp.runs.record import Command, Job, SweepRecord, read_sweep, write_sweep
+from mnist_mlp.runs.resume import refuse_changes
 
 _directory: Path | None = None
 
 
-def begin(directory: Path, *, resuming: bool) -> None:
-    """Remember where the jobs of this sweep will lie.
+def jobs_of(config: DictConfig, loader: ConfigLoader) -> list[list[str]] | None:
+    """The overrides of each job of Hydra's own sweeper, in its order; None where another sweeper chooses them.
 
     Raises:
-        ConfigError: another sweep lies there already.
+        HydraException: an override cannot be read.
+        ConfigError: it stands for no list of values.
+    """
+    if config.hydra.runtime.choices["hydra/sweeper"] != "basic":
+        return None
+    preset = config.hydra.sweeper.get("params") or {}  # sweep=<name>
+    words = [*(f"{name}={values}" for name, values in preset.items()), *config.hydra.overrides.task]
+    choices: dict[str, list[str]] = {}  # of each key, the last word counts
+    for override in OverridesParser.create(loader).parse_overrides(words):
+        key = override.get_key_element()
+        if not override.is_sweep_override():
+            choices[key] = [f"{key}={override.get_value_element_as_str()}"]
+        elif override.is_discrete_sweep():
+            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            raise ConfigError(f"{override.input_line}: a sweep needs a list of values; tune.py searches an interval")
+    return [list(job) for job in itertools.product(*choices.values())]
+
+
+def begin(
+    config: DictConfig, jobs: list[list[str]] | None, loader: ConfigLoader, base: dict[str, Any], *, resuming: bool
+) -> None:
+    """Own the directory of this sweep, and leave the record there by which it is found and finished.
+
+    `base` is the configuration that the jobs have in common.
+
+    Raises:
+        ConfigError: another sweep lies there already, or it is this one with other jobs.
+        SaveError: the record cannot be written.
     """
     global _directory
-    if not resuming and (directory / "multirun.yaml").exists():
-        raise ConfigError(f"hydra.sweep.dir: {directory} already holds a sweep; resume={directory} finishes it")
+    directory = Path(config.hydra.sweep.dir)
+    _refuse_other(directory, resuming)
+    record = SweepRecord(
+        command=Command.of(config.hydra),
+        config=base,
+        jobs=None if jobs is None else _placed(directory, jobs, config, loader),
+    )
+    before = read_sweep(directory) if resuming else None
+    if before is not None:
+        refuse_changes(record.config, before.config, scheduler=record.config["scheduler"]["name"])
+        if before.jobs != record.jobs:
+            raise ConfigError(f"resume: {directory} was begun with other jobs: a file under configs/ has changed since")
+    ownership.claim(directory, "hydra.sweep.dir")
+    _refuse_other(directory, resuming)
     _directory = directory
+    if before is None:
+        write_sweep(directory, record)
+
+
+def _refuse_other(directory: Path, resuming: bool) -> None:
+    if not resuming and runs.is_sweep(directory):
+        finish = command("train.py", resume=directory)
+        raise ConfigError(f"hydra.sweep.dir: {directory} already holds a sweep; to finish it: {finish}")
+
+
+def _placed(directory: Path, jobs: list[list[str]], config: DictConfig, loader: ConfigLoader) -> list[Job]:
+    """The jobs with the directories that `hydra.sweep.subdir` gives them."""
+    by_number = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"] == "${hydra:job.num}"  # type: ignore[index,call-overload]
+    placed: dict[str, Job] = {}
+    for number, overrides in enumerate(jobs):
+        subdir = str(number) if by_number else _subdir(loader.load_sweep_config(config, overrides), number)
+        if subdir in placed:
+            raise ConfigError(
+                f"hydra.sweep.subdir: expected a directory for each job, got {subdir} for jobs "
+                f"{placed[subdir].number} and {number}"
+            )
+        if not by_number:
+            refuse_unwritable_directory("hydra.sweep.subdir", directory / subdir)
+        placed[subdir] = Job(number=number, directory=subdir, overrides=overrides)
+    return list(placed.values())
+
+
+def _subdir(config: DictConfig, number: int) -> str:
+    config.hydra.job.num = number
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)  # ${hydra:...} means this job, as it will while the job runs
+    try:
+        return str(config.hydra.sweep.subdir)
+    finally:
+        HydraConfig.instance().cfg = before
 
 
 def compose_once(loader: ConfigLoader) -> None:
@@ -54,11 +138,11 @@ def report() -> bool:
     jobs = runs.jobs(_directory)
     describe = optional("sweep_report") or _list_of_jobs
     print(describe(jobs, _directory))
-    print(f"sweep directory  {_directory}")
+    print(f"sweep directory  {runs.shown(_directory)}")
     unfinished = sum(job.status != runs.COMPLETED for job in jobs)
     if unfinished:
-        print(f"{unfinished} of {len(jobs)} jobs did not complete; to finish them:")
-        print(f"  python src/train.py resume={_directory}")
+        print(f"{unfinished} of {len(jobs)} jobs did not complete. Finish them with:")
+        print(command("train.py", resume=_directory))
     return not unfinished
 
 

@@ -61,7 +61,7 @@ class Stopped(BaseException):
 
 
 class Interrupted(Stopped):
-    """SIGINT or SIGTERM came; it ends a whole sweep."""
+    """A signal came that stops a run; it ends a whole sweep."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by signal {signal_number}")

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 
-from mnist_mlp.cli.app import exit_codes
+from mnist_mlp.cli.exit_codes import exit_codes
 from mnist_mlp.distributed.launch import GRACE, follow
 from mnist_mlp.distributed.world import wait_for_end_of_parent
 from mnist_mlp.training import train

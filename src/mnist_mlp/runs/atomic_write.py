@@ -9,11 +9,24 @@ from pathlib import Path
 
 from mnist_mlp.config.errors import ConfigError, SaveError
 
+LONGEST_NAME = 255
+"""Bytes in the name of a file, on every file system in common use."""
+
 
 def refuse_unwritable_directory(name: str, directory: Path, what: str = "directory") -> None:
     """Raise ConfigError where `directory`, given as the option `name`, is not there and cannot be made."""
-    place = next(path for path in (directory, *directory.absolute().parents) if os.path.exists(path))
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+    for part in directory.parts:
+        if len(os.fsencode(part)) > LONGEST_NAME:
+            raise ConfigError(f"{name}: expected names of at most {LONGEST_NAME} bytes, got {part[:40]}...")
+    above = (directory, *directory.absolute().parents)
+    try:
+        place = next(path for path in above if os.path.lexists(path))
+        if place.is_symlink() and not place.exists():
+            raise ConfigError(f"{name}: expected a place where a {what} can be made, but {place} is a link to nothing")
+        possible = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    except (OSError, ValueError) as error:  # too long as a whole, a loop of links, a zero byte
+        raise ConfigError(f"{name}: expected a place where a {what} can be made, got {directory}: {error}") from error
+    if not possible:
         raise ConfigError(f"{name}: expected a place where a {what} can be made, got {directory}; {place} is not one")
 
 
@@ -27,12 +40,24 @@ def refuse_unwritable_file(name: str, path: Path) -> None:
 
 @contextmanager
 def written(name: str, path: Path) -> Iterator[None]:
-    """Make the folders that a file `path` needs, and raise SaveError where the block cannot write it after all."""
-    try:
+    """Make the folders that a file `path`, given as the option `name`, needs, and raise SaveError where the block
+    cannot write it after all.
+    """
+    with saving(path, f"{name} {path}: cannot be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
         yield
-    except OSError as error:
-        raise SaveError(f"{name} {path}: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def saving(path: Path, what: str | None = None) -> Iterator[None]:
+    """Raise SaveError, one line that says why, where the block cannot write `path`: the disk is full, or there is no
+    permission.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # a full disk is a RuntimeError where torch's own writer meets it
+        reason = error.strerror or str(error) if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise SaveError(f"{what or f'{path}: cannot be written'}: {reason}; what was saved before is kept") from error
 
 
 @contextmanager

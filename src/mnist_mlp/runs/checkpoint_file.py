@@ -11,22 +11,22 @@ import pickle
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnist_mlp.config.errors import CheckpointError, ConfigError, SaveError
+from mnist_mlp.config.errors import CheckpointError, ConfigError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import PROJECT, Config
-from mnist_mlp.runs.atomic_write import replacing
-from mnist_mlp.runs.directories import CHECKPOINTS, COMPLETED, RESULT
-from mnist_mlp.runs.directories import read as read_run
+from mnist_mlp.runs import directories
+from mnist_mlp.runs.atomic_write import replacing, saving
+from mnist_mlp.runs.directories import CHECKPOINTS
+from mnist_mlp.runs.newest import newest_or_best
+from mnist_mlp.runs.record import FORMAT, refuse_later_version
 
 if TYPE_CHECKING:
     from mnist_mlp.model import MLP
 
-BEST, LAST, PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
+BEST, LAST, PREVIOUS = directories.BEST, "last.ckpt", "previous.ckpt"
 
 
 class DamagedCheckpoint(CheckpointError):
@@ -41,9 +41,9 @@ def write(content: dict[str, Any], path: Path) -> None:
     """
     import torch
 
-    with _saving(path):
+    with saving(path):
         with replacing(path) as draft, draft.open("wb") as file:
-            torch.save(content, file)
+            torch.save({"format": FORMAT, **content}, file)
             file.flush()
             os.fsync(file.fileno())
         _flush_directory(path.parent)
@@ -52,21 +52,12 @@ def write(content: dict[str, Any], path: Path) -> None:
 def keep_previous(path: Path, previous: Path) -> None:
     """Give the file at `path` a second name, so that it outlives its successor there."""
     if path.exists():
-        with _saving(previous), replacing(previous) as draft:
+        with saving(previous), replacing(previous) as draft:
             draft.unlink(missing_ok=True)
             try:
                 draft.hardlink_to(path)
             except OSError:  # a file system without links
                 shutil.copyfile(path, draft)
-
-
-@contextmanager
-def _saving(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, RuntimeError) as error:  # a full disk is a RuntimeError where torch's own writer meets it
-        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
-        raise SaveError(f"{path}: cannot be written: {reason}; what was saved before is kept") from error
 
 
 def _flush_directory(directory: Path) -> None:
@@ -105,6 +96,7 @@ def read(path: Path) -> dict[str, Any]:
     kinds = {"state_dict": dict, "config": dict, "class_names": list}
     if not isinstance(content, dict) or not all(isinstance(content.get(name), kind) for name, kind in kinds.items()):
         raise CheckpointError(f"{path}: expected a checkpoint written by train.py, got another file of torch")
+    refuse_later_version(content, path)
     return content
 
 
@@ -159,17 +151,17 @@ def find(place: Path) -> Path:
 
 
 def newest(outputs: Path) -> Path:
-    """The best checkpoint of the run that completed last, of those below `outputs` (single runs and sweeps).
+    """The best checkpoint of the run that `newest.newest_or_best` chooses below `outputs`.
 
     Raises:
         CheckpointError: no run has completed.
     """
-    results = [*outputs.glob(f"train/*/{RESULT}"), *outputs.glob(f"multirun/*/*/{RESULT}")]
-    for result in sorted(results, key=lambda path: path.stat().st_mtime, reverse=True):
-        best = result.parent / CHECKPOINTS / BEST
-        if best.is_file() and read_run(result.parent).status == COMPLETED:
-            return best
-    raise CheckpointError(f"checkpoint: none given and no completed run below {outputs}; python src/train.py makes one")
+    run = newest_or_best(outputs)
+    if run is None:
+        raise CheckpointError(
+            f"checkpoint: none given and no completed run below {outputs}; python src/train.py makes one"
+        )
+    return run.directory / CHECKPOINTS / BEST
 
 
 def config_of(content: dict[str, Any]) -> Config:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import json
 import platform
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.distributed.world import world
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.atomic_write import replacing
+from mnist_mlp.runs.command_line import command
+from mnist_mlp.runs.record import FORMAT, read_run
 from mnist_mlp.runs.signals import uninterrupted
 
 METRICS = ("val/acc", "val/loss", "test/acc", "test/loss", "train/loss")
@@ -62,7 +65,8 @@ class Result:
     @classmethod
     def of(cls, run: runs.Run) -> Result:
         """The result that a run wrote."""
-        return cls(directory=run.directory, **run.result)
+        known = {part.name for part in fields(cls)} - {"directory"}
+        return cls(directory=run.directory, **{name: run.result[name] for name in known & run.result.keys()})
 
     def go_on_from(self, before: runs.Run) -> None:
         """Keep what a stopped run has told of its epochs: it may stop again before its checkpoint is read."""
@@ -113,28 +117,36 @@ class Result:
     def _write(self) -> None:
         if world().rank > 0:
             return
-        content = asdict(self)
+        content = {"format": FORMAT, **asdict(self)}
         del content["directory"]
         try:
             with uninterrupted(), replacing(self.directory / runs.RESULT) as draft:
-                draft.write_text(json.dumps(content, indent=2) + "\n")
+                draft.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
         except OSError as error:  # a full disk must not hide what really happened
             print(f"{self.directory / runs.RESULT}: not written: {error}")
 
     def summary(self) -> str:
-        """What came out, where it lies, and what to do next."""
-        where = runs.shown(self.directory)
-        lines = []
-        if self.metrics["test/acc"] is not None:
-            tested = f"epoch {self.epochs}, the last; none was validated"
-            if self.best_epoch is not None:
-                tested = f"epoch {self.best_epoch + 1} of {self.epochs}, the best on validation"
-            lines.append(f"test accuracy    {self.metrics['test/acc']:.2%}   (official test set; {tested})")
+        """What came out, where it lies, and what to do next; of a job of a sweep, whose end says the rest, one line."""
+        record = read_run(self.directory)
+        if record is not None and record.sweep is not None:
+            test = self.metrics["test/acc"]
+            return f"{runs.shown(self.directory)}   {self.status if test is None else f'test accuracy {test:.2%}'}"
+        lines = [self._tested()] if self._tested() else []
         lines.append(
             "seconds          " + "   ".join(f"{part} {seconds:.1f}" for part, seconds in self.seconds.items())
         )
-        lines.append(f"run directory    {where}")
-        lines.append(
-            "next             make tensorboard   |   python src/evaluate.py   |   python src/predict.py <image>"
-        )
+        lines.append(f"run directory    {runs.shown(self.directory)}")
+        lines.append("next             make tensorboard")
+        if (self.directory / runs.CHECKPOINTS / runs.BEST).exists():
+            lines.append(f"                 {command('evaluate.py', checkpoint=self.directory)}")
+            picture = shlex.join(["python", "src/predict.py", "--checkpoint", str(runs.shown(self.directory))])
+            lines.append(f"                 {picture} <image>")
         return "\n".join(lines)
+
+    def _tested(self) -> str:
+        if self.metrics["test/acc"] is None:
+            return ""
+        epochs = f"epoch {self.epochs}, the last; none was validated"
+        if self.best_epoch is not None:
+            epochs = f"epoch {self.best_epoch + 1} of {self.epochs}, the best on validation"
+        return f"test accuracy    {self.metrics['test/acc']:.2%}   (official test set; {epochs})"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +14,56 @@ from omegaconf import DictConfig, OmegaConf
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import bundles, depends_on_length, keys_where, limits_steps, may_change
 from mnist_mlp.config.overrides import key_of, word
+from mnist_mlp.config.schema import Config
+from mnist_mlp.distributed.world import world
 from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.command_line import command
+from mnist_mlp.runs.directories import is_sweep
+from mnist_mlp.runs.ownership import owned
+from mnist_mlp.runs.record import GIVEN_ANEW, RESUMING, Command, RunRecord, read_run, read_sweep, write_run
 
 
 def expand(arguments: list[str]) -> list[str]:
     """The command line, with what `resume=<directory>` stands for written out.
 
     Raises:
-        ConfigError: the directory holds neither a run nor a sweep.
+        ConfigError: the directory holds neither a run nor a sweep, or words beside it cannot be honoured.
     """
     given = [argument for argument in arguments if re.match(r"\+*resume=(?!null$)", argument)]
-    if not given:
+    if not given or {"--help", "-h", "--hydra-help"} & set(arguments):
         return arguments
-    directory = Path(given[-1].partition("=")[2].strip("'\"")).resolve()
+    directory = _directory(given[-1].partition("=")[2])
     others = [argument for argument in arguments if argument not in given]
     quoted = word(str(directory))
-    if (directory / "multirun.yaml").is_file():
-        changes = [argument for argument in others if "=" in argument]
+    if is_sweep(directory):
+        changes = [argument for argument in others if argument not in ("-m", "--multirun")]
         if changes:
             raise ConfigError(f"resume: a sweep goes on as it was begun, without {' '.join(changes)}")
-        saved = OmegaConf.load(directory / "multirun.yaml")
-        begun_with = [word for word in saved.hydra.overrides.task if not word.startswith("resume=")]
-        launcher = [
-            word for word in saved.hydra.overrides.hydra if word.startswith(("hydra/launcher=", "hydra.launcher."))
-        ]
-        return ["-m", *begun_with, *launcher, f"resume={quoted}", f"hydra.sweep.dir={quoted}"]
-    if not (directory / ".hydra" / "config.yaml").is_file():
+        # Not a key of each job, which would be a job of another name: one that has begun goes on by itself.
+        return ["-m", *_begun_by(directory).arguments(), f"{RESUMING}=true", f"hydra.sweep.dir={quoted}"]
+    if read_run(directory) is None and not (directory / ".hydra" / "config.yaml").is_file():
         raise ConfigError(f"resume: expected the directory of a run or of a sweep, got {directory}")
-    # The run's own record under .hydra/ stays as it was written at its start.
+    for argument in others:
+        if argument in ("-m", "--multirun"):
+            raise ConfigError(f"resume: a run goes on alone, without {argument}; a sweep goes on by its own directory")
+        if key_of(argument) in GIVEN_ANEW:
+            raise ConfigError(f"{key_of(argument)}: a run goes on in its own directory; leave {argument} out")
+    # The record that Hydra left at the start of the run stays as it is.
     return [*others, f"resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null"]
+
+
+def _directory(text: str) -> Path:
+    """The path that `text`, the value of an override, means: as Hydra reads it, or as it is where that is a path."""
+    if not Path(text).expanduser().exists() and text[:1] == text[-1:] and text[:1] in ("'", '"'):
+        text = re.sub(r"\\(['\"\\])", r"\1", text[1:-1])
+    return Path(text).expanduser().resolve()
+
+
+def _begun_by(sweep: Path) -> Command:
+    record = read_sweep(sweep)
+    if record is not None:
+        return record.command
+    return Command.of(OmegaConf.load(sweep / "multirun.yaml").hydra)  # all that older versions left
 
 
 def own_configuration(directory: Path, composed: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -49,7 +72,8 @@ def own_configuration(directory: Path, composed: DictConfig, overrides: Sequence
     Raises:
         ConfigError: names the key that must not change.
     """
-    own = OmegaConf.load(directory / ".hydra" / "config.yaml")
+    record = read_run(directory)
+    own = OmegaConf.create(record.config) if record else OmegaConf.load(directory / ".hydra" / "config.yaml")
     assert isinstance(own, DictConfig)
     own.resume = composed.resume
     for override in overrides:
@@ -66,7 +90,30 @@ def own_configuration(directory: Path, composed: DictConfig, overrides: Sequence
 def refuse_occupied(directory: Path) -> None:
     """Raise ConfigError where a run already lies: nothing that was saved is ever overwritten."""
     if (directory / runs.RESULT).exists() or (directory / runs.CHECKPOINTS).exists():
-        raise ConfigError(f"hydra.run.dir: {directory} already holds a run; resume={directory} goes on with it")
+        go_on = command("train.py", resume=directory)
+        raise ConfigError(f"hydra.run.dir: {directory} already holds a run; to go on with it: {go_on}")
+
+
+@contextmanager
+def occupied(directory: Path, config: Config) -> Iterator[None]:
+    """This process alone trains `config` in `directory` during the block: made where it is missing, with a record of
+    what is trained there; a run that lies there already is one that `config.resume` goes on with.
+
+    Raises:
+        ConfigError: another process works there, or a run that was not asked for lies there.
+        SaveError: the record cannot be written.
+    """
+    if world().rank > 0:  # the first of several processes that train together speaks for all
+        yield
+        return
+    with owned(directory):
+        if config.resume is None:
+            refuse_occupied(directory)
+        own = {**asdict(config), "resume": None}
+        before = read_run(directory)
+        if before is None or (config.resume is None and before.config != own):
+            write_run(directory, RunRecord(config=own))
+        yield
 
 
 def _select(config: DictConfig, name: str) -> Any:

@@ -1,4 +1,7 @@
-"""SIGINT and SIGTERM: they end a run where it stands, but neither half way through a write nor unsaid."""
+"""Signals that stop a run: it ends where it stands, but neither half way through a write nor without a word.
+
+SIGINT is Ctrl-C, SIGTERM asks to end, SIGHUP comes when the terminal is closed.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,20 @@ from typing import Any
 
 from mnist_mlp.config.errors import Interrupted
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 Handler = Callable[[int, FrameType | None], object]
 
 
 def listen(handler: Handler) -> dict[signal.Signals, Handler | int | None]:
-    """Send both signals to `handler` from now on; who had them before. Python lets the main thread alone do so."""
+    """Call `handler` at these signals from now on; returns who was called before.
+
+    Only the main thread may do so. A signal that is ignored stays so: `nohup` wants that of SIGHUP.
+    """
     if threading.current_thread() is not threading.main_thread():
         return {}
-    return {number: signal.signal(number, handler) for number in SIGNALS}
+    heeded = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in heeded}
 
 
 def stop_at_once(number: int, frame: FrameType | None) -> None:
@@ -31,7 +38,7 @@ def stop_at_once(number: int, frame: FrameType | None) -> None:
 @contextmanager
 def interruptible() -> Iterator[None]:
     """A signal in this block raises Interrupted there, for those around it to save and to say what happened."""
-    with _heard_by(stop_at_once):
+    with _handled_by(stop_at_once):
         yield
 
 
@@ -40,7 +47,7 @@ def uninterrupted() -> Iterator[None]:
     """A signal in this block acts at its end."""
     received: list[int] = []
     try:
-        with _heard_by(lambda number, frame: received.append(number)):
+        with _handled_by(lambda number, frame: received.append(number)):
             yield
     finally:
         if received:
@@ -57,14 +64,14 @@ def passed_on(processes: Sequence[Popen[Any]]) -> Iterator[None]:
         for process in processes:
             process.send_signal(number)
 
-    with _heard_by(pass_on):
+    with _handled_by(pass_on):
         yield
     if received:
         raise Interrupted(received[0])
 
 
 @contextmanager
-def _heard_by(handler: Handler) -> Iterator[None]:
+def _handled_by(handler: Handler) -> Iterator[None]:
     before = listen(handler)
     try:
         yield

@@ -83,8 +83,6 @@ def obstacle(job: Job) -> str | None:
         return "trainer.max_time counts the seconds of one run"
     if trainer.profiler is not None or trainer.detect_anomaly:
         return "trainer.profiler and trainer.detect_anomaly look at one network"
-    if config.resume is None:
-        return None
     if runs.read(job.directory).status == runs.COMPLETED:
         return "complete already"
     if any((job.directory / runs.CHECKPOINTS).glob("*.ckpt")):

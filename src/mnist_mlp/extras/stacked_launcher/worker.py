@@ -12,7 +12,8 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mnist_mlp.cli.app import exit_codes, leave
+from mnist_mlp.cli.ending import leave
+from mnist_mlp.cli.exit_codes import exit_codes
 from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config

@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from mnist_mlp.cli.app import exit_codes
+from mnist_mlp.cli.exit_codes import exit_codes
 from mnist_mlp.config.errors import ConfigError, require
 
 

@@ -1,0 +1,133 @@
+"""Checks before any work: is the configuration of every job right, is the directory free, is everything there?"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from mnist_mlp.cli import sweep
+from mnist_mlp.cli.exit_codes import BEFORE_WORK, exit_codes
+from mnist_mlp.config.commands import SCHEMAS, TrainedConfig, TuneConfig
+from mnist_mlp.config.errors import ConfigError, MissingPackageError
+from mnist_mlp.config.parsing import parse, without
+from mnist_mlp.config.schema import Config
+from mnist_mlp.data.sources import describe
+from mnist_mlp.distributed.preflight import require_machine
+from mnist_mlp.runs import checkpoint_file, ownership, record, resume
+from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
+from mnist_mlp.runs.directories import CHECKPOINTS
+
+
+class CheckBeforeWork(Callback):
+    """Refuses a wrong configuration, of any job, before a directory is made or anything slow is imported; then makes
+    this process the owner of the directory, and leaves there what it was asked to do.
+
+    A command that begins with a checkpoint has it refused here too, which may take importing torch.
+    """
+
+    def __init__(self, command: str, resuming: bool) -> None:
+        """`command` says what is configured, whatever file that comes from: a name in `commands.SCHEMAS`; `resuming`
+        that a sweep is finished which lies in its directory.
+        """
+        self.schema, self.resuming = SCHEMAS[command], resuming
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        # Hydra turns a callback's exception into a warning, but lets an exit pass.
+        with exit_codes(self.schema, system=BEFORE_WORK):
+            given = own_configuration(without(config, "hydra"), config.hydra, self.schema)
+            _refuse_words_for_sweeps(config.hydra)
+            directory = Path(config.hydra.run.dir)
+            refuse_unwritable_directory("hydra.run.dir", directory)
+            resuming = config.get("resume") is not None
+            if not resuming:
+                resume.refuse_occupied(directory)
+            if isinstance(given, TrainedConfig):
+                checkpoint_file.refuse_unusable(given.checkpoint)
+            if isinstance(given, Config):
+                describe(given.data)
+            if self.schema is TuneConfig:  # several processes search in one directory, each with trials of its own
+                return
+            ownership.claim(directory)
+            if not resuming:
+                resume.refuse_occupied(directory)  # by one that has ended in between
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        with exit_codes(self.schema, system=BEFORE_WORK):
+            if not issubclass(self.schema, Config):
+                raise ConfigError("-m: only training runs can be swept over")
+            launcher = config.hydra.runtime.choices["hydra/launcher"]
+            _refuse_unusable_launcher(launcher)
+            loader = GlobalHydra.instance().config_loader()
+            # Submitit would send the loader along with each job, with the configurations of all jobs that it remembers.
+            if not launcher.startswith("submitit"):
+                sweep.compose_once(loader)
+            jobs = sweep.jobs_of(config, loader)
+            seen: set[str] = set()
+            for job in jobs or [[]]:  # every value once, not every combination: composing is slow
+                if not seen.issuperset(job) or not job:
+                    seen.update(job)
+                    given = parse(without(loader.load_sweep_config(config, job), "hydra"), self.schema)
+                    require_machine(given)
+                    describe(given.data)
+            refuse_unwritable_directory("hydra.sweep.dir", Path(config.hydra.sweep.dir))
+            base = asdict(parse(without(config, "hydra"), self.schema))
+            sweep.begin(config, jobs, loader, base, resuming=self.resuming)
+
+    def on_job_start(self, config: DictConfig, **_: Any) -> None:
+        if self.schema is not Config:
+            return
+        directory = Path(config.hydra.runtime.output_dir)
+        if (directory / CHECKPOINTS).exists():  # it goes on
+            return
+        with exit_codes(self.schema):
+            given = asdict(parse(without(config, "hydra"), Config)) | {"resume": None}
+            of = None
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                of = record.relative(Path(config.hydra.sweep.dir), to=directory)
+            command = record.Command.of(config.hydra)
+            record.write_run(directory, record.RunRecord(config=given, command=command, sweep=of))
+
+
+def own_configuration(composed: DictConfig, settings: Any, schema: type[Any]) -> Any:
+    """An instance of `schema`; of a run that goes on, the configuration that it was begun with."""
+    if issubclass(schema, Config) and settings.mode == RunMode.RUN and composed.get("resume") is not None:
+        composed = resume.own_configuration(Path(composed.resume), composed, settings.overrides.task)
+    config = parse(composed, schema)
+    if isinstance(config, Config):
+        require_machine(config)
+    return config
+
+
+def _refuse_words_for_sweeps(hydra: DictConfig) -> None:
+    """Raise ConfigError where a word of the command line would have no effect without -m."""
+    choices = hydra.runtime.choices
+    words = [word for word in hydra.overrides.hydra if word.startswith(("hydra.launcher", "hydra.sweep"))]
+    words += [word for word in hydra.overrides.hydra if word.startswith(("hydra/launcher=", "hydra/sweeper="))]
+    if choices["hydra/launcher"] != "basic" or hydra.sweeper.get("params"):  # from a file of these groups
+        words += [f"{group}={choices[group]}" for group in ("sweep", "experiment") if choices.get(group)]
+    words = [word for word in words if not word.startswith(("hydra.sweep.dir=", "hydra.sweep.subdir="))] or words[:0]
+    if words:
+        raise ConfigError(f"{words[0]}: expected -m beside it, as in train.py -m {words[0]}")
+
+
+def _refuse_unusable_launcher(name: str) -> None:
+    if not name.startswith("submitit"):
+        return
+    if find_spec("submitit") is None or find_spec("hydra_plugins.hydra_submitit_launcher") is None:
+        install = f"{sys.executable} -m pip install hydra-submitit-launcher"
+        raise MissingPackageError(f"hydra/launcher={name}: needs a package that is not installed: {install}")
+    if name == "submitit_slurm" and shutil.which("srun") is None:
+        raise ConfigError(
+            "hydra/launcher=submitit_slurm: expected SLURM's commands on this machine, found no srun; "
+            "hydra/launcher=submitit_local runs jobs side by side without it"
+        )

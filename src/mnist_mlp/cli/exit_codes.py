@@ -1,0 +1,89 @@
+"""Errors as one line and an exit code: the only place that turns an exception into what a person sees.
+
+0 completed; 1 failed; 2 wrong configuration or input, before any work; 128 + the number of the signal that stopped it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from mnist_mlp.cli.console import open_streams, silent_without_reader
+from mnist_mlp.cli.startup import hasten_imports
+from mnist_mlp.config.errors import ConfigError, Interrupted, UserError
+from mnist_mlp.config.messages import explain_composition
+from mnist_mlp.config.schema import Config
+
+BEFORE_WORK, FAILED = 2, 1
+
+
+class Parser(argparse.ArgumentParser):
+    """For commands without Hydra: what is wrong is one line, as everywhere, and not a usage and a line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; --help lists what there is")
+
+
+@contextmanager
+def exit_codes(schema: type[Any] = Config, *, system: int = FAILED) -> Iterator[None]:
+    """One clear line for what a person can mend, a traceback for a bug.
+
+    Args:
+        schema: has the keys that may have been meant.
+        system: the exit code of errors of the operating system: disk full, no permission, a name too long.
+    """
+    open_streams()
+    hasten_imports()
+    try:
+        with silent_without_reader():
+            yield
+    except UserError as error:
+        stop(str(error), error.exit_code)
+    except (HydraException, OmegaConfBaseException) as error:
+        if (reason := system_error(error)) is not None:
+            stop(reason, system)
+        stop(explain_composition(error, schema), BEFORE_WORK)
+    except Interrupted as error:
+        stop(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        stop("stopped by Ctrl-C", 130)
+    except Exception as error:
+        if (reason := system_error(error)) is not None:
+            stop(reason, system)
+        if _raised_by_hydra(error):
+            stop(" ".join(str(error).split()), BEFORE_WORK)
+        traceback.print_exc()
+        sys.exit(FAILED)
+
+
+def system_error(error: BaseException) -> str | None:
+    """One line for an error of the operating system, or one that was caused by such; None for any other."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno is not None:
+            what = os.fsdecode(cause.filename) if isinstance(cause.filename, str | bytes | os.PathLike) else "system"
+            return f"{what}: {(cause.strerror or str(cause)).lower()}"
+        cause = cause.__cause__
+    return None
+
+
+def stop(line: str, code: int) -> NoReturn:
+    """Print the line as this command's, and exit; silent where the terminal is gone."""
+    with suppress(OSError, ValueError):
+        print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr, flush=True)
+    sys.exit(code)
+
+
+def _raised_by_hydra(error: Exception) -> bool:
+    """Hydra refuses some overrides, `model=null` among them, with plain ValueErrors of its own."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__")).startswith("hydra.")

@@ -1,0 +1,61 @@
+"""The run that a command takes where none is named: the best of the newest sweep, or the newest run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mnist_mlp.runs.directories import BEST, CHECKPOINTS, COMPLETED, RESULT, Run, is_sweep, read, runs_below
+
+STUDY = "journal.log"
+"""What a search leaves beside the directories of its trials."""
+
+
+def newest_or_best(outputs: Path) -> Run | None:
+    """The completed run below `outputs` whose result was written last; where it is a job of a sweep or a trial of a
+    search, the best completed one of that by validation. None where no run has completed.
+    """
+    runs = [run for run in runs_below(outputs) if _usable(run)]
+    if not runs:
+        return None
+    newest = max(runs, key=lambda run: (run.directory / RESULT).stat().st_mtime_ns)
+    sweep = sweep_of(newest.directory, outputs)
+    return best(run for run in runs_below(sweep) if _usable(run)) if sweep else newest
+
+
+def best(runs: Iterable[Run]) -> Run:
+    """By validation accuracy, and by validation loss where that is the same."""
+    return max(runs, key=lambda run: (_metric(run, "val/acc", 0.0), -_metric(run, "val/loss", float("inf"))))
+
+
+def sweep_of(directory: Path, outputs: Path) -> Path | None:
+    """The sweep or search, at or below `outputs`, that the run in `directory` is a part of."""
+    above = [path for path in directory.parents if path == outputs or path.is_relative_to(outputs)]
+    return next((path for path in above if is_sweep(path) or (path / STUDY).is_file()), None)
+
+
+def remarks(checkpoint: Path, outputs: Path) -> list[str]:
+    """Which run was chosen and how good it is, and what may not be expected of it."""
+    directory = checkpoint.parent.parent
+    run, sweep = read(directory), sweep_of(directory, outputs)
+    words = ["the newest completed run" if sweep is None else f"the best of the newest sweep, {sweep.name}"]
+    for name, metric in (("validation", "val/acc"), ("test", "test/acc")):
+        if (value := (run.result.get("metrics") or {}).get(metric)) is not None:
+            words.append(f"{name} {value:.2%}")
+    if (run.result.get("metrics") or {}).get("test/acc") is None:
+        words.append("not tested")
+    trainer: dict[str, Any] = (run.result.get("config") or {}).get("trainer") or {}
+    every = repr(trainer.get("limit_train_batches", 1.0)) == "1.0"  # 1 is one batch
+    if not every or trainer.get("overfit_batches") or trainer.get("fast_dev_run"):
+        words.append("a quick try: trained on a part of the images")
+    return words
+
+
+def _usable(run: Run) -> bool:
+    return run.status == COMPLETED and (run.directory / CHECKPOINTS / BEST).is_file()
+
+
+def _metric(run: Run, name: str, default: float) -> float:
+    value = (run.result.get("metrics") or {}).get(name)
+    return default if value is None else float(value)
