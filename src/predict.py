@@ -17,7 +17,6 @@ from tqdm import tqdm
 from mnist_mlp.cli.ending import leave
 from mnist_mlp.cli.exit_codes import Parser, exit_codes
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.runs.atomic_write import refuse_unwritable_file, written
 
 MOST_PICTURED = 12  # files in one picture
@@ -82,8 +81,9 @@ def predict(options: argparse.Namespace) -> int:
     from mnist_mlp.extras.handwriting.reader import ERROR, Reader, Reading
     from mnist_mlp.extras.inference.predictor import Predictor
     from mnist_mlp.runs import checkpoint_file as checkpoint
+    from mnist_mlp.runs.newest import OUTPUTS
 
-    predictor = Predictor.load(options.checkpoint or checkpoint.newest(PROJECT / "outputs"))
+    predictor = Predictor.load(options.checkpoint or checkpoint.newest(OUTPUTS))
     reader = Reader(predictor)
     out = sys.stdout
     beside = out if options.format == "table" else sys.stderr

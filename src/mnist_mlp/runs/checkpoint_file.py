@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from mnist_mlp.config.errors import CheckpointError, ConfigError
 from mnist_mlp.config.parsing import from_dict
-from mnist_mlp.config.schema import PROJECT, Config
+from mnist_mlp.config.schema import Config
 from mnist_mlp.runs import directories
 from mnist_mlp.runs.atomic_write import replacing, saving
 from mnist_mlp.runs.directories import CHECKPOINTS
-from mnist_mlp.runs.newest import newest_or_best
+from mnist_mlp.runs.newest import OUTPUTS, newest_or_best
 from mnist_mlp.runs.record import FORMAT, refuse_later_version
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def chosen(given: Any) -> list[Path]:
         CheckpointError: there is none.
     """
     if given is None:
-        return [newest(PROJECT / "outputs")]
+        return [newest(OUTPUTS)]
     places = given if isinstance(given, list) else [given]
     if not places or not all(isinstance(place, str) for place in places):
         raise ConfigError(f"checkpoint: expected a file, a run directory, or a list of them, got {given!r}")

@@ -19,6 +19,8 @@ BEST = "best.ckpt"
 COMPLETED, FAILED, INTERRUPTED, MISSING = "completed", "failed", "interrupted", "no result"
 # What a sweep leaves in its directory at its start: ours, and Hydra's, which older versions left alone.
 OF_A_SWEEP = (record.SWEEP, "multirun.yaml")
+# What a job that was killed leaves in its directory, however that is named.
+OF_A_JOB = (record.RUN, ".hydra", CHECKPOINTS, "train.log")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +57,17 @@ def jobs(sweep_directory: Path) -> list[Run]:
     sweep = record.read_sweep(sweep_directory)
     if sweep is not None and sweep.jobs is not None:
         return [read(sweep_directory / job.directory) for job in sweep.jobs]
-    if sweep is not None:  # the sweeper has chosen them one after the other
-        return [run for folder in _folders(sweep_directory) for run in runs_below(folder)]
-    return [read(path) for path in _folders(sweep_directory) if path.name.isdigit()]
+    # Its sweeper chose them one after the other, or an older version left no record.
+    return [job for folder in _folders(sweep_directory) for job in _jobs_without_record(folder)]
+
+
+def _jobs_without_record(place: Path) -> Iterator[Run]:
+    inside = {path.name for path in place.iterdir()}
+    if not inside or inside & {RESULT, *OF_A_JOB}:
+        yield read(place)
+    else:  # the names of its jobs have several parts
+        for folder in _folders(place):
+            yield from _jobs_without_record(folder)
 
 
 def runs_below(place: Path) -> Iterator[Run]:

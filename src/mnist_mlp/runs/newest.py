@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.runs.directories import BEST, CHECKPOINTS, COMPLETED, RESULT, Run, is_sweep, read, runs_below
 
+OUTPUTS = PROJECT / "outputs"
 STUDY = "journal.log"
 """What a search leaves beside the directories of its trials."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_mlp.runs.directories import shown
+from mnist_mlp.runs.newest import OUTPUTS, remarks
 
 SPLITS = {"test": "the official test set", "val": "the validation images"}
 SUSPICIOUS = 0.05
@@ -55,7 +56,8 @@ def tables(content: dict[str, Any], *, newest: bool, directory: Path, colour: bo
 def _subject(content: dict[str, Any], newest: bool) -> str:
     places = [str(shown(Path(place))) for place in content["checkpoints"]]
     if len(places) == 1:
-        lines = [f"network  {places[0]}" + ("   (the newest completed run)" if newest else "")]
+        chosen = remarks(Path(content["checkpoints"][0]), OUTPUTS) if newest else []
+        lines = [f"network  {places[0]}", *(f"         {remark}" for remark in chosen)]
     else:
         lines = [f"network {number}  {place}" for number, place in enumerate(places, start=1)]
     return "\n".join([*lines, f"images   {content['images']:,} of {content['data']}: {SPLITS[content['split']]}"])

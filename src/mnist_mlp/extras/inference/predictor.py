@@ -16,6 +16,7 @@ from mnist_mlp.data.loader import in_batches
 from mnist_mlp.extras.inference.ood_detector import OodDetector, outputs_of_layers
 from mnist_mlp.model import MLP
 from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import newest as newest_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ class Predictor:
 
     def described(self, *, newest: bool) -> str:
         """Its checkpoint, and what may not be expected of it: taken as the `newest`, trained on other than MNIST."""
-        remarks = ["the newest completed run"] if newest else []
+        remarks = newest_run.remarks(self.checkpoint, newest_run.OUTPUTS) if newest else []
         remarks += [f"trained on {self.config.data.name}"] if self.config.data.name != "mnist" else []
         return f"{self.checkpoint}" + (f"   ({', '.join(remarks)})" if remarks else "")
 

@@ -1,0 +1,81 @@
+"""A directory has one owner while it is in use: the second is refused by a line that names the first."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers.kill_and_resume import configuration
+
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.schema import PROJECT
+from mnist_mlp.runs.ownership import LOCK, owned
+from mnist_mlp.runs.record import RUN
+from mnist_mlp.runs.resume import occupied
+
+HOLDS = "import sys, time\nfrom pathlib import Path\nfrom mnist_mlp.runs.ownership import claim\n" + (
+    "claim(Path(sys.argv[1]))\nprint('held', flush=True)\ntime.sleep(60)\n"
+)
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    words = [sys.executable, "-c", HOLDS, str(tmp_path / "run")]
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(PROJECT / "src")}
+    )
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_second_process_is_told_who_is_at_work_and_nothing_is_touched(
+    tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    before = (tmp_path / "run" / LOCK).read_text()
+    with (
+        pytest.raises(ConfigError, match=rf"run is in use by process {holder.pid} on .* since 20"),
+        occupied(tmp_path / "run", configuration()),
+    ):
+        pass
+    assert (tmp_path / "run" / LOCK).read_text() == before
+    assert not (tmp_path / "run" / RUN).exists()
+
+
+def test_a_lock_dies_with_its_process(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with owned(tmp_path / "run"):
+        assert f'"process": {os.getpid()}' in (tmp_path / "run" / LOCK).read_text()
+
+
+def test_a_block_in_a_block_of_the_same_process_keeps_the_directory(tmp_path: Path) -> None:
+    with owned(tmp_path):
+        with owned(tmp_path):
+            pass
+        code = (
+            "import sys\nfrom pathlib import Path\nfrom mnist_mlp.runs.ownership import claim\nclaim(Path(sys.argv[1]))"
+        )
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True
+        )
+        assert "is in use by process" in done.stderr
+
+
+def test_a_call_makes_its_directory_leaves_a_record_and_overwrites_no_run(tmp_path: Path) -> None:
+    config, directory = configuration(), tmp_path / "a" / "b"
+    with occupied(directory, config):
+        assert (directory / RUN).exists()
+        (directory / "checkpoints").mkdir()
+    with pytest.raises(ConfigError, match="already holds a run"), occupied(directory, config):
+        pass
+    with occupied(directory, replace(config, resume=str(directory))):
+        pass
