@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,16 @@ def refuse_more_than_memory(images: int, shape: tuple[int, int, int]) -> None:
         raise ConfigError(
             f"data.path: expected images that fit twice into {memory / 1e9:.0f} GB of memory, got {size / 1e9:,.0f} GB"
         )
+
+
+def refuse_unusable_names(place: object, names: Sequence[str]) -> None:
+    """Raise ConfigError where the names of classes cannot be told apart, or cannot be printed."""
+    for name in names:
+        if not name.isprintable() or not name.strip():
+            raise ConfigError(f"data.path: {place}: expected printable names of classes, got {name!a}")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(f"data.path: {place}: expected different names of classes, got {twice!r} twice")
 
 
 def checksum(*parts: np.ndarray | str) -> str:

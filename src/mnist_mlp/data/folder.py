@@ -14,7 +14,7 @@ import numpy as np
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import DataConfig
-from mnist_mlp.data.dataset import Dataset, DatasetInfo, checksum, refuse_more_than_memory
+from mnist_mlp.data.dataset import Dataset, DatasetInfo, checksum, refuse_more_than_memory, refuse_unusable_names
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -66,12 +66,16 @@ def _parts(data: DataConfig) -> tuple[Files, Files]:
     """The image files of training and of test, with the same classes in both."""
     assert data.path is not None
     root = Path(data.path).expanduser()
-    for folder in (root, root / "train", root / "test"):
-        if not folder.is_dir():
-            raise ConfigError(
-                f"data.path: expected a folder with train/<class>/ and test/<class>/ in it, there is no folder {folder}"
-            )
-    train, test = _files(root / "train"), _files(root / "test")
+    try:
+        for folder in (root, root / "train", root / "test"):
+            if not folder.is_dir():
+                raise ConfigError(
+                    "data.path: expected a folder with train/<class>/ and test/<class>/ in it, "
+                    f"there is no folder {folder}"
+                )
+        train, test = _files(root / "train"), _files(root / "test")
+    except OSError as error:
+        raise ConfigError(f"data.path: {error.filename}: cannot be read: {error.strerror}") from error
     for part, other, names in (("train", "test", test.keys() - train), ("test", "train", train.keys() - test)):
         if names:
             folder = root / other / min(names)
@@ -86,6 +90,7 @@ def _files(part: Path) -> Files:
     folders = sorted(folder for folder in part.iterdir() if folder.is_dir() and not folder.name.startswith("."))
     if len(folders) < 2:
         raise ConfigError(f"data.path: expected a folder for each of at least two classes in {part}")
+    refuse_unusable_names(part, [folder.name for folder in folders])
     files = {}
     for folder in folders:
         seen = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
@@ -125,7 +130,7 @@ def _read(files: Files, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.nda
                 f"got {image.width} x {image.height}"
             )
         if channels == 1 and image.mode not in GREY_MODES:
-            raise ConfigError(f"data.path: {path}: expected grey levels, as the first image has, got colours")
+            raise ConfigError(f"data.path: {path}: expected grey levels, as the first image has, got mode {image.mode}")
         pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
         images[place] = pixels if channels == 1 else pixels.transpose(2, 0, 1)
     return images, labels

@@ -20,7 +20,7 @@ import numpy as np
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import DataConfig
-from mnist_mlp.data.dataset import Dataset, DatasetInfo, checksum, refuse_more_than_memory
+from mnist_mlp.data.dataset import Dataset, DatasetInfo, checksum, refuse_more_than_memory, refuse_unusable_names
 
 PARTS = ("train", "test")
 Header = tuple[tuple[int, ...], np.dtype]
@@ -164,6 +164,7 @@ def _class_names(
                 f"got {_written(shape)} {dtype}"
             )
         names = tuple(_array(archive, "class_names").tolist())
+        refuse_unusable_names(f"{path}: class_names", names)
     classes = len(np.unique(labels[0])) if names is None else len(names)
     for part, values in zip(PARTS, labels, strict=True):
         low, high = int(values.min()), int(values.max())
