@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 from helpers.colour_set import colour_set, write_folder, write_npz
 from helpers.data_sets import data_config
+from hypothesis import given as given_any
+from hypothesis import strategies as st
 from PIL import Image
 
 from mnist_mlp.config.errors import ConfigError
@@ -60,6 +63,25 @@ def test_grey_images_may_lack_the_axis_of_channels_and_classes_their_names(tmp_p
     dataset = load(keys("npz", write_npz(tmp_path / "set.npz", GREY, **flat, class_names=None)))
     assert_is(dataset, GREY)
     assert dataset.class_names == ("0", "1", "2")
+
+
+@given_any(
+    shape=st.tuples(st.integers(1, 5), st.integers(1, 9), st.integers(5, 9)),
+    classes=st.integers(2, 30),
+    train=st.integers(5, 8),
+    named=st.booleans(),
+)
+def test_any_shape_and_any_number_of_classes_come_back_from_a_file(
+    shape: tuple[int, int, int], classes: int, train: int, named: bool
+) -> None:
+    arrays = colour_set(classes, train, test=1, shape=shape)
+    with tempfile.TemporaryDirectory() as folder:
+        changes = {} if named else {"class_names": None}
+        given = keys("npz", write_npz(Path(folder) / "set.npz", arrays, **changes), val_size=0)
+        info, dataset = describe(given), load(given)
+    assert_is(dataset, arrays)
+    assert info.image_shape == dataset.image_shape == shape
+    assert info.class_names == (tuple(arrays["class_names"]) if named else tuple(map(str, range(classes))))
 
 
 @pytest.mark.parametrize("labels", [np.uint8, np.int16, np.uint64], ids=lambda dtype: dtype.__name__)

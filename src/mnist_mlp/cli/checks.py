@@ -21,7 +21,6 @@ from mnist_mlp.config.commands import SCHEMAS, TrainedConfig, TuneConfig
 from mnist_mlp.config.errors import ConfigError, MissingPackageError
 from mnist_mlp.config.parsing import parse, without
 from mnist_mlp.config.schema import Config
-from mnist_mlp.data.sources import describe
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.runs import checkpoint_file, ownership, record, resume
 from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
@@ -54,7 +53,7 @@ class CheckBeforeWork(Callback):
             if isinstance(given, TrainedConfig):
                 checkpoint_file.refuse_unusable(given.checkpoint)
             if isinstance(given, Config):
-                describe(given.data)
+                _refuse_unusable_data(given)
             if self.schema is TuneConfig:  # several processes search in one directory, each with trials of its own
                 return
             ownership.claim(directory)
@@ -78,7 +77,7 @@ class CheckBeforeWork(Callback):
                     seen.update(job)
                     given = parse(without(loader.load_sweep_config(config, job), "hydra"), self.schema)
                     require_machine(given)
-                    describe(given.data)
+                    _refuse_unusable_data(given)
             refuse_unwritable_directory("hydra.sweep.dir", Path(config.hydra.sweep.dir))
             base = asdict(parse(without(config, "hydra"), self.schema))
             sweep.begin(config, jobs, loader, base, resuming=self.resuming)
@@ -118,6 +117,12 @@ def _refuse_words_for_sweeps(hydra: DictConfig) -> None:
     words = [word for word in words if not word.startswith(("hydra.sweep.dir=", "hydra.sweep.subdir="))] or words[:0]
     if words:
         raise ConfigError(f"{words[0]}: expected -m beside it, as in train.py -m {words[0]}")
+
+
+def _refuse_unusable_data(config: Config) -> None:
+    from mnist_mlp.data.sources import describe  # NumPy: --help and a wrong key do without
+
+    describe(config.data)
 
 
 def _refuse_unusable_launcher(name: str) -> None:
