@@ -109,7 +109,7 @@ def test_without_scikit_learn_one_line_says_what_is_left_out(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("mnist_mlp.extras.evaluation.evaluate.find_spec", lambda name: None)
-    monkeypatch.setattr("mnist_mlp.extras.evaluation.plots.draw", lambda *_: None)
+    monkeypatch.setattr("mnist_mlp.extras.evaluation.pictures.draw", lambda *_: None)
     evaluate(settings(str(run), suite="robust"), tmp_path)
     rows = json.loads((tmp_path / "metrics.json").read_text())["robust"]
     assert "other people's digits" not in {row["name"] for row in rows}
@@ -120,7 +120,7 @@ def test_two_networks_are_compared_and_a_committee_is_evaluated(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[str] = []
-    monkeypatch.setattr("mnist_mlp.extras.evaluation.plots.draw", lambda folder, *_: drawn.append(folder.name))
+    monkeypatch.setattr("mnist_mlp.extras.evaluation.pictures.draw", lambda folder, *_: drawn.append(folder.name))
     other = untrained.checkpoint(tmp_path / "other.ckpt")
     said = evaluate(settings([str(run), str(other)], committee=True), tmp_path)
     numbers = json.loads((tmp_path / "metrics.json").read_text())
@@ -140,7 +140,7 @@ def test_two_networks_are_compared_and_a_committee_is_evaluated(
 def test_a_committee_is_calibrated_on_validation_and_never_on_the_test_set(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mnist_mlp.extras.evaluation.plots.draw", lambda *_: None)
+    monkeypatch.setattr("mnist_mlp.extras.evaluation.pictures.draw", lambda *_: None)
     evaluate(settings([str(run), str(untrained.checkpoint(tmp_path / "other.ckpt"))], committee=True), tmp_path)
     numbers = json.loads((tmp_path / "metrics.json").read_text())["networks"][2]
     dataset = synthetic()
@@ -160,7 +160,7 @@ def test_a_committee_is_calibrated_on_validation_and_never_on_the_test_set(
 def test_validation_is_evaluated_on_the_images_that_were_kept_apart(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mnist_mlp.extras.evaluation.plots.draw", lambda *_: None)
+    monkeypatch.setattr("mnist_mlp.extras.evaluation.pictures.draw", lambda *_: None)
     said = evaluate(settings(str(run), split="val"), tmp_path)
     numbers = json.loads((tmp_path / "metrics.json").read_text())
     dataset = synthetic()
@@ -181,7 +181,7 @@ def test_without_a_checkpoint_the_newest_completed_run_is_taken_and_named(
         untrained.checkpoint(runs / name / "checkpoints" / "best.ckpt")
         (runs / name / "result.json").write_text(json.dumps({"status": status}))
     monkeypatch.setattr(files, "PROJECT", tmp_path)
-    monkeypatch.setattr("mnist_mlp.extras.evaluation.plots.draw", lambda *_: None)
+    monkeypatch.setattr("mnist_mlp.extras.evaluation.pictures.draw", lambda *_: None)
     said = evaluate(settings(None), tmp_path)
     assert "newer/checkpoints/best.ckpt   (the newest completed run)" in said
 
@@ -189,7 +189,7 @@ def test_without_a_checkpoint_the_newest_completed_run_is_taken_and_named(
 def test_colour_is_used_only_where_it_was_asked_for(
     run: Path, tmp_path: Path, evaluated: tuple[dict[str, Any], str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mnist_mlp.extras.evaluation.plots.draw", lambda *_: None)
+    monkeypatch.setattr("mnist_mlp.extras.evaluation.pictures.draw", lambda *_: None)
     assert "\033[" in evaluate(settings(str(run)), tmp_path, colour=True)
     assert "\033[" not in evaluated[1]
 
@@ -242,7 +242,8 @@ def test_the_command_prints_tables_without_colour_and_leaves_its_files(tmp_path:
     assert (done.returncode, done.stderr) == (0, "")
     assert "true \\ guess" in done.stdout
     assert "\033[" not in done.stdout
-    assert {path.name for path in (tmp_path / "my place").iterdir()} >= PICTURES | {"metrics.json"}
+    assert {path.name for path in (tmp_path / "my place").iterdir()} >= PICTURES | {"metrics.json", "report.html"}
+    assert max(map(len, done.stdout.replace(str(tmp_path), "").splitlines())) <= 80
 
 
 def test_a_network_is_evaluated_only_with_the_data_that_it_was_trained_on(tmp_path: Path) -> None:

@@ -1,1 +1,13 @@
-"""How good a trained network is: numbers, corruptions, tables and pictures."""
+"""How good a trained network is, in numbers, tables and pictures.
+
+    evaluate.evaluate       checkpoints -> metrics.json, pictures, report.html, and tables for the terminal
+        ensemble.ask            networks, images -> predictions of each, calibrated, and of all of them together
+        metrics                 predictions -> accuracy, losses, calibration, confusion, tests; float64
+        corruptions             images -> the same images moved, turned, blurred, covered
+        tables                  numbers -> text, at most 80 columns wide
+        pictures.draw           predictions -> PNG files; the two that TensorBoard shows as well are drawn by
+            confusion_picture, mistakes_picture      with Pillow, in milliseconds; the others by plots, with Matplotlib
+        page.write_page         all of it -> one HTML page
+
+Images are `(N, C, H, W)` uint8 of any size, in grey or colour; classes may be a thousand.
+"""

@@ -1,6 +1,6 @@
-"""Digits as they should not come, but do: moved, turned, blurred, covered, and written by other people.
+"""Corruptions: images moved, turned, blurred, covered; and digits written by other people.
 
-Each corruption turns `(N, 28, 28)` uint8 into the same, and gives the same bits whenever it is called.
+Each corruption turns images `(N, C, H, W)` uint8 into the same, and gives the same bits whenever it is called.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from mnist_mlp.extras.handwriting.segmentation import find_digits
 
-SIDE = 28
+SIDE = 28  # of MNIST
 BLACK, WHITE = 0.0, 255.0
 
 Change = Callable[[Tensor], Tensor]
@@ -30,7 +30,7 @@ class Corruption:
     amount: str
     """In words, with the unit."""
     change: Change
-    """`(N, 28, 28)` float32 in 0..255 to the same; what falls outside is cut off."""
+    """`(N, C, H, W)` float32 in 0..255 to the same; what falls outside is cut off."""
 
     @property
     def name(self) -> str:
@@ -42,11 +42,12 @@ class Corruption:
 
 def shift(images: Tensor, *, pixels: int) -> Tensor:
     """Towards the four corners in turn, by so many pixels along both axes; what comes in from the edge is black."""
+    height, width = images.shape[2:]
     padded = F.pad(images, [pixels] * 4)
     moved = torch.empty_like(images)
     for turn, (down, right) in enumerate(((1, 1), (1, -1), (-1, 1), (-1, -1))):
         top, left = pixels * (1 - down), pixels * (1 - right)
-        moved[turn::4] = padded[turn::4, top : top + SIDE, left : left + SIDE]
+        moved[turn::4] = padded[turn::4, :, top : top + height, left : left + width]
     return moved
 
 
@@ -66,8 +67,8 @@ def _warped(images: Tensor, *rows: Tensor) -> Tensor:
     """Read at the places that a 2 x 2 matrix for each image, given by its entries `(N,)`, sends the pixels to."""
     matrix = torch.stack(rows, dim=1).reshape(-1, 2, 2)
     matrix = F.pad(matrix, [0, 1])  # no translation
-    grid = F.affine_grid(matrix, [len(images), 1, SIDE, SIDE], align_corners=False)
-    return F.grid_sample(images[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, 0]
+    grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def _alternating(number: int) -> Tensor:
@@ -76,10 +77,15 @@ def _alternating(number: int) -> Tensor:
 
 def blur(images: Tensor, *, sigma: float) -> Tensor:
     """Gaussian, with its standard deviation in pixels."""
-    weight = torch.exp(-(torch.arange(-SIDE, SIDE + 1) ** 2) / (2 * sigma**2))
-    places = torch.arange(SIDE)
-    rows = (weight / weight.sum())[places[:, None] - places + SIDE]  # (28, 28): what each row takes of each other one
-    return rows @ images @ rows.T
+    height, width = images.shape[2:]
+    return _smoothing(height, sigma) @ images @ _smoothing(width, sigma).T
+
+
+def _smoothing(side: int, sigma: float) -> Tensor:
+    """`(side, side)`: what each row takes of each other one."""
+    weight = torch.exp(-(torch.arange(-side, side + 1) ** 2) / (2 * sigma**2))
+    places = torch.arange(side)
+    return (weight / weight.sum())[places[:, None] - places + side]
 
 
 def noise(images: Tensor, *, share: float) -> Tensor:
@@ -98,11 +104,17 @@ def bright(images: Tensor, *, share: float) -> Tensor:
 
 
 def occlude(images: Tensor, *, pixels: int) -> Tensor:
-    """A black square of this side somewhere in the 20 x 20 that hold the digit."""
-    low, high = 4, SIDE - 4 - pixels
-    corners = torch.randint(low, high + 1, (2, len(images), 1), generator=_generator())
-    down, across = ((corner <= torch.arange(SIDE)) & (torch.arange(SIDE) < corner + pixels) for corner in corners)
-    return images.masked_fill(down[:, :, None] & across[:, None, :], BLACK)
+    """A black square of this side somewhere in the middle five sevenths, the 20 x 20 of 28 x 28 that hold a digit."""
+    size = torch.tensor(images.shape[2:])  # height, width
+    low = size // 7
+    high = (size - low - pixels).maximum(low)
+    draw = torch.rand((2, len(images)), generator=_generator())
+    corners = (low[:, None] + draw * (high - low + 1)[:, None]).long()  # (2, N)
+    down, across = (
+        (corner[:, None] <= torch.arange(side)) & (torch.arange(side) < corner[:, None] + pixels)
+        for corner, side in zip(corners, size.tolist(), strict=True)
+    )
+    return images.masked_fill(down[:, None, :, None] & across[:, None, None, :], BLACK)
 
 
 def invert(images: Tensor) -> Tensor:
@@ -141,7 +153,7 @@ def other_people() -> tuple[Tensor, Tensor, int]:
     They are enlarged, given a margin, and sent through the same pipeline as a person's own picture.
 
     Returns:
-        Images `(1797, 28, 28)` uint8, labels `(1797,)`, and in how many no digit was found: those stay black.
+        Images `(1797, 1, 28, 28)` uint8, labels `(1797,)`, and in how many no digit was found: those stay black.
     """
     from sklearn.datasets import load_digits  # not everyone has it
 
@@ -155,4 +167,4 @@ def other_people() -> tuple[Tensor, Tensor, int]:
             images[index] = max(found, key=lambda digit: digit.box.area).image
         else:
             missed += 1
-    return torch.from_numpy(images), torch.from_numpy(given.target.astype(np.int64)), missed
+    return torch.from_numpy(images[:, None]), torch.from_numpy(given.target.astype(np.int64)), missed

@@ -48,6 +48,6 @@ def ask(
 
 
 def committee_calibration(predictors: Sequence[Predictor], images: Tensor, labels: Tensor) -> Calibration:
-    """Fitted on validation images `(N, 28, 28)` uint8 and labels `(N,)`, for the risk that the first member allows."""
+    """Fitted on validation images `(N, C, H, W)` uint8 and labels `(N,)`, for the risk that the first member allows."""
     together = ask(predictors, images, labels, committee=Calibration())[-1].raw
     return fit(together.log_probabilities, together.labels, predictors[0].config.calibration.risk)

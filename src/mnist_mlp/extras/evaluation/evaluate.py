@@ -20,11 +20,11 @@ from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.mnist import MNIST
 from mnist_mlp.data.sources import load, moved
 from mnist_mlp.data.split import split
-from mnist_mlp.extras.evaluation import metrics
-from mnist_mlp.extras.evaluation import plots as pictures
-from mnist_mlp.extras.evaluation import tables as report
+from mnist_mlp.extras.evaluation import metrics, pictures
 from mnist_mlp.extras.evaluation.corruptions import CORRUPTIONS, other_people
 from mnist_mlp.extras.evaluation.ensemble import Answers, ask, committee_calibration
+from mnist_mlp.extras.evaluation.page import write_page
+from mnist_mlp.extras.evaluation.tables import tables
 from mnist_mlp.extras.inference.predictions import Predictions, at_threshold, coverage_at_risk
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor
 from mnist_mlp.runs import checkpoint_file as files
@@ -34,11 +34,13 @@ log = logging.getLogger(__name__)
 METRICS = "metrics.json"
 EXAMPLES = 6
 RISKS = (0.001, 0.005, 0.01)
-"""Shares of wrong answers for which the share of answered images is told."""
+"""Shares of wrong answers for which the share of answered images is computed."""
+READABLE = 30
+"""Classes up to which metrics.json is written line by line; a matrix of more would make a million lines."""
 
 
 def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -> str:
-    """Evaluate the chosen networks; leaves metrics.json and pictures in `directory` and returns the tables.
+    """Evaluate the chosen networks; leaves its files in `directory` and returns the tables.
 
     Raises:
         CheckpointError: a checkpoint is missing, damaged, or holds more than tensors and plain values.
@@ -65,22 +67,25 @@ def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -
         content["mcnemar"] = asdict(metrics.mcnemar(answers[0].calibrated, answers[1].calibrated))
     if config.suite == "robust":
         content["robust"], examples = _robustness(predictors, images, labels, committee)
-        pictures.robustness(examples, content["robust"]).savefig(directory / "robust.png", dpi=pictures.DPI)
-    (directory / METRICS).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    for answer in answers:
-        folder = directory if len(answers) == 1 else directory / answer.name.replace(" ", "_")
+        pictures.draw_robustness(directory, examples, content["robust"])
+    indent = 2 if len(class_names) <= READABLE else None
+    (directory / METRICS).write_text(json.dumps(content, indent=indent, allow_nan=False) + "\n")
+    folders = [directory if len(answers) == 1 else directory / answer.name.replace(" ", "_") for answer in answers]
+    for answer, folder in zip(answers, folders, strict=True):
         pictures.draw(folder, answer, images.numpy(), class_names)
-    return report.tables(content, newest=config.checkpoint is None, directory=directory, colour=colour)
+    pictures.warn_without_matplotlib()
+    write_page(directory, content, answers, folders, images.numpy())
+    return tables(content, newest=config.checkpoint is None, directory=directory, colour=colour)
 
 
 def _part(dataset: Dataset, name: str, val_size: int) -> tuple[Tensor, Tensor]:
-    """Images `(N, 28, 28)` uint8 and labels `(N,)` int64 of `test` or `val`: none that a network was trained on."""
+    """Images `(N, C, H, W)` uint8 and labels `(N,)` int64 of `test` or `val`: none that a network was trained on."""
     if name == "test":
         images, labels = dataset.test_images, dataset.test_labels
     else:
         _, val = split(dataset.train_labels, val_size)
         images, labels = dataset.train_images[val], dataset.train_labels[val]
-    return torch.from_numpy(images.squeeze(1)), torch.from_numpy(labels.astype(np.int64))
+    return torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))
 
 
 def measured(answers: Answers, class_names: Sequence[str]) -> dict[str, Any]:
@@ -122,7 +127,7 @@ def _robustness(
     """The numbers of each network on the images as they are and under each corruption, with a few of those images.
 
     Returns:
-        A row for each kind of images, and `(K, 28, 28)` for each row.
+        A row for each kind of images, and `(K, C, H, W)` for each row.
     """
     rows, examples = [], []
 
@@ -135,7 +140,7 @@ def _robustness(
     take("as they are", images, labels)
     for corruption in CORRUPTIONS:
         take(corruption.name, corruption(images), labels)
-    if tuple(predictors[0].class_names) == MNIST.class_names:
+    if tuple(predictors[0].class_names) == MNIST.class_names and tuple(images.shape[1:]) == (1, 28, 28):
         if find_spec("sklearn") is None:
             log.warning("other people's digits are left out: they come with scikit-learn, which is not installed")
         else:

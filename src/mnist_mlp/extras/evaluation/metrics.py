@@ -133,3 +133,11 @@ def mcnemar(first: Predictions, second: Predictions) -> McNemar:
         only_second=only_second,
         p_value=min(1.0, 2 * tail / 2**differing),
     )
+
+
+def worst_mistakes(predictions: Predictions, most: int) -> Ints:
+    """Indices of mistakes, at most so many, those with the least probability of the true class first."""
+    wrong = np.flatnonzero(~predictions.correct)
+    of_truth = predictions.log_probabilities[wrong, predictions.labels[wrong]]
+    worst: Ints = wrong[np.argsort(of_truth, kind="stable")][:most]
+    return worst

@@ -1,9 +1,8 @@
-"""The pictures of an evaluation, drawn without a screen."""
+"""The plots of an evaluation, drawn with Matplotlib and without a screen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 from numpy.typing import NDArray
 
-from mnist_mlp.extras.evaluation.ensemble import Answers
-from mnist_mlp.extras.evaluation.metrics import Reliability, confusion, reliability, wilson
+from mnist_mlp.extras.colours import BLUE_HEX, GREY_HEX, RED_HEX
+from mnist_mlp.extras.evaluation.metrics import Reliability, reliability, wilson
+from mnist_mlp.extras.evaluation.mistakes_picture import as_picture
 from mnist_mlp.extras.inference.predictions import (
-    Ints,
     OperatingPoint,
     Predictions,
     at_threshold,
@@ -23,95 +22,14 @@ from mnist_mlp.extras.inference.predictions import (
     risk_coverage,
 )
 
-BLUE, ORANGE, GREEN, GREY = "#2563a8", "#d9622b", "#3a923a", "#9a9a9a"
+BLUE, ORANGE, GREEN, GREY = BLUE_HEX, RED_HEX, "#2c8a4b", GREY_HEX
 COLOURS = (BLUE, ORANGE, GREEN, GREY)
 """Of networks side by side; what has more shows the last ones."""
 DPI = 150
-ROWS, COLUMNS = 4, 4
 RISK = 0.001
+SIDE = 28  # pixels of an example image, at most
 
 Images = NDArray[np.uint8]
-
-
-def draw(folder: Path, answers: Answers, images: Images, class_names: Sequence[str]) -> None:
-    """All pictures of one network into `folder`."""
-    folder.mkdir(exist_ok=True)
-    said = answers.calibrated
-    raw = answers.raw if answers.calibration.temperature != 1 else None
-    threshold = answers.calibration.threshold
-    for name, figure in {
-        "confusion": confusion_matrix(confusion(said), class_names),
-        "mistakes": worst_mistakes(said, images, class_names),
-        "reliability": reliability_diagram(said, raw),
-        "risk_coverage": risk_coverage_curve(said, threshold or None),
-    }.items():
-        figure.savefig(folder / f"{name}.png", dpi=DPI)
-
-
-def confusion_matrix(matrix: Ints, class_names: Sequence[str]) -> Figure:
-    """Counts, shaded by the share of the row's class; the diagonal in another colour, so that mistakes stand out."""
-    figure = Figure(figsize=(7.5, 7), layout="constrained")
-    axes = figure.subplots()
-    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    right = np.eye(len(matrix), dtype=bool)
-    most = max(float(share[~right].max()), 1e-9)
-    axes.imshow(np.where(right, np.nan, share), cmap="Oranges", vmin=0, vmax=1.3 * most)
-    axes.imshow(np.where(right, share, np.nan), cmap="Blues", vmin=0, vmax=1.6)
-    for row, column in np.ndindex(*matrix.shape):
-        count = int(matrix[row, column])
-        strong = row == column or count > 0
-        axes.text(column, row, str(count), ha="center", va="center", color="#222222" if strong else "#cccccc", size=10)
-    axes.set_xticks(range(len(class_names)), class_names, rotation=0 if _short(class_names) else 45)
-    axes.set_yticks(range(len(class_names)), class_names)
-    axes.set_xticks(np.arange(len(matrix) + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(matrix) + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=1.5)
-    axes.tick_params(which="both", length=0)
-    axes.spines[:].set_visible(False)
-    axes.set_xlabel("guess")
-    axes.set_ylabel("true class")
-    wrong = int(matrix.sum() - np.trace(matrix))
-    axes.set_title(f"{wrong:,} of {int(matrix.sum()):,} wrong: accuracy {np.trace(matrix) / matrix.sum():.2%}", pad=12)
-    return figure
-
-
-def worst_mistakes(said: Predictions, images: Images, class_names: Sequence[str]) -> Figure:
-    """The mistakes that the network was surest of, each with the probability of every class."""
-    wrong = np.flatnonzero(~said.correct)
-    shown = wrong[np.argsort(-said.confidences[wrong], kind="stable")][: ROWS * COLUMNS]
-    figure = Figure(figsize=(13, 9.2), layout="constrained")
-    title = f"the surest of {len(wrong):,} mistakes: true class green, guess orange" if len(wrong) else "no mistakes"
-    figure.suptitle(title, size=14)
-    places = figure.add_gridspec(ROWS, COLUMNS, wspace=0.1, hspace=0.12)
-    for place, index in zip(places, shown, strict=False):  # type: ignore[call-overload]
-        pair = place.subgridspec(1, 2, width_ratios=(1.3, 1))
-        axes = [figure.add_subplot(pair[0]), figure.add_subplot(pair[1])]
-        _mistake(axes, said, int(index), images[index], class_names)
-    return figure
-
-
-def _mistake(
-    axes: Sequence[Axes], said: Predictions, index: int, image: NDArray[np.uint8], class_names: Sequence[str]
-) -> None:
-    picture, bars = axes
-    label, guess = int(said.labels[index]), int(said.guesses[index])
-    picture.imshow(image, cmap="gray", vmin=0, vmax=255)
-    picture.set_xticks([])
-    picture.set_yticks([])
-    picture.set_xlabel(f"image {index}", size=8, color=GREY)
-    between, size = (" ", 11) if _short(class_names) else ("\n", 9)
-    picture.set_title(f"{class_names[label]}{between}taken for {class_names[guess]}", size=size)
-    colours = [GREY] * len(class_names)
-    colours[label], colours[guess] = GREEN, ORANGE
-    bars.barh(range(len(class_names)), said.probabilities[index], color=colours, height=0.75)
-    bars.set_yticks(range(len(class_names)), class_names, size=8)
-    bars.invert_yaxis()
-    bars.set_xlim(0, 1)
-    bars.set_xticks([0, 1], ["0", "100%"], size=7)
-    bars.spines[["top", "right"]].set_visible(False)
-    bars.tick_params(length=2)
-    bars.set_box_aspect(1.3)  # as high as the image
-    bars.set_title(f"{said.confidences[index]:.1%}", size=11, color=ORANGE)
 
 
 def reliability_diagram(said: Predictions, raw: Predictions | None = None) -> Figure:
@@ -167,12 +85,18 @@ def _points(axes: Axes, bins: Reliability, colour: str, name: str, zorder: int) 
 
 
 def risk_coverage_curve(said: Predictions, threshold: float | None = None) -> Figure:
-    """The error among the answers against how much is answered; `threshold` is the checkpoint's own."""
+    """The least error with which at least this share is answered; `threshold` is the checkpoint's own.
+
+    The error at each threshold itself falls after every mistake like 1/n, in an arc that says nothing: whoever answers
+    as much as where the arc begins may as well answer as much as where it ends.
+    """
     figure = Figure(figsize=(7.5, 5.5), layout="constrained")
     axes = figure.subplots()
     _, coverage, error = risk_coverage(said)
+    error = np.minimum.accumulate(error[::-1])[::-1]
     least = 0.5 / len(said.labels)  # a place for "none" on a logarithmic axis
-    axes.plot(coverage[error > 0], error[error > 0], color=BLUE, linewidth=1.8)
+    shown = error > 0
+    axes.plot(coverage[shown], error[shown], color=BLUE, linewidth=1.8, drawstyle="steps-pre")
     points: list[tuple[str, str, OperatingPoint]] = [("all answered", GREY, at_threshold(said, 0.0))]
     best = coverage_at_risk(said, RISK)
     if best.coverage:
@@ -184,6 +108,7 @@ def risk_coverage_curve(said: Predictions, threshold: float | None = None) -> Fi
         axes.plot(point.coverage, max(point.error, least), "o", color=colour, markersize=8, label=text, zorder=3)
     axes.set_yscale("log")
     axes.set_xlim(0, 1.02)
+    axes.set_ylim(bottom=0.6 * least)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.set_xlabel("share of the images that is answered, the surest first")
@@ -196,12 +121,12 @@ def risk_coverage_curve(said: Predictions, threshold: float | None = None) -> Fi
 
 
 def robustness(examples: Sequence[Images], rows: Sequence[dict[str, Any]]) -> Figure:
-    """A few of the images `(K, 28, 28)` under each corruption, beside the accuracy of each network."""
+    """A few of the images `(K, C, H, W)` under each corruption, beside the accuracy of each network."""
     figure = Figure(figsize=(9, 0.56 * len(rows) + 0.6), layout="constrained")
     pictures, bars = figure.subplots(1, 2, width_ratios=(1, 1.1))
-    side = examples[0].shape[1] + 4
+    side = SIDE + 4
     sheet = np.concatenate([_strip(some, side) for some in examples])
-    pictures.imshow(sheet, cmap="gray", vmin=0, vmax=255, aspect="auto")
+    pictures.imshow(sheet, aspect="auto")
     middles = np.arange(len(rows)) * side + side / 2
     pictures.set_yticks(middles, [row["name"] for row in rows])
     pictures.set_xticks([])
@@ -225,12 +150,14 @@ def robustness(examples: Sequence[Images], rows: Sequence[dict[str, Any]]) -> Fi
     return figure
 
 
-def _strip(images: Images, side: int) -> NDArray[np.float64]:
-    """Images side by side, in a white frame: `(side, K * side)`."""
-    margin = (side - images.shape[1]) // 2
-    framed = np.pad(images.astype(float), ((0, 0), (margin, margin), (margin, margin)), constant_values=255)
-    return np.concatenate(list(framed), axis=1)
-
-
-def _short(names: Sequence[str]) -> bool:
-    return max(map(len, names)) <= 3
+def _strip(images: Images, side: int) -> NDArray[np.uint8]:
+    """Images `(K, C, H, W)` side by side, in a white frame: `(side, K * side, 3)`."""
+    tiles = []
+    for image in images:
+        picture = as_picture(image).convert("RGB")
+        picture.thumbnail((SIDE, SIDE))
+        tile = np.full((side, side, 3), 255, np.uint8)
+        top, left = (side - picture.height) // 2, (side - picture.width) // 2
+        tile[top : top + picture.height, left : left + picture.width] = np.asarray(picture)
+        tiles.append(tile)
+    return np.concatenate(tiles, axis=1)

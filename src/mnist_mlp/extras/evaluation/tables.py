@@ -1,21 +1,30 @@
-"""The numbers of an evaluation as tables for the terminal."""
+"""The numbers of an evaluation as tables for the terminal, at most 80 columns wide."""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mnist_mlp.extras.text_table import WIDTH, shortened, text_table, wrapped
 from mnist_mlp.runs.directories import shown
 from mnist_mlp.runs.newest import OUTPUTS, remarks
 
 SPLITS = {"test": "the official test set", "val": "the validation images"}
-SUSPICIOUS = 0.05
+SIGNIFICANT = 0.05
 """The p-value below which two networks are said to differ."""
 
 CORNER = "true \\ guess"
 CUT = 6  # letters of a class that head its column
+NAME = 17  # letters of a class elsewhere
+CLASSES = 20
+"""Up to which every class has a row; of more, the worst ones."""
+PAIRS = 12
+"""Frequent mistakes that stand in for a confusion matrix without room."""
+NETWORKS = 5
+"""Side by side under each corruption; of more, the last ones, as an ensemble comes last."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +49,18 @@ class Ink:
 def tables(content: dict[str, Any], *, newest: bool, directory: Path, colour: bool) -> str:
     """`content` is that of metrics.json; `newest` says that no checkpoint was named."""
     ink = Ink(colour)
-    networks = content.get("networks", [content])
+    networks, names = content.get("networks", [content]), content["class_names"]
     parts = [_subject(content, newest), _summary(networks, ink), _answering(networks, ink)]
     if "mcnemar" in content:
-        parts.append(_compared(content["mcnemar"]))
+        parts.append(wrapped(_compared(content["mcnemar"])))
     if len(networks) == 1:
-        parts += [_classes(networks[0], content["class_names"], ink)]
-        parts += [_confusion(networks[0]["confusion"], content["class_names"], ink)]
+        (network,) = networks
+        parts.append(_classes(network, names, ink))
+        parts.append(_confusion(network["confusion"], names, ink) or _pairs(network["confusion"], names, ink))
     if "robust" in content:
         parts.append(_robustness(content["robust"], networks, ink))
-    parts.append(f"numbers and pictures  {shown(directory)}")
-    return "\n\n".join(parts)
+    parts.append(f"numbers and pictures  {shown(directory)}\nin one page           {shown(directory / 'report.html')}")
+    return "\n\n".join(part for part in parts if part)
 
 
 def _subject(content: dict[str, Any], newest: bool) -> str:
@@ -73,8 +83,9 @@ def _summary(networks: Sequence[dict[str, Any]], ink: Ink) -> str:
             rows.append([network["name"], *accuracy, *_losses(network)])
         else:
             rows.append([network["name"], *accuracy, *_losses(network["uncalibrated"])])
-            rows.append([f"  at temperature {temperature:.3f}", "", "", "", *_losses(network)])
-    return table(["", "accuracy", "95% interval", "mistakes", "nll", "brier", "ece"], rows, ink)
+            rows.append([f"  at T = {temperature:.3f}", "", "", "", *_losses(network)])
+    header = ["", "accuracy", "95% interval", "mistakes", "nll", "brier", "ece"]
+    return text_table([header, *rows], emphasise=ink.bold)
 
 
 def _losses(numbers: dict[str, float]) -> list[str]:
@@ -96,20 +107,17 @@ def _answering(networks: Sequence[dict[str, Any]], ink: Ink) -> str:
                 f"{point['error']:.2%}",
             ]
         )
-    return table(
-        [
-            "share answered with at most",
-            *(f"{float(risk):.1%} wrong" for risk in risks),
-            *("own threshold", "answered at it", "of these wrong"),
-        ],
-        rows,
-        ink,
-    )
+    header = [
+        "answered\nwith at most",
+        *(f"{float(risk):.1%}\nwrong" for risk in risks),
+        *("own\nthreshold", "answered\nat it", "of these\nwrong"),
+    ]
+    return text_table([header, *rows], emphasise=ink.bold)
 
 
 def _compared(test: dict[str, Any]) -> str:
     p = test["p_value"]
-    verdict = "they differ" if p < SUSPICIOUS else "no sign that they differ"
+    verdict = "they differ" if p < SIGNIFICANT else "no sign that they differ"
     return (
         f"right where the other is wrong: network 1 on {test['only_first']} images, "
         f"network 2 on {test['only_second']}; McNemar's exact test: p = {p:.2g}, {verdict}"
@@ -117,27 +125,52 @@ def _compared(test: dict[str, Any]) -> str:
 
 
 def _classes(network: dict[str, Any], names: Sequence[str], ink: Ink) -> str:
-    rows = []
-    for index, name in enumerate(names):
-        scores = network["per_class"][name]
-        errors = [0 if other == index else count for other, count in enumerate(network["confusion"][index])]
-        worst = max(errors)
+    header, *rows, mean = class_rows(network, [shortened(name, NAME) for name in names])
+    if len(rows) <= CLASSES:
+        return text_table([header, *rows, mean], emphasise=ink.bold)
+    f1 = [scores["f1"] for scores in network["per_class"].values()]
+    worst = sorted(range(len(rows)), key=f1.__getitem__)[:CLASSES]
+    note = f"the {CLASSES} classes with the least f1, of {len(rows):,}; all of them are in metrics.json"
+    return text_table([header, *(rows[index] for index in worst), mean], emphasise=ink.bold) + f"\n{note}"
+
+
+def class_rows(network: dict[str, Any], names: Sequence[str]) -> list[list[str]]:
+    """A header, a row for each class in their order, and the mean; `names` are what to call them."""
+    rows = [["class", "precision", "recall", "f1", "images", "most taken for (times)"]]
+    for index, (name, scores) in enumerate(zip(names, network["per_class"].values(), strict=True)):
+        counts = network["confusion"][index]
+        worst, guess = max((count, -other) for other, count in enumerate(counts) if other != index)
         rows.append(
             [
                 name,
                 *(f"{scores[score]:.2%}" for score in ("precision", "recall", "f1")),
-                str(scores["images"]),
-                f"{names[errors.index(worst)]} ({worst} times)" if worst else "",
+                f"{scores['images']:,}",
+                f"{names[-guess]} ({worst:,})" if worst else "",
             ]
         )
     mean = network["macro"]
-    rows.append(["mean", *(f"{mean[score]:.2%}" for score in ("precision", "recall", "f1")), "", ""])
-    return table(["class", "precision", "recall", "f1", "images", "most taken for"], rows, ink)
+    return [*rows, ["mean", *(f"{mean[score]:.2%}" for score in ("precision", "recall", "f1")), "", ""]]
+
+
+def confused_pairs(matrix: list[list[int]], names: Sequence[str], most: int) -> list[tuple[str, str, int]]:
+    """True class, guess and count of the most frequent mistakes."""
+    counts = [
+        (count, -truth, -guess)
+        for truth, row in enumerate(matrix)
+        for guess, count in enumerate(row)
+        if count and truth != guess
+    ]
+    return [(names[-truth], names[-guess], count) for count, truth, guess in heapq.nlargest(most, counts)]
 
 
 def _confusion(matrix: list[list[int]], names: Sequence[str], ink: Ink) -> str:
+    """The matrix; nothing where it has no room."""
+    names = [shortened(name, NAME) for name in names]
     edge = max(len(name) for name in [CORNER, *names])
-    width = max(6, 2 + max(len(name[:CUT]) for name in names))
+    most = max(len(str(count)) for row in matrix for count in row)
+    width = 2 + max(4 if len(names) <= 10 else most, most, *(len(name[:CUT]) for name in names))
+    if edge + width * len(names) > WIDTH:
+        return ""
     lines = [ink.bold(CORNER.ljust(edge) + "".join(f"{name[:CUT].rstrip():>{width}}" for name in names))]
     for row, (name, counts) in enumerate(zip(names, matrix, strict=True)):
         cells = []
@@ -148,13 +181,22 @@ def _confusion(matrix: list[list[int]], names: Sequence[str], ink: Ink) -> str:
     return "\n".join(lines)
 
 
+def _pairs(matrix: list[list[int]], names: Sequence[str], ink: Ink) -> str:
+    pairs = confused_pairs(matrix, [shortened(name, NAME) for name in names], PAIRS)
+    if not pairs:
+        return ""
+    rows = [["most frequent mistakes", "taken for", "times"], *([*words, str(count)] for *words, count in pairs)]
+    return text_table(rows, emphasise=ink.bold)
+
+
 def _robustness(rows: Sequence[dict[str, Any]], networks: Sequence[dict[str, Any]], ink: Ink) -> str:
     clean = rows[0]["networks"]
     if len(networks) > 1:
-        header = ["images", *(network["name"] for network in networks)]
-        cells = [[row["name"], *(f"{numbers['accuracy']:.2%}" for numbers in row["networks"])] for row in rows]
-        return table(header, cells, ink)
-    header = ["images", "accuracy", "change, points", "nll", "answered", "of these wrong"]
+        chosen = range(max(0, len(networks) - NETWORKS), len(networks))
+        header = ["accuracy on", *(networks[index]["name"] for index in chosen)]
+        cells = [[row["name"], *(f"{row['networks'][index]['accuracy']:.2%}" for index in chosen)] for row in rows]
+        return text_table([header, *cells], emphasise=ink.bold)
+    header = ["images", "accuracy", "change,\npoints", "nll", "answered", "of these\nwrong"]
     cells = []
     for row in rows:
         (numbers,) = row["networks"]
@@ -169,18 +211,4 @@ def _robustness(rows: Sequence[dict[str, Any]], networks: Sequence[dict[str, Any
                 f"{numbers['answered_error']:.2%}",
             ]
         )
-    return table(header, cells, ink)
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], ink: Ink) -> str:
-    """The first column to the left, the others to the right."""
-    widths = [max(len(line[column]) for line in (header, *rows)) for column in range(len(header))]
-
-    def line(cells: Sequence[str]) -> str:
-        first, *others = [
-            cell.ljust(width) if column == 0 else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        return "   ".join([first, *others]).rstrip()
-
-    return "\n".join([ink.bold(line(header)), *map(line, rows)])
+    return text_table([header, *cells], emphasise=ink.bold)

@@ -1,0 +1,149 @@
+"""The page of an evaluation: numbers, pictures and the worst mistakes in one file that a browser opens offline."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnist_mlp.extras.evaluation.ensemble import Answers
+from mnist_mlp.extras.evaluation.metrics import worst_mistakes
+from mnist_mlp.extras.evaluation.mistakes_picture import as_picture
+from mnist_mlp.extras.evaluation.tables import SPLITS, class_rows, confused_pairs
+from mnist_mlp.extras.html_page import page, scrollable, section
+from mnist_mlp.runs.directories import shown
+
+PAGE = "report.html"
+MISTAKES = 24
+PAIRS = 12
+UNFOLDED = 20
+"""Classes up to which their table is open from the start."""
+PICTURES = {
+    "confusion.png": "Confusion matrix: rows are the true class, columns the network's guess",
+    "reliability.png": "Reliability: how often guesses of each confidence are right",
+    "risk_coverage.png": "Risk and coverage: the error where the unsure are refused",
+}
+Images = NDArray[np.uint8]
+STYLE = """
+.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1.2rem; }
+.mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: 1rem; }
+figure { margin: 0; } figcaption { font-size: .9rem; overflow-wrap: anywhere; }
+img { width: 100%; height: auto; display: block; background: #fff; border-radius: .3rem; }
+.alone img { max-width: 50rem; } .narrow { max-width: 26rem; } .mistakes img { image-rendering: pixelated; border-radius: 0; }
+"""
+
+
+def write_page(
+    directory: Path, content: dict[str, Any], answers: Sequence[Answers], folders: Sequence[Path], images: Images
+) -> None:
+    """Write report.html beside metrics.json, whose `content` it shows; the pictures of each network are in a folder."""
+    networks = content.get("networks", [content])
+    names = content["class_names"]
+    best = networks[-1]
+    of = f"{content['images']:,} images of {content['data']}, {SPLITS[content['split']]}"
+    title = f"{best['accuracy']:.2%} right, {best['mistakes']:,} of {content['images']:,} wrong"
+    parts = [f"<h1>{title}</h1>", f'<p class="faint">{escape(of)}</p>']
+    parts += [f"<p>{escape(str(shown(Path(place))))}</p>" for place in content["checkpoints"]]
+    parts.append(section("Numbers", _numbers(networks)))
+    for network, answer, folder in zip(networks, answers, folders, strict=True):
+        of_network = "" if len(networks) == 1 else f": {network['name']}"
+        parts += _of_network(network, answer, folder, directory, names, images, of_network)
+    if "robust" in content:
+        parts.append(section("Robustness", _robustness(content["robust"], directory)))
+    (directory / PAGE).write_text(page(title, parts, style=STYLE), encoding="utf-8")
+
+
+def _of_network(
+    network: dict[str, Any],
+    answer: Answers,
+    folder: Path,
+    directory: Path,
+    names: Sequence[str],
+    images: Images,
+    of_network: str,
+) -> Iterator[str]:
+    said = answer.calibrated
+    worst = worst_mistakes(said, MISTAKES)
+    if len(worst):
+        heading = f"The {len(worst)} worst of {network['mistakes']:,} mistakes{of_network}"
+        if len(worst) == network["mistakes"]:
+            heading = f"All {len(worst)} mistakes{of_network}" if len(worst) > 1 else f"The only mistake{of_network}"
+        figures = [
+            _mistake(
+                images[index], index, names[said.labels[index]], names[said.guesses[index]], said.confidences[index]
+            )
+            for index in worst
+        ]
+        note = "Those with the least probability of the true class first."
+        yield section(heading, f'<div class="mistakes">{"".join(figures)}</div>', note)
+    else:
+        yield section(f"No mistakes{of_network}", "")
+    found = [
+        f'<figure><img src="{(folder / name).relative_to(directory).as_posix()}" alt="{escape(text)}">'
+        f"<figcaption>{escape(text)}</figcaption></figure>"
+        for name, text in PICTURES.items()
+        if (folder / name).exists()
+    ]
+    yield section(f"Pictures{of_network}", f'<div class="pictures">{"".join(found)}</div>')
+    header, *rows = class_rows(network, names)
+    table = scrollable(_table(header, rows), f"Classes{of_network}")
+    if len(names) > UNFOLDED:
+        table = f"<details><summary>{len(names):,} classes</summary>{table}</details>"
+    yield section(f"Classes{of_network}", table)
+    if pairs := confused_pairs(network["confusion"], names, PAIRS):
+        rows = [[truth, guess, str(count)] for truth, guess, count in pairs]
+        table = f'<div class="narrow">{_table(["true class", "taken for", "times"], rows)}</div>'
+        yield section(f"Most frequent mistakes{of_network}", table)
+
+
+def _mistake(image: Images, index: int, truth: str, guess: str, confidence: float) -> str:
+    file = io.BytesIO()
+    as_picture(image).save(file, format="PNG")
+    source = base64.b64encode(file.getvalue()).decode()
+    text = f"<b>{escape(truth)}</b>, taken for <b>{escape(guess)}</b>"
+    text += f'<br><span class="faint">sure to {confidence:.1%}, image {index}</span>'
+    picture = f'<img src="data:image/png;base64,{source}" alt="image {index}">'
+    return f"<figure>{picture}<figcaption>{text}</figcaption></figure>"
+
+
+def _numbers(networks: Sequence[dict[str, Any]]) -> str:
+    header = ["", "accuracy", "95 % interval", "mistakes", "nll", "brier", "ece", "answered", "of these wrong"]
+    rows = []
+    for network in networks:
+        low, high = network["accuracy_ci95"]
+        rows.append(
+            [
+                network["name"],
+                *(f"{network['accuracy']:.2%}", f"{low:.2%} to {high:.2%}", f"{network['mistakes']:,}"),
+                *(f"{network['nll']:.4f}", f"{network['brier']:.4f}", f"{network['ece']:.2%}"),
+                *(f"{network['answered']['coverage']:.1%}", f"{network['answered']['error']:.2%}"),
+            ]
+        )
+    return scrollable(_table(header, rows), "Numbers")
+
+
+def _robustness(rows: Sequence[dict[str, Any]], directory: Path) -> str:
+    if (directory / "robust.png").exists():
+        return '<div class="alone"><img src="robust.png" alt="Images under each corruption, and the accuracy"></div>'
+    header = ["images", *(network["name"] for network in rows[0]["networks"])]
+    cells = [[row["name"], *(f"{numbers['accuracy']:.2%}" for numbers in row["networks"])] for row in rows]
+    return scrollable(_table(header, cells), "Robustness")
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The first column to the left, the others to the right."""
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        scope = ' scope="col"' if tag == "th" else ""
+        first, *others = (escape(cell) for cell in cells)
+        inner = "".join(f'<{tag} class="number"{scope}>{cell}</{tag}>' for cell in others)
+        return f"<tr><{tag}{scope}>{first}</{tag}>{inner}</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    return f"<table><thead>{line(header, 'th')}</thead><tbody>{body}</tbody></table>"

@@ -1,0 +1,156 @@
+"""Tables and pictures hold whatever a data set brings: a thousand classes, long names, colours, perfect networks."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnist_mlp.extras.evaluation import pictures, plots
+from mnist_mlp.extras.evaluation.confusion_picture import confusion_picture
+from mnist_mlp.extras.evaluation.ensemble import Answers
+from mnist_mlp.extras.evaluation.evaluate import measured
+from mnist_mlp.extras.evaluation.metrics import confusion
+from mnist_mlp.extras.evaluation.mistakes_picture import as_picture
+from mnist_mlp.extras.evaluation.page import write_page
+from mnist_mlp.extras.evaluation.tables import confused_pairs, tables
+from mnist_mlp.extras.inference.predictions import Predictions
+from mnist_mlp.extras.inference.predictor import Calibration
+
+
+def answers(classes: int, images: int, wrong: float) -> Answers:
+    """Of a network that takes this share of the images for another class."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(classes, size=images)
+    guesses = np.where(generator.uniform(size=images) < wrong, (labels + 1) % classes, labels)
+    logits = generator.normal(size=(images, classes))
+    logits[np.arange(images), guesses] += generator.uniform(6, 12, size=images)
+    log_probabilities = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    return Answers(
+        name="network",
+        raw=Predictions(log_probabilities=log_probabilities, labels=labels),
+        calibration=Calibration(temperature=1.25, threshold=0.7),
+    )
+
+
+def evaluated(folder: Path, answer: Answers, names: list[str], images: np.ndarray) -> tuple[str, str]:
+    """The tables, and the page."""
+    content: dict[str, Any] = {
+        "data": "folder",
+        "split": "test",
+        "images": len(images),
+        "class_names": names,
+        "checkpoints": [str(folder / "checkpoints" / "best.ckpt")],
+        **measured(answer, names),
+    }
+    pictures.draw(folder, answer, images, names)
+    write_page(folder, content, [answer], [folder], images)
+    text = tables(content, newest=True, directory=folder, colour=False)
+    return text.replace(str(folder), ""), (folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("classes", "shape", "wrong"), [(2, (1, 8, 8), 0.3), (10, (1, 28, 28), 0.0), (100, (3, 32, 32), 0.2)]
+)
+def test_any_shape_and_number_of_classes_fit_tables_of_80_columns_and_a_page(
+    tmp_path: Path, classes: int, shape: tuple[int, int, int], wrong: float
+) -> None:
+    names = [f"a class with a long name, number {index} <b>" for index in range(classes)]
+    images = np.random.default_rng(0).integers(256, size=(400, *shape), dtype=np.uint8)
+    text, page = evaluated(tmp_path, answers(classes, 400, wrong), names, images)
+    assert max(map(len, text.splitlines())) <= 80
+    HTMLParser().feed(page)
+    assert "number 1 <b>" not in page and not re.search(r"(src|href)=.?(https?:|//)", page)
+    for name in re.findall(r'src="([^"]+\.png)"', page):
+        assert (tmp_path / name).exists()
+    assert ("mistakes.png" in {path.name for path in tmp_path.iterdir()}) == (wrong > 0)
+
+
+def test_a_thousand_classes_take_seconds(tmp_path: Path) -> None:
+    names = [f"class {index}" for index in range(1000)]
+    images = np.zeros((5000, 3, 32, 32), np.uint8)
+    began = time.process_time()
+    text, _ = evaluated(tmp_path, answers(1000, 5000, 0.3), names, images)
+    assert time.process_time() - began < 15  # it takes 4
+    assert max(map(len, text.splitlines())) <= 80
+    with Image.open(tmp_path / "confusion.png") as picture:
+        assert max(picture.size) < 2600
+
+
+def test_a_page_counts_its_mistakes_truly(tmp_path: Path) -> None:
+    names, images = [str(digit) for digit in range(10)], np.zeros((500, 1, 28, 28), np.uint8)
+    for wrong, heading in ((0.3, r"The 24 worst of \d+ mistakes"), (0.02, r"All \d+ mistakes"), (0.0, "No mistakes")):
+        answer = answers(10, 500, wrong)
+        _, page = evaluated(tmp_path, answer, names, images)
+        assert re.search(rf"<h2>{heading}</h2>", page)
+        assert page.count("data:image/png") == min(24, int(np.count_nonzero(~answer.calibrated.correct)))
+
+
+def test_without_matplotlib_the_other_pictures_are_drawn_and_one_line_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    evaluated(tmp_path, answers(10, 200, 0.2), [str(digit) for digit in range(10)], np.zeros((200, 1, 8, 8), np.uint8))
+    pictures.warn_without_matplotlib()
+    assert {path.name for path in tmp_path.glob("*.png")} == {"confusion.png", "mistakes.png"}
+    (record,) = caplog.records
+    assert record.getMessage().endswith("-m pip install matplotlib")
+
+
+def test_the_most_frequent_mistakes_come_first() -> None:
+    matrix = [[5, 2, 0], [0, 9, 7], [1, 0, 4]]
+    assert confused_pairs(matrix, "abc", 2) == [("b", "c", 7), ("a", "b", 2)]
+
+
+def test_the_risk_coverage_curve_never_falls() -> None:
+    """The error at single thresholds falls after each mistake, in an arc; the least error at some coverage does not."""
+    (axes,) = plots.risk_coverage_curve(answers(10, 500, 0.1).calibrated).axes
+    error = axes.lines[0].get_ydata()
+    assert len(error) > 10 and (np.diff(error) >= 0).all()
+
+
+def test_a_confusion_matrix_is_blue_on_its_diagonal_and_red_beside_it() -> None:
+    counts = np.diag(np.full(10, 50))
+    counts[3, 5] = 5
+    names = [str(digit) for digit in range(10)]
+    picture = np.asarray(confusion_picture(counts, names)).astype(int)
+    margin, cell = 25, 32
+    corner = picture[margin + 3 :: cell, margin + 3 :: cell][:10, :10]  # a pixel of each cell, off its number
+    assert (corner[range(10), range(10), 2] > corner[range(10), range(10), 0]).all()
+    assert corner[3, 5, 0] > corner[3, 5, 2]
+    assert (corner[0, 1] == 255).all()
+
+
+def test_long_names_stand_beside_the_cells_and_not_on_them() -> None:
+    names = [f"a long name {number}" for number in range(10)]
+    drawn = np.asarray(confusion_picture(np.zeros((10, 10), dtype=np.int64), names))
+    margin, cell = 18 + 7 * len(names[0]), 32
+    ink = drawn.min(axis=2) < 128
+    assert not ink[margin : margin + 10 * cell, margin : margin + 10 * cell].any()
+    for number in range(10):
+        place = slice(margin + cell * number, margin + cell * (number + 1))
+        along_row, along_column = ink[place, :margin], ink[:margin, place]
+        assert np.ptp(np.nonzero(along_row)[1]) > 40, "a name of a row lies"
+        assert np.ptp(np.nonzero(along_column)[0]) > 40, "a name of a column stands"
+
+
+def test_a_confusion_matrix_of_many_classes_has_each_cell_at_its_place() -> None:
+    answer = answers(200, 4000, 0.3)
+    counts = confusion(answer.raw)
+    picture = np.asarray(confusion_picture(counts, [str(index) for index in range(200)])).astype(int)
+    margin, cell = 18 + 7 * 3, 3
+    cells = picture[margin + 1 :: cell, margin + 1 :: cell][:200, :200]
+    assert ((cells != 255).any(axis=2) == (counts > 0)).all()
+
+
+def test_colours_are_shown_as_they_are_and_grey_levels_as_ink() -> None:
+    colours = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
+    np.testing.assert_array_equal(np.asarray(as_picture(colours)), colours.transpose(1, 2, 0))
+    np.testing.assert_array_equal(np.asarray(as_picture(colours[:1])), 255 - colours[0])
