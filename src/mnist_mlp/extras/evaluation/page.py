@@ -35,7 +35,8 @@ STYLE = """
 .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: 1rem; }
 figure { margin: 0; } figcaption { font-size: .9rem; overflow-wrap: anywhere; }
 img { width: 100%; height: auto; display: block; background: #fff; border-radius: .3rem; }
-.alone img { max-width: 50rem; } .narrow { max-width: 26rem; } .mistakes img { image-rendering: pixelated; border-radius: 0; }
+.alone img { max-width: 50rem; } .narrow { max-width: 26rem; }
+.mistakes img { image-rendering: pixelated; border-radius: 0; }
 """
 
 
