@@ -105,8 +105,6 @@ LAYERS = (
 # Imports that lead up and are to be turned round.
 STILL = {
     ("data", "engine"),
-    ("distributed", "cli"),
-    ("distributed", "training"),
     ("engine", "callbacks"),
     ("engine", "extras"),
     ("engine", "module"),

@@ -25,10 +25,10 @@ from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.sources import load
 from mnist_mlp.distributed.hardware import cpu_threads, uses_gpu
-from mnist_mlp.distributed.launch import together
+from mnist_mlp.distributed.launch import launched
 from mnist_mlp.distributed.preflight import require_machine
-from mnist_mlp.distributed.strategy import KnownWorld, SharedMinibatches
-from mnist_mlp.distributed.world import ALONE, World, per_node
+from mnist_mlp.distributed.strategy import KnownWorld, SharedMinibatches, own_device
+from mnist_mlp.distributed.world import ALONE, World
 from mnist_mlp.engine.run_length import Budget
 from mnist_mlp.extras.calibration.calibrate import calibrate
 from mnist_mlp.extras.tensorboard.dashboard import Dashboard
@@ -62,7 +62,7 @@ def train(config: Config, directory: Path, *, watchers: Sequence[L.Callback] = (
         occupied(directory, config),
         interruptible(),
         result.written(),
-        together(config, directory, on_loss=result.lost) as world,
+        launched(config, directory, on_loss=result.lost) as world,
     ):
         with result.timed("setup"):
             dataset = load(config.data)
@@ -124,8 +124,7 @@ def build_trainer(
     _quieten_lightning()
     ours = keys_where(by_engine)
     settings = {name: value for name, value in asdict(config.trainer).items() if f"trainer.{name}" not in ours}
-    if not (isinstance(config.trainer.devices, list) and uses_gpu(config.trainer.accelerator)):
-        settings["devices"] = per_node(config.trainer)
+    settings |= own_device(config.trainer, world)
     settings["strategy"] = "auto" if world.size == 1 else SharedMinibatches()
     bar = [StepBar(budget)] if config.trainer.enable_progress_bar and world.rank == 0 else []
     return L.Trainer(

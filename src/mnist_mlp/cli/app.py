@@ -28,7 +28,7 @@ from mnist_mlp.cli.exit_codes import Parser, exit_codes, stop, system_error
 from mnist_mlp.config.commands import SCHEMAS
 from mnist_mlp.config.errors import Interrupted, UserError
 from mnist_mlp.config.schema import CONFIGS, Config
-from mnist_mlp.distributed import launch as together
+from mnist_mlp.distributed.launch import release_ranks, train_jobs
 from mnist_mlp.distributed.world import world
 from mnist_mlp.runs import resume
 from mnist_mlp.runs.checkpoint_file import LAST
@@ -57,7 +57,7 @@ def run_app(task: Task, config_name: str) -> NoReturn:
         if world().rank > 0:
             from mnist_mlp.training import train  # torch and Lightning: only where there is training to do
 
-            sys.exit(together.follow(train))
+            leave(train_jobs(train))
         try:
             sys.argv[1:] = _multirun_first(sys.argv[1:])
             _refuse_unknown_options()
@@ -65,7 +65,7 @@ def run_app(task: Task, config_name: str) -> NoReturn:
                 sys.argv[1:] = resume.expand(sys.argv[1:])
             hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(_job(task, schema))()
         finally:
-            together.dismiss()
+            release_ranks()
             every_job_completed = sweep.report()
     leave(0 if every_job_completed else 1)
 

@@ -1,16 +1,23 @@
-"""Which accelerators this machine has, found without importing torch: a wrong one must be refused at once."""
+"""Hardware of this machine, asked without importing torch: a wrong accelerator must be refused at once."""
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import platform
+import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 # Multiply-adds of a forward pass from which a second thread pays. Below, threads wait for one another longer than they
 # work, and on a machine that is busy otherwise a step takes a hundred times as long.
 WORTH_THREADS = 20_000_000
+
+# The oldest NVIDIA GPUs that torch's wheels have kernels for (Turing).
+OLDEST_CAPABILITY = (7, 5)
+_CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*, of cuda.h
 
 
 def has_cuda() -> bool:
@@ -18,27 +25,90 @@ def has_cuda() -> bool:
 
 
 def cuda_devices() -> int:
-    """Asks the NVIDIA driver itself: a device node may be there without a usable GPU behind it."""
+    """NVIDIA GPUs that torch can use here."""
+    return _ask_cuda()[0]
+
+
+def why_no_cuda() -> str | None:
+    """What keeps torch from an NVIDIA GPU that is here; None where there is none, or where nothing does."""
+    return _ask_cuda()[1]
+
+
+def _ask_cuda() -> tuple[int, str | None]:
+    """Asks the driver itself: a device node may be there without a usable GPU behind it."""
+    driver = _cuda_driver()
+    if driver is None or driver.cuInit(0) != 0:
+        return 0, None
+    count, version = ctypes.c_int(0), ctypes.c_int(0)
+    if driver.cuDeviceGetCount(ctypes.byref(count)) != 0 or count.value == 0:
+        return 0, None
+    wheel = torch_built_for("cuda")
+    if wheel is None:
+        return 0, "torch is built without CUDA; install one that is built for it"
+    driver.cuDriverGetVersion(ctypes.byref(version))
+    if version.value // 1000 < int(wheel.partition(".")[0]):  # CUDA works across the minor versions of a major one
+        newest = f"{version.value // 1000}.{version.value % 1000 // 10}"
+        return 0, f"the NVIDIA driver goes up to CUDA {newest}, torch is built for {wheel}; update the driver"
+    capabilities = [_capability(driver, index) for index in range(count.value)]
+    usable = sum(capability >= OLDEST_CAPABILITY for capability in capabilities)
+    if usable == 0:
+        best, oldest = (f"{major}.{minor}" for major, minor in (max(capabilities), OLDEST_CAPABILITY))
+        return 0, f"the NVIDIA GPU has compute capability {best}, torch needs {oldest}"
+    return usable, None
+
+
+def _capability(driver: ctypes.CDLL, index: int) -> tuple[int, int]:
+    device, major, minor = ctypes.c_int(0), ctypes.c_int(0), ctypes.c_int(0)
+    driver.cuDeviceGet(ctypes.byref(device), index)
+    driver.cuDeviceGetAttribute(ctypes.byref(major), _CAPABILITY_MAJOR, device)
+    driver.cuDeviceGetAttribute(ctypes.byref(minor), _CAPABILITY_MINOR, device)
+    return major.value, minor.value
+
+
+def _cuda_driver() -> ctypes.CDLL | None:
     try:
-        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
-        return 0
-    count = ctypes.c_int(0)
-    succeeded = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
-    return count.value if succeeded else 0
+        return None
 
 
-def uses_gpu(accelerator: str) -> bool:
-    """Whether `trainer.accelerator` stands for a GPU on this machine."""
-    return accelerator in ("gpu", "cuda", "mps") or (accelerator == "auto" and (has_cuda() or has_rocm() or has_mps()))
+@functools.cache
+def torch_built_for(platform_name: str) -> str | None:
+    """The version of `cuda` or `hip` that the installed torch is built for, read from its files; None: without it."""
+    package = find_spec("torch")
+    if package is None or package.origin is None:
+        return None
+    text = (Path(package.origin).parent / "version.py").read_text()
+    found = re.search(rf"^{platform_name}\b.*= '([\d.]+)", text, re.MULTILINE)
+    return found[1] if found else None
 
 
 def has_rocm() -> bool:
-    return Path("/dev/kfd").exists()
+    """Whether torch can use an AMD GPU here: the kernel's device is there, and torch is built for it."""
+    return Path("/dev/kfd").exists() and torch_built_for("hip") is not None
 
 
 def has_mps() -> bool:
     return sys.platform == "darwin" and platform.machine() == "arm64"
+
+
+def has_gpu() -> bool:
+    return has_cuda() or has_rocm() or has_mps()
+
+
+def uses_gpu(accelerator: str) -> bool:
+    """Whether `trainer.accelerator` stands for a GPU on this machine."""
+    return accelerator in ("gpu", "cuda", "mps") or (accelerator == "auto" and has_gpu())
+
+
+def uses_cuda(accelerator: str) -> bool:
+    """Whether `trainer.accelerator` stands for what torch calls `cuda`: a GPU of NVIDIA, or of AMD."""
+    return accelerator in ("auto", "gpu", "cuda") and (has_cuda() or has_rocm())
+
+
+def uses_mps(accelerator: str) -> bool:
+    """Whether `trainer.accelerator` stands for an Apple GPU on this machine."""
+    return has_mps() and accelerator in ("auto", "gpu", "mps")
 
 
 def cores() -> int:

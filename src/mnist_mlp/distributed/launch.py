@@ -1,119 +1,150 @@
-"""The processes that train one network: how they start, meet and part.
+"""Launch of the ranks that train one network; rank 0 alone reads the command line and writes files.
 
-The first of them (rank 0) reads the command line, writes every file, and tells the others what to train. On one
-machine it starts them itself; torchrun and srun start all of them, on any number of machines, with the same command.
-The others never ask Hydra: it would give each of them a run directory, and under `-m` a whole sweep, of its own.
+On one machine rank 0 starts the others itself; torchrun and srun start all of them, on any number of machines, with
+the same command. The others never ask Hydra: it would give each of them a run directory, and under `-m` a whole sweep.
 """
 
 from __future__ import annotations
 
+import itertools
+import logging
 import os
-import subprocess
+import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
+from mnist_mlp.config import errors
 from mnist_mlp.config.errors import DivergedError, Interrupted, ProcessError, UserError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
-from mnist_mlp.distributed.store import Team
-from mnist_mlp.distributed.world import ALONE, World, per_node, start, world
+from mnist_mlp.distributed.store import A_LONG_TIME, give_job, meet, process_group, take_job
+from mnist_mlp.distributed.world import ALONE, World, per_node, python_path, world
 
-# Seconds in which a process whose partner has died may find that out by itself, before it is ended.
+if TYPE_CHECKING:
+    from torch.distributed import Store  # type: ignore[attr-defined]
+    from torch.distributed.elastic.multiprocessing.api import RunProcsResult
+
+# Seconds in which a rank may find out by itself that another one has died, before it is ended.
 GRACE = 10.0
 
-_team: Team | None = None  # of processes from outside, which stay together over all jobs of a sweep
-
 
 @contextmanager
-def together(config: Config, directory: Path, on_loss: Callable[[str], None]) -> Iterator[World]:
-    """All processes that `config` asks for train in this block; the first one brings the others in.
+def launched(config: Config, directory: Path, on_loss: Callable[[str], None]) -> Iterator[World]:
+    """The ranks that `config` asks for are all in this block at the same time; yields the world of this one.
 
-    Where one of them dies and the rest cannot go on or fail by themselves, `on_loss` is told and this process ends.
+    Where a rank dies and this one waits for it for ever, `on_loss` gets the reason, and this process ends.
     """
-    global _team
+    job, here = {"config": asdict(config), "directory": str(directory)}, world()
     if per_node(config.trainer) * config.trainer.num_nodes == 1:
         yield ALONE
-        return
-    if world().size > 1:
-        _team = _team or Team.meet()
-        with _begun(_team, config, directory):
-            yield _team.world
+    elif here.rank > 0:  # `train_jobs` has joined the process group
+        yield here
+    elif here.size > 1:
+        with process_group(meet(), give_job(meet(), job), here, config.trainer):
+            yield here
     else:
-        with _started(per_node(config.trainer), on_loss) as team, _begun(team, config, directory):
-            yield team.world
+        here = World(size=per_node(config.trainer), local_size=per_node(config.trainer))
+        with _started(here.size, on_loss) as store, process_group(store, give_job(store, job), here, config.trainer):
+            yield here
 
 
 @contextmanager
-def _begun(team: Team, config: Config, directory: Path) -> Iterator[None]:
-    from torch.distributed import barrier
-
-    if team.world.rank == 0:
-        team.tell({"config": asdict(config), "directory": str(directory)})
-    with team.group(config.trainer.accelerator), team.one_reason():
-        barrier()  # one that fails at once must not be gone before all others have connected to it
-        yield
-
-
-@contextmanager
-def _started(size: int, on_loss: Callable[[str], None]) -> Iterator[Team]:
-    """A team of this process and of `size - 1` new ones, which end with the block, or with this process."""
+def _started(size: int, on_loss: Callable[[str], None]) -> Iterator[Store]:
+    """The store of this process, rank 0, and of `size - 1` new ones, which end with the block or with this process."""
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, start_processes
 
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    environment = {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(store.port),
-        "TORCHELASTIC_USE_AGENT_STORE": "True",  # the store is there: rank 0 is not to open one
-        "WORLD_SIZE": str(size),
-        "LOCAL_WORLD_SIZE": str(size),
-    }
-    children = [
-        start("mnist_mlp.distributed.rank_worker", **environment, RANK=str(rank), LOCAL_RANK=str(rank))
-        for rank in range(1, size)
-    ]
-    team = Team(World(rank=0, size=size, local_rank=0, local_size=size), store, children)
+    listener = socket.create_server(("127.0.0.1", 0))  # torch's own would listen to the whole network
+    port = listener.getsockname()[1]
+    store = TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach())
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    common |= {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), "PYTHONPATH": python_path()}
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = ""  # ours save first
+    logging.getLogger("torch.distributed.elastic.multiprocessing").setLevel(logging.CRITICAL)  # one line is enough
     parted = threading.Event()
-    for rank, child in enumerate(children, start=1):
-        threading.Thread(target=_watch, args=(team, rank, child, parted, on_loss), daemon=True).start()
-    try:
-        yield team
-    finally:
-        parted.set()
-        team.tell(None)
-        for child in children:
-            assert child.stdin is not None
-            child.stdin.close()
-            child.wait()
 
+    def end_if_waiting(ended: Future[RunProcsResult | None]) -> None:
+        if not parted.wait(GRACE):
+            on_loss(str(_reason(ended.result())))
+            os._exit(1)
 
-def _watch(
-    team: Team, rank: int, child: subprocess.Popen[bytes], parted: threading.Event, on_loss: Callable[[str], None]
-) -> None:
-    code = child.wait()
-    if not parted.wait(GRACE):
-        on_loss(team.last_word(rank, code))
-        os._exit(1)
-
-
-def follow(train: Callable[[Config, Path], object]) -> int:
-    """`train` what the first process says until it says no more; the exit code of this process."""
-    global _team
-    _team = Team.meet()
-    while (job := _team.hear()) is not None:
+    with TemporaryDirectory() as files, ThreadPoolExecutor(1) as thread:
+        ranks = start_processes(
+            "ranks",
+            sys.executable,
+            args=dict.fromkeys(range(size - 1), ("-m", "mnist_mlp.cli.rank_worker")),
+            envs={rank - 1: common | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(1, size)},
+            logs_specs=DefaultLogsSpecs(files),
+        )
+        ended = thread.submit(ranks.wait, period=0.05)
+        ended.add_done_callback(end_if_waiting)
         try:
-            train(from_dict(job["config"], Config), Path(job["directory"]))
-        except (DivergedError, ProcessError):  # the job is over for every process, and the first one tells why
-            continue
-        except (UserError, Interrupted) as error:  # the first process tells of these too
-            return error.exit_code
+            yield store
+        except ProcessError as error:
+            raise _reason(ended.result(GRACE)) from error
+        finally:
+            parted.set()
+            give_job(store, None)
+            with suppress(TimeoutError):
+                ended.result(GRACE)
+            ranks.close()
+
+
+def _reason(ended: RunProcsResult | None) -> ProcessError | Interrupted:
+    """Why the first rank failed that did: torch ends the others then."""
+    assert ended is not None  # as `wait` is without a limit
+    rank, failure = next((child + 1, failure) for child, failure in ended.failures.items())
+    if failure.exitcode in (130, 143):
+        return Interrupted(failure.exitcode - 128)
+    if failure.exitcode < 0:
+        return ProcessError(f"process {rank} was ended by {failure.signal_name()}")
+    if not isinstance(failure.message, dict):
+        return ProcessError(f"process {rank} ended with {failure.exitcode}")
+    name, _, line = failure.message["message"].partition(": ")
+    return ProcessError(f"process {rank}: {line if hasattr(errors, name) else failure.message['message']}")
+
+
+def train_jobs(train: Callable[[Config, Path], object]) -> int:
+    """On the ranks above 0: `train` what rank 0 gives until there is no more; the exit code of this process."""
+    from torch.distributed.elastic.multiprocessing.errors import record
+
+    threading.Thread(target=_end_with_rank_0, daemon=True).start()
+    try:
+        record(_train_jobs)(train)
+    except (UserError, Interrupted) as error:
+        if "TORCHELASTIC_ERROR_FILE" not in os.environ:
+            raise
+        return error.exit_code  # rank 0 or torchrun reads the file and says why
     return 0
 
 
-def dismiss() -> None:
-    """Let processes from outside go: the command that the first one read is done, or was wrong."""
-    here = world()
-    if here.rank == 0 and here.size > 1:
-        (_team or Team.meet()).tell(None)
+def _train_jobs(train: Callable[[Config, Path], object]) -> None:
+    for number in itertools.count(1):
+        if (job := take_job(meet(), number)) is None:
+            return
+        config = from_dict(job["config"], Config)
+        # The job of these errors is over on every rank, and rank 0 says why.
+        with suppress(DivergedError, ProcessError), process_group(meet(), number, world(), config.trainer):
+            train(config, Path(job["directory"]))
+
+
+def _end_with_rank_0() -> None:
+    from torch.distributed import DistError
+
+    with suppress(DistError):  # the store ends with rank 0, or with torchrun
+        meet().clone().wait(["never set"], A_LONG_TIME)
+    threading.main_thread().join(GRACE)
+    os._exit(1)
+
+
+def release_ranks() -> None:
+    """Let ranks that torchrun or srun started go: the command that rank 0 read is done, or was wrong."""
+    if world().rank == 0 and world().size > 1:
+        give_job(meet(), None)

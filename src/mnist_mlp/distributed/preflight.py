@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mnist_mlp.config.commands import TuneConfig
 from mnist_mlp.config.errors import ConfigError, require
-from mnist_mlp.config.schema import Config
-from mnist_mlp.distributed.hardware import cuda_devices, has_cuda, has_mps, has_rocm
-from mnist_mlp.distributed.world import per_node, world
+from mnist_mlp.config.schema import Config, TrainerConfig
+from mnist_mlp.distributed.hardware import cuda_devices, has_cuda, has_gpu, has_mps, has_rocm, uses_mps, why_no_cuda
+from mnist_mlp.distributed.world import per_node, started_by_srun, world
 
 
 def require_machine(config: Config) -> None:
@@ -16,23 +16,30 @@ def require_machine(config: Config) -> None:
         ConfigError: names the key, what is here, and what to do.
         MissingPackageError: a logger is asked for whose package is not installed.
     """
-    require_accelerator(config.trainer.accelerator)
+    require_accelerator(config.trainer)
     require_processes(config)
     require(*(name for name in ("mlflow", "wandb") if getattr(config.logger, name)))
 
 
-def require_accelerator(name: str) -> None:
-    """Refuse an accelerator that is not here.
+def require_accelerator(trainer: TrainerConfig) -> None:
+    """Refuse an accelerator that is not here, or that cannot compute in this precision.
 
     Raises:
-        ConfigError: names what is here instead.
+        ConfigError: names what is here instead, and what keeps torch from a GPU that is here.
     """
-    needs = {"gpu": has_cuda() or has_rocm() or has_mps(), "cuda": has_cuda() or has_rocm(), "mps": has_mps()}
-    if not needs.get(name, True):
+    name = trainer.accelerator
+    needs = {"gpu": has_gpu, "cuda": lambda: has_cuda() or has_rocm(), "mps": has_mps}
+    if name in needs and not needs[name]():
         here = "an Apple GPU (mps) and the CPU" if has_mps() else "only a CPU"
+        reason = why_no_cuda() if name != "mps" else None
         raise ConfigError(
-            f"trainer.accelerator: expected one that is here, got {name!r}; this machine has {here}: "
-            "use trainer.accelerator=auto (the best one found) or cpu"
+            f"trainer.accelerator: expected one that is here, got {name!r}; this machine has {here}"
+            f"{f' ({reason})' if reason else ''}: use trainer.accelerator=auto (the best one found) or cpu"
+        )
+    if trainer.precision == "64-true" and uses_mps(name):
+        raise ConfigError(
+            "trainer.precision: expected 32-true on an Apple GPU, which has no 64 bits, got '64-true'; "
+            "trainer.accelerator=cpu has them"
         )
 
 
@@ -57,9 +64,11 @@ def require_processes(config: Config) -> None:
     if isinstance(config, TuneConfig):
         raise ConfigError("trainer.devices: a search trains each network in one process; start tune.py several times")
     gpus = cuda_devices()
-    if trainer.accelerator == "mps" or (trainer.accelerator in ("auto", "gpu") and has_mps()):
+    if uses_mps(trainer.accelerator):
         raise ConfigError(f"trainer.devices: an Apple GPU is one device, got {devices}; use 1, or accelerator=cpu")
-    if trainer.accelerator != "cpu" and 0 < gpus < here:
+    needed = max(devices) + 1 if isinstance(devices, list) else here
+    one_for_each_task = started_by_srun() and gpus == 1
+    if trainer.accelerator != "cpu" and 0 < gpus < needed and not one_for_each_task:
         raise ConfigError(f"trainer.devices: expected at most the {gpus} GPUs of this machine, got {devices}")
     for name, images in (("data.batch_size", config.data.batch_size), ("data.val_size", config.data.val_size)):
         if images < asked:

@@ -1,24 +1,26 @@
-"""What several processes that train one network do together at each step.
+"""Strategy of Lightning for several ranks, without DistributedDataParallel: each takes its share of every minibatch.
 
-Each takes its share of every minibatch. The gradient of the mean loss over a minibatch is the sum over the processes
-of (gradient of the mean loss over the own share) x (size of the share / size of the minibatch), and one sum over one
-flat tensor gives exactly that, whatever the sizes. Lightning's wrapper, DistributedDataParallel, would average with
-equal weights, which is wrong for a last minibatch that does not divide evenly, and it expects one backward pass for
-each call of `training_step`, where ours makes many; so its strategy is used without the wrapper.
+The gradient of the mean loss over a minibatch is the sum over the ranks of (gradient of the mean loss over the own
+share) x (size of the share / size of the minibatch), so one sum over one flat tensor gives exactly that, whatever the
+sizes. DistributedDataParallel would average with equal weights, which is wrong for a last minibatch that does not
+divide evenly, and it expects one backward pass for each call of `training_step`, where ours makes many.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import lightning as L
 import torch
-from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 from torch.nn import Parameter
 
-from mnist_mlp.distributed.world import World
+from mnist_mlp.config.schema import TrainerConfig
+from mnist_mlp.distributed.hardware import uses_cuda, uses_mps
+from mnist_mlp.distributed.world import World, gpu_of
 
 
 class SharedGradients:
@@ -32,11 +34,11 @@ class SharedGradients:
         self.views = [(parameter, piece.view_as(parameter)) for parameter, piece in pieces]
 
     def backward(self, loss: Tensor, share: float) -> Tensor:
-        """From the mean loss over this process's `share` (0 to 1) of a minibatch: gradients and loss of all of it."""
+        """From the mean loss over this rank's `share` (0 to 1) of a minibatch: gradients and loss of all of it."""
         self.flat.zero_()
         for parameter, view in self.views:
             parameter.grad = view  # Lightning takes gradients away before a validation
-        if share > 0:  # else nothing of the minibatch came to this process
+        if share > 0:  # else nothing of the minibatch came to this rank
             weighted = loss * share
             weighted.backward()  # type: ignore[no-untyped-call]
             self.flat[-1] = weighted.detach()
@@ -45,7 +47,7 @@ class SharedGradients:
 
 
 def agree(trainer: L.Trainer, value: float) -> float:
-    """The largest value that any process gives; every one of them must ask at the same point."""
+    """The largest value that any rank gives; every one of them must ask at the same point."""
     if trainer.world_size == 1:
         return value
     values = torch.tensor(float(value), device=trainer.strategy.root_device)
@@ -53,50 +55,40 @@ def agree(trainer: L.Trainer, value: float) -> float:
     return float(values)
 
 
+def own_device(trainer: TrainerConfig, world: World) -> dict[str, Any]:
+    """Accelerator and device of this rank for lightning.Trainer, whose own `auto` takes GPUs that torch cannot use."""
+    if uses_cuda(trainer.accelerator):
+        return {"accelerator": "cuda", "devices": [gpu_of(trainer, world)]}
+    return {"accelerator": "mps" if uses_mps(trainer.accelerator) else "cpu", "devices": 1}
+
+
 class SharedMinibatches(DDPStrategy):
-    """Lightning's strategy for several processes, without its wrapper and without its launcher."""
+    """Lightning's strategy for ranks that `launch` has brought together, each with its own device alone."""
+
+    @property
+    def root_device(self) -> torch.device:
+        assert self.parallel_devices is not None
+        return self.parallel_devices[0]
 
     def _configure_launcher(self) -> None:
-        self._launcher = None
+        self._launcher = None  # Lightning's own would choose the number of threads anew
 
     def configure_ddp(self) -> None:
         pass  # `SharedGradients` sums the gradients
 
 
-class KnownWorld(ClusterEnvironment):
-    """Tells Lightning of the processes that `mnist_mlp.distributed.launch` brought together."""
+class KnownWorld(TorchElasticEnvironment):
+    """The world as Lightning asks for it: also of one rank, and of ranks that srun or rank 0 has started."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
 
-    @property
-    def creates_processes_externally(self) -> bool:
-        return True
-
-    @property
-    def main_address(self) -> str:
-        raise AssertionError("the process group exists before Lightning asks")
-
-    @property
-    def main_port(self) -> int:
-        raise AssertionError("the process group exists before Lightning asks")
-
-    @staticmethod
-    def detect() -> bool:
-        return True
-
     def world_size(self) -> int:
         return self.world.size
 
-    def set_world_size(self, size: int) -> None:
-        pass
-
     def global_rank(self) -> int:
         return self.world.rank
-
-    def set_global_rank(self, rank: int) -> None:
-        pass
 
     def local_rank(self) -> int:
         return self.world.local_rank

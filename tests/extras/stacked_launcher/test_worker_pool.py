@@ -9,13 +9,12 @@ from subprocess import Popen
 import pytest
 from helpers.kill_and_resume import configuration
 
-from mnist_mlp.distributed.world import start
 from mnist_mlp.extras.stacked_launcher import worker_pool as workers
 from mnist_mlp.extras.stacked_launcher.grouping import Job
 
 
 def ended(module: str) -> Popen[bytes]:
-    worker = start("__hello__")  # of the standard library; it reads nothing
+    worker = workers.start("__hello__")  # of the standard library; it reads nothing
     worker.wait()
     return worker
 

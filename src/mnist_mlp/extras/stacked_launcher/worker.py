@@ -17,7 +17,6 @@ from mnist_mlp.cli.exit_codes import exit_codes
 from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
-from mnist_mlp.distributed.world import wait_for_end_of_parent
 from mnist_mlp.engine.stacked_training import train
 from mnist_mlp.extras.stacked_launcher.grouping import Job, numbers
 
@@ -56,7 +55,7 @@ def _job(given: dict[str, Any]) -> Job:
 
 
 def _stop_with_parent() -> None:
-    wait_for_end_of_parent()
+    os.read(sys.stdin.fileno(), 1)  # returns when the parent closes its end, or is no more
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from subprocess import Popen
+from subprocess import PIPE, Popen
 from typing import Any
 
-from mnist_mlp.distributed.world import start
+from mnist_mlp.distributed.world import python_path
 from mnist_mlp.extras.stacked_launcher.grouping import Job, numbers, stacks_at_once
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.signals import passed_on, uninterrupted
@@ -26,6 +28,12 @@ def begin(count: int) -> list[Worker]:
     end by themselves if this process does.
     """
     return [start("mnist_mlp.extras.stacked_launcher.worker") for _ in range(count)]
+
+
+def start(module: str) -> Worker:
+    """`python -m module` in a session of its own: Ctrl-C reaches this process alone, whose end closes its input."""
+    environment = {**os.environ, "PYTHONPATH": python_path()}
+    return Popen([sys.executable, "-m", module], env=environment, stdin=PIPE, start_new_session=True)
 
 
 def train(stacks: Stacks, console: dict[str, Any] | None = None, begun: Sequence[Worker] = ()) -> None:
