@@ -11,10 +11,11 @@ from helpers.kill_and_resume import configuration
 
 from mnist_mlp.extras.stacked_launcher import worker_pool as workers
 from mnist_mlp.extras.stacked_launcher.grouping import Job
+from mnist_mlp.extras.stacked_launcher.worker_pool import start
 
 
 def ended(module: str) -> Popen[bytes]:
-    worker = workers.start("__hello__")  # of the standard library; it reads nothing
+    worker = start("__hello__")  # of the standard library; it reads nothing
     worker.wait()
     return worker
 
