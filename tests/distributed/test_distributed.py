@@ -205,7 +205,8 @@ def test_a_sweep_of_runs_on_two_processes_each(tmp_path: Path) -> None:
     code, output = run("-m", *TINY, "trainer.max_epochs=1", "seed=0,1", f"hydra.sweep.dir={tmp_path}")
     assert code == 0, output
     assert [job.status for job in runs.jobs(tmp_path)] == ["completed", "completed"]
-    assert {path.name for path in tmp_path.iterdir()} == {"0", "1", "multirun.yaml", "report.html"}
+    records = {".in_use", "multirun.yaml", "report.html", "sweep.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"0", "1", *records}
 
 
 @pytest.mark.parametrize(
