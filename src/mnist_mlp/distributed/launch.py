@@ -88,7 +88,9 @@ def _started(size: int, on_loss: Callable[[str], None]) -> Iterator[Store]:
         try:
             yield store
         except ProcessError as error:
-            raise _reason(ended.result(GRACE)) from error
+            with suppress(TimeoutError):  # no rank has ended: an operation failed by itself
+                raise _reason(ended.result(GRACE)) from error
+            raise
         finally:
             parted.set()
             give_job(store, None)
