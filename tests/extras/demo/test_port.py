@@ -16,15 +16,16 @@ from helpers.data_sets import synthetic
 from mnist_mlp.config.errors import ExportError
 from mnist_mlp.config.schema import ACTIVATIONS
 from mnist_mlp.extras.demo import build as building
+from mnist_mlp.extras.demo import description as describing
 from mnist_mlp.extras.inference.ood_detector import OodDetector
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="node is not on PATH")
 
 
-def run(tmp_path, **given):
+def run(tmp_path, script="port.mjs", **given):
     (tmp_path / "given.json").write_text(json.dumps(given))
-    words = [NODE, str(Path(__file__).with_name("port.mjs")), str(tmp_path / "given.json")]
+    words = [NODE, str(Path(__file__).with_name(script)), str(tmp_path / "given.json")]
     return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
 
 
@@ -111,6 +112,7 @@ def test_the_evidence_of_all_pixels_adds_up_to_the_log_odds_gained(activation, t
 
 def test_a_page_that_would_answer_otherwise_is_refused(tmp_path, digits, monkeypatch):
     """With float16, the usual choice."""
-    monkeypatch.setattr(building, "_shortened", lambda values: values.half().float())
-    with pytest.raises(ExportError, match=r"to change no probability by 0\.0001, got"):
+    exact = describing._upper_bytes
+    monkeypatch.setattr(describing, "_upper_bytes", lambda values: exact(values.half().float()))
+    with pytest.raises(ExportError, match=r"the network's probabilities to 0\.0001, got"):
         building.build(untrained.predictor(tmp_path), digits)

@@ -7,33 +7,26 @@ names, function by function; the tests hold both to the same answers.
 from __future__ import annotations
 
 import base64
-import copy
+import hashlib
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from mnist_mlp.config.commands import TrainedConfig
-from mnist_mlp.config.errors import ExportError
 from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.sources import load, moved
+from mnist_mlp.extras.demo.description import describe
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.runs import checkpoint_file as files
 
 PARTS = Path(__file__).parent
+STYLES = ("colours", "style", "teaching")
 MODULES = (  # each after what it imports
     *("resampling", "picture", "ink", "pieces", "writing", "form", "digits"),
-    *("activations", "layers", "network", "pad", "charts", "main"),
+    *("activations", "layers", "network", "training", "lesson"),
+    *("dom", "wording", "charts", "pad", "answer", "samples", "round", "steps", "diagram", "unit", "learning", "main"),
 )
-TOLERANCE = 1e-4  # largest difference of a probability that the page's shorter weights may make
-OF_EACH_CLASS, MISTAKES = 3, 30  # test images to try
 
 
 def demo(config: TrainedConfig, directory: Path) -> str:
@@ -41,8 +34,8 @@ def demo(config: TrainedConfig, directory: Path) -> str:
 
     Raises:
         CheckpointError: there is no such checkpoint, or it is damaged.
-        DataError: the test images cannot be had.
-        ExportError: the page would answer otherwise than the network.
+        DataError: the images cannot be had.
+        ExportError: the page cannot show this network, or would answer otherwise.
     """
     predictor = Predictor.load(files.chosen(config.checkpoint)[0])
     data = predictor.config.data
@@ -70,85 +63,29 @@ def build(predictor: Predictor, dataset: Dataset) -> Page:
     """The whole page.
 
     Raises:
-        ExportError: the page does not know the activation, or shorter weights change a probability by more than 1e-4.
+        ExportError: the page cannot show this network, or would answer otherwise.
     """
-    activation, known = predictor.config.model.activation, activations()
-    if activation not in known:
-        raise ExportError(f"expected a network with one of {', '.join(known)}, got model.activation={activation}")
-    images = torch.from_numpy(dataset.test_images)
-    probabilities = predictor.log_probabilities(images).exp()
-    shortened = copy.deepcopy(predictor)
-    for part in filter(None, (shortened.network, shortened.ood_detector)):
-        for parameter in part.parameters():
-            parameter.data = _shortened(parameter.data)
-    difference = float((shortened.log_probabilities(images).exp() - probabilities).abs().max())
-    if not difference <= TOLERANCE:
-        raise ExportError(
-            f"expected weights of 24 bits to change no probability by {TOLERANCE:g}, got {difference:.1e}"
-        )
-    description = _description(shortened, dataset, probabilities.numpy())
+    description, difference = describe(predictor, dataset)
+    # The policy in the page's head lets the browser run these two texts, and no other.
+    texts = {"style": "\n".join(_read(f"{name}.css") for name in STYLES), "script": script()}
     parts = {
-        "style": (PARTS / "style.css").read_text(encoding="utf-8"),
+        **texts,
+        **{f"{name}_hash": _hash(text) for name, text in texts.items()},
         "network": json.dumps(description).replace("<", r"\u003c"),  # no tag may end the script that holds it
-        "script": script(),
     }
-    page = (PARTS / "page.html").read_text(encoding="utf-8")
-    return Page(html=re.sub(r"{{ (\w+) }}", lambda match: parts[match[1]], page), difference=difference)
-
-
-def activations() -> list[str]:
-    """The names of those that activations.mjs knows."""
-    table = (PARTS / "activations.mjs").read_text(encoding="utf-8").partition("ACTIVATIONS = {")[2].partition("\n};")[0]
-    return re.findall(r"^  (\w+):", table, flags=re.MULTILINE)
+    html = re.sub(r"{{ (\w+) }}", lambda match: parts[match[1]], _read("page.html"))
+    return Page(html=html, difference=difference)
 
 
 def script() -> str:
     """The modules one after another, as one: a page that is opened from a disk may not import its own."""
-    joined = "\n".join((PARTS / f"{name}.mjs").read_text(encoding="utf-8") for name in MODULES)
+    joined = "\n".join(_read(f"{name}.mjs") for name in MODULES)
     return re.sub(r"^import [^;]*;\n|^export ", "", joined, flags=re.MULTILINE)
 
 
-def _description(predictor: Predictor, dataset: Dataset, probabilities: NDArray[np.float32]) -> dict[str, Any]:
-    """What network.mjs and main.mjs read."""
-    linear = [layer for layer in predictor.network.layers if isinstance(layer, nn.Linear)]
-    detector = predictor.ood_detector
-    answers, labels = probabilities.argmax(1), dataset.test_labels
-    wrong = np.flatnonzero(answers != labels)
-    wrong = wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")]
-    right = [np.flatnonzero((labels == label) & (answers == label))[:OF_EACH_CLASS] for label in np.unique(labels)]
-    chosen = np.concatenate([*right, wrong[:MISTAKES]])
-    return {
-        "widths": [linear[0].in_features, *(layer.out_features for layer in linear)],
-        "activation": predictor.config.model.activation,
-        "mean": predictor.config.data.mean,
-        "std": predictor.config.data.std,
-        "temperature": predictor.calibration.temperature,
-        "threshold": predictor.calibration.threshold,
-        "highestFreeEnergy": predictor.calibration.free_energy,
-        "classNames": list(predictor.class_names),
-        "weights": _weights(linear),
-        "oodDetector": None if detector is None else _weights([detector.first, detector.last]),
-        "averageImage": _base64(dataset.test_images.mean(0).round().astype(np.uint8).tobytes()),
-        "tested": len(labels),
-        "mistakes": len(wrong),
-        "samples": {"images": _base64(dataset.test_images[chosen].tobytes()), "labels": labels[chosen].tolist()},
-    }
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _weights(layers: Sequence[nn.Linear]) -> str:
-    return _base64(b"".join(_bytes(part) for layer in layers for part in (layer.weight, layer.bias)))
-
-
-def _shortened(values: Tensor) -> Tensor:
-    """Float32 rounded to its upper 24 bits: three quarters of the bytes, and unlike float16 no visible error."""
-    return ((values.contiguous().view(torch.int32) + 0x80) & ~0xFF).view(torch.float32)
-
-
-def _bytes(values: Tensor) -> bytes:
-    """The upper three bytes of each number, the lowest of them first."""
-    words: NDArray[np.uint8] = values.detach().numpy().astype("<f4").view(np.uint8).reshape(-1, 4)
-    return words[:, 1:].tobytes()
-
-
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode()
+def _read(part: str) -> str:
+    return (PARTS / part).read_text(encoding="utf-8")

@@ -1,14 +1,15 @@
 // What is shown of the network: bars, and small canvases with one number a cell, in the colours of the theme.
 
 import { SIDE } from "./form.mjs";
-import { bestOf } from "./layers.mjs";
+import { bestOf, weightsInto } from "./layers.mjs";
+import { percent } from "./wording.mjs";
 
-export const percent = (share) => (share >= 0.9995 ? "> 99.9 %" : `${share < 0.0005 ? 0 : (100 * share).toFixed(1)} %`);
+export const BLANK = new Uint8Array(SIDE * SIDE); // an image without ink
 
 /** Colours of the theme, as [r, g, b]; read anew when it changes. */
 export function readPalette() {
   const style = getComputedStyle(document.documentElement);
-  const names = ["paper", "ink", "for", "against", "card", "accent"];
+  const names = ["paper", "ink", "for", "against", "card", "accent", "text", "muted"];
   return Object.fromEntries(names.map((name) => [name, rgb(style.getPropertyValue(`--${name}`).trim())]));
 }
 
@@ -92,25 +93,58 @@ export class WeightPictures {
     const tile = new OffscreenCanvas(SIDE, SIDE);
     const context = this.canvas.getContext("2d");
     for (let unit = 0; unit < this.units; unit++) {
-      const weights = this.layer.weight.subarray(unit * SIDE * SIDE, (unit + 1) * SIDE * SIDE);
-      paintSigned(tile, SIDE, weights, palette);
+      paintSigned(tile, SIDE, weightsInto(this.layer, unit), palette);
       context.drawImage(tile, ...this.cornerOf(unit));
-    }
-  }
-
-  /** Frames around the units, as strong as their values. */
-  light(values, palette) {
-    const context = this.canvas.getContext("2d");
-    const most = largestOf(values) || 1;
-    for (let unit = 0; unit < this.units; unit++) {
-      const share = Math.max(values[unit], 0) / most;
-      const [x, y] = this.cornerOf(unit);
-      context.strokeStyle = `rgb(${mixed(palette.card, palette.accent, share).map(Math.round)})`;
-      context.strokeRect(x - 0.5, y - 0.5, SIDE + 1, SIDE + 1);
     }
   }
 
   cornerOf(unit) {
     return [(unit % this.columns) * (SIDE + 2) + 1, Math.floor(unit / this.columns) * (SIDE + 2) + 1];
   }
+  /** The unit whose picture a pointer is on, or -1. */
+  unitAt({ offsetX, offsetY }) {
+    const scale = this.canvas.width / this.canvas.clientWidth;
+    const [column, row] = [offsetX, offsetY].map((place) => Math.floor((place * scale) / (SIDE + 2)));
+    const unit = row * this.columns + column;
+    return column < this.columns && unit < this.units ? unit : -1;
+  }
+}
+
+/** A curve through [step, value], both axes beginning at 0, with a dashed line at `mark` and words beside it. */
+export function paintCurve(canvas, points, { most, mark, words, tick }, palette) {
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) => Math.max(1, side * devicePixelRatio));
+  [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d");
+  const css = (colour) => `rgb(${colour.join(" ")})`;
+  const [left, bottom] = [3.2, 1.6].map((rems) => rems * remInPixels());
+  const last = Math.max(100, points.length ? points[points.length - 1][0] : 0);
+  const x = (step) => left + ((width - left - 4) * step) / last;
+  const y = (value) => height - bottom - ((height - bottom - 8) * Math.min(value, most)) / most;
+  context.font = `${0.8 * remInPixels()}px system-ui, sans-serif`;
+  context.strokeStyle = context.fillStyle = css(palette.muted);
+  context.lineWidth = devicePixelRatio;
+  line(context, [[left, 4], [left, y(0)], [width, y(0)]]);
+  context.textAlign = "right";
+  context.textBaseline = "middle";
+  for (const value of [0, most / 2, most]) context.fillText(tick(value), left - 6, Math.max(y(value), 0.5 * remInPixels()));
+  context.textBaseline = "bottom";
+  context.fillText(`${last.toLocaleString("en")} steps`, width - 2, height - 1);
+  context.fillText(words, width - 4, y(mark) - 2);
+  context.setLineDash([4, 4]);
+  line(context, [[left, y(mark)], [width, y(mark)]]);
+  context.setLineDash([]);
+  context.strokeStyle = css(palette.accent);
+  context.lineWidth = 2.5 * devicePixelRatio;
+  context.lineJoin = "round";
+  line(context, points.map(([step, value]) => [x(step), y(value)]));
+}
+
+function remInPixels() {
+  return parseFloat(getComputedStyle(document.documentElement).fontSize) * devicePixelRatio;
+}
+
+function line(context, corners) {
+  context.beginPath();
+  for (const corner of corners) context.lineTo(...corner);
+  context.stroke();
 }

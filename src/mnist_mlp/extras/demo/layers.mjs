@@ -1,34 +1,36 @@
-// Fully connected layers: {inputs, outputs, weight, bias}, the weights row by row, a row for each output.
+// Fully connected layers: {inputs, outputs, weight, bias}. The weights lie input by input: first all those with which
+// the first input goes to the outputs, then those of the second. So the inputs that are 0 can be passed over.
 
 /** What a layer adds up for each of its outputs: bias + weight · values. */
 export function linear({ inputs, outputs, weight, bias }, values) {
-  const active = nonZero(values);
-  const sums = new Float64Array(outputs);
-  for (let o = 0; o < outputs; o++) {
-    const row = o * inputs;
-    let sum = bias[o];
-    for (let k = 0; k < active.length; k++) sum += weight[row + active[k]] * values[active[k]];
-    sums[o] = sum;
+  const sums = Float64Array.from(bias);
+  for (let i = 0; i < inputs; i++) {
+    const value = values[i];
+    if (value === 0) continue; // as most pixels of a digit are
+    for (let o = 0, w = i * outputs; o < outputs; o++, w++) sums[o] += weight[w] * value;
   }
   return sums;
-}
-
-/** Positions of the values that are not 0: the others add nothing, and most pixels of a digit are blank. */
-export function nonZero(values) {
-  const positions = new Uint32Array(values.length);
-  let number = 0;
-  for (let i = 0; i < values.length; i++) if (values[i] !== 0) positions[number++] = i;
-  return positions.subarray(0, number);
 }
 
 /** The weights the other way round: from the slopes at a layer's outputs to those at its inputs. */
 export function backwards({ inputs, outputs, weight }, slopes) {
   const sums = new Float64Array(inputs);
-  for (let o = 0; o < outputs; o++) {
-    const [row, slope] = [o * inputs, slopes[o]];
-    for (let i = 0; i < inputs; i++) sums[i] += weight[row + i] * slope;
+  for (let i = 0; i < inputs; i++) {
+    let sum = 0;
+    for (let o = 0, w = i * outputs; o < outputs; o++, w++) sum += weight[w] * slopes[o];
+    sums[i] = sum;
   }
   return sums;
+}
+
+/** The weights with which one output takes the inputs. */
+export function weightsInto({ inputs, outputs, weight }, output) {
+  return new Float64Array(inputs).map((_, i) => weight[i * outputs + output]);
+}
+
+/** The weights with which the outputs take one input. */
+export function weightsFrom({ outputs, weight }, input) {
+  return Float64Array.from(weight.subarray(input * outputs, (input + 1) * outputs));
 }
 
 /** All layers' sums before the activation, and the hidden layers' values after it, from the sums of the first. */

@@ -1,34 +1,45 @@
 // The page: what happens on the sheet goes through the network, and what the network makes of it is shown.
 
-import {
-  columnsFor,
-  makeBars,
-  paintImage,
-  paintSigned,
-  percent,
-  readPalette,
-  showBars,
-  WeightPictures,
-} from "./charts.mjs";
+import { AnswerPanel, isInside } from "./answer.mjs";
+import { makeBars, readPalette, WeightPictures } from "./charts.mjs";
+import { Diagram } from "./diagram.mjs";
 import { findDigits } from "./digits.mjs";
-import { SIDE } from "./form.mjs";
+import { element } from "./dom.mjs";
 import { bestOf } from "./layers.mjs";
-import { bytesOf, Network } from "./network.mjs";
-import { Pad, SHEET } from "./pad.mjs";
+import { Learning } from "./learning.mjs";
+import { Network } from "./network.mjs";
+import { Pad } from "./pad.mjs";
 import { greyOf } from "./picture.mjs";
+import { Round } from "./round.mjs";
+import { Samples } from "./samples.mjs";
+import { Steps } from "./steps.mjs";
+import { UnitPanel } from "./unit.mjs";
 
 const MOST_UNITS = 128; // whose weights are shown as pictures
 
-const element = (id) => document.getElementById(id);
 const network = new Network(JSON.parse(element("network").textContent));
-const names = network.classNames;
-const namesAreWords = names.some((name) => name.length > 1);
-const pad = new Pad(element("sheet"), read);
-const pictures = new WeightPictures(element("weights"), network.layers[0], MOST_UNITS);
-const strips = makeStrips();
+const namesAreWords = network.classNames.some((name) => name.length > 1);
 let palette;
-let found = []; // {image, box, probabilities, hidden} of each digit on the sheet
+let found = []; // {image, box, probabilities, sums, hidden, inDistribution, isSure} of each digit on the sheet
 let chosen = 0; // which of them is shown
+let pointed; // {layer, unit} under the pointer
+let pinned; // {layer, unit} that was tapped, or walked to with the arrow keys
+
+const pad = new Pad(element("sheet"), { onChange: read, onTap: chooseAt });
+const answer = new AnswerPanel(network, pad, chooseDigit);
+const samples = new Samples(network, { right: element("right"), wrong: element("wrong") }, (sample) =>
+  pad.put({ kind: "digit", ...sample }),
+);
+const steps = new Steps(network, samples.all);
+const diagram = new Diagram(element("diagram"), network, {
+  onPoint: (unit) => showUnit((pointed = unit)),
+  onTap: pin,
+  onLeave: () => showUnit((pointed = undefined)),
+});
+const unitPanel = new UnitPanel(network);
+const pictures = new WeightPictures(element("weights"), network.layers[0], MOST_UNITS);
+const learning = new Learning(network, () => found[chosen]?.image);
+const round = new Round(network.classNames, pad);
 
 /** From what is on the sheet to an answer; what is shown of it follows with the next frame. */
 function read() {
@@ -36,6 +47,8 @@ function read() {
   const digits = pad.isBlank ? [] : sample ? [{ image: sample.image }] : readPicture(pad.picture());
   found = digits.map((digit) => ({ ...digit, ...network.answer(digit.image) }));
   chosen = Math.min(chosen, Math.max(found.length - 1, 0));
+  const newest = pad.newestStroke;
+  if (newest && found.length > 1) chosen = mostCovered(newest.points);
   soon(show);
 }
 
@@ -44,6 +57,26 @@ function readPicture(picture) {
   const { grey, shrink } = greyOf(picture);
   const inOriginal = (box) => Object.fromEntries(Object.entries(box).map(([side, pixels]) => [side, shrink * pixels]));
   return findDigits(grey).map(({ image, box }) => ({ image, box: inOriginal(box) }));
+}
+
+/** The digit in whose box most of a stroke lies. */
+function mostCovered(points) {
+  const boxes = found.map(({ box: { x0, y0, x1, y1 } }) => ({ x: x0, y: y0, width: x1 - x0, height: y1 - y0 }));
+  const counts = boxes.map((box) => points.filter((point) => isInside(point, box)).length);
+  return counts.indexOf(Math.max(...counts));
+}
+
+function chooseDigit(n) {
+  chosen = n;
+  show();
+}
+
+/** A tap on the frame of a digit chooses it; one elsewhere is a dot. */
+function chooseAt(place) {
+  const n = answer.digitAt(place);
+  if (n < 0) return false;
+  soon(() => chooseDigit(n));
+  return true;
 }
 
 let waiting = new Set();
@@ -62,128 +95,51 @@ function show() {
   pad.paint();
   element("invitation").hidden = !pad.isBlank;
   element("undo").disabled = pad.items.length === 0;
+  element("redo").disabled = pad.undone.length === 0;
   element("clear").disabled = pad.current().length === 0;
-  showDigits();
-  element("words").textContent = words(digit);
-  showBars(element("bars"), digit);
-  const blank = new Uint8Array(SIDE * SIDE);
-  paintImage(element("seen"), digit?.image ?? blank, palette);
-  const evidence = digit ? network.evidence(digit.image, bestOf(digit.probabilities)[0]) : blank;
-  paintSigned(element("evidence"), SIDE, evidence, palette);
-  element("answered").textContent = digit ? names[bestOf(digit.probabilities)[0]] : "the answer";
-  strips.forEach(({ canvas, width, columns }, n) =>
-    paintSigned(canvas, columns, digit?.hidden[n] ?? new Uint8Array(width), palette),
-  );
-  if (network.layers.length > 1) pictures.light(digit?.hidden[0] ?? new Uint8Array(network.widths[1]), palette);
-  for (const button of document.querySelectorAll(".thumbnails button"))
-    button.ariaPressed = String(button === pad.sample?.button);
+  answer.show(found, chosen, palette);
+  samples.mark(pad.sample);
+  steps.show(digit, palette);
+  diagram.show(digit, palette);
+  showUnit();
+  if (!learning.isRunning) learning.show(palette);
 }
 
-function words(digit) {
-  if (pad.isBlank) return "Nothing drawn yet.";
-  if (!digit) return "Nothing that could be a digit yet.";
-  const [first, second] = bestOf(digit.probabilities);
-  const say = (label) => `${names[label]} (${percent(digit.probabilities[label])})`;
-  let answer = `It says ${say(first)}.`;
-  if (!digit.inDistribution) answer = `That looks like nothing it knows: ${say(first)} at best.`;
-  else if (!digit.isSure)
-    answer = `Not sure: ${say(first)} or ${say(second)}. It answers from ${percent(network.threshold)} on.`;
-  const { sample } = pad;
-  if (!sample) return found.length > 1 ? `${answer} Digit ${chosen + 1} of ${found.length}.` : answer;
-  return `${answer} The label says ${names[sample.label]}${first === sample.label ? "" : ": a mistake"}.`;
+/** The unit that is pointed at, or was tapped, or else the output that is the answer. */
+function showUnit() {
+  const digit = found[chosen];
+  const best = { layer: network.layers.length, unit: digit ? bestOf(digit.probabilities)[0] : 0 };
+  const unit = pointed ?? pinned ?? best;
+  diagram.choose(unit);
+  unitPanel.show(unit, digit, diagram.columnsOf(unit.layer - 1), palette);
 }
 
-function showDigits() {
-  const place = element("digits");
-  place.classList.toggle("many", found.length > 3 || namesAreWords);
-  const focused = place.contains(document.activeElement);
-  place.replaceChildren(
-    ...found.map((digit, n) => {
-      const button = document.createElement("button");
-      button.textContent = names[bestOf(digit.probabilities)[0]] + (digit.isSure ? "" : "?");
-      button.className = digit.isSure ? "" : "unsure";
-      button.ariaPressed = String(n === chosen);
-      button.onclick = () => {
-        chosen = n;
-        show();
-      };
-      return button;
-    }),
-  );
-  if (focused) place.children[chosen]?.focus();
-  showBoxes();
-}
-
-/** Frames around the digits, where there are several; an opened picture lies on the sheet at its own scale. */
-function showBoxes() {
-  const [item] = pad.current();
-  const bitmap = pad.current().length === 1 && item.kind === "picture" ? item.bitmap : { width: SHEET, height: SHEET };
-  const scale = SHEET / Math.max(bitmap.width, bitmap.height);
-  const [left, top] = [(SHEET - bitmap.width * scale) / 2, (SHEET - bitmap.height * scale) / 2];
-  element("boxes").replaceChildren(
-    ...(found.length > 1 ? found : []).map(({ box }, n) => {
-      const frame = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-      const [x, y] = [left + box.x0 * scale, top + box.y0 * scale];
-      const [width, height] = [(box.x1 - box.x0) * scale, (box.y1 - box.y0) * scale];
-      for (const [name, value] of Object.entries({ x: x - 2, y: y - 2, width: width + 4, height: height + 4 }))
-        frame.setAttribute(name, value);
-      frame.setAttribute("class", n === chosen ? "chosen" : "");
-      return frame;
-    }),
-  );
-}
-
-function makeStrips() {
-  return network.widths.slice(1, -1).map((width, n) => {
-    const figure = document.createElement("figure");
-    figure.innerHTML = '<figcaption></figcaption><canvas class="cells" role="img"></canvas>';
-    figure.firstChild.textContent = `Hidden layer ${n + 1}: ${width} units, ${network.activation.replace("_", " ")}`;
-    figure.lastChild.ariaLabel = `Values of hidden layer ${n + 1}`;
-    element("layers").append(figure);
-    return { canvas: figure.lastChild, width, columns: columnsFor(width) };
-  });
-}
-
-function makeSamples() {
-  const images = bytesOf(network.samples.images);
-  network.samples.labels.forEach((label, n) => {
-    const image = images.subarray(n * SIDE * SIDE, (n + 1) * SIDE * SIDE);
-    const [answer] = bestOf(network.answer(image).probabilities);
-    const button = document.createElement("button");
-    const canvas = document.createElement("canvas");
-    canvas.className = "cells";
-    button.append(canvas);
-    button.ariaLabel = `Test image, ${names[label]}`;
-    if (answer !== label) {
-      button.ariaLabel += ` taken for ${names[answer]}`;
-      const note = document.createElement("small");
-      note.textContent = `${names[label]} → ${names[answer]}`;
-      button.append(note);
-    }
-    button.onclick = () => pad.put({ kind: "digit", image, label, button });
-    button.paint = () => paintImage(canvas, image, palette);
-    element(answer === label ? "right" : "wrong").append(button);
-  });
-  const { mistakes, tested } = network;
-  const shown = element("wrong").children.length;
-  element("mistakes-heading").textContent =
-    `Its mistakes: ${mistakes.toLocaleString("en")} of ${tested.toLocaleString("en")}` + (shown < mistakes ? `, the ${shown} surest` : "");
+function pin(unit) {
+  pinned = unit;
+  pointed = undefined;
+  showUnit();
+  if (unit.byKey) unitPanel.speak();
 }
 
 function describe() {
+  const { widths, mistakes, tested, layers, classNames } = network;
   if (namesAreWords) element("title").textContent = document.title = "Draw what it knows";
   document.body.classList.toggle("words", namesAreWords);
-  const { widths, mistakes, tested, layers } = network;
+  const number = (count) => count.toLocaleString("en");
   const weights = layers.reduce((sum, { weight, bias }) => sum + weight.length + bias.length, 0);
   element("about").textContent =
-    `A ${widths.join("-")} network (${weights.toLocaleString("en")} weights), right on ` +
-    `${(100 * (1 - mistakes / tested)).toFixed(2)} % of ${tested.toLocaleString("en")} test images`;
-  const units = widths[1] > MOST_UNITS ? `the first ${MOST_UNITS} of ` : "";
+    `A ${widths.join("-")} network (${number(weights)} weights), right on ` +
+    `${(100 * (1 - mistakes / tested)).toFixed(2)} % of ${number(tested)} test images`;
+  element("ten").textContent = namesAreWords ? `Draw all ${classNames.length}` : "Write ten digits";
+  const shown = element("wrong").children.length;
+  element("mistakes-heading").textContent =
+    `Its mistakes: ${number(mistakes)} of ${number(tested)}` + (shown < mistakes ? `, the ${shown} surest` : "");
+  const units = widths[1] > MOST_UNITS ? `the first ${MOST_UNITS} units` : "all units";
   element("weights-caption").textContent =
-    layers.length > 1 ? `Weights of ${units}these units, framed where active` : "Weights from the pixels to each class";
+    layers.length > 1 ? `Weights of ${units} of hidden layer 1, as pictures` : "Weights from the pixels to each class";
 }
 
-function choose(tool) {
+function useTool(tool) {
   pad.erasing = tool === "eraser";
   for (const name of ["pen", "eraser"]) element(name).ariaPressed = String(name === tool);
 }
@@ -200,28 +156,39 @@ function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
   palette = readPalette();
   pictures.paint(palette);
-  for (const button of document.querySelectorAll(".thumbnails button")) button.paint();
+  samples.paint(palette);
+  learning.show(palette);
   show();
 }
 
 const actions = {
-  pen: () => choose("pen"),
-  eraser: () => choose("eraser"),
+  pen: () => useTool("pen"),
+  eraser: () => useTool("eraser"),
   undo: () => pad.undo(),
+  redo: () => pad.redo(),
   clear: () => pad.clear(),
   open: () => element("file").click(),
+  ten: () => round.begin(),
+  next: () => round.next(found, palette),
   theme: () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"),
 };
 for (const [id, action] of Object.entries(actions)) element(id).onclick = action;
+element("width").oninput = ({ target }) => (pad.width = Number(target.value));
+element("weights").onclick = (event) => {
+  const unit = pictures.unitAt(event);
+  if (unit >= 0) pin({ layer: 1, unit });
+};
 element("file").onchange = ({ target }) => {
   if (target.files[0]) open(target.files[0]);
   target.value = ""; // the same file again is a change too
 };
 document.onkeydown = (event) => {
   const letter = event.key.toLowerCase();
-  const action = { p: "pen", e: "eraser", z: "undo", c: "clear", o: "open" }[letter];
-  const plain = !event.altKey && !event.shiftKey && (!(event.ctrlKey || event.metaKey) || letter === "z");
-  if (!action || !plain) return;
+  const control = event.ctrlKey || event.metaKey;
+  let action = { p: "pen", e: "eraser", z: "undo", y: "redo", c: "clear", o: "open" }[letter];
+  if (letter === "z" && event.shiftKey) action = "redo";
+  if (letter === "enter" && round.isOn && event.target === element("sheet")) action = "next";
+  if (!action || event.altKey || (control && !"zy".includes(letter)) || (event.shiftKey && letter !== "z")) return;
   event.preventDefault();
   actions[action]();
 };
@@ -239,8 +206,7 @@ document.onpaste = (event) => {
   if (event.clipboardData.files[0]) open(event.clipboardData.files[0]);
 };
 
-makeBars(element("bars"), names);
-makeSamples();
+makeBars(element("bars"), network.classNames);
 describe();
 const dark = matchMedia("(prefers-color-scheme: dark)");
 dark.onchange = () => setTheme(dark.matches ? "dark" : "light");

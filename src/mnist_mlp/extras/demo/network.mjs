@@ -30,13 +30,14 @@ export class Network {
     this.average = bytesOf(this.averageImage);
   }
 
-  /** 784 grey levels to {probabilities, hidden: what each hidden layer gives out, inDistribution, isSure}. */
+  /** 784 grey levels to {probabilities, sums of all layers, hidden: what each hidden layer gives out, inDistribution, isSure}. */
   answer(image) {
     const { sums, values } = this.run(linear(this.layers[0], this.normalised(image)));
     const logits = sums[sums.length - 1];
     const probabilities = softmax(logits.map((logit) => logit / this.temperature));
     const inDistribution = this.isInDistribution(values, logits);
-    return { probabilities, hidden: values, inDistribution, isSure: inDistribution && Math.max(...probabilities) >= this.threshold };
+    const isSure = inDistribution && Math.max(...probabilities) >= this.threshold;
+    return { probabilities, sums, hidden: values, inDistribution, isSure };
   }
 
   /** Whether the image is of one of the classes at all, as `Predictor.in_distribution` in mnist_mlp/extras/inference/predictor.py says. */
@@ -97,7 +98,8 @@ function layersOf(base64, widths) {
   let place = 0;
   return widths.slice(1).map((outputs, n) => {
     const inputs = widths[n];
-    const weight = numbers.subarray(place, (place += inputs * outputs)); // row by row, one an output
+    const rows = numbers.subarray(place, (place += inputs * outputs)); // as torch keeps them: output by output
+    const weight = rows.map((_, w) => rows[(w % outputs) * inputs + Math.floor(w / outputs)]);
     const bias = numbers.subarray(place, (place += outputs));
     return { inputs, outputs, weight, bias };
   });

@@ -4,18 +4,21 @@ export const SHEET = 200; // units along a side of the sheet, and pixels of the 
 const STROKE = 0.117; // width of a stroke of MNIST, as a share of its digit's longer side (median of the test set)
 const [FINEST, BROADEST] = [0.02 * SHEET, 0.1 * SHEET];
 const [SHOWN_PEN, ERASER] = [0.04 * SHEET, 0.16 * SHEET];
+const TAP = 3; // units that a finger may slip and still have tapped
 const MOST_PIXELS = 4_000_000; // of an opened picture
 
 /**
  * Everything done to the sheet is a list of items, so undoing is taking the last one away:
- * {kind: "ink" | "erase", points}, {kind: "picture", bitmap}, {kind: "digit", image, sample}, {kind: "clear"}.
+ * {kind: "ink" | "erase", points, width}, {kind: "picture", bitmap}, {kind: "digit", image, sample}, {kind: "clear"}.
  */
 export class Pad {
-  constructor(canvas, onChange) {
-    this.canvas = canvas;
-    this.onChange = onChange;
+  /** `onTap(place)` returns whether it took the tap for itself; otherwise a dot is drawn. */
+  constructor(canvas, { onChange, onTap }) {
+    Object.assign(this, { canvas, onChange, onTap });
     this.items = [];
+    this.undone = [];
     this.erasing = false;
+    this.width = 1; // of new strokes, in widths of the usual pen
     this.pointer = null; // the one that draws; a second finger does not
     this.cursor = { x: SHEET / 2, y: SHEET / 2, shown: false, down: false }; // of the arrow keys
     this.sheet = new OffscreenCanvas(SHEET, SHEET).getContext("2d", { willReadFrequently: true });
@@ -37,6 +40,12 @@ export class Pad {
     return items.length === 1 && items[0].kind === "digit" ? items[0] : undefined;
   }
 
+  /** The stroke of the pen that was drawn last, where nothing came after it, or undefined. */
+  get newestStroke() {
+    const last = this.items[this.items.length - 1];
+    return last?.kind === "ink" ? last : undefined;
+  }
+
   /** The items since the sheet was last empty, or filled with something new. */
   current() {
     const start = this.items.findLastIndex((item) => !["ink", "erase"].includes(item.kind));
@@ -45,11 +54,17 @@ export class Pad {
 
   put(item) {
     this.items.push(item);
+    this.undone = [];
     this.onChange();
   }
 
   undo() {
-    this.items.pop();
+    if (this.items.length) this.undone.push(this.items.pop());
+    this.onChange();
+  }
+
+  redo() {
+    if (this.undone.length) this.items.push(this.undone.pop());
     this.onChange();
   }
 
@@ -63,7 +78,7 @@ export class Pad {
     this.pointer = event.pointerId;
     this.canvas.setPointerCapture(event.pointerId);
     const erase = this.erasing || event.buttons === 32; // the other end of a pen
-    this.put({ kind: erase ? "erase" : "ink", points: [this.placeOf(event)] });
+    this.put(this.stroke(erase, [this.placeOf(event)]));
   }
 
   move(event) {
@@ -74,7 +89,16 @@ export class Pad {
   }
 
   end(event) {
-    if (event.pointerId === this.pointer) this.pointer = null;
+    if (event.pointerId !== this.pointer) return;
+    this.pointer = null;
+    const { kind, points } = this.items[this.items.length - 1];
+    if (kind !== "ink" || longerSide(points) > TAP || !this.onTap(points[0])) return;
+    this.items.pop();
+    this.onChange();
+  }
+
+  stroke(erase, points) {
+    return { kind: erase ? "erase" : "ink", points, width: this.width };
   }
 
   placeOf(event) {
@@ -98,9 +122,9 @@ export class Pad {
       cursor.y = Math.min(Math.max(cursor.y + length * way[1], 0), SHEET);
     } else {
       cursor.down = !cursor.down;
-      if (cursor.down) this.items.push({ kind: this.erasing ? "erase" : "ink", points: [] });
+      if (cursor.down) this.put(this.stroke(this.erasing, [{ x: cursor.x, y: cursor.y }]));
     }
-    if (cursor.down) this.items[this.items.length - 1].points.push({ x: cursor.x, y: cursor.y });
+    if (way && cursor.down) this.items[this.items.length - 1].points.push({ x: cursor.x, y: cursor.y });
     this.onChange();
   }
 
@@ -120,7 +144,7 @@ export class Pad {
     return this.sheet.getImageData(0, 0, SHEET, SHEET);
   }
 
-  /** What is on the sheet, on the screen; whoever hears of a change calls it with the next frame. */
+  /** What is on the sheet, on the screen; `onChange` asks for it with the next frame. */
   paint() {
     const { canvas, cursor } = this;
     const pixels = Math.max(Math.round(canvas.clientWidth * devicePixelRatio), 1);
@@ -143,14 +167,14 @@ export class Pad {
 
 /** So broad that, with the largest stroke brought to the size of MNIST's digits, it is as broad as theirs. */
 function penWidth(items) {
-  const lengths = items
-    .filter((item) => item.kind === "ink")
-    .map(({ points }) => Math.max(...["x", "y"].map((axis) => extent(points.map((point) => point[axis])))));
+  const lengths = items.filter((item) => item.kind === "ink").map(({ points }) => longerSide(points));
   return Math.min(Math.max(STROKE * Math.max(0, ...lengths), FINEST), BROADEST);
 }
 
-function extent(values) {
-  return Math.max(...values) - Math.min(...values);
+/** Of the box around points. */
+function longerSide(points) {
+  const extent = (values) => Math.max(...values) - Math.min(...values);
+  return Math.max(...["x", "y"].map((axis) => extent(points.map((point) => point[axis]))));
 }
 
 function draw(context, items, { pen, ink, paper }) {
@@ -160,7 +184,7 @@ function draw(context, items, { pen, ink, paper }) {
     else if (item.kind === "digit") drawDigit(context, item.image, ink);
     else {
       context.strokeStyle = item.kind === "ink" ? ink : paper;
-      context.lineWidth = item.kind === "ink" ? pen : ERASER;
+      context.lineWidth = item.kind === "ink" ? pen * item.width : ERASER;
       drawStroke(context, item.points);
     }
   }

@@ -1,7 +1,7 @@
 // How a network learns, written out: forward, backward by the chain rule, and a step of Adam.
 
 import { ACTIVATIONS } from "./activations.mjs";
-import { backwards, linear, nonZero, runLayers, softmax } from "./layers.mjs";
+import { backwards, linear, runLayers, softmax } from "./layers.mjs";
 
 const [MOMENTUM, MEMORY] = [0.9, 0.999]; // how much of the past is kept in Adam's two averages
 const SMALLEST = 1e-8; // so that nothing is divided by 0
@@ -79,13 +79,12 @@ function zeros(inputs, outputs) {
 
 /** A weight's gradient is the slope at its output times the value at its input; a bias has an input of 1. */
 function addProducts({ inputs, outputs, weight, bias }, slopes, values) {
-  const active = nonZero(values);
-  for (let o = 0; o < outputs; o++) {
-    const [row, slope] = [o * inputs, slopes[o]];
-    if (slope === 0) continue;
-    for (let k = 0; k < active.length; k++) weight[row + active[k]] += slope * values[active[k]];
-    bias[o] += slope;
+  for (let i = 0; i < inputs; i++) {
+    const value = values[i];
+    if (value === 0) continue;
+    for (let o = 0, w = i * outputs; o < outputs; o++, w++) weight[w] += slopes[o] * value;
   }
+  for (let o = 0; o < outputs; o++) bias[o] += slopes[o];
 }
 
 /** A step downhill, as long for flat directions as for steep ones: Kingma and Ba 2015, algorithm 1. */

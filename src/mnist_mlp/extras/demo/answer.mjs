@@ -1,0 +1,115 @@
+// The answer to what is on the sheet: digits, words, bars, frames, and a bar below once all this is out of sight.
+
+import { BLANK, paintImage, paintSigned, showBars } from "./charts.mjs";
+import { element, svg } from "./dom.mjs";
+import { SIDE } from "./form.mjs";
+import { bestOf } from "./layers.mjs";
+import { SHEET } from "./pad.mjs";
+import { sentence } from "./wording.mjs";
+
+
+export class AnswerPanel {
+  /** `choose(n)` is called when a person wants the n-th digit shown. */
+  constructor(network, pad, choose) {
+    Object.assign(this, { network, pad, choose });
+    this.names = network.classNames;
+    new IntersectionObserver(([{ isIntersecting }]) => {
+      this.inSight = isIntersecting;
+      this.showDock();
+    }).observe(element("words"));
+  }
+
+  /** `found` are the digits on the sheet, of which `chosen` is looked at. */
+  show(found, chosen, palette) {
+    Object.assign(this, { found, chosen, palette });
+    const digit = found[chosen];
+    const label = digit && bestOf(digit.probabilities)[0];
+    this.showDigits();
+    this.showBoxes();
+    element("words").textContent = this.words();
+    showBars(element("bars"), digit);
+    paintImage(element("seen"), digit?.image ?? BLANK, palette);
+    paintSigned(element("evidence"), SIDE, digit ? this.network.evidence(digit.image, label) : BLANK, palette);
+    element("answered").textContent = digit ? this.names[label] : "the answer";
+    this.showDock();
+  }
+
+  words() {
+    const { found, chosen, names, pad } = this;
+    if (pad.isBlank) return "Nothing drawn yet.";
+    if (!found[chosen]) return "Nothing that could be a digit yet.";
+    const answer = sentence(found[chosen], names);
+    const { sample } = pad;
+    if (!sample) return found.length > 1 ? `${answer} Digit ${chosen + 1} of ${found.length}.` : answer;
+    const [first] = bestOf(found[chosen].probabilities);
+    return `${answer} The label says ${names[sample.label]}${first === sample.label ? "" : ": a mistake"}.`;
+  }
+
+  showDigits() {
+    const { found, chosen, names } = this;
+    const place = element("digits");
+    place.classList.toggle("many", found.length > 3 || names.some((name) => name.length > 1));
+    const focused = place.contains(document.activeElement);
+    place.replaceChildren(
+      ...found.map((digit, n) => {
+        const button = document.createElement("button");
+        button.textContent = names[bestOf(digit.probabilities)[0]] + (digit.isSure ? "" : "?");
+        button.className = digit.isSure ? "" : "unsure";
+        button.ariaPressed = String(n === chosen);
+        button.onclick = () => this.choose(n);
+        return button;
+      }),
+    );
+    if (focused) place.children[chosen]?.focus();
+  }
+
+  /** Frames around the digits, where there are several, and beside each what it was taken for. */
+  showBoxes() {
+    const { found, chosen, names } = this;
+    const boxes = found.length > 1 ? this.boxesOnSheet() : [];
+    element("boxes").replaceChildren(
+      ...boxes.flatMap(({ x, y, width, height }, n) => {
+        const frame = svg("rect", { x: x - 2, y: y - 2, width: width + 4, height: height + 4 });
+        const name = svg("text", { x: x - 1, y: y < 14 ? y + height + 13 : y - 4 });
+        name.textContent = names[bestOf(found[n].probabilities)[0]];
+        if (n === chosen) for (const each of [frame, name]) each.classList.add("chosen");
+        return [frame, name];
+      }),
+    );
+  }
+
+  /** The digit in whose frame a place on the sheet lies, where several are framed; or -1. */
+  digitAt(place) {
+    if (!(this.found?.length > 1)) return -1;
+    return this.boxesOnSheet().findIndex((box) => isInside(place, box));
+  }
+
+  /** The digits' boxes in units of the sheet: an opened picture lies on it at its own scale. */
+  boxesOnSheet() {
+    const [item] = this.pad.current();
+    const isPicture = this.pad.current().length === 1 && item.kind === "picture";
+    const { width, height } = isPicture ? item.bitmap : { width: SHEET, height: SHEET };
+    const scale = SHEET / Math.max(width, height);
+    const [left, top] = [(SHEET - width * scale) / 2, (SHEET - height * scale) / 2];
+    return this.found.map(({ box }) => ({
+      x: left + box.x0 * scale,
+      y: top + box.y0 * scale,
+      width: (box.x1 - box.x0) * scale,
+      height: (box.y1 - box.y0) * scale,
+    }));
+  }
+
+  /** The answer at the foot of the window, while its own place is scrolled away. */
+  showDock() {
+    const digit = this.found?.[this.chosen];
+    element("dock").hidden = this.inSight !== false || !digit;
+    if (!digit) return;
+    paintImage(element("dock-image"), digit.image, this.palette);
+    element("dock-digit").textContent = this.names[bestOf(digit.probabilities)[0]] + (digit.isSure ? "" : "?");
+    element("dock-words").textContent = this.words();
+  }
+}
+
+export function isInside({ x, y }, box) {
+  return x >= box.x && x <= box.x + box.width && y >= box.y && y <= box.y + box.height;
+}
