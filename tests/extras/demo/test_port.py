@@ -116,3 +116,24 @@ def test_a_page_that_would_answer_otherwise_is_refused(tmp_path, digits, monkeyp
     monkeypatch.setattr(describing, "_upper_bytes", lambda values: exact(values.half().float()))
     with pytest.raises(ExportError, match=r"the network's probabilities to 0\.0001, got"):
         building.build(untrained.predictor(tmp_path), digits)
+
+
+@pytest.mark.parametrize(
+    ("best", "known", "sure", "words"),
+    [
+        (0.96, True, True, "It says 7 (96.0 %)."),
+        (0.96, True, False, "Almost sure: 7 (96.0 %)."),
+        (0.9, True, False, "Almost sure: 7 (90.0 %)."),
+        (0.89, True, False, "Not sure: 7 (89.0 %) or 1 (4.0 %)."),
+        (0.99, False, False, "Not a digit; closest: 7."),
+    ],
+)
+def test_an_answer_is_put_into_words_by_how_sure_it_is(best, known, sure, words, tmp_path):
+    wording = Path(building.__file__).with_name("wording.mjs").as_uri()
+    probabilities = [0.0, 0.04, *[0.0] * 5, best, 0.0, 0.0]
+    answer = json.dumps({"probabilities": probabilities, "isKnown": known, "isSure": sure})
+    (tmp_path / "words.mjs").write_text(
+        f'import {{ sentence }} from "{wording}";\nprocess.stdout.write(sentence({answer}, [..."0123456789"]));'
+    )
+    done = subprocess.run([NODE, str(tmp_path / "words.mjs")], check=True, capture_output=True, text=True)
+    assert done.stdout == words
