@@ -23,9 +23,9 @@ NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="node is not on PATH")
 
 
-def run(tmp_path, script="port.mjs", **given):
+def run(tmp_path, **given):
     (tmp_path / "given.json").write_text(json.dumps(given))
-    words = [NODE, str(Path(__file__).with_name(script)), str(tmp_path / "given.json")]
+    words = [NODE, str(Path(__file__).with_name("port.mjs")), str(tmp_path / "given.json")]
     return json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
 
 
@@ -131,7 +131,7 @@ def test_a_page_that_would_answer_otherwise_is_refused(tmp_path, digits, monkeyp
 def test_an_answer_is_put_into_words_by_how_sure_it_is(best, known, sure, words, tmp_path):
     wording = Path(building.__file__).with_name("wording.mjs").as_uri()
     probabilities = [0.0, 0.04, *[0.0] * 5, best, 0.0, 0.0]
-    answer = json.dumps({"probabilities": probabilities, "isKnown": known, "isSure": sure})
+    answer = json.dumps({"probabilities": probabilities, "inDistribution": known, "isSure": sure})
     (tmp_path / "words.mjs").write_text(
         f'import {{ sentence }} from "{wording}";\nprocess.stdout.write(sentence({answer}, [..."0123456789"]));'
     )
