@@ -5,6 +5,7 @@ Nothing slow is imported here: help and configuration errors answer without torc
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import signal
@@ -16,7 +17,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -27,6 +27,7 @@ from mnist_mlp.cli.ending import leave
 from mnist_mlp.cli.exit_codes import Parser, exit_codes, stop, system_error
 from mnist_mlp.config.commands import SCHEMAS
 from mnist_mlp.config.errors import Interrupted, UserError
+from mnist_mlp.config.overrides import readable
 from mnist_mlp.config.schema import CONFIGS, Config
 from mnist_mlp.distributed.launch import release_ranks, train_jobs
 from mnist_mlp.distributed.world import world
@@ -52,6 +53,7 @@ def run_app(task: Task, config_name: str) -> NoReturn:
     with exit_codes(schema):
         # Hydra prints its own errors over several lines and exits with 1; told so, it raises them to `exit_codes`.
         os.environ["HYDRA_FULL_ERROR"] = "1"
+        argparse.ArgumentParser.error = Parser.error  # type: ignore[assignment, method-assign]
         # Threads that wait by spinning take the cores from those they wait for; read by OpenMP when torch is imported.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if world().rank > 0:
@@ -60,7 +62,7 @@ def run_app(task: Task, config_name: str) -> NoReturn:
             leave(train_jobs(train))
         try:
             sys.argv[1:] = _multirun_first(sys.argv[1:])
-            _refuse_unknown_options()
+            sys.argv[1:] = readable(sys.argv[1:])
             if issubclass(schema, Config):
                 sys.argv[1:] = resume.expand(sys.argv[1:])
             hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(_job(task, schema))()
@@ -74,12 +76,6 @@ def _multirun_first(arguments: list[str]) -> list[str]:
     """-m behind an override means the same, but Hydra's parser takes no override after it."""
     options = [word for word in arguments if word in ("-m", "--multirun")]
     return [*options, *(word for word in arguments if word not in options)]
-
-
-def _refuse_unknown_options() -> None:
-    options = get_args_parser()
-    options.error = Parser().error  # type: ignore[method-assign]
-    options.parse_args()
 
 
 def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:

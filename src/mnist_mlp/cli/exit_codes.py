@@ -14,13 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
 from mnist_mlp.cli.console import open_streams, silent_without_reader
 from mnist_mlp.cli.startup import hasten_imports
 from mnist_mlp.config.errors import ConfigError, Interrupted, UserError
-from mnist_mlp.config.messages import explain_composition
+from mnist_mlp.config.messages import COMPOSITION_ERRORS, explain_composition
 from mnist_mlp.config.schema import Config
 
 BEFORE_WORK, FAILED = 2, 1
@@ -48,7 +45,7 @@ def exit_codes(schema: type[Any] = Config, *, system: int = FAILED) -> Iterator[
             yield
     except UserError as error:
         stop(str(error), error.exit_code)
-    except (HydraException, OmegaConfBaseException) as error:
+    except COMPOSITION_ERRORS as error:
         if (reason := system_error(error)) is not None:
             stop(reason, system)
         stop(explain_composition(error, schema), BEFORE_WORK)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.errors import HydraException
+
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.schema import CONFIGS
 
 # Hydra reads these words as something else than text.
 NO_TEXT = ("null", "true", "false", "nan", "inf")
@@ -25,5 +30,53 @@ def word(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join(map(word, value)) + "]"
     if isinstance(value, str) and (not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", value) or value.lower() in NO_TEXT):
-        return QuotedString(value, Quote.single).with_quotes()
+        return quoted(value)
     return str(value)
+
+
+def quoted(text: str) -> str:
+    """Text in quotes, for Hydra to take as it is."""
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def readable(arguments: list[str]) -> list[str]:
+    """The arguments, with quotes around values that Hydra could not read without: `data.dir=~/größe (1)`.
+
+    A value that could mean anything else than text, a list or several values, stays as it is, for Hydra to refuse.
+
+    Raises:
+        ConfigError: a group is given something that is not the name of an option; Hydra would not say which group.
+    """
+    return [_readable(argument) for argument in arguments]
+
+
+def _readable(argument: str) -> str:
+    key, sign, value = argument.partition("=")
+    if not sign or argument.startswith("-"):
+        return argument
+    parser = OverridesParser.create()
+    try:
+        _refuse_no_option(parser.parse_override(argument))
+    except HydraException:
+        if re.search(r"""[\[\]{},'"]|\$\{""", value):
+            return argument
+        in_quotes = f"{key}={quoted(value)}"
+        try:
+            parser.parse_override(in_quotes)
+        except HydraException:
+            return argument
+        return in_quotes
+    return argument
+
+
+def _refuse_no_option(override: Override) -> None:
+    group = override.key_or_group
+    options = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")) if re.fullmatch(r"\w+", group) else []
+    if not options or override.is_sweep_override() or override.is_delete():
+        return
+    value = override.value()
+    names = value if isinstance(value, list) else [value]
+    if not all(isinstance(name, str | QuotedString) for name in names):
+        raise ConfigError(
+            f"{override.input_line}: expected an option of the group {group}: one of {', '.join(options)}"
+        )

@@ -6,12 +6,12 @@ It looks at the configuration alone. Whether this machine can do what is asked: 
 from __future__ import annotations
 
 import math
+import os
 import re
 from typing import Any, TypeVar
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
@@ -19,8 +19,19 @@ from mnist_mlp.config.commands import EvaluateConfig
 from mnist_mlp.config.declare import Key
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.help import documented_keys
-from mnist_mlp.config.keys import leaves
-from mnist_mlp.config.messages import explain, explain_composition, mistyped, nearest, one_of
+from mnist_mlp.config.keys import bundles, keys, leaves, sections
+from mnist_mlp.config.messages import (
+    COMPOSITION_ERRORS,
+    PACKAGE_HEADER,
+    explain,
+    explain_composition,
+    mistyped,
+    nearest,
+    no_section,
+    one_of,
+    shown,
+)
+from mnist_mlp.config.overrides import readable
 from mnist_mlp.config.schema import CONFIGS, PROJECT, VARIANTS, AdamConfig, Config, SGDConfig
 
 Schema = TypeVar("Schema")
@@ -36,8 +47,8 @@ def composed(*overrides: str) -> Config:
     hydra_of_application, application.hydra = application.hydra, None  # of a notebook, or of a program around this one
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            return parse(compose("train", list(overrides)), Config)
-    except (HydraException, OmegaConfBaseException) as error:
+            return parse(compose("train", readable(list(overrides))), Config)
+    except COMPOSITION_ERRORS as error:
         raise ConfigError(explain_composition(error)) from error
     finally:
         GlobalHydra.instance().hydra = hydra_of_application
@@ -54,7 +65,20 @@ def parse(composed: DictConfig, schema: type[Schema]) -> Schema:
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema)) from error
     assert isinstance(values, dict)
-    return from_dict({str(name): value for name, value in values.items()}, schema)
+    for bundle in bundles():  # a group whose file sets keys of other sections, and so leaves none of its own
+        if bundle in values:
+            raise ConfigError(f"{bundle}: the chosen file puts its keys below {bundle}; {PACKAGE_HEADER}")
+    return from_dict(_with_paths({str(name): value for name, value in values.items()}, schema), schema)
+
+
+def _with_paths(values: dict[str, Any], schema: type[Any]) -> dict[str, Any]:
+    """`values` with the home directory where a path begins with `~`."""
+    for name, entry in keys(schema).items():
+        section, _, own = name.rpartition(".")
+        held = values.get(section) if section else values
+        if entry.key.path and isinstance(held, dict) and isinstance(path := held.get(own), str):
+            held[own] = os.path.expanduser(path)
+    return values
 
 
 def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
@@ -63,6 +87,9 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
     Raises:
         ConfigError: as `parse`.
     """
+    for section in sections(schema):
+        if section in values and not isinstance(values[section], dict):
+            raise ConfigError(no_section(section, values[section]))
     try:
         config = OmegaConf.to_object(OmegaConf.merge(_typed(values, schema), values))
     except ValidationError as error:
@@ -70,8 +97,12 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema)) from error
     assert isinstance(config, schema)
+    types = {name: entry.type for name, entry in keys(schema).items()}
     for name, value, limits in leaves(config):
-        for item in value if isinstance(value, list) else [value]:
+        items = value if isinstance(value, list) else [value]
+        if types[name].startswith("list") and any(isinstance(item, list | dict) for item in items):
+            raise ConfigError(mistyped(name, values, schema))  # OmegaConf does not look into lists of lists
+        for item in items:
             _check_limits(name, item, limits)
     if isinstance(config, Config):
         _check_together(config)
@@ -120,11 +151,14 @@ def _check_limits(name: str, value: Any, limits: Key) -> None:
         return
     choices = limits.choices
     if choices and value not in choices:
-        raise ConfigError(f"{name}: expected {one_of(choices)}, got {value!r}{nearest(value, choices)}")
+        raise ConfigError(f"{name}: expected {one_of(choices)}, got {shown(value)}{nearest(value, choices)}")
     if not isinstance(value, int | float):
         return
     if not math.isfinite(value):
         raise ConfigError(f"{name}: expected a finite number, got {value}")
+    if limits.count_or_share and isinstance(value, float) and not 0 <= value <= 1:
+        whole = f", as {name}={round(value)}" if value > 1 else ""
+        raise ConfigError(f"{name}: expected a whole number of batches{whole}, or a share from 0.0 to 1.0, got {value}")
     for limit in limits.limits:
         if not limit.holds(value, limit.bound):
             raise ConfigError(f"{name}: expected a number {limit.word} {limit.bound}, got {value}")

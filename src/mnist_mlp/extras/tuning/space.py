@@ -10,12 +10,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from mnist_mlp.config.commands import TuneConfig
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.messages import explain_composition
+from mnist_mlp.config.messages import COMPOSITION_ERRORS, explain_composition
 from mnist_mlp.config.overrides import key_of
 from mnist_mlp.config.parsing import parse, without
 from mnist_mlp.config.schema import Config
@@ -72,7 +71,7 @@ def compose_trial(overrides: Sequence[str]) -> DictConfig:
     """
     try:
         composed = compose("tune", list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
+    except COMPOSITION_ERRORS as error:
         raise ConfigError(explain_composition(error, TuneConfig)) from error
     return without(composed, "tune")
 

@@ -1,0 +1,159 @@
+"""What is said of a wrong configuration: the place, what was expected, and what to type instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.parsing import composed
+
+HEADER = "# @package _global_\n"
+
+
+def refusal(*words: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        composed(*words)
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+def refusal_of_file(folder: Path, text: str | bytes, name: str = "mine.yaml") -> str:
+    """What is said of a file of one's own under experiment/."""
+    (folder / "experiment").mkdir()
+    (folder / "experiment" / name).write_bytes(text.encode() if isinstance(text, str) else text)
+    return refusal(f"hydra.searchpath=[file://{folder}]", "experiment=mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "advice"),
+    [
+        ("model:\n\thidden: [16]\n", "line 3, column 1", "a tab; indent with spaces"),
+        ("model:\n  hidden: [128, 64\n", "line 3, column 11", "this bracket is not closed"),
+        ("seed: 1\nseed: 2\n", "line 3, column 1", "the key seed stands there twice"),
+        ("seed: 'a\n", "line 3, column 1", "found unexpected end of stream; in doubt put the value in quotes"),
+        ("seed: @a\n", "line 2, column 7", "in doubt put the value in quotes"),
+    ],
+)
+def test_a_file_that_is_no_yaml_is_refused_with_its_line_and_what_to_do(
+    tmp_path: Path, text: str, place: str, advice: str
+) -> None:
+    line = refusal_of_file(tmp_path, HEADER + text)
+    assert line.startswith(f"{tmp_path}/experiment/mine.yaml, {place}: ")
+    assert advice in line
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    assert "not text in UTF-8: byte 0xe4" in refusal_of_file(tmp_path, "# gr\xe4\xdfer\n".encode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("model:\n  hidden: [16]\n", "experiment: the chosen file puts its keys below experiment"),
+        ("", "experiment: the chosen file"),
+        ("defaults:\n  - override /data: synthetic\n", "experiment/mine.yaml: expected '# @package _global_'"),
+        ("\ufeff" + HEADER + "defaults:\n  - override /data: synthetic\n", "not even an invisible byte order mark"),
+    ],
+)
+def test_a_file_without_the_package_header_is_told_what_its_first_line_has_to_be(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    line = refusal_of_file(tmp_path, text)
+    assert words in line
+    assert "expected '# @package _global_' as the very first line" in line
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("optimizer: sgd\n", "optimizer: expected a section with keys of its own, got 'sgd'; an option is chosen by"),
+        ("optimizer: sgd\n", "under defaults: by - override /optimizer: sgd"),
+        ("model:\n", "model: expected a section with keys of its own, got null; leave the empty line out"),
+        ("model: 3\n", "model: expected a section with keys of its own, got 3"),
+        ("logger: [csv]\n", "experiment/mine.yaml: expected keys with values, got a list"),
+        ("- a\n", "experiment/mine.yaml: expected keys with values, got a list"),
+        ("defaults:\n  - /optimizer: sgd\n", "optimizer: chosen twice; a file that changes the choice says - override"),
+        ("defaults:\n  - override optimizer: sgd\n", "expected a / before the name of a group"),
+        (
+            "model:\n  hidden: 128, 64\n",
+            "model.hidden: expected list[int], got '128, 64'; type 'model.hidden=[128,64]'",
+        ),
+        ("model:\n  hidden: [128 64]\n", "type 'model.hidden=[128,64]'"),
+    ],
+)
+def test_a_file_of_the_wrong_shape_is_told_the_right_one(tmp_path: Path, text: str, words: str) -> None:
+    assert words in refusal_of_file(tmp_path, HEADER + text)
+
+
+def test_a_file_with_another_suffix_is_found_and_told_its_name(tmp_path: Path) -> None:
+    line = refusal_of_file(tmp_path, HEADER + "seed: 1\n", name="mine.yml")
+    assert line == f"experiment=mine: {tmp_path}/experiment/mine.yml has to be called mine.yaml"
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("lr=1e-3", "unknown key lr; did you mean optimizer.lr?"),
+        ("activation=relu", "did you mean model.activation?"),
+        ("hiden=[3]", "did you mean model.hidden?"),
+        ("epochs=3", "did you mean trainer.max_epochs or trainer.min_epochs?"),
+        ("Seed=1", "did you mean seed?"),
+        ("MODEL.HIDDEN=[1]", "did you mean model"),
+        ("optimizer.LR=1", "did you mean optimizer.lr?"),
+        ("model.activation=Relu", "did you mean relu?"),
+        ("optimizer=Adam", "did you mean adam?"),
+        ("hydra.launcher.most=3", "as in -m hydra/launcher=stacked"),
+    ],
+)
+def test_what_was_meant_is_found_in_any_section_and_any_case(typed: str, words: str) -> None:
+    assert words in refusal(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("model.hidden=64", "type 'model.hidden=[64]'"),
+        ("model.hidden=64,32", "put a list in brackets, as in 'model.hidden=[64,32]'"),
+        ("model.hidden=(64,32)", "a list stands in square brackets, as 'model.hidden=[64,32]'"),
+        ("model.hidden=null", "got null; an empty list is 'model.hidden=[]'"),
+        ("model.hidden=[64,32", "[ and ] do not match; expected key=value, as 'model.hidden=[128,64]'"),
+        ("seed=[0,1]", "a sweep over several is -m seed=0,1, without brackets"),
+        ("trainer.gradient_clip_val=None", "expected float or null, got 'None'; type trainer.gradient_clip_val=null"),
+        ("trainer.deterministic=maybe", "type true or false"),
+        ("optimizer.lr=interval(1e-4,1e-2)", "got an interval, which only tune.py searches"),
+        ("logger=null", "logger=null: expected an option of the group logger: one of csv, mlflow, none, tensorboard"),
+        ("model=[16,8]", "model=[16,8]: expected an option of the group model: one of"),
+        ("data.dir=/a(1),b", "stands in two pairs of quotes: 'data.dir="),
+    ],
+)
+def test_a_wrong_value_is_answered_with_what_to_type_in_any_shell(typed: str, words: str) -> None:
+    assert words in refusal(typed)
+
+
+@pytest.mark.parametrize(
+    "typed", ["model.hidden=[[16,8]]", "model.hidden=[16,[8]]", "optimizer.betas=[[0.9,0.99],0.9]"]
+)
+def test_a_list_within_a_list_is_refused(typed: str) -> None:
+    key = typed.partition("=")[0]
+    assert refusal(typed).startswith(f"{key}: expected list[")
+
+
+@pytest.mark.parametrize("name", ["limit_train_batches", "limit_val_batches", "overfit_batches", "val_check_interval"])
+def test_a_share_of_the_batches_is_at_most_one_and_a_number_of_them_is_whole(name: str) -> None:
+    expected = "expected a whole number of batches, as trainer.{0}=2, or a share from 0.0 to 1.0, got {1}"
+    assert expected.format(name, 1.5) in refusal(f"trainer.{name}=1.5")
+    assert getattr(composed(f"trainer.{name}=1").trainer, name) == 1
+    assert getattr(composed(f"trainer.{name}=0.5").trainer, name) == 0.5
+
+
+@pytest.mark.parametrize("path", ["/a#b", "/a (b)", "/a=b", "/größe", "/数字", "/a;b", "/a&b", "it!"])
+def test_a_path_may_hold_characters_that_mean_something_to_hydra(path: str) -> None:
+    assert composed(f"data.dir={path}").data.dir == path
+
+
+def test_a_path_may_begin_with_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/she")
+    assert composed("data.dir=~/mnist").data.dir == "/home/she/mnist"
