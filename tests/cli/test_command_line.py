@@ -81,7 +81,7 @@ WRONG = {
     "trainer.val_check_interval=1000": "trainer.val_check_interval: expected at most the 430 batches of an epoch",
     "data=synthetic -m trainer.max_epochs=1,0": "leave no step to train",
     "data.dir=~/größe seed=x": "seed: expected int",
-    "-cn evaluate": "XX",
+    "-cn evaluate": "-cn evaluate: expected another configuration, this is one of evaluate.py",
     "-cn nosuch": "nosuch: expected the name of a YAML file in configs/",
     "experiment=committee": "experiment=committee: expected -m beside it",
     "hydra/launcher=stacked": "hydra/launcher=stacked: expected -m beside it",

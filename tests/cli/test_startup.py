@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from mnist_mlp.cli.startup import UNASKED
+from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.distributed.world import python_path
 
 
@@ -66,3 +67,10 @@ def test_whichever_is_imported_first_the_metrics_are_torchmetrics_own(first):
         "accuracy = metrics.MulticlassAccuracy(3, average='micro'); "
         "assert accuracy(torch.tensor([0, 1, 2, 2]), torch.tensor([0, 1, 1, 2])) == 0.75"
     )
+
+
+def test_a_command_started_as_a_module_says_how_it_is_started():
+    words = [sys.executable, "-m", "src.train", "seed=1"]
+    answer = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True)
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+    assert "expected python src/train.py" in answer.stderr

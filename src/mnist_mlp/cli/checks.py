@@ -39,11 +39,14 @@ class CheckBeforeWork(Callback):
         """`command` says what is configured, whatever file that comes from: a name in `commands.SCHEMAS`; `resuming`
         that a sweep is finished which lies in its directory.
         """
-        self.schema, self.resuming = SCHEMAS[command], resuming
+        self.command, self.schema, self.resuming = command, SCHEMAS[command], resuming
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         # Hydra turns a callback's exception into a warning, but lets an exit pass.
         with exit_codes(self.schema, system=BEFORE_WORK):
+            if Path(sys.argv[0]).stem in SCHEMAS.keys() - {self.command}:
+                name = config.hydra.job.config_name
+                raise ConfigError(f"-cn {name}: expected another configuration, this is one of {self.command}.py")
             given = own_configuration(without(config, "hydra"), config.hydra, self.schema)
             _refuse_words_for_sweeps(config.hydra)
             directory = Path(config.hydra.run.dir)

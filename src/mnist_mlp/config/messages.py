@@ -32,7 +32,8 @@ def explain_composition(error: Exception, schema: type[Any] = Config) -> str:
     if isinstance(error, yaml.YAMLError):
         return _unreadable(error)
     if isinstance(error, UnicodeDecodeError):
-        return f"a file, most likely a YAML file, is not text in UTF-8: byte {error.object[error.start]:#x} at position {error.start}"
+        byte = f"byte {error.object[error.start]:#x} at position {error.start}"
+        return f"a file, most likely a YAML file, is not text in UTF-8: {byte}"
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
         return explain(cause, schema)
     if isinstance(error, MissingConfigException):

@@ -1,0 +1,8 @@
+"""Not a package of its own: `python -m src.train` lands here and would not find what the command imports."""
+
+import sys
+
+if sys.orig_argv[1:2] == ["-m"]:
+    command = sys.orig_argv[2].rpartition(".")[2]
+    print(f"{command}.py: expected python src/{command}.py, got python -m {sys.orig_argv[2]}", file=sys.stderr)
+    sys.exit(2)
