@@ -216,13 +216,13 @@ def vanishing() -> None:
 
 
 def first_layer() -> None:
-    """What 40 of the 128 units of the first layer look at: weights as images, red for and blue against."""
+    """What 40 of the 128 units of the first layer look at: weights as images, blue for and red against."""
     weights = trained("optimizer.weight_decay=0.3").layers[0].weight.detach().reshape(-1, 28, 28)
     strongest = weights.flatten(1).norm(dim=1).argsort(descending=True)[:40]
     figure, axes = pyplot.subplots(4, 10, figsize=(8, 3.3), layout="constrained")
     for panel, unit in zip(axes.flat, strongest, strict=True):
         reach = float(weights[unit].abs().max())
-        panel.imshow(weights[unit], cmap="RdBu_r", vmin=-reach, vmax=reach)
+        panel.imshow(weights[unit], cmap="RdBu", vmin=-reach, vmax=reach)
         panel.axis("off")
     save(figure, "learning_first_layer")
 

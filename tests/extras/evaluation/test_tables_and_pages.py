@@ -18,7 +18,7 @@ from mnist_mlp.extras.evaluation.confusion_picture import confusion_picture
 from mnist_mlp.extras.evaluation.ensemble import Answers
 from mnist_mlp.extras.evaluation.evaluate import measured
 from mnist_mlp.extras.evaluation.metrics import confusion
-from mnist_mlp.extras.evaluation.mistakes_picture import as_picture
+from mnist_mlp.extras.evaluation.mistakes_picture import as_picture, mistakes_picture
 from mnist_mlp.extras.evaluation.page import write_page
 from mnist_mlp.extras.evaluation.tables import confused_pairs, tables
 from mnist_mlp.extras.inference.predictions import Predictions
@@ -154,3 +154,9 @@ def test_colours_are_shown_as_they_are_and_grey_levels_as_ink() -> None:
     colours = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
     np.testing.assert_array_equal(np.asarray(as_picture(colours)), colours.transpose(1, 2, 0))
     np.testing.assert_array_equal(np.asarray(as_picture(colours[:1])), 255 - colours[0])
+
+
+def test_mistakes_are_shown_as_many_as_there_are_also_with_long_names() -> None:
+    images = np.zeros((7, 1, 28, 28), dtype=np.uint8)
+    picture = mistakes_picture(images, ["T-shirt or top"] * 7, ["Ankle boot"] * 7, [0.5] * 7)
+    assert picture.size == (348, 408)

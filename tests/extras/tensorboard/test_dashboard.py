@@ -17,6 +17,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.plugins.projector import projector_plugin
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from tensorboard.util.tensor_util import make_ndarray
+from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import compute_curve
 
@@ -24,9 +25,9 @@ from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.sources import load
 from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.tensorboard import dashboard, projector
-from mnist_mlp.extras.tensorboard import images as pictures
 from mnist_mlp.extras.tensorboard import summaries as events
-from mnist_mlp.extras.tensorboard.dashboard import moments, probe
+from mnist_mlp.extras.tensorboard.dashboard import moments
+from mnist_mlp.extras.tensorboard.probe import features, layers_of, probe, sees_pixels
 from mnist_mlp.model import MLP, loss_of
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs.result import Result
@@ -140,18 +141,18 @@ def test_probing_gives_the_gradients_of_a_backward_pass_and_leaves_the_network_a
     network = MLP(hidden=[8, 4], activation="tanh", dropout=0.5, mean=0.1, std=0.3)
     images, labels = torch.randint(256, (6, 784), dtype=torch.uint8), torch.arange(6)
     before = torch.get_rng_state()
-    activations, gradients = probe(network, "cross_entropy", images, labels)
+    found = probe(network, "cross_entropy", images, labels)
     assert torch.equal(before, torch.get_rng_state())
     assert network.training
     assert all(parameter.grad is None for parameter in network.parameters())
     network.eval()
     loss_of("cross_entropy", network(images), labels).backward()
     weights = [parameter for parameter in network.parameters() if parameter.ndim == 2]
-    for gradient, weight in zip(gradients, weights, strict=True):
+    for gradient, weight in zip(found.gradients, weights, strict=True):
         torch.testing.assert_close(gradient, weight.grad)
     first = torch.tanh(network.layers[0](network.normalise(images)))
-    torch.testing.assert_close(activations[0], first)
-    assert [activation.shape for activation in activations] == [(6, 8), (6, 4)]
+    torch.testing.assert_close(found.activations[0], first)
+    assert [activation.shape for activation in found.activations] == [(6, 8), (6, 4)]
 
 
 @pytest.mark.parametrize(
@@ -172,8 +173,8 @@ def test_confusion_is_counted_as_scikit_learn_does_and_mistakes_begin_with_the_w
         what = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *given: seen.update({name: given}) or what(*given))
 
-    keep(pictures, "confusion")
-    keep(pictures, "mistakes")
+    keep(dashboard, "confusion_picture")
+    keep(dashboard, "mistakes_picture")
     keep(dashboard, "answers")
     keep(dashboard, "logits_of")
     train(configuration("trainer.max_epochs=1", *words), tmp_path)
@@ -185,11 +186,11 @@ def test_confusion_is_counted_as_scikit_learn_does_and_mistakes_begin_with_the_w
     odds = network.log_probabilities(images).detach().numpy()
     assert (truths == labels.numpy()).all()
     expected = confusion_matrix(truths, odds.argmax(axis=1), labels=range(10))
-    assert (seen["confusion"][0] == expected).all()
-    assert len(seen["mistakes"][0]) == min(16, len(truths) - expected.trace())
+    assert (seen["confusion_picture"][0] == expected).all()
+    assert len(seen["mistakes_picture"][0]) == min(16, len(truths) - expected.trace())
     losses = -odds[range(len(truths)), truths]
     wrong = [index for index in losses.argsort(kind="stable")[::-1] if odds[index].argmax() != truths[index]]
-    assert seen["mistakes"][1][0] == str(truths[wrong[0]])
+    assert seen["mistakes_picture"][1][0] == str(truths[wrong[0]])
 
 
 def test_precision_and_recall_are_those_that_torch_counts_class_by_class(tmp_path: Path) -> None:
@@ -208,9 +209,81 @@ def test_precision_and_recall_are_those_that_torch_counts_class_by_class(tmp_pat
         assert event.step == 3
 
 
+class Branching(nn.Module):
+    """A network of another kind: convolutions, a skip connection, a layer that nothing uses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.unused, self.activation, self.last = nn.Linear(5, 5), nn.ReLU(), nn.Linear(4 * 6 * 8, 7)
+        self.loss = "cross_entropy"
+
+    def normalise(self, images: Tensor) -> Tensor:
+        return images.float() / 255
+
+    def logits(self, images: Tensor) -> Tensor:
+        once = self.activation(self.first(self.normalise(images)))
+        return self.last((once + self.activation(self.second(once))).flatten(1))
+
+    forward = logits
+
+
+def test_a_network_of_any_kind_is_looked_at_as_far_as_that_goes(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network, images = Branching(), torch.randint(256, (5, 3, 6, 8), dtype=torch.uint8)
+    found = probe(network, "cross_entropy", images, torch.arange(5))
+    assert [activation.shape[1:] for activation in found.activations] == [(4, 6, 8)] * 2
+    nn.functional.cross_entropy(network(images), torch.arange(5)).backward()
+    for layer, gradient in zip(layers_of(network), found.gradients, strict=True):
+        if layer is network.unused:
+            assert gradient is None
+        else:
+            torch.testing.assert_close(gradient, layer.weight.grad)
+    assert not sees_pixels(network.first, 3 * 6 * 8)
+    once = network.activation(network.first(images / 255))
+    expected = (once + network.activation(network.second(once))).flatten(1)
+    torch.testing.assert_close(features(network, images), expected.detach())
+    with SummaryWriter(tmp_path) as writer:
+        events.graph(writer, network, images[:1])  # no chain, so nothing is drawn, and nothing fails
+    assert not EventAccumulator(str(tmp_path)).Reload().Tags()["graph"]
+
+
+def test_a_graph_is_drawn_only_where_the_chain_of_layers_is_the_network(tmp_path: Path) -> None:
+    class Skipping(MLP):
+        def logits(self, images: Tensor) -> Tensor:
+            return super().logits(images) + 1
+
+    for name, kind in (("chain", MLP), ("other", Skipping)):
+        with SummaryWriter(tmp_path / name) as writer:
+            events.graph(writer, kind(hidden=[4]), torch.zeros(1, 784, dtype=torch.uint8))
+        assert bool(EventAccumulator(str(tmp_path / name)).Reload().Tags()["graph"]) == (name == "chain")
+
+
+def test_of_many_classes_the_first_have_curves(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    said = Predictions(log_probabilities=np.log(generator.dirichlet(np.ones(30), 200)), labels=np.arange(200) % 30)
+    with SummaryWriter(tmp_path) as writer:
+        events.precision_recall(writer, ["a", "b"], said, 64, step=1)
+    written = EventAccumulator(str(tmp_path)).Reload()
+    assert {tag for tag in written.Tags()["tensors"] if tag.startswith("pr/")} == {"pr/a", "pr/b"}
+    expected = compute_curve(said.labels == 1, said.probabilities[:, 1], num_thresholds=64)
+    np.testing.assert_allclose(make_ndarray(written.Tensors("pr/b")[0].tensor_proto), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3, 20, 40), (1, 8, 8)])
+def test_the_projector_shows_images_of_any_shape(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    images = np.zeros((5, *shape), dtype=np.uint8)
+    projector.write(tmp_path, "points", 1, np.zeros((5, 2), dtype=np.float32), list("abcde"), images)
+    config = text_format.Parse((tmp_path / "projector_config.pbtxt").read_text(), ProjectorConfig())
+    wide, high = config.embeddings[0].sprite.single_image_dim
+    assert wide / high == shape[2] / shape[1]
+    with Image.open(tmp_path / config.embeddings[0].sprite.image_path) as sprite:
+        assert sprite.size == (3 * wide, 3 * high)
+
+
 def test_the_projector_reads_what_is_written_for_it(tmp_path: Path) -> None:
     points = torch.randn(10, 3, generator=torch.Generator().manual_seed(0)).numpy()
-    images = np.zeros((10, 784), dtype=np.uint8)
+    images = np.zeros((10, 1, 28, 28), dtype=np.uint8)
     images[4] = 255
     projector.write(tmp_path, "points", 20, points, [f"Ärmel {number}" for number in range(10)], images)
     config = text_format.Parse((tmp_path / "projector_config.pbtxt").read_text(), ProjectorConfig())

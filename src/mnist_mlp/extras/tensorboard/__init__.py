@@ -1,1 +1,11 @@
-"""To be written."""
+"""TensorBoard beyond scalars: pictures, histograms, curves and points of a network in training.
+
+    dashboard.Dashboard     a Lightning callback: when to look, and at what; it changes no bit of the run
+        probe                   a network -> its layers, activations and gradients, and the input of its last layer
+        summaries               arrays -> TensorBoard's events: histograms, curves, graph, HParams, layout
+        first_layer             weights -> an image for each unit
+        projector               points, labels, images -> the files of TensorBoard's projector
+
+The confusion matrix and the worst mistakes are those of `extras/evaluation`. Blue is for and right, red against and
+wrong, as on the drawing page. The scalars themselves are logged by `callbacks/history.py`.
+"""

@@ -1,13 +1,13 @@
 """Shows TensorBoard what scalars do not: what the network looks for, how errors flow back, and what it gets wrong.
 
 Nothing here changes a bit of the run. What is looked at is a copy of the network in evaluation mode, which draws no
-random numbers; its gradients come from a backward pass of their own; and only what validation has just heard is kept.
+random numbers; its gradients come from a backward pass of their own; and of validation only its outputs are kept.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,20 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from mnist_mlp.config.schema import Config
-from mnist_mlp.data.loader import in_batches
-from mnist_mlp.extras.evaluation.metrics import confusion
+from mnist_mlp.extras.evaluation.confusion_picture import confusion_picture
+from mnist_mlp.extras.evaluation.metrics import confusion, worst_mistakes
+from mnist_mlp.extras.evaluation.mistakes_picture import mistakes_picture
 from mnist_mlp.extras.inference.predictions import Predictions
-from mnist_mlp.extras.tensorboard import images as pictures
 from mnist_mlp.extras.tensorboard import projector
 from mnist_mlp.extras.tensorboard import summaries as events
-from mnist_mlp.model import MLP, loss_of
+from mnist_mlp.extras.tensorboard.first_layer import first_layer_picture
+from mnist_mlp.extras.tensorboard.probe import features, layers_of, logits_of, probe, sees_pixels
 from mnist_mlp.module import DigitClassifier
 
 PROBED = 256  # training images whose activations and gradients are shown, always the same ones
 MISTAKES = 16
 THRESHOLDS = 64  # points of a precision-recall curve
+CURVES = 20  # classes with a precision-recall curve, the first ones
 EMBEDDED = 400  # validation images in the projector
 
 
@@ -49,8 +51,8 @@ class Dashboard(L.Callback):
         network = pl_module.network
         events.text(writer, self.config)
         events.hyperparameters(writer, self.config)
-        events.layout(writer, len(_linear(network)))
-        events.graph(writer, network)
+        events.layout(writer)
+        events.graph(writer, network, _part(trainer, "train")[0][:1])
         self._show_learning(writer, trainer, network)
 
     def on_train_batch_start(self, *_: Any) -> None:
@@ -80,34 +82,36 @@ class Dashboard(L.Callback):
         writer = _writer(trainer)
         assert isinstance(pl_module, DigitClassifier)
         images, labels = (tensor[:EMBEDDED] for tensor in _part(trainer, "val"))
-        if writer is not None and self.config.model.hidden and len(images):
+        if writer is not None and len(layers_of(pl_module.in_use)) > 1 and len(images):
             names = [self.names[label] for label in labels.tolist()]
-            features = _array(last_hidden(pl_module.in_use, images))
-            projector.write(
-                Path(writer.log_dir), "last_hidden_layer", trainer.global_step, features, names, _array(images)
-            )
+            points = _array(features(pl_module.in_use, images))
+            pictures = as_images(_array(images))
+            projector.write(Path(writer.log_dir), "last_hidden_layer", trainer.global_step, points, names, pictures)
 
-    def _show_learning(self, writer: SummaryWriter, trainer: L.Trainer, network: MLP) -> None:
+    def _show_learning(self, writer: SummaryWriter, trainer: L.Trainer, network: nn.Module) -> None:
         step = trainer.global_step
         images, labels = (tensor[:PROBED] for tensor in _part(trainer, "train"))
-        activations, gradients = probe(network, self.config.model.loss, images, labels)
-        layers = _linear(network)
-        events.picture(writer, "pictures/first_layer", pictures.weights(_array(layers[0].weight)), step)
-        for number, (layer, gradient) in enumerate(zip(layers, gradients, strict=True), start=1):
+        found = probe(network, self.config.model.loss, images, labels)
+        layers = layers_of(network)
+        shape = as_images(_array(images)).shape[1:]
+        if sees_pixels(layers[0], math.prod(shape)):
+            picture = first_layer_picture(_array(layers[0].weight).reshape(-1, *shape))
+            events.picture(writer, "pictures/first_layer", picture, step)
+        for number, (layer, gradient) in enumerate(zip(layers, found.gradients, strict=True), start=1):
             events.histogram(writer, f"weights/layer{number}", layer.weight, step)
-            events.histogram(writer, f"gradients/layer{number}", gradient, step)
-            writer.add_scalar(f"gradient_norm/layer{number}", float(gradient.norm()), step)
-        for number, activation in enumerate(activations, start=1):
+            if gradient is not None:
+                events.histogram(writer, f"gradients/layer{number}", gradient, step)
+                writer.add_scalar(f"gradient_norm/layer{number}", float(gradient.norm()), step)
+        for number, activation in enumerate(found.activations, start=1):
             events.histogram(writer, f"activations/layer{number}", activation, step)
 
     def _show_answers(self, writer: SummaryWriter, step: int, images: Tensor, said: Predictions) -> None:
-        events.precision_recall(writer, self.names, said, THRESHOLDS, step)
-        events.picture(writer, "pictures/confusion", pictures.confusion(confusion(said), self.names), step)
-        wrong = np.flatnonzero(~said.correct)
-        worst = wrong[np.argsort(said.log_probabilities[wrong, said.labels[wrong]], kind="stable")][:MISTAKES]
+        events.precision_recall(writer, self.names[:CURVES], said, THRESHOLDS, step)
+        events.picture(writer, "pictures/confusion", confusion_picture(confusion(said), self.names), step)
+        worst = worst_mistakes(said, MISTAKES)
         if len(worst):
-            drawn = pictures.mistakes(
-                _array(images)[worst],
+            drawn = mistakes_picture(
+                as_images(_array(images[worst])),
                 [self.names[truth] for truth in said.labels[worst]],
                 [self.names[guess] for guess in said.guesses[worst]],
                 said.confidences[worst].tolist(),
@@ -120,40 +124,18 @@ def moments(snapshots: int, epochs: int) -> set[int]:
     return {max(1, round(number * epochs / snapshots)) - 1 for number in range(1, snapshots + 1)}
 
 
-def probe(network: MLP, loss: str, images: Tensor, labels: Tensor) -> tuple[list[Tensor], Sequence[Tensor]]:
-    """What each hidden layer gives out on these images, and the gradient of the loss by each layer's weights."""
-    copy = deepcopy(network).eval()
-    activations: list[Tensor] = []
-    for layer in copy.layers:
-        if not isinstance(layer, nn.Linear | nn.Dropout):
-            layer.register_forward_hook(lambda _layer, _inputs, output: activations.append(output.detach()))
-    with torch.enable_grad():
-        value = loss_of(loss, copy(images), labels)
-        return activations, torch.autograd.grad(value, [layer.weight for layer in _linear(copy)])
-
-
-@torch.no_grad()
-def logits_of(network: MLP, images: Tensor) -> Tensor:
-    """What the network says about images `(N, 784)`: `(N, 10)`."""
-    return in_batches(deepcopy(network).eval().logits, images)
-
-
 def answers(logits: Tensor, labels: Tensor) -> Predictions:
-    """Of logits `(N, 10)` for images with labels `(N,)`."""
+    """Of logits `(N, C)` for images with labels `(N,)`."""
     log_probabilities = _array(logits.float().log_softmax(dim=1)).astype(np.float64)
     return Predictions(log_probabilities=log_probabilities, labels=_array(labels))
 
 
-@torch.no_grad()
-def last_hidden(network: MLP, images: Tensor) -> Tensor:
-    """What the output layer sees of these images: `(N, width)`."""
-    copy = deepcopy(network).eval()
-    features: Tensor = copy.layers[:-1](copy.normalise(images))
-    return features.float()
-
-
-def _linear(network: MLP) -> list[nn.Linear]:
-    return [layer for layer in network.layers if isinstance(layer, nn.Linear)]
+def as_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Images `(N, C, H, W)`; of flat ones `(N, pixels)` it is known that they are square and grey."""
+    if images.ndim == 4:
+        return images
+    side = math.isqrt(images.shape[1])
+    return images.reshape(-1, 1, side, side)
 
 
 def _array(values: Tensor) -> NDArray[Any]:
@@ -162,7 +144,7 @@ def _array(values: Tensor) -> NDArray[Any]:
 
 
 def _part(trainer: L.Trainer, name: str) -> tuple[Tensor, Tensor]:
-    """Images `(N, 784)` and labels `(N,)` of a part of the data, on the device that trains."""
+    """Images `(N, ...)` and labels `(N,)` of a part of the data, on the device that trains."""
     images, labels = trainer.datamodule.parts[name]  # type: ignore[attr-defined]
     device = trainer.strategy.root_device
     return images.to(device), labels.to(device)

@@ -1,9 +1,10 @@
-"""What TensorBoard can show and `SummaryWriter` has no quick word for, written as the events that it reads."""
+"""TensorBoard's events for what `SummaryWriter` writes slowly or not at all."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ from torch.utils.tensorboard.summary import hparams
 from mnist_mlp.config.keys import in_hparams, keys_where, leaves, shown_first
 from mnist_mlp.config.schema import Config
 from mnist_mlp.extras.inference.predictions import Predictions
-from mnist_mlp.model import MLP, PIXELS
+from mnist_mlp.extras.tensorboard.probe import Layer
+from mnist_mlp.model import MLP
 from mnist_mlp.runs.result import METRICS
 
 BINS = 60
@@ -70,12 +72,14 @@ def histogram(writer: SummaryWriter, tag: str, values: Tensor, step: int) -> Non
 def precision_recall(
     writer: SummaryWriter, names: Sequence[str], said: Predictions, thresholds: int, step: int
 ) -> None:
-    """As `add_pr_curve` for each class against all others, counted for all of them together."""
+    """As `add_pr_curve` for each class in `names`, the first ones, against all others; counted for all together."""
     classes, images = len(names), len(said.labels)
-    bins = (said.probabilities * (thresholds - 1)).astype(np.int64) + thresholds * np.arange(classes)
+    bins = (said.probabilities[:, :classes] * (thresholds - 1)).astype(np.int64) + thresholds * np.arange(classes)
     shape = classes, thresholds
     in_bin = np.bincount(bins.ravel(), minlength=classes * thresholds).reshape(shape)
-    true_in_bin = np.bincount(bins[np.arange(images), said.labels], minlength=classes * thresholds).reshape(shape)
+    of_these = np.flatnonzero(said.labels < classes)
+    true_bins = bins[of_these, said.labels[of_these]]
+    true_in_bin = np.bincount(true_bins, minlength=classes * thresholds).reshape(shape)
     found, true = (counts[:, ::-1].cumsum(axis=1)[:, ::-1] for counts in (in_bin, true_in_bin))  # from a threshold up
     false, missed = found - true, true[:, :1] - true
     rejected = images - found - missed
@@ -94,34 +98,44 @@ def precision_recall(
         )
 
 
-def graph(writer: SummaryWriter, network: MLP) -> None:
-    """The network as boxes and arrows, under names that a person can read; `add_graph` would trace it for them."""
+@torch.no_grad()
+def graph(writer: SummaryWriter, network: MLP, image: Tensor) -> None:
+    """The network as boxes and arrows, under names that a person can read; `add_graph` would trace it for them.
+
+    Only a chain of layers is drawn: nothing for a network whose answer to `image` `(1, ...)` is not that of its chain.
+    """
+    copy = deepcopy(network).eval()
+    layers = getattr(copy, "layers", None)
+    if not isinstance(layers, nn.Sequential):
+        return
+    value = copy.normalise(image)
     nodes = [
-        _node("images", "Placeholder", [], [None, PIXELS]),
-        _node("normalise", "Normalise", ["images"], [None, PIXELS]),
+        _node("images", "Placeholder", [], value.shape),
+        _node("normalise", "Normalise", ["images"], value.shape),
     ]
-    before, layer, width = "normalise", 0, PIXELS
-    for part in network.layers:
-        if isinstance(part, nn.Linear):
-            layer, width = layer + 1, part.out_features
-            scope = f"layer{layer}"
-            nodes += [
-                _node(f"{scope}/weight", "Variable", [], list(part.weight.shape)),
-                _node(f"{scope}/bias", "Variable", [], [width]),
-            ]
-            inputs = [before, f"{scope}/weight", f"{scope}/bias"]
-        else:
-            inputs = [before]
-        before = f"{scope}/{type(part).__name__}"
-        nodes.append(_node(before, type(part).__name__, inputs, [None, width]))
-    nodes.append(_node(f"loss/{network.loss}", network.loss, [before, "labels"], []))
-    nodes.append(_node("labels", "Placeholder", [], [None]))
+    before, number, scope = "normalise", 0, "input"
+    for position, part in enumerate(layers):
+        value, inputs = part(value), [before]
+        if isinstance(part, Layer):
+            number += 1
+            scope = f"layer{number}"
+            for name, parameter in part.named_parameters():
+                nodes.append(_node(f"{scope}/{name}", "Variable", [], (None, *parameter.shape)))
+                inputs.append(f"{scope}/{name}")
+        name = f"{scope}/{type(part).__name__}"
+        before = name if all(node.name != name for node in nodes) else f"{name}_{position}"
+        nodes.append(_node(before, type(part).__name__, inputs, value.shape))
+    if value.shape != copy.logits(image).shape or not torch.allclose(value.float(), copy.logits(image).float()):
+        return
+    nodes.append(_node(f"loss/{copy.loss}", str(copy.loss), [before, "labels"], (None,)))
+    nodes.append(_node("labels", "Placeholder", [], (None,)))
     _file(writer).add_event(Event(graph_def=GraphDef(node=nodes).SerializeToString()))
 
 
-def _node(name: str, operation: str, inputs: list[str], shape: list[int | None]) -> NodeDef:
-    """`shape` is that of what comes out; None is the batch."""
-    dimensions = [TensorShapeProto.Dim(size=-1 if size is None else size) for size in shape]
+def _node(name: str, operation: str, inputs: list[str], shape: Sequence[int | None]) -> NodeDef:
+    """`shape` is that of what comes out; its first place is the batch, whatever it is."""
+    dimensions = [TensorShapeProto.Dim(size=-1)]
+    dimensions += [TensorShapeProto.Dim(size=size) for size in shape[1:]]
     shapes = AttrValue.ListValue(shape=[TensorShapeProto(dim=dimensions)])
     return NodeDef(name=name, op=operation, input=inputs, attr={"_output_shapes": AttrValue(list=shapes)})
 
@@ -146,17 +160,16 @@ def text(writer: SummaryWriter, config: Config) -> None:
     writer.add_text("config", "\n".join(["| key | value |", "| --- | --- |", *rows]))
 
 
-def layout(writer: SummaryWriter, layers: int) -> None:
-    """Curves that belong together, in one chart each."""
-    norms = [f"gradient_norm/layer{number}" for number in range(1, layers + 1)]
+def layout(writer: SummaryWriter) -> None:
+    """Curves that belong together, in one chart each; tags are regular expressions, so that networks may differ."""
     writer.add_custom_scalars(
         {
             "Does it learn?": {
-                "loss": ["Multiline", ["train/loss", "val/loss"]],
-                "accuracy": ["Multiline", ["train/acc", "val/acc"]],
+                "accuracy": ["Multiline", [r"accuracy/(train|val)", r"(train|val)/acc"]],
+                "loss": ["Multiline", [r"loss/(train|val)", r"(train|val)/loss"]],
             },
             "How does it learn?": {
-                "gradient norm of each layer": ["Multiline", norms],
+                "gradient norm of each layer": ["Multiline", [r"gradient_norm/layer\d+"]],
                 "learning rate": ["Multiline", ["lr"]],
                 "images per second": ["Multiline", ["images_per_second"]],
             },

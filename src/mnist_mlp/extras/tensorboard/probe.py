@@ -1,0 +1,62 @@
+"""A look into a network that leaves it as it is: its layers, what they give out, the gradients of their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mnist_mlp.data.loader import in_batches
+from mnist_mlp.model import MLP, loss_of
+
+Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    activations: Sequence[Tensor]
+    """What each activation function gives out, in the order of the computation."""
+    gradients: Sequence[Tensor | None]
+    """Of the loss by the weights of each of `layers_of`; None for a layer that the network does not use."""
+
+
+def layers_of(network: nn.Module) -> list[Layer]:
+    """The fully connected and convolutional layers, in the order of their definition."""
+    return [layer for layer in network.modules() if isinstance(layer, Layer)]
+
+
+def sees_pixels(layer: Layer, pixels: int) -> bool:
+    """Whether the weights of a unit can be looked at as an image: one for each pixel."""
+    return isinstance(layer, nn.Linear) and layer.in_features == pixels
+
+
+def probe(network: nn.Module, loss: str, images: Tensor, labels: Tensor) -> Probe:
+    copy = deepcopy(network).eval()
+    activations: list[Tensor] = []
+    for module in copy.modules():
+        if type(module).__module__ == "torch.nn.modules.activation":
+            module.register_forward_hook(lambda _module, _inputs, output: activations.append(output.detach()))
+    with torch.enable_grad():
+        value = loss_of(loss, copy(images), labels)
+        weights = [layer.weight for layer in layers_of(copy)]
+        gradients = torch.autograd.grad(value, weights, allow_unused=True)
+    return Probe(activations=activations, gradients=gradients)
+
+
+@torch.no_grad()
+def logits_of(network: MLP, images: Tensor) -> Tensor:
+    """The network's answers to images `(N, ...)`: `(N, classes)`."""
+    return in_batches(deepcopy(network).eval().logits, images)
+
+
+@torch.no_grad()
+def features(network: nn.Module, images: Tensor) -> Tensor:
+    """What the last layer takes in for each of these images: `(N, width)`."""
+    copy = deepcopy(network).eval()
+    taken: list[Tensor] = []
+    layers_of(copy)[-1].register_forward_pre_hook(lambda _layer, inputs: taken.append(inputs[0]))
+    copy(images)
+    return torch.cat([part.flatten(1) for part in taken]).float()
