@@ -22,7 +22,8 @@ from mnist_mlp.runs.atomic_write import refuse_unwritable_file, written
 MOST_PICTURED = 12  # files in one picture
 NOTES = """\
 Folders are searched for PNG, JPEG, WebP, BMP, TIFF and GIF; patterns in quotes are expanded here.
-A digit that the network is not sure of is answered with ?.
+A digit that the network is not sure of stands in parentheses; in JSON and CSV it is a ? of the text, and the best
+guess stands beside it.
 
 exit code: 0 all files were read, 1 some could not be, 2 none could be or the command was wrong
 """

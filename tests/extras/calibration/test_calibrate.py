@@ -14,9 +14,9 @@ from helpers.kill_and_resume import configuration
 from sklearn.metrics import log_loss
 
 from mnist_mlp.data.datamodule import split
-from mnist_mlp.extras.calibration.calibrate import best_temperature, fit, highest_in_distribution
+from mnist_mlp.extras.calibration.calibrate import ANSWERED, NUMBER_RISK, best_temperature, fit, highest_in_distribution
 from mnist_mlp.extras.calibration.ood_training import fit_ood_detector
-from mnist_mlp.extras.inference.predictions import Predictions, log_softmax
+from mnist_mlp.extras.inference.predictions import Predictions, coverage_at_risk, log_softmax
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.training import train
@@ -63,14 +63,14 @@ def test_where_no_answer_is_safe_none_is_given_lightly() -> None:
 
 def test_the_limit_of_what_is_known_leaves_as_many_answers_as_it_says() -> None:
     energies = np.random.default_rng(0).permutation(10_000.0 * np.arange(10_000))
-    for answered_by_threshold, answered in ((1.0, 0.952), (0.98, 0.952), (0.9, 0.9 * 0.99)):
+    for answered_by_threshold, answered in ((1.0, ANSWERED), (0.98, ANSWERED), (0.9, 0.9 * 0.99)):
         sure = np.arange(10_000) < answered_by_threshold * 10_000
         limit = highest_in_distribution(energies, sure)
         assert (sure & (energies <= limit)).mean() == pytest.approx(answered, abs=2e-4)
 
 
 def test_the_limit_of_what_is_known_holds_where_no_answer_is_sure() -> None:
-    assert highest_in_distribution(np.arange(101.0), np.zeros(101, bool)) == pytest.approx(95.2)
+    assert highest_in_distribution(np.arange(101.0), np.zeros(101, bool)) == pytest.approx(100 * ANSWERED)
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "nll", "mse"])
@@ -91,6 +91,11 @@ def test_a_run_keeps_the_calibration_of_its_validation_images_in_its_best_checkp
     expected = fit(said, dataset.train_labels[val], risk=0.02)
     assert predictor.calibration.temperature == pytest.approx(expected.temperature, rel=1e-5)
     assert predictor.calibration.threshold == pytest.approx(expected.threshold, rel=1e-5)
+    softened = Predictions(log_probabilities=said, labels=dataset.train_labels[val].astype(np.int64)).at_temperature(
+        predictor.calibration.temperature
+    )
+    threshold = coverage_at_risk(softened, NUMBER_RISK).threshold
+    assert predictor.calibration.number_threshold == pytest.approx(min(threshold, 1.0), rel=1e-5)
     energies = predictor.ood_score(torch.from_numpy(dataset.train_images[val]))
     assert predictor.calibration.free_energy is not None
     assert 0.8 < float((energies <= predictor.calibration.free_energy).float().mean()) < 1
@@ -113,6 +118,6 @@ def test_with_a_detector_the_checkpoint_keeps_it_and_its_limit_instead_of_a_free
     images = torch.from_numpy(dataset.train_images[val])
     shifts = predictor.ood_score(images) - replace(predictor, ood_detector=learned).ood_score(images)
     assert float(shifts.max() - shifts.min()) < 1e-3
-    sure = predictor.log_probabilities(images).exp().amax(1) >= predictor.calibration.threshold
+    sure = predictor.log_probabilities(images).exp().amax(1) >= predictor.calibration.number_threshold
     assert float(predictor.in_distribution(images)[sure].float().mean()) == pytest.approx(0.99, abs=0.005)
     assert "ood_detector" not in files.read(tmp_path / "checkpoints" / files.LAST)

@@ -1,11 +1,11 @@
 // Runs the page's own modules outside of a browser: node port.mjs <input.json> prints what they make of it.
-// Input: {pictures: [{width, height, rgba}], networks: [description], images: [784 numbers]}.
+// Input: {pictures: [{width, height, rgba}], networks: [description], images: [784 numbers], together: one number?}.
 import { readFileSync } from "node:fs";
 import { findDigits } from "../../../src/mnist_mlp/extras/demo/digits.mjs";
 import { Network } from "../../../src/mnist_mlp/extras/demo/network.mjs";
 import { greyOf } from "../../../src/mnist_mlp/extras/demo/picture.mjs";
 
-const { pictures = [], networks = [], images = [] } = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const { pictures = [], networks = [], images = [], together = false } = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const digits = pictures.map(({ width, height, rgba }) =>
   findDigits(greyOf({ width, height, data: Buffer.from(rgba, "base64") }).grey).map(({ image, box }) => ({
     image: [...image],
@@ -14,8 +14,10 @@ const digits = pictures.map(({ width, height, rgba }) =>
 );
 const answers = networks.map((description) => {
   const network = new Network(description);
-  return images.map((image) => {
-    const { probabilities, hidden, inDistribution, isSure } = network.answer(image);
+  const answers = images.map((image) => network.answer(image));
+  const decided = together ? network.decide(answers) : answers.map((answer) => network.decide([answer])[0]);
+  return decided.map(({ probabilities, hidden, inDistribution, isSure }, n) => {
+    const image = images[n];
     return {
       probabilities: [...probabilities],
       hidden: hidden.map((values) => [...values]),

@@ -17,6 +17,7 @@ from mnist_mlp.config.errors import ExportError
 from mnist_mlp.config.schema import ACTIVATIONS
 from mnist_mlp.extras.demo import build as building
 from mnist_mlp.extras.demo import description as describing
+from mnist_mlp.extras.inference.decision import NO_DIGIT, OTHER_DIGIT, doubts
 from mnist_mlp.extras.inference.ood_detector import OodDetector
 
 NODE = shutil.which("node")
@@ -75,13 +76,32 @@ def test_what_is_no_answer_for_python_is_none_on_the_page(tmp_path, digits):
     predictor = untrained.predictor(tmp_path, temperature=1.7)
     images = torch.from_numpy(digits.test_images[:100])
     energies, best = predictor.ood_score(images), predictor.log_probabilities(images).exp().amax(1)
-    limits = replace(predictor.calibration, threshold=between_halves(best), free_energy=between_halves(energies))
+    limits = replace(predictor.calibration, number_threshold=between_halves(best), free_energy=between_halves(energies))
     given = [description(replace(predictor, calibration=limits), digits)]
     (got,) = run(tmp_path, networks=given, images=images.flatten(1).tolist())["answers"]
-    known, sure = energies <= limits.free_energy, best >= limits.threshold
+    known, sure = energies <= limits.free_energy, best >= limits.number_threshold
     assert 0 < int((known & sure).sum()) < int(known.sum()) == 50
     assert [answer["inDistribution"] for answer in got] == known.tolist()
     assert [answer["isSure"] for answer in got] == (known & sure).tolist()
+
+
+def test_a_number_is_in_doubt_on_the_page_where_it_is_for_python(tmp_path, digits):
+    predictor = untrained.predictor(tmp_path)
+    images = torch.from_numpy(digits.test_images[:30])
+    scores, best = predictor.ood_score(images), predictor.log_probabilities(images).exp().amax(1)
+    limits = replace(
+        predictor.calibration,
+        number_threshold=float(best.sort(descending=True).values[:12].prod()) * 0.999,
+        free_energy=float(scores.quantile(0.5)),
+        number_margin=float(scores.quantile(0.8) - scores.quantile(0.5)),
+    )
+    predictor = replace(predictor, calibration=limits)
+    given = {"networks": [description(predictor, digits)], "images": images.flatten(1).tolist(), "together": True}
+    (got,) = run(tmp_path, **given)["answers"]
+    expected = doubts(best.tolist(), scores.tolist(), predictor.ood_limit, limits)
+    assert {None, NO_DIGIT, OTHER_DIGIT} == set(expected)
+    assert [answer["isSure"] for answer in got] == [doubt is None for doubt in expected]
+    assert [answer["inDistribution"] for answer in got] == [doubt != NO_DIGIT for doubt in expected]
 
 
 @pytest.mark.parametrize("hidden", ["[12,7]", "[]"])

@@ -60,10 +60,10 @@ def test_without_a_checkpoint_the_newest_completed_run_is_taken_and_described(fo
     run_directory = folder / "outputs" / "multirun" / "noon" / "3"
     checkpoint = untrained.checkpoint(run_directory / "checkpoints" / "best.ckpt")
     (run_directory / "result.json").write_text('{"status": "completed"}')
-    monkeypatch.setattr(predict, "PROJECT", folder)
+    monkeypatch.setattr("mnist_mlp.runs.newest.OUTPUTS", folder / "outputs")
     assert run(folder / "b.png") == 0
     first = capsys.readouterr().out.splitlines()[0]
-    assert first == f"checkpoint: {checkpoint}   (the newest completed run, trained on synthetic)"
+    assert first == f"checkpoint: {checkpoint}   (the newest completed run, not tested, trained on synthetic)"
     assert run(folder / "b.png", "--checkpoint", checkpoint) == 0
     assert capsys.readouterr().out.splitlines()[0] == f"checkpoint: {checkpoint}   (trained on synthetic)"
 

@@ -73,8 +73,10 @@ def test_files_in_small_groups_are_answered_alike(predictor, folder, monkeypatch
 def test_below_the_threshold_it_says_so_instead_of_guessing(predictor, folder):
     sure = read(predictor, folder)[0]
     probabilities = sorted(guess.probability for guess in sure.guesses)
-    unsure = read(predictor, folder, threshold=(probabilities[0] + probabilities[1]) / 2)[0]
+    unsure = read(predictor, folder, number_threshold=np.prod(probabilities[1:]) * 0.999)[0]
     assert unsure.status == "unsure" and unsure.text.count("?") == 1
+    assert unsure.guess == sure.text and unsure.marked.replace("(", "").replace(")", "") == sure.text
+    assert unsure.marked[unsure.text.index("?")] == "("
     place = unsure.text.index("?")
     assert unsure.least_sure is unsure.guesses[place]
     assert unsure.message == f"digit {place + 1} could be another digit"
@@ -105,9 +107,10 @@ def test_json_has_one_object_for_each_file(predictor, folder):
     out = io.StringIO()
     write_json(iter(read(predictor, folder)), out)
     number, blank, broken, _ = json.loads(out.getvalue())
-    assert number.keys() == {"file", "status", "text", "message", "digits"}
+    assert number.keys() == {"file", "status", "text", "guess", "message", "digits"}
     assert number["digits"][0].keys() == {"digit", "probability", "second", "second_probability", "box"}
     assert number["text"] == "".join(str(d["digit"]) for d in number["digits"]) and len(number["digits"]) == 4
+    assert number["guess"] == number["text"] and blank["guess"] == ""
     assert blank["digits"] == [] and broken["status"] == "error"
     empty = io.StringIO()
     write_json(iter([]), empty)

@@ -8,6 +8,8 @@ from torch.nn import functional as F
 
 from mnist_mlp.data.loader import EVALUATION_BATCH
 from mnist_mlp.extras.calibration import synthetic_outliers
+from mnist_mlp.extras.calibration.pens import with_other_pens
+from mnist_mlp.extras.handwriting.mnist_format import SIDE
 from mnist_mlp.extras.inference.ood_detector import OodDetector, outputs_of_layers
 from mnist_mlp.model import MLP
 
@@ -18,19 +20,22 @@ EPOCHS, BATCH, LR = 10, 250, 3e-3
 def fit_ood_detector(network: MLP, images: Tensor, labels: Tensor, seed: int) -> OodDetector:
     """Learn to tell images `(N, 784)` uint8 of the classes from outliers made of them; the same for the same arguments.
 
+    Half of both are redrawn with other pens, so that a pen is no sign of an outlier.
+
     Args:
         labels: `(N,)`, of at least two classes.
     """
     images, labels = images[:EXAMPLES], labels[:EXAMPLES]
-    outliers = synthetic_outliers.make(images, labels, len(images), seed).flatten(1)
+    # A generator of its own: what else this process has drawn changes nothing.
+    generator = torch.Generator().manual_seed(seed)
+    outliers = _half_redrawn(synthetic_outliers.make(images, labels, len(images), seed), generator)
+    images = _half_redrawn(images, generator)
     with torch.no_grad():
         parts = torch.cat([images, outliers]).split(EVALUATION_BATCH)
         outputs = torch.cat([outputs_of_layers(network, part) for part in parts])
     is_outlier = (torch.arange(len(outputs)) >= len(images)).float()
     mean, deviation = outputs.mean(0), outputs.std(0) + 1e-3  # some units of a network are always off
     outputs = outputs.sub_(mean).div_(deviation)
-    # A generator of its own: what else this process has drawn changes nothing.
-    generator = torch.Generator().manual_seed(seed)
     detector = OodDetector(outputs.shape[1])
     for layer in (detector.first, detector.last):
         for parameter in layer.parameters():
@@ -46,3 +51,10 @@ def fit_ood_detector(network: MLP, images: Tensor, labels: Tensor, seed: int) ->
             schedule.step()
     detector.standardise(mean, deviation)
     return detector.eval()
+
+
+def _half_redrawn(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Images `(N, 28, 28)` or `(N, 784)` to `(N, 784)`: a half drawn by lot with other pens, the others as they are."""
+    images = images.view(-1, SIDE, SIDE)[torch.randperm(len(images), generator=generator)]
+    as_they_are, others = images.tensor_split(2)
+    return torch.cat([as_they_are, with_other_pens(others, generator)]).flatten(1)

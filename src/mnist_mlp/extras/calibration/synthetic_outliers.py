@@ -19,6 +19,7 @@ FAINTEST = 30  # grey level that still counts as part of it
 KINDS = 6
 STROKES, DOTS = 3, 48  # at most so many strokes in an image; drawn dots along each
 STRAIGHT = 0.4  # share of the strokes
+JOINED = 0.5  # share of the images whose strokes meet, as those of letters do
 DETAIL = 2  # drawing pixels along the side of one of an image
 PENS = (1.6, 2.2, 2.8, 3.4)  # widths in pixels of the image
 GRAINS = (3, 4, 5, 6, 7)  # cells of noise along the side of a blot
@@ -76,14 +77,19 @@ def parts(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def strokes(number: int, generator: torch.Generator) -> Tensor:
-    """One to three strokes, straight ones and cubic Bezier curves, of one pen in each image."""
+    """One to three strokes, straight ones and cubic Bezier curves, of one pen in each image; some meet."""
     points = torch.rand(number, STROKES, 4, 2, generator=generator) * FIT + (SIDE - FIT) / 2
     is_straight = torch.rand(number, STROKES, 1, 1, generator=generator) < STRAIGHT
     line = torch.lerp(points[:, :, :1], points[:, :, -1:], torch.linspace(0, 1, 4)[:, None])
     points = torch.where(is_straight, line, points)
-    t = torch.linspace(0, 1, DOTS)
-    weights = torch.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3])
-    dots = (torch.einsum("nspc,pd->nsdc", points, weights) * DETAIL).long()
+    dots = _along(points, torch.linspace(0, 1, DOTS))
+    joints = dots[:, 0, torch.tensor([0, DOTS // 2, DOTS - 1])]  # (N, 3, 2): both ends and the middle of the first
+    chosen = torch.randint(3, (number, STROKES - 1), generator=generator)
+    moves = joints[torch.arange(number)[:, None], chosen] - dots[:, 1:, 0]
+    is_joined = torch.rand(number, 1, 1, 1, generator=generator) < JOINED
+    moved = (dots[:, 1:] + moves[:, :, None]).clamp((SIDE - FIT) / 2, (SIDE + FIT) / 2)
+    dots = torch.cat([dots[:, :1], torch.where(is_joined, moved, dots[:, 1:])], dim=1)
+    dots = (dots * DETAIL).long()
     drawn = torch.arange(STROKES) < torch.randint(1, STROKES + 1, (number, 1), generator=generator)
     canvas = torch.zeros(number, (SIDE * DETAIL) ** 2)
     place = (dots[..., 0] * SIDE * DETAIL + dots[..., 1]).flatten(1)
@@ -92,6 +98,12 @@ def strokes(number: int, generator: torch.Generator) -> Tensor:
     shares = zip(canvas.tensor_split(len(PENS)), PENS, strict=True)
     inked = torch.cat([F.conv2d(share, _disc(pen), padding="same") for share, pen in shares])
     return 255 * F.avg_pool2d(inked.clamp(max=1), DETAIL).squeeze(1)
+
+
+def _along(points: Tensor, t: Tensor) -> Tensor:
+    """Control points `(N, S, 4, 2)` of cubic Bezier curves to their points at `t` `(T,)`: `(N, S, T, 2)`."""
+    weights = torch.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3])
+    return torch.einsum("nspc,pd->nsdc", points, weights)
 
 
 def blots(number: int, generator: torch.Generator) -> Tensor:

@@ -5,7 +5,7 @@ import { newMap, resample } from "./resampling.mjs";
 
 export const SIDE = 28;
 const FIT = 20; // pixels, the longer side of a digit within the 28
-const THINNEST = 2; // pixels of the 28, a stroke's width; MNIST's are 2 to 4
+const THINNEST = 2.8; // pixels of the 28, a stroke's width; half of MNIST's are between 2.1 and 3.0
 const FAINTEST = 0.12; // ink that still counts as part of a digit when it is cut out
 
 /** The patch with its strokes at full ink, as MNIST's are. */

@@ -45,7 +45,7 @@ const round = new Round(network.classNames, pad);
 function read() {
   const { sample } = pad;
   const digits = pad.isBlank ? [] : sample ? [{ image: sample.image }] : readPicture(pad.picture());
-  found = digits.map((digit) => ({ ...digit, ...network.answer(digit.image) }));
+  found = network.decide(digits.map((digit) => ({ ...digit, ...network.answer(digit.image) })));
   chosen = Math.min(chosen, Math.max(found.length - 1, 0));
   const newest = pad.newestStroke;
   if (newest && found.length > 1) chosen = mostCovered(newest.points);

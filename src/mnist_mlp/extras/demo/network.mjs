@@ -30,24 +30,37 @@ export class Network {
     this.average = bytesOf(this.averageImage);
   }
 
-  /** 784 grey levels to {probabilities, sums of all layers, hidden: what each hidden layer gives out, inDistribution, isSure}. */
+  /** 784 grey levels to {probabilities, sums of all layers, hidden: what each hidden layer gives out, oodScore}. */
   answer(image) {
     const { sums, values } = this.run(linear(this.layers[0], this.normalised(image)));
     const logits = sums[sums.length - 1];
     const probabilities = softmax(logits.map((logit) => logit / this.temperature));
-    const inDistribution = this.isInDistribution(values, logits);
-    const isSure = inDistribution && Math.max(...probabilities) >= this.threshold;
-    return { probabilities, sums, hidden: values, inDistribution, isSure };
+    return { probabilities, sums, hidden: values, oodScore: this.oodScore(values, logits) };
   }
 
-  /** Whether the image is of one of the classes at all, as `Predictor.in_distribution` in mnist_mlp/extras/inference/predictor.py says. */
-  isInDistribution(hidden, logits) {
-    if (this.oodDetector !== null) {
-      const [first, last] = this.oodDetector;
-      const outputs = [...hidden.flatMap((values) => [...values]), ...logits];
-      return linear(last, linear(first, outputs).map(ACTIVATIONS.relu.value))[0] <= 0;
+  /** How little an image is like any of the classes, as `Predictor.ood_score` in extras/inference/predictor.py. */
+  oodScore(hidden, logits) {
+    if (this.oodDetector === null) return -logSumExp(logits);
+    const [first, last] = this.oodDetector;
+    const outputs = [...hidden.flatMap((values) => [...values]), ...logits];
+    return linear(last, linear(first, outputs).map(ACTIVATIONS.relu.value))[0];
+  }
+
+  /** The answers to all digits of a picture with {inDistribution, isSure}: the rule of extras/inference/decision.py. */
+  decide(answers) {
+    const alone = this.oodDetector === null ? (this.highestFreeEnergy ?? Infinity) : 0;
+    const limit = alone + (answers.length > 1 ? this.numberMargin : 0);
+    const best = answers.map(({ probabilities }) => Math.max(...probabilities));
+    const sure = new Set();
+    let together = 1;
+    for (const place of [...best.keys()].sort((a, b) => best[b] - best[a])) {
+      together *= best[place];
+      if (together >= this.threshold) sure.add(place);
     }
-    return this.highestFreeEnergy === null || -logSumExp(logits) <= this.highestFreeEnergy;
+    return answers.map((answer, place) => {
+      const inDistribution = answer.oodScore <= limit;
+      return { ...answer, inDistribution, isSure: inDistribution && sure.has(place) };
+    });
   }
 
   normalised(image) {

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from mnist_mlp.extras.handwriting.reader import Reading
 
-COLUMNS = ("file", "status", "text", "probability", "second", "second_probability", "message")
+COLUMNS = ("file", "status", "text", "probability", "second", "second_probability", "message", "guess")
 WIDEST = 60  # characters of a file name in the table; longer ones lose their beginning
 
 
@@ -31,11 +31,11 @@ def write_csv(readings: Iterator[Reading], out: TextIO) -> None:
         least: list[Any] = ["", "", ""]
         if (guess := reading.least_sure) is not None:
             least = [f"{guess.probability:.4f}", guess.second, f"{guess.second_probability:.4f}"]
-        table.writerow([reading.file, reading.status, reading.text, *least, reading.message or ""])
+        table.writerow([reading.file, reading.status, reading.text, *least, reading.message or "", reading.guess])
 
 
 def write_table(readings: Iterator[Reading], out: TextIO, files: Sequence[Path]) -> None:
-    """One line for each file; of several digits, the least sure one is told about."""
+    """One line for each file, digits in doubt in parentheses; the probabilities are those of its least sure digit."""
     width = max(len("file"), *(len(shown(file)) for file in files))
     out.write(f"{'file':<{width}}  digit  probability  second guess\n")
     for reading in readings:
@@ -44,7 +44,7 @@ def write_table(readings: Iterator[Reading], out: TextIO, files: Sequence[Path])
             second = f"{guess.second}  {guess.second_probability:.1%}"
             if len(reading.guesses) > 1:
                 second = f"{second}  for the {guess.digit}"
-            line += f"{reading.text:<5}  {guess.probability:>11.1%}  {second}"
+            line += f"{reading.marked:<5}  {guess.probability:>11.1%}  {second}"
             line += f"   unsure: {reading.message}" if reading.message else ""
         else:
             line += f"{'-':<5}  {reading.status if reading.status == 'error' else ''}"

@@ -65,7 +65,7 @@ def _head(axes: Axes, reading: Reading) -> None:
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(0, 1))
     answer = axes.text(
-        0, 0.5, reading.text, size=19, weight="bold", va="center", color=SURE if reading.status == OK else UNSURE
+        0, 0.5, reading.marked, size=19, weight="bold", va="center", color=SURE if reading.status == OK else UNSURE
     )
     note = shown(reading.file) + (f"    unsure: {reading.message}" if reading.message else "")
     axes.annotate(note, (1, 0.5), xycoords=answer, xytext=(10, 0), textcoords="offset points", va="center", color=FAINT)

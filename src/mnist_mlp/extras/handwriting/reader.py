@@ -15,6 +15,7 @@ from mnist_mlp.data.image_file import UnreadableError
 from mnist_mlp.extras.handwriting.connected_components import Box
 from mnist_mlp.extras.handwriting.image_file import read_picture
 from mnist_mlp.extras.handwriting.segmentation import Digit, find_digits
+from mnist_mlp.extras.inference.decision import doubts
 from mnist_mlp.extras.inference.predictor import Predictor
 
 OK, UNSURE, BLANK, ERROR = "ok", "unsure", "blank", "error"
@@ -64,8 +65,18 @@ class Reading:
 
     @property
     def text(self) -> str:
-        """The number, with ? for a digit that is no answer."""
+        """The number, with ? for a digit in doubt."""
         return "".join(str(guess.digit) if guess.doubt is None else UNKNOWN for guess in self.guesses)
+
+    @property
+    def guess(self) -> str:
+        """The number as the best guess of every digit, in doubt or not."""
+        return "".join(str(guess.digit) for guess in self.guesses)
+
+    @property
+    def marked(self) -> str:
+        """The number, with digits in doubt in parentheses."""
+        return "".join(str(guess.digit) if guess.doubt is None else f"({guess.digit})" for guess in self.guesses)
 
     @property
     def least_sure(self) -> Guess | None:
@@ -87,6 +98,7 @@ class Reading:
             "file": str(self.file),
             "status": self.status,
             "text": self.text,
+            "guess": self.guess,
             "message": self.message,
             "digits": digits,
         }
@@ -107,30 +119,29 @@ class Reader:
         for start in range(0, len(files), AT_ONCE):
             group = files[start : start + AT_ONCE]
             found = [_digits_in(file) for file in group]
-            guesses = iter(self._guesses([digit for digits in found if isinstance(digits, list) for digit in digits]))
+            judged = iter(self._judged([digit for digits in found if isinstance(digits, list) for digit in digits]))
             for file, digits in zip(group, found, strict=True):
                 if isinstance(digits, str):
                     yield Reading(file=file, status=ERROR, message=digits)
                 else:
-                    yield _reading(file, [next(guesses) for _ in digits])
+                    yield _reading(file, self._guesses(digits, [next(judged) for _ in digits]))
 
-    def _guesses(self, digits: list[Digit]) -> list[Guess]:
+    def _judged(self, digits: list[Digit]) -> list[tuple[np.ndarray, float]]:
+        """The probabilities `(10,)` and the out-of-distribution score of each digit."""
         if not digits:
             return []
         images = torch.from_numpy(np.stack([digit.image for digit in digits]))
         probabilities = self.predictor.log_probabilities(images).exp().numpy()
-        known = self.predictor.in_distribution(images).tolist()
-        return [
-            Guess(image=digit.image, probabilities=row, box=digit.box, doubt=self._doubt(float(row.max()), is_known))
-            for digit, row, is_known in zip(digits, probabilities, known, strict=True)
-        ]
+        return list(zip(probabilities, self.predictor.ood_score(images).tolist(), strict=True))
 
-    def _doubt(self, probability: float, is_known: bool) -> str | None:
-        if not is_known:
-            return "does not look like a digit"
-        if probability < self.predictor.calibration.threshold:
-            return "could be another digit"
-        return None
+    def _guesses(self, digits: list[Digit], judged: list[tuple[np.ndarray, float]]) -> list[Guess]:
+        """The digits of one picture, judged together."""
+        best, scores = [float(row.max()) for row, _ in judged], [score for _, score in judged]
+        found = doubts(best, scores, self.predictor.ood_limit, self.predictor.calibration)
+        return [
+            Guess(image=digit.image, probabilities=row, box=digit.box, doubt=doubt)
+            for digit, (row, _), doubt in zip(digits, judged, found, strict=True)
+        ]
 
 
 def _digits_in(file: Path) -> list[Digit] | str:

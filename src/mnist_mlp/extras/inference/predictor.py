@@ -29,6 +29,10 @@ class Calibration:
     """The least probability of the first guess with which it is an answer; below, the network is unsure."""
     free_energy: float | None = None
     """The highest free energy of an image of any of the classes; None: no limit, or that of a detector."""
+    number_threshold: float = 0.0
+    """The least probability that all digits of a picture are right with which they are an answer."""
+    number_margin: float = 0.0
+    """By how much the out-of-distribution score of a digit beside others may exceed the limit."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,39 @@
+"""Other pens: images as another pen, hand and camera would have given them, for a detector that is to accept these too.
+
+MNIST's digits come from one kind of form and pen. Without such changes a detector refuses what is only drawn with a
+thinner pen, or enlarged from few pixels.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mnist_mlp.extras.calibration.synthetic_outliers import normalised
+from mnist_mlp.extras.handwriting.mnist_format import SIDE
+
+SLANT, WIDTH = 0.15, 0.1  # standard deviations of the slope of upright strokes, and of the width as a share
+
+
+def with_other_pens(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Grey levels `(N, 28, 28)` to uint8: a quarter each bolder, thinner, coarser and as they are; all slanted anew."""
+    drawn = images.float()[:, None]
+    parts = list(drawn.tensor_split(4))
+    parts[1] = (parts[1] + F.max_pool2d(parts[1], 3, stride=1, padding=1)) / 2
+    parts[2] = 0.4 * parts[2] - 0.6 * F.max_pool2d(F.pad(-parts[2], (0, 1, 0, 1)), 2, stride=1)
+    parts[3] = F.interpolate(F.avg_pool2d(parts[3], 2), scale_factor=2.0, mode="bicubic").clamp(min=0)
+    return normalised(_slanted(torch.cat(parts), generator))
+
+
+def _slanted(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Images `(N, 1, 28, 28)` with other slants and widths `(N, 28, 28)`, their darkest pixel at 255."""
+    count = len(images)
+    slant, width = torch.randn(2, count, generator=generator)
+    zero, one = torch.zeros(count), torch.ones(count)
+    theta = torch.stack([1 + WIDTH * width, SLANT * slant, zero, zero, one, zero], dim=1).view(-1, 2, 3)
+    moved = F.grid_sample(
+        images, F.affine_grid(theta, [count, 1, SIDE, SIDE], align_corners=False), align_corners=False
+    )
+    moved = moved.squeeze(1)
+    return moved * (255 / moved.amax((1, 2), keepdim=True).clamp(min=1))
