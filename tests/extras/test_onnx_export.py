@@ -10,13 +10,15 @@ from helpers import commands as started
 from helpers import untrained_network as untrained
 from helpers.data_sets import synthetic
 from safetensors import safe_open
+from torch import nn
 
 from mnist_mlp.config.commands import ExportConfig
 from mnist_mlp.config.errors import ExportError, MissingPackageError, require
 from mnist_mlp.config.schema import ACTIVATIONS, LOSSES, PROJECT
 from mnist_mlp.extras import onnx_export as exporting
 from mnist_mlp.extras.inference.predictor import Calibration
-from mnist_mlp.extras.onnx_export import build, check, description, export, probabilities
+from mnist_mlp.extras.onnx_export import check, description, export, probabilities
+from mnist_mlp.extras.onnx_graph import build
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (7, 28, 28), np.uint8)
 
@@ -96,6 +98,59 @@ def test_a_file_that_answers_otherwise_is_refused_and_taken_away(tmp_path):
     path = written(predictor, tmp_path / "it.onnx")
     with pytest.raises(ExportError, match=r"expected what torch gives to 1e-05, got .*e-0"):
         check(path, replace(predictor, calibration=Calibration(temperature=1.001)))
+    assert not path.exists()
+
+
+CONVOLUTIONS = {
+    "as the cnn": [nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(784, 10)],
+    "strides, groups, no bias": [
+        *(nn.Conv2d(1, 4, (5, 3), stride=(2, 1), dilation=2, bias=False), nn.GELU()),
+        *(nn.Conv2d(4, 4, 3, groups=2), nn.AvgPool2d(3, stride=2, padding=1), nn.Dropout(0.5)),
+        *(nn.Flatten(), nn.Linear(4 * 4 * 11, 10)),
+    ],
+    "pooling that covers the edge": [nn.MaxPool2d(3, stride=2, ceil_mode=True), nn.Flatten(), nn.Linear(196, 10)],
+}
+
+
+def convolutional(tmp_path, layers):
+    predictor = untrained.predictor(tmp_path)
+    torch.manual_seed(0)
+    network = predictor.network
+    network.layers = nn.Sequential(*layers).eval()
+    network.normalise = lambda images: (images.reshape(-1, 1, 28, 28).float() - network.mean) / network.std
+    return predictor
+
+
+@pytest.mark.parametrize("layers", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
+def test_convolutions_and_pooling_are_those_of_torch(layers, tmp_path):
+    predictor = convolutional(tmp_path, layers)
+    path = written(predictor, tmp_path / "it.onnx")
+    assert np.abs(probabilities(path, IMAGES) - expected(predictor, IMAGES)).max() < 1e-6
+    assert check(path, predictor) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.BatchNorm2d(1), nn.Conv2d(1, 1, 3, padding="same"), nn.Conv2d(1, 1, 3, padding_mode="circular"), nn.Mish()],
+    ids=str,
+)
+def test_a_layer_without_a_node_is_refused_in_one_line_that_says_which(layer, tmp_path):
+    predictor = convolutional(tmp_path, [layer, nn.Flatten(), nn.Linear(784, 10)])
+    with pytest.raises(
+        ExportError, match=r"^layers\.0: expected a layer that ONNX export knows, got .*; add"
+    ) as caught:
+        written(predictor, tmp_path / "it.onnx")
+    assert "\n" not in str(caught.value) and type(layer).__name__ in str(caught.value)
+
+
+def test_a_forward_pass_that_is_more_than_its_layers_is_refused_and_its_file_taken_away(tmp_path):
+    predictor = untrained.predictor(tmp_path)
+    network = predictor.network
+    plain = network.logits
+    network.logits = lambda images: plain(images) + network.normalise(images)[:, :10]
+    path = written(predictor, tmp_path / "it.onnx")
+    with pytest.raises(ExportError, match=r"expected what torch gives"):
+        check(path, predictor)
     assert not path.exists()
 
 

@@ -1,41 +1,37 @@
 """A trained network as ONNX and safetensors: files that need neither this project nor torch.
 
 The ONNX graph is built node by node, without `torch.onnx.export`: a multilayer perceptron is a dozen nodes, they
-come out under names that a person can read, and neither a tracer nor its warnings stand in between. Whether the
-graph computes what torch does is not taken on trust: onnxruntime runs each file before the export counts as done.
+come out under names that a person can read, and neither a tracer nor its warnings stand in between. Whether the graph
+computes what torch does is not taken on trust: onnxruntime runs each file before the export counts as done, beside the
+network's own forward pass.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import math
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.torch import save
-from torch import nn
 
 from mnist_mlp.config.commands import ExportConfig
 from mnist_mlp.config.errors import ExportError
 from mnist_mlp.data.sources import load, moved
 from mnist_mlp.data.synthetic import draw
 from mnist_mlp.extras.inference.predictor import Predictor
+from mnist_mlp.extras.onnx_graph import INPUT, OUTPUT, build, image_shape
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.result import git_commit
 
-OPSET, IR = 17, 8  # of 2022: old enough for every runtime, new enough for all that is used
 TOLERANCE = 1e-5  # largest difference of a probability that rounding explains
-INPUT, OUTPUT = "images", "probabilities"
 
 
 def export(config: ExportConfig, directory: Path) -> str:
@@ -43,7 +39,7 @@ def export(config: ExportConfig, directory: Path) -> str:
 
     Raises:
         CheckpointError: there is no such checkpoint, or it is damaged.
-        ExportError: onnxruntime does not give what torch gives.
+        ExportError: the network has a layer that is not known here, or onnxruntime does not give what torch gives.
         DataError: 8-bit weights are to be measured, and the test images cannot be had.
     """
     predictor = Predictor.load(files.chosen(config.checkpoint)[0])
@@ -93,92 +89,8 @@ def description(predictor: Predictor) -> dict[str, str]:
     return about
 
 
-def build(predictor: Predictor, *, dtype: str, channel: bool, about: dict[str, str]) -> onnx.ModelProto:
-    """From grey levels to calibrated probabilities, normalisation and temperature included.
-
-    Takes `(B, 28, 28)`, or `(B, 1, 28, 28)` with `channel`: uint8 in 0..255 or float32 in [0, 1].
-    """
-    network, graph = predictor.network, _Graph()
-    if dtype == "uint8":
-        graph.add("Cast", to=TensorProto.FLOAT)
-    else:
-        graph.add("Mul", np.float32(255))
-    graph.add("Flatten", axis=1)
-    graph.add("Sub", network.mean.numpy())
-    graph.add("Div", network.std.numpy())
-    for name, layer in network.layers.named_children():
-        _add_layer(graph, layer, f"layers.{name}")
-    # Whatever the loss made of the logits, its log-probabilities are their log-softmax.
-    graph.add("Div", np.float32(predictor.calibration.temperature))
-    graph.add("Softmax", output=OUTPUT, axis=1)
-    shape: list[str | int | None] = ["batch", 1, 28, 28] if channel else ["batch", 28, 28]
-    kind = TensorProto.UINT8 if dtype == "uint8" else TensorProto.FLOAT
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "mnist_mlp",
-            [helper.make_tensor_value_info(INPUT, kind, shape)],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", len(predictor.class_names)])],
-            graph.weights,
-        ),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR,
-        producer_name="mnist-mlp",
-        producer_version=about["commit"],
-        doc_string="Probabilities of the classes of a 28 x 28 image, white on black; class_names has their names.",
-    )
-    helper.set_model_props(model, about)
-    onnx.checker.check_model(model, full_check=True)
-    return model
-
-
-@dataclass
-class _Graph:
-    """A chain of nodes, each taking what the one before gave, and a constant or weights where it needs them."""
-
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    weights: list[TensorProto] = field(default_factory=list)
-    last: str = INPUT
-
-    def add(self, kind: str, *values: Any, name: str = "", output: str = "", beside: str = "", **options: Any) -> None:
-        """A node of this kind on the last output, on `beside` if given, and on `values` (arrays)."""
-        output = output or name or f"{kind.lower()}.{len(self.nodes)}"
-        inputs = [self.last, beside] if beside else [self.last]
-        for number, value in enumerate(values):
-            inputs.append(f"{output}.{number}")
-            self.weights.append(numpy_helper.from_array(np.asarray(value), inputs[-1]))
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **options))
-        self.last = output
-
-
-def _add_layer(graph: _Graph, layer: nn.Module, name: str) -> None:
-    start = graph.last
-    match layer:
-        case nn.Linear():
-            graph.add("Gemm", layer.weight.detach().numpy(), layer.bias.detach().numpy(), name=name, transB=1)
-        case nn.Dropout():
-            pass
-        case nn.ReLU() | nn.Sigmoid() | nn.Tanh():
-            graph.add(type(layer).__name__.replace("ReLU", "Relu"), name=name)
-        case nn.LeakyReLU():
-            graph.add("LeakyRelu", name=name, alpha=layer.negative_slope)
-        case nn.ELU():
-            graph.add("Elu", name=name, alpha=layer.alpha)
-        case nn.SiLU():
-            graph.add("Sigmoid")
-            graph.add("Mul", beside=start, name=name)
-        case nn.GELU():  # x (1 + erf(x / sqrt 2)) / 2; the operator of that name came with a later opset
-            graph.add("Mul", np.float32(math.sqrt(0.5)))
-            graph.add("Erf")
-            graph.add("Add", np.float32(1))
-            graph.add("Mul", beside=start)
-            graph.add("Mul", np.float32(0.5), name=name)
-        case _:
-            raise AssertionError(f"no ONNX node is known for {layer}")
-
-
 def probabilities(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What onnxruntime makes of images `(N, 28, 28)` uint8 with the file at `path`: `(N, 10)`."""
+    """What onnxruntime makes of images `(N, H, W)` or `(N, C, H, W)` uint8 with the file at `path`: `(N, classes)`."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     wanted = session.get_inputs()[0]
     given = images if wanted.type == "tensor(uint8)" else images.astype(np.float32) / np.float32(255)
@@ -189,14 +101,16 @@ def probabilities(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 def check(path: Path, predictor: Predictor) -> float:
     """The largest difference between a probability from onnxruntime and from torch, over 1,000 images of each kind.
 
-    Printed digits and noise, which are there on every machine, and from which a network gives certain answers and
-    uncertain ones.
+    Printed digits (for images of another shape: faint noise) and noise, which are there on every machine, and from
+    which a network gives certain answers and uncertain ones.
 
     Raises:
         ExportError: it is more than rounding explains; the file is taken away.
     """
-    noise = np.random.default_rng(0).integers(0, 256, (1_000, 28, 28), np.uint8)
-    images = np.concatenate([draw(1_000, seed=3)[0], noise, np.zeros((1, 28, 28), np.uint8)])
+    shape = image_shape(predictor)
+    noise = np.random.default_rng(0).integers(0, 256, (1_000, *shape), np.uint8)
+    digits = draw(1_000, seed=3)[0].reshape(-1, 1, 28, 28) if shape == (1, 28, 28) else noise // 16
+    images = np.concatenate([digits, noise, np.zeros((1, *shape), np.uint8)])
     expected = predictor.log_probabilities(torch.from_numpy(images)).exp().numpy()
     difference = float(np.abs(probabilities(path, images) - expected).max())
     if not difference <= TOLERANCE:
@@ -223,7 +137,7 @@ def shrink(path: Path, target: Path) -> None:
 def _compared(path: Path, small: Path, predictor: Predictor, data_dir: str | None) -> str:
     data = predictor.config.data
     dataset = load(moved(data, data_dir), sha256=predictor.data_sha256)
-    exact, rounded = (probabilities(file, dataset.test_images.squeeze(1)).argmax(1) for file in (path, small))
+    exact, rounded = (probabilities(file, dataset.test_images).argmax(1) for file in (path, small))
     accuracies = [float((answers == dataset.test_labels).mean()) for answers in (exact, rounded)]
     return (
         f"                 {accuracies[1]:.2%} of the {len(exact):,} official test images; "
