@@ -93,7 +93,7 @@ def test_the_report_names_the_best_and_leaves_pictures_and_an_experiment(finishe
     directory, told = finished
     best = max((o for o in outcomes(directory) if o[1] == TrialState.COMPLETE), key=lambda outcome: outcome[2])
     assert f"{best[2]:.2%} on validation, trial {best[0]}" in told
-    for name in ("history.png", "slices.png", "importance.png"):
+    for name in ("history.png", "slices.png"):
         assert (directory / name).read_bytes().startswith(b"\x89PNG")
     assert f"{best[2]:.2%}" in (directory / "experiment" / "best.yaml").read_text()
     found, before = (

@@ -7,27 +7,34 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.importance import get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
+from mnist_mlp.extras.colours import BLUE_HEX as BLUE
+from mnist_mlp.extras.text_table import shortened
 from mnist_mlp.runs.atomic_write import replacing
 
-BLUE, ORANGE, GREY, INK = "#2166ac", "#d95f02", "#b8b8b8", "#333333"
+ORANGE, GREY, INK = "#d95f02", "#b8b8b8", "#333333"
 DPI = 150
+ENOUGH = 15
+"""Completed trials from which on importances are drawn: of fewer they are mostly chance."""
+TICKS = 4  # on the axis of a key
+CHARACTERS = 22  # of ticks that fit side by side below a panel
 
 
 def draw(
     study: optuna.Study, trials: Sequence[FrozenTrial], best: FrozenTrial, plain: FrozenTrial | None, directory: Path
 ) -> list[str]:
-    """The names of the pictures that could be drawn; importance needs several completed trials that differ."""
+    """The names of the pictures that could be drawn; importance needs enough completed trials that differ."""
     figures = {"history.png": _history(trials, best, plain), "slices.png": _slices(trials, best)}
     completed = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    if len({trial.value for trial in completed}) > 1:
+    if len(completed) >= ENOUGH and len({trial.value for trial in completed}) > 1:
         figures["importance.png"] = _importance(study)
     for name, figure in figures.items():
         with replacing(directory / name) as draft:  # another process may be at the end of the same study
@@ -45,13 +52,15 @@ def _history(trials: Sequence[FrozenTrial], best: FrozenTrial, plain: FrozenTria
     for trial in pruned:
         left.plot(trial.number, max(_last(trial), floor), "x", color=GREY, markersize=7, markeredgewidth=1.8)
     left.plot([t.number for t in completed], [t.value for t in completed], "o", color=BLUE, label="completed")
-    left.plot([], [], "x", color=GREY, markeredgewidth=1.8, label="ended early (at its last epoch)")
+    if pruned:
+        left.plot([], [], "x", color=GREY, markeredgewidth=1.8, label="ended early (at its last epoch)")
     so_far = [max(t.value or 0 for t in completed[: index + 1]) for index in range(len(completed))]
     reached = [*(t.number for t in completed), trials[-1].number]
     left.step(reached, [*so_far, so_far[-1]], where="post", color=ORANGE, label="best so far")
     if plain is not None and plain.value is not None:
         left.axhline(plain.value, color=INK, linewidth=1, linestyle=":", label="the settings it started from")
-    left.set(xlabel="trial", ylabel="validation accuracy", title="Trials in their order")
+    left.set(xlabel="trial", ylabel="validation accuracy", title=f"Best so far: {best.value:.2%}, trial {best.number}")
+    left.set_xlim(-0.5, max(trials[-1].number, 1) + 0.5)
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.legend(loc="lower right", fontsize=8)
 
@@ -62,16 +71,23 @@ def _history(trials: Sequence[FrozenTrial], best: FrozenTrial, plain: FrozenTria
             if trial is best
             else {"color": GREY if trial.state == TrialState.PRUNED else BLUE, "linewidth": 1, "alpha": 0.7}
         )
-        right.plot(steps, [trial.intermediate_values[step] for step in steps], **style)  # type: ignore[arg-type]
+        mark = "o" if len(steps) == 1 else None
+        right.plot(steps, [trial.intermediate_values[step] for step in steps], marker=mark, **style)  # type: ignore[arg-type]
         if trial.state == TrialState.PRUNED:
             right.plot(steps[-1], max(_last(trial), floor), "x", color=GREY, markersize=6, markeredgewidth=1.5)
     right.set(xlabel="epoch", title="Each trial, epoch by epoch")
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ceiling = max(trial.value or 0 for trial in completed)
-    left.set_ylim(floor - 0.03 * (ceiling - floor), ceiling + 0.06 * (ceiling - floor))
+    left.set_ylim(*_limits(floor, completed))
     for axes in (left, right):
         _clean(axes)
     return figure
+
+
+def _limits(floor: float, completed: Sequence[FrozenTrial]) -> tuple[float, float]:
+    """The ends of the accuracy axis, around trials that are all the same too."""
+    ceiling = max(trial.value or 0 for trial in completed)
+    span = max(ceiling - floor, 0.002)
+    return floor - 0.03 * span, ceiling + 0.06 * span
 
 
 def _floor(completed: Sequence[FrozenTrial]) -> float:
@@ -120,6 +136,7 @@ def _slices(trials: Sequence[FrozenTrial], best: FrozenTrial) -> Figure:
         axes.plot([place(t.params[key]) for t in completed], [t.value for t in completed], "o", color=BLUE, alpha=0.8)
         axes.plot(place(best.params[key]), best.value, "o", color=ORANGE, markersize=9)
         axes.set(xlabel=key)
+        axes.set_ylim(*_limits(floor, completed))
         _clean(axes)
     for axes in grid.flat[len(keys) :]:
         axes.set_visible(False)
@@ -133,12 +150,22 @@ def _axis_of(axes: Axes, key: str, trial: FrozenTrial) -> Any:
     distribution = trial.distributions[key]
     if isinstance(distribution, CategoricalDistribution):
         choices = list(distribution.choices)
-        axes.set_xticks(range(len(choices)), [str(choice) for choice in choices])
+        names = [shortened(str(choice), CHARACTERS) for choice in choices]
+        axes.set_xticks(range(len(choices)), names)
         axes.set_xlim(-0.5, len(choices) - 0.5)
+        if len(choices) * (2 + max(map(len, names))) > CHARACTERS:
+            for label in axes.get_xticklabels():
+                label.set(rotation=35, ha="right", rotation_mode="anchor")
         return choices.index
     assert isinstance(distribution, FloatDistribution | IntDistribution)
     if distribution.log:
         axes.set_xscale("log")
+        ticks = np.geomspace(distribution.low, distribution.high, TICKS)
+        axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+        axes.xaxis.set_minor_locator(NullLocator())  # whose labels would lie on these
+        axes.set_xlim(distribution.low / 1.1, distribution.high * 1.1)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(TICKS, integer=isinstance(distribution, IntDistribution)))
     return float
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import shlex
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_mlp.extras.tuning import plots
+from mnist_mlp.extras.text_table import wrapped
 from mnist_mlp.extras.tuning.best_experiment import as_experiment
 from mnist_mlp.extras.tuning.study import SharedStudy
 from mnist_mlp.runs import directories as runs
@@ -32,6 +35,8 @@ def report(study: SharedStudy, images: int) -> str:
     counts = {word: sum(trial.state == state for trial in trials) for state, word in WORDS.items()}
     counted = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     lines = [f"trials           {counted or 'none'}; {study.search.trials} wanted"]
+    if left := time_left(study):
+        lines.append(f"time left        {left}, in one process")
     if counts["not finished"]:
         lines.append("to finish them   the same command again, unless another process is at work on them")
     completed = [trial for trial in trials if trial.state == TrialState.COMPLETE]
@@ -42,10 +47,9 @@ def report(study: SharedStudy, images: int) -> str:
     compared = f"; the settings it started from: {_accuracy(plain):.2%}" if plain and plain is not best else ""
     doubt = math.sqrt(_accuracy(best) * (1 - _accuracy(best)) / images)
     drawn = study.space.overrides(best.params)
-    told = f"The best of {len(trials)} trials: {_accuracy(best):.2%} of {images} validation images."
-    _write(study.directory / "experiment" / f"{BEST}.yaml", as_experiment(drawn, told))
+    origin = f"The best of {len(trials)} trials: {_accuracy(best):.2%} of {images} validation images."
+    _write(study.directory / "experiment" / f"{BEST}.yaml", as_experiment(drawn, origin))
     _write(study.directory / "experiment" / f"{START}.yaml", as_experiment(study.space.fixed, "Before the search."))
-    pictures = plots.draw(study.study, trials, best, plain, study.directory)
     train = f"python src/train.py --config-dir {shlex.quote(str(where))}"
     lines += [
         f"best             {_accuracy(best):.2%} on validation, trial {best.number}{compared}",
@@ -53,10 +57,46 @@ def report(study: SharedStudy, images: int) -> str:
         f"doubt            one seed, {images} images: a standard error of {100 * doubt:.2f} points. To be surer:",
         f"                 {train} -m experiment={START},{BEST} seed=1,2,3",
         f"to train it      {train} experiment={BEST}",
-        f"pictures         {' '.join(str(where / name) for name in pictures)}",
+        f"pictures         {_pictures(study, trials, best, plain)}",
         f"all trials       python src/compare.py {shlex.quote(str(where))}",
     ]
     return "\n".join(lines)
+
+
+def _pictures(study: SharedStudy, trials: Sequence[FrozenTrial], best: FrozenTrial, plain: FrozenTrial | None) -> str:
+    """Draw them; where they lie, or what is missing."""
+    if find_spec("matplotlib") is None:
+        return f"none: they need Matplotlib ({sys.executable} -m pip install matplotlib)"
+    from mnist_mlp.extras.tuning import plots
+
+    names = plots.draw(study.study, trials, best, plain, study.directory)
+    return " ".join(str(runs.shown(study.directory) / name) for name in names)
+
+
+def trial_line(study: SharedStudy, number: int, outcome: str, drawn: Sequence[str]) -> str:
+    """A trial that has ended: its outcome and settings, the best so far, and the time left."""
+    completed = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
+    words = [f"trial {number:>3} of {study.search.trials}  {outcome:<8}"]
+    words += [f"best so far {max(map(_accuracy, completed)):.2%}"] if completed else []
+    words += [f"{left} left"] if (left := time_left(study)) else []
+    return wrapped("  ".join([*words, *drawn]), indent=" " * 11)
+
+
+def time_left(study: SharedStudy) -> str:
+    """Of this process, if it makes all trials that are still due: by the mean of those that have ended."""
+    trials = study.trials
+    ended = [trial.duration for trial in trials if trial.state.is_finished() and trial.duration is not None]
+    due = study.search.trials - sum(trial.state.is_finished() for trial in trials)
+    if not ended or due <= 0:
+        return ""
+    seconds = sum(duration.total_seconds() for duration in ended) / len(ended) * due
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )
 
 
 def _accuracy(trial: FrozenTrial) -> float:

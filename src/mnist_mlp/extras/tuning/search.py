@@ -14,7 +14,7 @@ from mnist_mlp.config.commands import TuneConfig
 from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, Pruned, UserError
 from mnist_mlp.config.parsing import parse
 from mnist_mlp.config.schema import Config
-from mnist_mlp.extras.tuning.report import report
+from mnist_mlp.extras.tuning.report import report, trial_line
 from mnist_mlp.extras.tuning.space import SearchSpace, compose_trial
 from mnist_mlp.extras.tuning.study import Claim, SharedStudy
 from mnist_mlp.extras.tuning.trial_pruning import Pruning
@@ -70,7 +70,7 @@ def _run(study: SharedStudy, claim: Claim) -> None:
         study.fail(claim, error)
         raise
     drawn = [word[word.rfind(".", 0, word.index("=")) + 1 :] for word in overrides[len(study.space.fixed) :]]
-    log.info("%s  %-26s %s", name, outcome, "  ".join(drawn))
+    log.info(trial_line(study, claim.trial.number, outcome, drawn))
 
 
 def _leave_record(directory: Path, composed: DictConfig, overrides: list[str]) -> None:
