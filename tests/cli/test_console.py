@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -41,3 +42,28 @@ def test_a_sweep_that_nobody_reads_goes_on_to_its_end(tmp_path: Path) -> None:
     results = [json.loads((tmp_path / job / "result.json").read_text()) for job in "01"]
     assert [result["status"] for result in results] == ["completed", "completed"]
     assert "epoch   2/2" in (tmp_path / "1" / "train.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("environment", "printed"),
+    [
+        ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "1 +- 2 \\xfc"),
+        ({"PYTHONIOENCODING": "ascii"}, "1 +- 2 \\xfc"),
+        ({"PYTHONIOENCODING": "utf-8"}, "1 ± 2 ü"),
+    ],
+)
+def test_a_terminal_that_lacks_a_letter_gets_another(environment: dict[str, str], printed: str) -> None:
+    program = "from mnist_mlp.cli.console import open_streams\nopen_streams()\nprint('1 \\xb1 2 \\xfc')"
+    path = {"PYTHONPATH": str(PROJECT / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **path, **environment}, capture_output=True
+    )
+    assert done.stdout.decode() == f"{printed}\n"
+
+
+@pytest.mark.parametrize(("output", "code"), [(">&-", 0), (">/dev/full", 1)])
+def test_output_that_is_closed_is_no_error_and_one_that_is_full_is_a_line(output: str, code: int) -> None:
+    words = f"{shlex.quote(sys.executable)} {shlex.quote(str(PROJECT / 'src' / 'predict.py'))} --help {output}"
+    done = subprocess.run(["sh", "-c", words], capture_output=True, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+    assert done.stderr.count("\n") == code

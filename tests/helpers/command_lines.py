@@ -32,7 +32,7 @@ for number, line in enumerate(lines):
     if not child:
         for descriptor, name in ((1, "out"), (2, "error")):
             os.dup2(os.open(f"{folder}/{number}.{name}", os.O_WRONLY | os.O_CREAT), descriptor)
-        sys.argv = [script, *line.split()]
+        sys.argv = [script, *(line.split() if isinstance(line, str) else line)]
         runpy.run_path(script, run_name="__main__")
         sys.exit()
     running[child] = number
@@ -49,8 +49,8 @@ class Answer:
     error: str
 
 
-def ask(command: str, lines: Iterable[str], *, modules: Path | None = None) -> list[Answer]:
-    """The answers of `src/<command>.py`, in the order of the lines; words are parted by spaces.
+def ask(command: str, lines: Iterable[str | list[str]], *, modules: Path | None = None) -> list[Answer]:
+    """The answers of `src/<command>.py`, in the order of the lines; in a line of text, words are parted by spaces.
 
     `modules` is a folder whose modules are imported instead of the installed ones.
     """

@@ -84,7 +84,7 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
         run_directory = Path(settings.runtime.output_dir)
         if settings.mode == RunMode.RUN:
             # Before Hydra adds a line of its own to an error.
-            with exit_codes(schema), _saying_how_to_go_on(run_directory):
+            with exit_codes(schema, directory=run_directory), _saying_how_to_go_on(run_directory):
                 task(own_configuration(composed, settings, schema), run_directory)
             return
         if (run_directory / CHECKPOINTS).exists() or (run_directory / RESULT).exists():
@@ -100,7 +100,7 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
                 time.sleep(LONGEST_GRACE)
             raise
         except Exception as error:
-            if (reason := system_error(error)) is not None:
+            if (reason := system_error(error, run_directory)) is not None:
                 log.error("job %s failed: %s", settings.job.num, reason)
             else:
                 log.exception("job %s failed", settings.job.num)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,22 +32,24 @@ class Parser(argparse.ArgumentParser):
 
 
 @contextmanager
-def exit_codes(schema: type[Any] = Config, *, system: int = FAILED) -> Iterator[None]:
+def exit_codes(schema: type[Any] = Config, *, system: int = FAILED, directory: Path | None = None) -> Iterator[None]:
     """One clear line for what a person can mend, a traceback for a bug.
 
     Args:
         schema: has the keys that may have been meant.
         system: the exit code of errors of the operating system: disk full, no permission, a name too long.
+        directory: where the block writes; named where such an error does not say what it is about.
     """
     open_streams()
     hasten_imports()
+    threading.excepthook = _thread_failed
     try:
         with silent_without_reader():
             yield
     except UserError as error:
         stop(str(error), error.exit_code)
     except COMPOSITION_ERRORS as error:
-        if (reason := system_error(error)) is not None:
+        if (reason := system_error(error, directory)) is not None:
             stop(reason, system)
         stop(explain_composition(error, schema), BEFORE_WORK)
     except Interrupted as error:
@@ -54,7 +57,7 @@ def exit_codes(schema: type[Any] = Config, *, system: int = FAILED) -> Iterator[
     except KeyboardInterrupt:
         stop("stopped by Ctrl-C", 130)
     except Exception as error:
-        if (reason := system_error(error)) is not None:
+        if (reason := system_error(error, directory)) is not None:
             stop(reason, system)
         if _raised_by_hydra(error):
             stop(" ".join(str(error).split()), BEFORE_WORK)
@@ -62,15 +65,21 @@ def exit_codes(schema: type[Any] = Config, *, system: int = FAILED) -> Iterator[
         sys.exit(FAILED)
 
 
-def system_error(error: BaseException) -> str | None:
+def system_error(error: BaseException | None, directory: Path | None = None) -> str | None:
     """One line for an error of the operating system, or one that was caused by such; None for any other."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno is not None:
-            what = os.fsdecode(cause.filename) if isinstance(cause.filename, str | bytes | os.PathLike) else "system"
-            return f"{what}: {(cause.strerror or str(cause)).lower()}"
-        cause = cause.__cause__
+    while error is not None:
+        if isinstance(error, OSError) and error.errno is not None:
+            named = isinstance(error.filename, str | bytes | os.PathLike)  # a number is that of an open file
+            place = os.fsdecode(error.filename) if named else directory
+            return f"{place}: {error.strerror or error}" if place else str(error.strerror or error)
+        error = error.__cause__
     return None
+
+
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """Where TensorBoard's thread cannot write, the thread that trains finds out, and says so."""
+    if system_error(failure.exc_value) is None:
+        threading.__excepthook__(failure)
 
 
 def stop(line: str, code: int) -> NoReturn:

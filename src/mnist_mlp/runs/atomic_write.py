@@ -55,8 +55,8 @@ def saving(path: Path, what: str | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, RuntimeError) as error:  # a full disk is a RuntimeError where torch's own writer meets it
-        reason = error.strerror or str(error) if isinstance(error, OSError) else str(error).splitlines()[0]
+    except OSError as error:
+        reason = error.strerror or str(error)
         kept = f"{path}: cannot be written: {reason}; what was saved before is kept"
         raise SaveError(f"{what}: {reason}" if what else kept) from error
 

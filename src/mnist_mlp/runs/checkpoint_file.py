@@ -6,6 +6,7 @@ to be at once.
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import shutil
@@ -42,8 +43,11 @@ def write(content: dict[str, Any], path: Path) -> None:
     import torch
 
     with saving(path):
+        # Written by Python, whose error says what is wrong where torch's own writer only says that something is.
+        packed = io.BytesIO()
+        torch.save({"format": FORMAT, **content}, packed)
         with replacing(path) as draft, draft.open("wb") as file:
-            torch.save({"format": FORMAT, **content}, file)
+            file.write(packed.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         _flush_directory(path.parent)
