@@ -63,7 +63,7 @@ def test_a_terminal_that_lacks_a_letter_gets_another(environment: dict[str, str]
 
 @pytest.mark.parametrize(("output", "code"), [(">&-", 0), (">/dev/full", 1)])
 def test_output_that_is_closed_is_no_error_and_one_that_is_full_is_a_line(output: str, code: int) -> None:
-    words = f"{shlex.quote(sys.executable)} {shlex.quote(str(PROJECT / 'src' / 'predict.py'))} --help {output}"
+    words = f"{shlex.quote(sys.executable)} {shlex.quote(str(PROJECT / 'src' / 'train.py'))} --help {output}"
     done = subprocess.run(["sh", "-c", words], capture_output=True, text=True)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False)
     assert done.stderr.count("\n") == code
