@@ -22,7 +22,6 @@ from mnist_mlp.config.errors import ConfigError, MissingPackageError
 from mnist_mlp.config.parsing import parse, without
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
-from mnist_mlp.engine.run_length import plan
 from mnist_mlp.runs import checkpoint_file, ownership, record, resume
 from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
 from mnist_mlp.runs.directories import CHECKPOINTS
@@ -125,6 +124,7 @@ def _refuse_words_for_sweeps(hydra: DictConfig) -> None:
 
 def _refuse_unusable_data(config: Config) -> None:
     from mnist_mlp.data.sources import describe  # NumPy: --help and a wrong key do without
+    from mnist_mlp.engine.run_length import plan
 
     plan(config.data, config.trainer, images=describe(config.data).train_size - config.data.val_size)
 

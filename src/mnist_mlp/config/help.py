@@ -1,18 +1,152 @@
-"""The text that --help prints: every key of a command with its type, its limits and its meaning."""
+"""The text that --help prints, within 80 columns: examples, the options of each group, and every key.
+
+`--help` alone tells of everything, `--help optimizer model.hidden` of these parts.
+"""
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
+import textwrap
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
 from mnist_mlp.config.commands import SCHEMAS
-from mnist_mlp.config.keys import Entry, keys
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.keys import Entry, bundles, keys, sections
+from mnist_mlp.config.messages import nearest
+from mnist_mlp.config.schema import CONFIGS, VARIANTS, Config
+
+WIDTH = 80
+FLAGS = ("--help", "-h")
+# Groups of Hydra itself that a person chooses from.
+LAUNCHERS = "hydra/launcher"
+# Options that are no files.
+REGISTERED = {
+    LAUNCHERS: {
+        "basic": "One job of a sweep after another.",
+        "stacked": "Jobs of a sweep whose networks have the same shape side by side, as one stacked network.",
+    }
+}
 
 
-def documented_keys(config_name: str) -> str:
-    """Every key with its type, its meaning and its limits, for `--help`."""
-    return "\n".join(map(_documented, keys(SCHEMAS[config_name]).values()))
+def help_for(command: str, topics: Sequence[str] = ()) -> str:
+    """The help of a command, a name in `SCHEMAS`; of `topics` (groups, sections, keys) alone where there are any.
+
+    Raises:
+        ConfigError: there is no such topic.
+    """
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        composed = compose(command, return_hydra_config=True)
+    schema = SCHEMAS[command]
+    groups = [*sections(Config), *bundles(), LAUNCHERS] if issubclass(schema, Config) else []
+    groups = [group for group in groups if _options(group)]
+    entries = _own_first(schema)
+    if not topics:
+        parts = [str(OmegaConf.load(CONFIGS / "hydra" / "help" / f"{command}.yaml").template).strip()]
+        if groups:
+            parts += ["Groups, chosen by group=option (* is the default):", *_of_groups(groups, composed)]
+        return "\n\n".join([*parts, "Keys, set by key=value:", "\n".join(_of_key(key, composed) for key in entries)])
+    parts = []
+    for topic in (name.partition("=")[0].lstrip("+~") for name in topics):
+        chosen = [entry for entry in entries if f"{entry.name}.".startswith(f"{topic}.")]
+        if topic not in groups and not chosen:
+            known = [*groups, *sections(schema), *(entry.name for entry in entries)]
+            raise ConfigError(f"--help {topic}: expected a group, a section or a key{nearest(topic, known)}")
+        parts += _of_groups([topic] if topic in groups else [], composed)
+        if chosen:
+            parts.append("\n".join(_of_key(entry, composed) for entry in chosen))
+    return "\n\n".join(parts)
 
 
-def _documented(entry: Entry) -> str:
+def _own_first(schema: type[Any]) -> list[Entry]:
+    """The keys that only this command has, then those of this project, then those of `lightning.Trainer`."""
+    shared = {part.name for part in fields(Config)} if schema is not Config else set()
+    place = {True: 2, False: 1}
+    return sorted(
+        keys(schema).values(),
+        key=lambda entry: place[entry.name.startswith("trainer.")] if _head(entry.name) in shared or not shared else 0,
+    )
+
+
+def _head(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _options(group: str) -> list[Path]:
+    return sorted((CONFIGS / group).glob("*.yaml"))
+
+
+def _meanings(group: str) -> dict[str, str]:
+    """What each option of a group is."""
+    return REGISTERED.get(group, {}) | {path.stem: first_comment(path) for path in _options(group)}
+
+
+def _of_groups(groups: Sequence[str], composed: DictConfig) -> list[str]:
+    chosen = composed.hydra.runtime.choices
+    parts = []
+    for group in groups:
+        marked = {
+            f" {'*' if name == chosen.get(group) else ' '}{name}": line for name, line in _meanings(group).items()
+        }
+        parts.append("\n".join([group, *(_columns(name, line, indent=19) for name, line in marked.items())]))
+    return parts
+
+
+def first_comment(path: Path) -> str:
+    """The first sentence of the comment at the top of a YAML file."""
+    lines: list[str] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        if lines and line.startswith("#  "):  # an example
+            break
+        if not re.match(r"# *(@|yaml-language-server)", line):
+            lines.append(line.lstrip("# "))
+    return re.split(r"(?<=[.?!]) (?=[A-Z`])", " ".join(lines), maxsplit=1)[0]
+
+
+def _of_key(entry: Entry, composed: DictConfig) -> str:
     key = entry.key
-    words = [" | ".join(key.choices)] if key.choices else []
-    words += [f"{limit.sign} {limit.bound}" for limit in key.limits]
-    return f"  {entry.name:<34} {entry.type:<13} {key.doc}" + (f"  [{', '.join(words)}]" if words else "")
+    allowed = [", ".join(key.choices)] if key.choices else [entry.type.replace("Any", "").replace("None", "null")]
+    allowed += [f"{limit.sign} {limit.bound}" for limit in key.limits]
+    words = ", ".join(word for word in allowed if word)
+    first = _setting(entry, composed) + (f"   ({words})" if words else "")
+    return "\n".join(
+        [*textwrap.wrap(first, WIDTH, initial_indent=" ", subsequent_indent=" " * 5), _wrapped(key.doc, 5)]
+    )
+
+
+def _setting(entry: Entry, composed: DictConfig) -> str:
+    """`key=default`, in quotes where a shell needs them; a key of another option than the default one says which."""
+    section, _, own = entry.name.rpartition(".")
+    node: Any = OmegaConf.select(composed, section) if section else composed
+    if own in node:
+        return shlex.quote(f"{entry.name}={_default(node, own)}")
+    options = [option for option, kind in VARIANTS[section].items() if own in {part.name for part in fields(kind)}]
+    given = OmegaConf.load(CONFIGS / section / f"{options[0]}.yaml")
+    return f"{section}={options[0]} {shlex.quote(f'{entry.name}={_default(given, own)}')}"
+
+
+def _default(node: Any, own: str) -> str:
+    value = OmegaConf.to_container(node, resolve=False)[own]  # type: ignore[index, call-overload]
+    if isinstance(value, str):
+        found = re.fullmatch(r"\$\{project:(.*)\}", value)
+        return found[1] if found else value
+    return "..." if isinstance(value, dict) else json.dumps(value, separators=(",", ":"))
+
+
+def _columns(name: str, text: str, indent: int) -> str:
+    lines = textwrap.wrap(text, WIDTH - indent) or [""]
+    head = f"{name:<{indent}}" if len(name) < indent else f"{name}\n{' ' * indent}"
+    return ("\n" + " " * indent).join([head + lines[0], *lines[1:]]).rstrip()
+
+
+def _wrapped(text: str, indent: int) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * indent)

@@ -18,7 +18,6 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 from mnist_mlp.config.commands import EvaluateConfig
 from mnist_mlp.config.declare import Key
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.help import documented_keys
 from mnist_mlp.config.keys import bundles, keys, leaves, sections
 from mnist_mlp.config.messages import (
     COMPOSITION_ERRORS,
@@ -169,6 +168,5 @@ def without(composed: DictConfig, *sections: str) -> DictConfig:
     return OmegaConf.masked_copy(composed, [str(name) for name in composed if name not in sections])
 
 
-# For the YAML files: a path below the project wherever the command runs, and the list that --help prints.
+# For the YAML files: a path below the project, wherever the command runs.
 OmegaConf.register_new_resolver("project", lambda path: str(PROJECT / path), replace=True)
-OmegaConf.register_new_resolver("documented_keys", documented_keys, replace=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 from mnist_mlp.config.keys import keys_where, leaves, per_member, unstackable
 from mnist_mlp.config.schema import Config
-from mnist_mlp.data.sources import describe
 from mnist_mlp.distributed.hardware import cores, has_cuda, has_rocm
 from mnist_mlp.distributed.world import per_node
 from mnist_mlp.runs import directories as runs
@@ -142,6 +141,8 @@ def _on_gpu(config: Config) -> bool:
 
 def bytes_of_member(config: Config) -> int:
     """Memory that one member takes: weights, gradients, up to three running means, an epoch's order, one step."""
+    from mnist_mlp.data.sources import describe  # NumPy: Hydra imports this module for every command
+
     widths = [PIXELS, *config.model.hidden, CLASSES]
     parameters = sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths))
     number = 8 if config.trainer.precision == "64-true" else 4
