@@ -14,6 +14,7 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.proto.graph_pb2 import GraphDef
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tensorboard.plugins.projector import projector_plugin
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from tensorboard.util.tensor_util import make_ndarray
@@ -30,6 +31,7 @@ from mnist_mlp.extras.tensorboard.dashboard import moments
 from mnist_mlp.extras.tensorboard.probe import features, layers_of, probe, sees_pixels
 from mnist_mlp.model import MLP, loss_of
 from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import record
 from mnist_mlp.runs.result import Result
 from mnist_mlp.training import train
 
@@ -93,6 +95,21 @@ def test_the_hparams_tab_has_a_row_with_the_keys_that_sweeps_change(shown: Event
     start = shown.summary_metadata["_hparams_/session_start_info"].plugin_data.content.decode("latin-1")
     for word in ("seed", "model.hidden", "[32, 16]", "optimizer.lr", "model.activation", "sigmoid"):
         assert word in start
+
+
+def test_a_row_of_the_hparams_tab_is_named_by_the_overrides_and_the_place_of_its_run(tmp_path: Path) -> None:
+    directory = tmp_path / "noon" / "3"
+    directory.mkdir(parents=True)
+    assert events.run_name(directory) == "noon/3"
+    task = ["optimizer.lr=0.003", "model.hidden=[64]", "seed=1", "experiment=tiny"]
+    command = record.Command(config_name="train", config_dirs=[], task=task, hydra=[])
+    record.write_run(directory, record.RunRecord(config={}, command=command))
+    assert events.run_name(directory) == "lr=0.003 hidden=[64] seed=1 experiment=tiny (noon/3)"
+    with SummaryWriter(directory) as writer:
+        events.hyperparameters(writer, configuration(), events.run_name(directory))
+    start = EventAccumulator(str(directory)).Reload().summary_metadata["_hparams_/session_start_info"]
+    content = HParamsPluginData.FromString(start.plugin_data.content)
+    assert content.session_start_info.group_name == events.run_name(directory)
 
 
 def test_arrows_of_the_graph_lead_from_box_to_box(shown: EventAccumulator) -> None:

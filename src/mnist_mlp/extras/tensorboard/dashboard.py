@@ -50,7 +50,8 @@ class Dashboard(L.Callback):
         assert isinstance(pl_module, DigitClassifier)
         network = pl_module.network
         events.text(writer, self.config)
-        events.hyperparameters(writer, self.config)
+        name = events.run_name(Path(writer.log_dir).parent)
+        events.hyperparameters(writer, self.config, name)
         events.layout(writer)
         events.graph(writer, network, _part(trainer, "train")[0][:1])
         self._show_learning(writer, trainer, network)

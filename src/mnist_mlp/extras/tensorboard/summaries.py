@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,13 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import in_hparams, keys_where, leaves, shown_first
 from mnist_mlp.config.schema import Config
 from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.tensorboard.probe import Layer
 from mnist_mlp.model import MLP
+from mnist_mlp.runs.record import read_run
 from mnist_mlp.runs.result import METRICS
 
 BINS = 60
@@ -140,19 +143,35 @@ def _node(name: str, operation: str, inputs: list[str], shape: Sequence[int | No
     return NodeDef(name=name, op=operation, input=inputs, attr={"_output_shapes": AttrValue(list=shapes)})
 
 
-def hyperparameters(writer: SummaryWriter, config: Config) -> None:
-    """A row of the HParams tab; its metrics are the scalars `final/...` that the end of the run writes."""
-    given = {name: value for name, value, _ in leaves(config)}
-    row = {name: value for name, value in given.items() if name in keys_where(in_hparams)}
-    row = {name: value if isinstance(value, int | float) else str(value) for name, value in row.items()}
-    experiment, start, _ = hparams(row, {f"final/{name}": None for name in METRICS})
+def hyperparameters(writer: SummaryWriter, config: Config, name: str) -> None:
+    """A row of the HParams tab, called `name`; its metrics are the scalars `final/...` of the end of the run."""
+    given = {key: value for key, value, _ in leaves(config)}
+    row = {key: value for key, value in given.items() if key in keys_where(in_hparams)}
+    row = {key: value if isinstance(value, int | float) else str(value) for key, value in row.items()}
+    experiment, start, _ = hparams(row, {f"final/{metric}": None for metric in METRICS})
     described = experiment.value[0].metadata.plugin_data
     content = HParamsPluginData.FromString(described.content)
     for column in content.experiment.hparam_infos:
-        column.differs = column.name in keys_where(shown_first)  # TensorBoard's word for it
+        column.differs = column.name in keys_where(shown_first)
+    described.content = content.SerializeToString()
+    described = start.value[0].metadata.plugin_data
+    content = HParamsPluginData.FromString(described.content)
+    content.session_start_info.group_name = name  # runs of one name would be one row
     described.content = content.SerializeToString()
     for summary in (experiment, start):
         _file(writer).add_summary(summary)
+
+
+def run_name(directory: Path) -> str:
+    """The overrides of a run with short keys, and its directory: `lr=0.003 hidden=[64] seed=1 (<time>/3)`."""
+    try:
+        record = read_run(directory)
+    except ConfigError:  # damaged, which is no matter here
+        record = None
+    typed = record.command.task if record and record.command else []
+    words = [word[word.rfind(".", 0, word.find("=")) + 1 :] for word in typed if "=" in word]
+    place = "/".join(directory.parts[-2:])
+    return f"{' '.join(words)} ({place})" if words else place
 
 
 def text(writer: SummaryWriter, config: Config) -> None:

@@ -123,7 +123,7 @@ def _slices(trials: Sequence[FrozenTrial], best: FrozenTrial) -> Figure:
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     completed = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     pruned = [trial for trial in trials if trial.state == TrialState.PRUNED and trial.intermediate_values]
-    floor = _floor(completed)
+    floor = min(trial.value or 0.0 for trial in completed)
     for axes, key in zip(grid.flat, keys, strict=False):
         place = _axis_of(axes, key, best)
         axes.plot(
@@ -161,7 +161,7 @@ def _axis_of(axes: Axes, key: str, trial: FrozenTrial) -> Any:
     if distribution.log:
         axes.set_xscale("log")
         ticks = np.geomspace(distribution.low, distribution.high, TICKS)
-        axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+        axes.set_xticks(ticks, [f"{tick:.0f}" if tick >= 10 else f"{tick:.2g}" for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())  # whose labels would lie on these
         axes.set_xlim(distribution.low / 1.1, distribution.high * 1.1)
     else:
