@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup train demo tensorboard test test-fast lint types format benchmark lock clean
+.PHONY: help setup train demo tensorboard test test-fast lint types format benchmark schemas lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -50,6 +50,9 @@ format: setup ## put format and style right
 benchmark: setup ## measure an epoch and whole commands against a hand-written loop and the usual project
 	PYTHONPATH=src $(BIN)/python benchmarks/epoch.py --scaling
 	PYTHONPATH=src $(BIN)/python benchmarks/command.py
+
+schemas: setup ## write configs/schemas anew, from which editors complete the keys of YAML files
+	PYTHONPATH=src $(BIN)/python -m mnist_mlp.config.json_schema
 
 lock: ## write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

@@ -98,7 +98,7 @@ def unstackable(config: Any) -> list[str]:
 @cache
 def bundles() -> tuple[str, ...]:
     """Groups whose options set keys of several sections: experiment, sweep, debug."""
-    folders = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir())
+    folders = sorted({path.parent.name for path in CONFIGS.glob("*/*.yaml")})
     return tuple(name for name in folders if name not in (*sections(), "hydra"))
 
 
