@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from mnist_mlp.cli import sweep
 from mnist_mlp.config.keys import keys
 from mnist_mlp.config.schema import CONFIGS, PROJECT
+from mnist_mlp.runs import directories as runs
 
 
 def train(*words: str) -> subprocess.CompletedProcess[str]:
@@ -92,3 +94,50 @@ def test_a_job_is_composed_once_and_whoever_asks_has_a_configuration_of_its_own(
     assert first == again != other
     first.job.num = 3
     assert again.job.num is None
+
+
+def test_a_sweep_is_finished_from_its_record_however_it_was_composed_and_its_folders_are_named(tmp_path: Path) -> None:
+    """With files of one's own, a preset of sweeper parameters, and a folder name made of the overrides."""
+    own = tmp_path / "conf" / "experiment"
+    own.mkdir(parents=True)
+    (own / "mine.yaml").write_text("# @package _global_\ndefaults: [tiny]\nmodel: {hidden: [8]}\n")
+    sweep_directory = tmp_path / "my sweeps" / "first"
+    words = ["--config-dir", str(tmp_path / "conf"), "-m", "experiment=mine", "trainer.max_epochs=1", "logger=none"]
+    words += ["+hydra.sweeper.params.seed='0,1'", "hydra.sweep.subdir=${hydra.job.override_dirname}", "threads=1"]
+    assert train(*words, f"hydra.sweep.dir={sweep_directory}").returncode == 0
+    jobs = runs.jobs(sweep_directory)
+    assert [job.result["seed"] for job in jobs] == [0, 1]
+    shutil.rmtree(jobs[1].directory)  # as if it had never begun
+    before = (jobs[0].directory / "result.json").stat().st_mtime_ns
+
+    answer = train(f"resume={sweep_directory}")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    again = runs.jobs(sweep_directory)
+    assert [job.result["metrics"] for job in again] == [job.result["metrics"] for job in jobs]
+    assert (jobs[0].directory / "result.json").stat().st_mtime_ns == before
+    assert len(list(sweep_directory.glob("*seed*"))) == 2
+
+    (own / "mine.yaml").write_text("# @package _global_\ndefaults: [tiny]\nmodel: {hidden: [9]}\n")
+    answer = train(f"resume={sweep_directory}")
+    assert answer.returncode == 2
+    assert "model.hidden: cannot change when a run goes on; it is [8] there, got [9]" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("hydra/launcher=stacked",), "hydra/launcher=stacked: expected -m beside it"),
+        (("experiment=committee",), "experiment=committee: expected -m beside it"),
+        (
+            ("-m", "seed=0,1", "hydra.sweep.subdir=same"),
+            "hydra.sweep.subdir: expected a directory for each job, got same",
+        ),
+        (("-m", "seed=0,1", f"hydra.sweep.subdir={'x' * 300}"), "names of at most 255 bytes"),
+        (("-m", "optimizer.lr=interval(0,1)"), "optimizer.lr=interval(0,1): a sweep needs a list of values"),
+    ],
+)
+def test_words_that_would_have_no_effect_are_refused(tmp_path: Path, words: tuple[str, ...], complaint: str) -> None:
+    answer = train(*words, f"hydra.sweep.dir={tmp_path / 'sweep'}", f"hydra.run.dir={tmp_path / 'run'}")
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+    assert complaint in answer.stderr
+    assert not list(tmp_path.iterdir())
