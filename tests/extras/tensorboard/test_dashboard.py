@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,10 @@ def test_a_row_of_the_hparams_tab_is_named_by_the_overrides_and_the_place_of_its
     command = record.Command(config_name="train", config_dirs=[], task=task, hydra=[])
     record.write_run(directory, record.RunRecord(config={}, command=command))
     assert events.run_name(directory) == "lr=0.003 hidden=[64] seed=1 experiment=tiny (noon/3)"
+    of = record.Command(config_name="train", config_dirs=[], task=["seed=1", "optimizer.lr=0.003,0.01"], hydra=[])
+    record.write_sweep(directory.parent, record.SweepRecord(command=of, config={}, jobs=None))
+    record.write_run(directory, record.RunRecord(config={}, command=replace(command, task=task[::2]), sweep=".."))
+    assert events.run_name(directory) == "lr=0.003 (noon/3)"
     with SummaryWriter(directory) as writer:
         events.hyperparameters(writer, configuration(), events.run_name(directory))
     start = EventAccumulator(str(directory)).Reload().summary_metadata["_hparams_/session_start_info"]

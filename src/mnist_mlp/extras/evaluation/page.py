@@ -114,7 +114,7 @@ def _mistake(image: Images, index: int, truth: str, guess: str, confidence: floa
 
 
 def _numbers(networks: Sequence[dict[str, Any]]) -> str:
-    header = ["", "accuracy", "95 % interval", "mistakes", "nll", "brier", "ece", "answered", "of these wrong"]
+    header = ["network", "accuracy", "95 % interval", "mistakes", "nll", "brier", "ece", "answered", "of these wrong"]
     rows = []
     for network in networks:
         low, high = network["accuracy_ci95"]

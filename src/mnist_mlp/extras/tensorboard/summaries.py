@@ -28,7 +28,7 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.tensorboard.probe import Layer
 from mnist_mlp.model import MLP
-from mnist_mlp.runs.record import read_run
+from mnist_mlp.runs.record import read_run, read_sweep
 from mnist_mlp.runs.result import METRICS
 
 BINS = 60
@@ -163,14 +163,19 @@ def hyperparameters(writer: SummaryWriter, config: Config, name: str) -> None:
 
 
 def run_name(directory: Path) -> str:
-    """The overrides of a run with short keys, and its directory: `lr=0.003 hidden=[64] seed=1 (<time>/3)`."""
-    try:
-        record = read_run(directory)
-    except ConfigError:  # damaged, which is no matter here
-        record = None
-    typed = record.command.task if record and record.command else []
-    words = [word[word.rfind(".", 0, word.find("=")) + 1 :] for word in typed if "=" in word]
+    """The overrides of a run with short keys, and its directory: `lr=0.003 hidden=[64] seed=1 (<time>/3)`.
+
+    Of a job of a sweep only those that the sweep varies: all jobs have the others.
+    """
     place = "/".join(directory.parts[-2:])
+    try:
+        run = read_run(directory)
+        sweep = read_sweep(directory / run.sweep) if run and run.sweep else None
+    except ConfigError:  # damaged, which is no matter here
+        return place
+    typed = run.command.task if run and run.command else []
+    varied = [word for word in typed if not sweep or word not in sweep.command.task]
+    words = [word[word.rfind(".", 0, word.find("=")) + 1 :] for word in varied or typed if "=" in word]
     return f"{' '.join(words)} ({place})" if words else place
 
 
