@@ -1,4 +1,4 @@
-"""What networks say about images: of each as it is, calibrated, and of all together."""
+"""Predictions of several networks: of each as it is and calibrated, and of their ensemble."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mnist_mlp.extras.inference.predictor import Calibration, Predictor
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What one network, or a committee of them, said about the images."""
+    """Predictions of one network, or of a committee of them."""
 
     name: str
     raw: Predictions

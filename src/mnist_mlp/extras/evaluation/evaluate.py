@@ -94,20 +94,20 @@ def measured(answers: Answers, class_names: Sequence[str]) -> dict[str, Any]:
     `coverage_at_risk` takes the best thresholds for these very images; `answered` takes the checkpoint's own, which
     was chosen on validation.
     """
-    said, threshold = answers.calibrated, answers.calibration.threshold
-    mistakes = int(np.count_nonzero(~said.correct))
-    matrix = metrics.confusion(said)
+    predicted, threshold = answers.calibrated, answers.calibration.threshold
+    mistakes = int(np.count_nonzero(~predicted.correct))
+    matrix = metrics.confusion(predicted)
     per_class = metrics.per_class(matrix, class_names)
     return {
         "name": answers.name,
-        "accuracy": said.accuracy,
-        "accuracy_ci95": list(metrics.wilson(len(said.labels) - mistakes, len(said.labels))),
+        "accuracy": predicted.accuracy,
+        "accuracy_ci95": list(metrics.wilson(len(predicted.labels) - mistakes, len(predicted.labels))),
         "mistakes": mistakes,
-        **_losses(said),
+        **_losses(predicted),
         "uncalibrated": _losses(answers.raw),
         "calibration": asdict(answers.calibration),
-        "answered": asdict(at_threshold(said, threshold)),
-        "coverage_at_risk": {str(risk): coverage_at_risk(said, risk).coverage for risk in RISKS},
+        "answered": asdict(at_threshold(predicted, threshold)),
+        "coverage_at_risk": {str(risk): coverage_at_risk(predicted, risk).coverage for risk in RISKS},
         "per_class": per_class,
         "macro": {
             score: float(np.mean([scores[score] for scores in per_class.values()]))
@@ -117,8 +117,8 @@ def measured(answers: Answers, class_names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _losses(said: Predictions) -> dict[str, float]:
-    return {"nll": metrics.nll(said), "brier": metrics.brier(said), "ece": metrics.ece(said)}
+def _losses(predicted: Predictions) -> dict[str, float]:
+    return {"nll": metrics.nll(predicted), "brier": metrics.brier(predicted), "ece": metrics.ece(predicted)}
 
 
 def _robustness(
@@ -150,12 +150,12 @@ def _robustness(
 
 
 def _in_brief(answers: Answers) -> dict[str, Any]:
-    said = answers.calibrated
-    point = at_threshold(said, answers.calibration.threshold)
+    predicted = answers.calibrated
+    point = at_threshold(predicted, answers.calibration.threshold)
     return {
         "name": answers.name,
-        "accuracy": said.accuracy,
-        "nll": metrics.nll(said),
+        "accuracy": predicted.accuracy,
+        "nll": metrics.nll(predicted),
         "answered": point.coverage,
         "answered_error": point.error,
     }

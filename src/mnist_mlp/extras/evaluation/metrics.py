@@ -37,8 +37,8 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
 
 def nll(predictions: Predictions) -> float:
     """Mean negative log-likelihood, in nats an image: the cross-entropy, scikit-learn's `log_loss`."""
-    said = np.take_along_axis(predictions.log_probabilities, predictions.labels[:, None], axis=1)
-    return -float(said.mean())
+    predicted = np.take_along_axis(predictions.log_probabilities, predictions.labels[:, None], axis=1)
+    return -float(predicted.mean())
 
 
 def brier(predictions: Predictions) -> float:

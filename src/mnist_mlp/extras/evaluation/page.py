@@ -69,15 +69,19 @@ def _of_network(
     images: Images,
     of_network: str,
 ) -> Iterator[str]:
-    said = answer.calibrated
-    worst = worst_mistakes(said, MISTAKES)
+    predicted = answer.calibrated
+    worst = worst_mistakes(predicted, MISTAKES)
     if len(worst):
         heading = f"The {len(worst)} worst of {network['mistakes']:,} mistakes{of_network}"
         if len(worst) == network["mistakes"]:
             heading = f"All {len(worst)} mistakes{of_network}" if len(worst) > 1 else f"The only mistake{of_network}"
         figures = [
             _mistake(
-                images[index], index, names[said.labels[index]], names[said.guesses[index]], said.confidences[index]
+                images[index],
+                index,
+                names[predicted.labels[index]],
+                names[predicted.guesses[index]],
+                predicted.confidences[index],
             )
             for index in worst
         ]

@@ -28,23 +28,23 @@ Images = NDArray[np.uint8]
 def draw(folder: Path, answers: Answers, images: Images, class_names: Sequence[str]) -> None:
     """Confusion matrix, worst mistakes, reliability and risk-coverage of one network into `folder`."""
     folder.mkdir(exist_ok=True)
-    said = answers.calibrated
-    confusion_picture(confusion(said), class_names, scale=SCALE).save(folder / "confusion.png")
-    worst = worst_mistakes(said, MISTAKES)
+    predicted = answers.calibrated
+    confusion_picture(confusion(predicted), class_names, scale=SCALE).save(folder / "confusion.png")
+    worst = worst_mistakes(predicted, MISTAKES)
     if len(worst):
         mistakes_picture(
             images[worst],
-            [class_names[truth] for truth in said.labels[worst]],
-            [class_names[guess] for guess in said.guesses[worst]],
-            said.confidences[worst].tolist(),
+            [class_names[truth] for truth in predicted.labels[worst]],
+            [class_names[guess] for guess in predicted.guesses[worst]],
+            predicted.confidences[worst].tolist(),
             scale=SCALE,
         ).save(folder / "mistakes.png")
     if has_matplotlib():
         from mnist_mlp.extras.evaluation import plots
 
         raw = answers.raw if answers.calibration.temperature != 1 else None
-        plots.reliability_diagram(said, raw).savefig(folder / "reliability.png", dpi=plots.DPI)
-        curve = plots.risk_coverage_curve(said, answers.calibration.threshold or None)
+        plots.reliability_diagram(predicted, raw).savefig(folder / "reliability.png", dpi=plots.DPI)
+        curve = plots.risk_coverage_curve(predicted, answers.calibration.threshold or None)
         curve.savefig(folder / "risk_coverage.png", dpi=plots.DPI)
 
 

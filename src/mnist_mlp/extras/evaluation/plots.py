@@ -32,15 +32,15 @@ SIDE = 28  # pixels of an example image, at most
 Images = NDArray[np.uint8]
 
 
-def reliability_diagram(said: Predictions, raw: Predictions | None = None) -> Figure:
+def reliability_diagram(predicted: Predictions, raw: Predictions | None = None) -> Figure:
     """How often a guess of each confidence is right, with 95% intervals, over how often it occurs.
 
-    `raw` is what the network said before calibration.
+    `raw` are the predictions before calibration.
     """
     figure = Figure(figsize=(7, 7), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
     upper.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="perfectly calibrated")
-    kinds = [("calibrated" if raw else "network", BLUE, said), *([("uncalibrated", ORANGE, raw)] if raw else [])]
+    kinds = [("calibrated" if raw else "network", BLUE, predicted), *([("uncalibrated", ORANGE, raw)] if raw else [])]
     for number, (name, colour, predictions) in enumerate(kinds):
         bins = reliability(predictions)
         offset = 0.2 * (number - (len(kinds) - 1) / 2)
@@ -84,25 +84,25 @@ def _points(axes: Axes, bins: Reliability, colour: str, name: str, zorder: int) 
     )
 
 
-def risk_coverage_curve(said: Predictions, threshold: float | None = None) -> Figure:
+def risk_coverage_curve(predicted: Predictions, threshold: float | None = None) -> Figure:
     """The least error with which at least this share is answered; `threshold` is the checkpoint's own.
 
-    The error at each threshold itself falls after every mistake like 1/n, in an arc that says nothing: whoever answers
+    The error at each threshold itself falls after every mistake like 1/n, in an arc without a meaning: whoever answers
     as much as where the arc begins may as well answer as much as where it ends.
     """
     figure = Figure(figsize=(7.5, 5.5), layout="constrained")
     axes = figure.subplots()
-    _, coverage, error = risk_coverage(said)
+    _, coverage, error = risk_coverage(predicted)
     error = np.minimum.accumulate(error[::-1])[::-1]
-    least = 0.5 / len(said.labels)  # a place for "none" on a logarithmic axis
+    least = 0.5 / len(predicted.labels)  # a place for "none" on a logarithmic axis
     shown = error > 0
     axes.plot(coverage[shown], error[shown], color=BLUE, linewidth=1.8, drawstyle="steps-pre")
-    points: list[tuple[str, str, OperatingPoint]] = [("all answered", GREY, at_threshold(said, 0.0))]
-    best = coverage_at_risk(said, RISK)
+    points: list[tuple[str, str, OperatingPoint]] = [("all answered", GREY, at_threshold(predicted, 0.0))]
+    best = coverage_at_risk(predicted, RISK)
     if best.coverage:
         points.append((f"most at {RISK:.1%} wrong", GREEN, best))
     if threshold is not None:
-        points.append((f"threshold {threshold:.3f}", ORANGE, at_threshold(said, threshold)))
+        points.append((f"threshold {threshold:.3f}", ORANGE, at_threshold(predicted, threshold)))
     for name, colour, point in points:
         text = f"{name}: {point.coverage:.1%} answered, {point.error:.2%} wrong"
         axes.plot(point.coverage, max(point.error, least), "o", color=colour, markersize=8, label=text, zorder=3)

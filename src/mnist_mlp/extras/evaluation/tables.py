@@ -14,7 +14,7 @@ from mnist_mlp.runs.newest import OUTPUTS, remarks
 
 SPLITS = {"test": "the official test set", "val": "the validation images"}
 SIGNIFICANT = 0.05
-"""The p-value below which two networks are said to differ."""
+"""The p-value below which two networks count as different."""
 
 CORNER = "true \\ guess"
 CUT = 6  # letters of a class that head its column
@@ -47,7 +47,7 @@ class Ink:
 
 
 def tables(content: dict[str, Any], *, newest: bool, directory: Path, colour: bool) -> str:
-    """`content` is that of metrics.json; `newest` says that no checkpoint was named."""
+    """`content` is that of metrics.json; `newest`: no checkpoint was named."""
     ink = Ink(colour)
     networks, names = content.get("networks", [content]), content["class_names"]
     parts = [_subject(content, newest), _summary(networks, ink), _answering(networks, ink)]

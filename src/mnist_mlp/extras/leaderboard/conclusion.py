@@ -1,11 +1,11 @@
-"""What a leaderboard's tests allow to say, in words."""
+"""The conclusion from a leaderboard's tests, in words: no more than they allow."""
 
 from __future__ import annotations
 
 from mnist_mlp.extras.leaderboard.leaderboard import Leaderboard
 
 RISK = 0.05
-"""The corrected p-value below which the first counts as better; `against_first` says what that guarantees."""
+"""The corrected p-value below which the first counts as better; see `against_first` for what that guarantees."""
 
 
 def conclusion(board: Leaderboard) -> str:

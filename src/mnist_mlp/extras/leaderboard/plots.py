@@ -1,6 +1,6 @@
 """The plots of a leaderboard, as SVG that takes its ink from the page: legible on white and on black.
 
-What belongs to an entry carries its number, so that the page can say which one it is and mark it everywhere.
+What belongs to an entry carries its number, so that the page can name it and mark it everywhere.
 """
 
 from __future__ import annotations

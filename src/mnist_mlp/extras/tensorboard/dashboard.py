@@ -74,10 +74,10 @@ class Dashboard(L.Callback):
         if len(images) == 0:
             return
         if sum(map(len, self._logits)) == len(images):
-            said = answers(torch.cat(self._logits), labels)
+            predicted = answers(torch.cat(self._logits), labels)
         else:  # validation saw a part of them, or comes in other epochs
-            said = answers(logits_of(pl_module.in_use, images), labels)
-        self._show_answers(writer, trainer.global_step, images, said)
+            predicted = answers(logits_of(pl_module.in_use, images), labels)
+        self._show_answers(writer, trainer.global_step, images, predicted)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         writer = _writer(trainer)
@@ -106,16 +106,16 @@ class Dashboard(L.Callback):
         for number, activation in enumerate(found.activations, start=1):
             events.histogram(writer, f"activations/layer{number}", activation, step)
 
-    def _show_answers(self, writer: SummaryWriter, step: int, images: Tensor, said: Predictions) -> None:
-        events.precision_recall(writer, self.names[:CURVES], said, THRESHOLDS, step)
-        events.picture(writer, "pictures/confusion", confusion_picture(confusion(said), self.names), step)
-        worst = worst_mistakes(said, MISTAKES)
+    def _show_answers(self, writer: SummaryWriter, step: int, images: Tensor, predicted: Predictions) -> None:
+        events.precision_recall(writer, self.names[:CURVES], predicted, THRESHOLDS, step)
+        events.picture(writer, "pictures/confusion", confusion_picture(confusion(predicted), self.names), step)
+        worst = worst_mistakes(predicted, MISTAKES)
         if len(worst):
             drawn = mistakes_picture(
                 as_images(_array(images[worst])),
-                [self.names[truth] for truth in said.labels[worst]],
-                [self.names[guess] for guess in said.guesses[worst]],
-                said.confidences[worst].tolist(),
+                [self.names[truth] for truth in predicted.labels[worst]],
+                [self.names[guess] for guess in predicted.guesses[worst]],
+                predicted.confidences[worst].tolist(),
             )
             events.picture(writer, "pictures/worst_mistakes", drawn, step)
 

@@ -73,15 +73,15 @@ def histogram(writer: SummaryWriter, tag: str, values: Tensor, step: int) -> Non
 
 
 def precision_recall(
-    writer: SummaryWriter, names: Sequence[str], said: Predictions, thresholds: int, step: int
+    writer: SummaryWriter, names: Sequence[str], predicted: Predictions, thresholds: int, step: int
 ) -> None:
     """As `add_pr_curve` for each class in `names`, the first ones, against all others; counted for all together."""
-    classes, images = len(names), len(said.labels)
-    bins = (said.probabilities[:, :classes] * (thresholds - 1)).astype(np.int64) + thresholds * np.arange(classes)
+    classes, images = len(names), len(predicted.labels)
+    bins = (predicted.probabilities[:, :classes] * (thresholds - 1)).astype(np.int64) + thresholds * np.arange(classes)
     shape = classes, thresholds
     in_bin = np.bincount(bins.ravel(), minlength=classes * thresholds).reshape(shape)
-    of_these = np.flatnonzero(said.labels < classes)
-    true_bins = bins[of_these, said.labels[of_these]]
+    of_these = np.flatnonzero(predicted.labels < classes)
+    true_bins = bins[of_these, predicted.labels[of_these]]
     true_in_bin = np.bincount(true_bins, minlength=classes * thresholds).reshape(shape)
     found, true = (counts[:, ::-1].cumsum(axis=1)[:, ::-1] for counts in (in_bin, true_in_bin))  # from a threshold up
     false, missed = found - true, true[:, :1] - true
