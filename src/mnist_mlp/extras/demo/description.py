@@ -55,8 +55,8 @@ def describe(predictor: Predictor, dataset: Dataset) -> tuple[dict[str, Any], fl
     description = {
         "widths": [layers[0].in_features, *(layer.out_features for layer in layers)],
         "activation": predictor.config.model.activation,
-        "mean": predictor.config.data.mean,
-        "std": predictor.config.data.std,
+        "mean": float(predictor.network.mean) / 255,
+        "std": float(predictor.network.std) / 255,
         "temperature": calibration.temperature,
         "threshold": calibration.number_threshold,
         "numberMargin": calibration.number_margin,

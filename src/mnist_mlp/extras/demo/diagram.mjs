@@ -21,7 +21,10 @@ export class Diagram {
     this.blocks = network.widths.map((width, layer) => this.makeBlock(width, layer));
     place.append(...this.blocks.map(({ figure }) => figure));
     new ResizeObserver(() => this.connect()).observe(place);
-    narrow.addEventListener("change", () => this.paint());
+    narrow.addEventListener("change", () => {
+      this.paint();
+      this.connect();
+    });
   }
 
   makeBlock(width, layer) {
@@ -64,7 +67,7 @@ export class Diagram {
     };
   }
 
-  /** The values of all units for `digit`, in blocks that fit the screen. */
+  /** The values of all units for `digit`, in blocks that fit the screen; `choose` then draws the connections. */
   show(digit, palette) {
     Object.assign(this, { digit, palette });
     this.paint();
@@ -81,7 +84,6 @@ export class Diagram {
       cells.style.setProperty("--rows", canvas.height);
       cells.classList.toggle("flat", last && columns > 1);
     }
-    this.connect();
   }
 
   columnsOf(layer) {

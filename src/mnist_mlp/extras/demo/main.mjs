@@ -102,7 +102,7 @@ function show() {
   steps.show(digit, palette);
   diagram.show(digit, palette);
   showUnit();
-  if (!learning.isRunning) learning.show(palette);
+  if (!learning.isRunning) learning.showAnswer();
 }
 
 /** The unit that is pointed at, or was tapped, or else the output that is the answer. */

@@ -43,6 +43,7 @@ export class Steps {
     element("step-answer").replaceChildren(
       ...best.map((label) => {
         const bar = document.createElement("li");
+        bar.className = label === best[0] ? "first" : "";
         bar.innerHTML = '<b></b><span class="track"><i></i></span><small></small>';
         bar.firstChild.textContent = this.network.classNames[label];
         bar.style.setProperty("--share", digit.probabilities[label]);
