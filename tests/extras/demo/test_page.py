@@ -212,7 +212,7 @@ def test_a_wider_pen_leaves_more_ink(page):
         said(page)
         ink.append(seen(page).sum())
         page.keyboard.press("c")
-    assert ink[0] < 0.8 * ink[1] and ink[1] < 0.8 * ink[2]
+    assert ink[0] < ink[1] < 0.9 * ink[2], ink  # thin strokes are thickened before they are read
 
 
 def test_the_eraser_takes_ink_away(page):
@@ -231,7 +231,7 @@ def test_a_blank_sheet_and_a_dot_are_no_digits(page):
 
 
 def test_it_says_not_sure_below_the_threshold_of_the_calibration(open_page, predictor):
-    doubtful = replace(predictor, calibration=replace(predictor.calibration, temperature=20.0, threshold=0.9))
+    doubtful = replace(predictor, calibration=replace(predictor.calibration, temperature=20.0, number_threshold=0.9))
     page = open_page(build(doubtful, synthetic()).html)
     draw(page, STROKES["3"])
     assert re.match(r"Not sure: \d \(\d+\.\d %\) or \d \(\d+\.\d %\)\.", said(page))
