@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mnist_mlp.cli.exit_codes import Parser, exit_codes
+from mnist_mlp.cli.exit_codes import BEFORE_WORK, Parser, exit_codes
 from mnist_mlp.extras.leaderboard.difference import difference
 from mnist_mlp.extras.leaderboard.find_runs import find
 from mnist_mlp.extras.leaderboard.html_report import write_report
@@ -14,7 +14,7 @@ from mnist_mlp.runs.atomic_write import refuse_unwritable_file, written
 
 
 def main() -> None:
-    with exit_codes():
+    with exit_codes(system=BEFORE_WORK):
         compare(arguments())
 
 

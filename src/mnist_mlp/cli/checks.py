@@ -115,7 +115,7 @@ def _refuse_words_for_sweeps(hydra: DictConfig) -> None:
     choices = hydra.runtime.choices
     words = [word for word in hydra.overrides.hydra if word.startswith(("hydra.launcher", "hydra.sweep"))]
     words += [word for word in hydra.overrides.hydra if word.startswith(("hydra/launcher=", "hydra/sweeper="))]
-    if choices["hydra/launcher"] != "basic" or hydra.sweeper.get("params"):  # from a file of these groups
+    if choices["hydra/launcher"] != "basic" or (hydra.sweeper or {}).get("params"):  # from a file of these groups
         words += [f"{group}={choices[group]}" for group in ("sweep", "experiment") if choices.get(group)]
     words = [word for word in words if not word.startswith(("hydra.sweep.dir=", "hydra.sweep.subdir="))] or words[:0]
     if words:

@@ -34,7 +34,7 @@ def jobs_of(config: DictConfig, loader: ConfigLoader) -> list[list[str]] | None:
     """
     if config.hydra.runtime.choices["hydra/sweeper"] != "basic":
         return None
-    preset = config.hydra.sweeper.get("params") or {}  # sweep=<name>
+    preset = (config.hydra.sweeper or {}).get("params") or {}  # sweep=<name>
     words = [*(f"{name}={values}" for name, values in preset.items()), *config.hydra.overrides.task]
     choices: dict[str, list[str]] = {}  # of each key, the last word counts
     for override in OverridesParser.create(loader).parse_overrides(words):

@@ -133,7 +133,7 @@ def no_section(name: str, value: Any) -> str:
 
 def _unknown(name: str, schema: type[Any]) -> str:
     section, known = name.partition(".")[0], keys(schema)
-    if name in known:
+    if name in known and section in VARIANTS:
         own = name.removeprefix(section + ".")
         owners = [option for option, kind in VARIANTS[section].items() if own in {entry.name for entry in fields(kind)}]
         return f"{name}: not a key of the chosen {section}; {section}={' or '.join(owners)} has it"
