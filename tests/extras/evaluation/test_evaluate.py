@@ -180,10 +180,11 @@ def test_without_a_checkpoint_the_newest_completed_run_is_taken_and_named(
     for name, status in (("older", "completed"), ("newer", "completed"), ("newest", "failed")):
         untrained.checkpoint(runs / name / "checkpoints" / "best.ckpt")
         (runs / name / "result.json").write_text(json.dumps({"status": status}))
-    monkeypatch.setattr(files, "PROJECT", tmp_path)
+    for module in ("runs.checkpoint_file", "extras.evaluation.tables"):
+        monkeypatch.setattr(f"mnist_mlp.{module}.OUTPUTS", tmp_path / "outputs")
     monkeypatch.setattr("mnist_mlp.extras.evaluation.pictures.draw", lambda *_: None)
     said = evaluate(settings(None), tmp_path)
-    assert "newer/checkpoints/best.ckpt   (the newest completed run)" in said
+    assert "newer/checkpoints/best.ckpt\n         the newest completed run\n" in said
 
 
 def test_colour_is_used_only_where_it_was_asked_for(
