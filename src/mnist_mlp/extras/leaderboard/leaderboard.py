@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from mnist_mlp.config.keys import affects_result, keys, keys_where
@@ -199,8 +199,13 @@ def _loss(entry: Entry) -> float:
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of a run's configuration that decide what is computed, in dotted form, apart from the seed."""
-    left_out = (keys().keys() - keys_where(affects_result)) | {"seed"}
+    left_out = _without_effect()
     return {name: value for name, value in flattened(config).items() if name not in left_out}
+
+
+@cache  # the schema takes milliseconds to read, and there may be thousands of runs
+def _without_effect() -> frozenset[str]:
+    return frozenset((keys().keys() - keys_where(affects_result)) | {"seed"})
 
 
 def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
