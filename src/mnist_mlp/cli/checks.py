@@ -65,6 +65,8 @@ class CheckBeforeWork(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         with exit_codes(self.schema, system=BEFORE_WORK):
+            if self.schema is TuneConfig:
+                raise ConfigError("tune.py searches the values of a sweep in one run: leave -m out")
             if not issubclass(self.schema, Config):
                 raise ConfigError("-m: only training runs can be swept over")
             launcher = config.hydra.runtime.choices["hydra/launcher"]

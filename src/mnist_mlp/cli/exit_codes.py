@@ -51,7 +51,11 @@ def exit_codes(schema: type[Any] = Config, *, system: int = FAILED, directory: P
     except COMPOSITION_ERRORS as error:
         if (reason := system_error(error, directory)) is not None:
             stop(reason, system)
-        stop(explain_composition(error, schema), BEFORE_WORK)
+        try:
+            line = explain_composition(error, schema)
+        except OSError as other:  # it looks for files of the name that was typed, which may be too long for one
+            line = system_error(other) or str(other)
+        stop(line, BEFORE_WORK)
     except Interrupted as error:
         stop(str(error), error.exit_code)
     except KeyboardInterrupt:
