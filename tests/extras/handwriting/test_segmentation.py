@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from extras.handwriting.drawings import photograph, write
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from mnist_mlp.data.synthetic import draw
 from mnist_mlp.extras.handwriting.connected_components import Box
@@ -151,3 +151,64 @@ def test_boxes_know_their_distance():
     box = Box(0, 0, 4, 10)
     assert box.gap(Box(7, 20, 9, 30)) == 10 and box.gap(Box(2, 2, 3, 3)) == 0
     assert box.union(Box(7, 20, 9, 30)) == Box(0, 0, 9, 30) and box.moved(1, 2) == Box(1, 2, 5, 12)
+
+
+def around(sheet: np.ndarray, *, width: int, height: int, table: int) -> Image.Image:
+    """A sheet in the middle of a table."""
+    page = Image.new("L", (width, height), table)
+    page.paste(Image.fromarray(sheet), ((width - sheet.shape[1]) // 2, (height - sheet.shape[0]) // 2))
+    return page
+
+
+@pytest.mark.parametrize("turn", [0, 4])
+@pytest.mark.parametrize(("table", "share"), [(40, 0.3), (40, 0.8), (90, 0.5)])
+def test_a_small_or_tilted_sheet_on_a_dark_table_is_looked_into(turn, table, share):
+    sheet = np.asarray(write("42", np.random.default_rng(3), height=60, paper=230))
+    side = round(max(sheet.shape) / share)
+    page = around(sheet, width=side, height=side, table=table)
+    found = find_digits(np.asarray(page.rotate(turn, Image.Resampling.BICUBIC, fillcolor=table)))
+    assert len(found) == 2 and all(40 < digit.box.height < 80 for digit in found)
+
+
+def test_frames_and_circles_are_left_out_and_what_they_hold_is_found():
+    page = Image.new("L", (420, 160), 250)
+    pen, found = ImageDraw.Draw(page), []
+    for n, (text, shape) in enumerate((("2", pen.rectangle), ("0", pen.ellipse), ("6", pen.rectangle))):
+        digit = write(text, np.random.default_rng(n), height=50, margin=0.1, paper=250)
+        shape((20 + 130 * n, 20, 130 + 130 * n, 140), outline=30, width=4)
+        page.paste(digit, (75 + 130 * n - digit.width // 2, 80 - digit.height // 2))
+        found.append(75 + 130 * n)
+    boxes = [digit.box for digit in find_digits(np.asarray(page))]
+    assert [abs(box.middle[0] - x) < 10 for box, x in zip(boxes, found, strict=True)] == [True] * 3
+    assert all(box.height < 65 for box in boxes)
+
+
+def test_small_digits_beside_a_tall_one_are_digits_of_their_own_in_its_line():
+    """A price: 9 and, half as high, 95 beside its upper end; then an exponent close by."""
+    for gap in (8, 40):
+        page = Image.new("L", (320, 160), 250)
+        tall, small = write("9", np.random.default_rng(0), height=100), write("95", np.random.default_rng(1), height=40)
+        page.paste(tall.crop(tall.point(lambda grey: 255 - grey).getbbox()), (20, 30))
+        right = 20 + np.flatnonzero((np.asarray(page) < 128).any(0))[-1] - 20
+        page.paste(small.crop(small.point(lambda grey: 255 - grey).getbbox()), (int(right) + gap, 30))
+        boxes = [digit.box for digit in find_digits(np.asarray(page))]
+        assert len(boxes) == 3 and boxes[0].height > 90 and [box.x0 for box in boxes] == sorted(box.x0 for box in boxes)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_small_or_pale_number_beside_a_hard_edged_shadow_is_found(seed):
+    rng = np.random.default_rng(seed)
+    text = "".join(map(str, rng.integers(0, 10, rng.integers(1, 7))))
+    sheet = write(text, rng, height=rng.uniform(18, 45), pen=0.1, margin=0.3, ink=int(rng.integers(20, 130)))
+    height, width = 600, 450
+    ink = np.zeros((height, width))
+    top, left = int(rng.integers(20, height - sheet.height - 20)), int(rng.integers(10, 200 - sheet.width // 2))
+    ink[top : top + sheet.height, left : left + sheet.width] = 1 - np.asarray(sheet) / 255
+    down, across = np.mgrid[:height, :width]
+    # A lit wedge to the right of the number. A shadow narrower than two fifths of the picture would count as a stroke.
+    edge = max(left + sheet.width + rng.uniform(25, 60), 0.42 * width)
+    lit = (across > edge - 0.05 * (down - 300)) & (down < 300 + rng.uniform(0.3, 1.2) * (across - edge))
+    page = 200 * (1 - ink) * np.where(lit, 1, rng.uniform(0.35, 0.6)) + rng.normal(0, 2, ink.shape)
+    boxes = [digit.box for digit in find_digits(page.clip(0, 255).astype(np.uint8))]
+    assert len(boxes) == len(text)
+    assert all(left <= box.x0 and box.x1 <= left + sheet.width for box in boxes)

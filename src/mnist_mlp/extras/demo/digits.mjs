@@ -1,37 +1,143 @@
 // The digits of a picture, from its grey levels, as mnist_mlp/extras/handwriting/segmentation.py finds them.
 
 import { asMnist } from "./form.mjs";
-import { inkMap } from "./ink.mjs";
+import { darkOnLight, inkMap } from "./ink.mjs";
 import { gather, heightOf, readingOrder, union, widthOf } from "./pieces.mjs";
 import { newMap } from "./resampling.mjs";
 import { findWriting, grown } from "./writing.mjs";
 
 const MOST_PIECES = 200; // a page of text or of noise has more; it is no number
-const SHEET_SIDE = 0.5; // of the picture's sides: a piece that is longer on both ...
-const SHEET_FILL = 0.6; // ... and fills this much of its box is a sheet of paper
+const SHEET_SIDE = 0.15; // of the picture's shorter side: a piece that is longer on both sides ...
+const SHEET_FILL = 0.6; // ... and fills this much of its box may be a sheet of paper
+const SHEET_WHOLE = 0.85; // of what lies between its edges: with more missing it is a bold digit with its holes
+const SHEET_RIM = 0.03; // of a sheet's longer side, left out as its edge
+const DRAWN = 0.55; // of the pixels around a piece of pen are paper; a patch of light has paper on one side only
+const LEAST_RING = 8; // pixels; fewer say nothing
+const CONTENT = 0.25; // of the height of a sheet, frame or circle: what is written inside is at least so tall
 
 /** The digits of a picture, {image, box} each, line by line, left to right; none on a blank page. */
 export function findDigits(grey) {
-  const ink = inkMap(grey);
-  const { labels, boxes } = findWriting(ink);
+  let ink, labels, boxes;
+  for (const flipped of [false, true]) { // a bright patch of light may have been taken for the pen
+    ({ ink, labels, boxes } = written(darkOnLight(grey, flipped)));
+    if (boxes.length) break;
+  }
   if (boxes.length === 0 || boxes.length > MOST_PIECES) return [];
   for (const [i, box] of boxes.entries()) {
-    if (!isSheet(labels, i + 1, box, grey)) continue;
-    const inside = findDigits(part(grey, box));
-    if (inside.length) return inside.map((digit) => ({ ...digit, box: moved(digit.box, box.x0, box.y0) }));
+    if (!mayBeSheet(labels, i + 1, box, grey)) continue;
+    const page = sheet(grey, labels, i + 1, box);
+    const inside = page === null ? [] : findDigits(page);
+    if (inside.length && inside.every((digit) => heightOf(digit.box) >= CONTENT * heightOf(box)))
+      return inside.map((digit) => ({ ...digit, box: moved(digit.box, box.x0, box.y0) }));
   }
-  const digits = gather(boxes).map((members) => cutOut(ink, labels, boxes, members));
+  const kept = [...boxes.keys()].filter((i) => !isFrame(labels, i, boxes, grey));
+  const digits = gather(kept.map((i) => boxes[i])).map((members) =>
+    cutOut(ink, labels, boxes, members.map((member) => kept[member])),
+  );
   return readingOrder(digits.map(({ box }) => box)).map((i) => digits[i]);
 }
 
-/** Whether a piece is no pen but the paper itself, brighter (or darker) than the table that it lies on. */
-function isSheet(labels, name, box, { height, width }) {
+/** Ink, labels and boxes of the pieces of a page with dark writing, without the edges of lights and shadows. */
+function written(page) {
+  let ink = inkMap(page);
+  for (;;) {
+    const { labels, boxes } = findWriting(ink);
+    if (boxes.length > MOST_PIECES) return { ink, labels, boxes };
+    const edges = new Set([...boxes.keys()].filter((i) => !isDrawn(page, ink, labels, i + 1, boxes[i])).map((i) => i + 1));
+    if (edges.size === 0) return { ink, labels, boxes };
+    const off = grown(Uint8Array.from(labels, (name) => (edges.has(name) ? 1 : 0)), ink.height, ink.width);
+    ink = { ...ink, values: ink.values.map((value, i) => (off[i] ? 0 : value)) };
+  }
+}
+
+/** Whether what surrounds a piece is nearer to paper than to pen; at an edge of light one side of it is as dark. */
+function isDrawn(page, ink, labels, name, box) {
+  const area = {
+    x0: Math.max(box.x0 - 4, 0),
+    y0: Math.max(box.y0 - 4, 0),
+    x1: Math.min(box.x1 + 4, page.width),
+    y1: Math.min(box.y1 + 4, page.height),
+  };
+  const [grey, inked, names] = [page, ink, { ...ink, values: labels }].map((map) => part(map, area));
+  const { height, width } = grey;
+  const own = Uint8Array.from(names.values, (label) => (label === name ? 1 : 0));
+  const near = grown(grown(own, height, width), height, width);
+  const around = grown(near, height, width);
+  const pieces = grown(Uint8Array.from(names.values, (label) => (label > 0 ? 1 : 0)), height, width);
+  const ring = [...around.keys()].filter((i) => around[i] && !near[i] && !pieces[i]);
+  if (ring.length < LEAST_RING) return true;
+  let [count, pen, share] = [0, 0, 0];
+  own.forEach((is, i) => {
+    if (!is) return;
+    count++;
+    pen += grey.values[i];
+    share += inked.values[i];
+  });
+  const paperBetween = pen / count / (1 - share / count / 2);
+  return ring.filter((i) => grey.values[i] >= paperBetween).length >= DRAWN * ring.length;
+}
+
+/** Whether a piece may be no pen but the paper itself, brighter (or darker) than the table that it lies on. */
+function mayBeSheet(labels, name, box, { height, width }) {
   const area = widthOf(box) * heightOf(box);
-  if (area === labels.length || widthOf(box) < SHEET_SIDE * width || heightOf(box) < SHEET_SIDE * height) return false;
+  const least = SHEET_SIDE * Math.min(height, width);
+  if (area === labels.length || widthOf(box) < least || heightOf(box) < least) return false;
   let filled = 0;
   for (let y = box.y0; y < box.y1; y++)
     for (let x = box.x0; x < box.x1; x++) if (labels[y * width + x] === name) filled++;
   return filled > SHEET_FILL * area;
+}
+
+/** The picture in a sheet's box, with the sheet's own grey where the table shows beside it, as at tilted corners; null: no sheet. */
+function sheet(grey, labels, name, box) {
+  const page = part(grey, box);
+  const own = part({ ...grey, values: labels }, box).values.map((label) => label === name);
+  const { height, width } = page;
+  // Between the first and the last of its pixels in a row, and in a column; one pixel around all is beside it.
+  const inside = new Uint8Array((height + 2) * (width + 2));
+  const fill = (lines, length, place) => {
+    for (let n = 0; n < lines; n++) {
+      let [first, last] = [length, -1];
+      for (let i = 0; i < length; i++)
+        if (own[place(n, i)]) {
+          first = Math.min(first, i);
+          last = i;
+        }
+      for (let i = first; i <= last; i++) {
+        const at = place(n, i);
+        inside[(Math.floor(at / width) + 1) * (width + 2) + (at % width) + 1]++;
+      }
+    }
+  };
+  fill(height, width, (y, x) => y * width + x);
+  fill(width, height, (x, y) => y * width + x);
+  const whole = own.reduce((sum, value) => sum + value, 0);
+  const between = inside.filter((count) => count === 2).length;
+  if (whole < SHEET_WHOLE * between) return null;
+  let beside = inside.map((count) => count < 2);
+  const rim = Math.max(1, Math.floor(SHEET_RIM * Math.max(height, width) + 0.5));
+  for (let n = 0; n < rim; n++) beside = grown(beside, height + 2, width + 2);
+  const greys = page.values.filter((_, i) => own[i]).sort();
+  const middle = greys[greys.length >> 1];
+  for (let y = 0, i = 0; y < height; y++)
+    for (let x = 0; x < width; x++, i++) if (beside[(y + 1) * (width + 2) + x + 1]) page.values[i] = middle;
+  return page;
+}
+
+/** Whether the piece at position `i` goes around another one on all four sides: a frame, a form's cell, a circle. */
+function isFrame(labels, i, boxes, { height, width }) {
+  const box = boxes[i];
+  const holds = ({ x0, y0, x1, y1 }) => box.x0 < x0 && box.y0 < y0 && x1 < box.x1 && y1 < box.y1;
+  return boxes.some((content) => {
+    if (!holds(content) || heightOf(content) < CONTENT * heightOf(box)) return false;
+    const [x, y] = [(content.x0 + content.x1) >> 1, (content.y0 + content.y1) >> 1];
+    const across = (from, to) => labels.subarray(y * width + from, y * width + to).includes(i + 1);
+    const down = (from, to) => {
+      for (let row = from; row < to; row++) if (labels[row * width + x] === i + 1) return true;
+      return false;
+    };
+    return across(0, content.x0) && across(content.x1, width) && down(0, content.y0) && down(content.y1, height);
+  });
 }
 
 /** The digit made of the pieces at positions `members`, with the grey rim of its strokes and nothing beside it. */

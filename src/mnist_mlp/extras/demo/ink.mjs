@@ -4,13 +4,16 @@ import { newMap, resample } from "./resampling.mjs";
 
 const GRID_CELLS = 2_500; // polarity and paper are judged on a grid of about 50 x 50 cells
 
-/** Grey levels of a picture in which writing is darker or brighter than the paper to ink in [0, 1]. */
-export function inkMap(grey) {
-  const { width, height } = grey;
-  const cell = Math.ceil(Math.sqrt((width * height) / GRID_CELLS));
-  let [page, grid] = [grey, cellMeans(grey, cell)];
-  if (inkIsLight(grid)) [page, grid] = [negative(page), negative(grid)];
-  const coarse = paperLevel(grid);
+/** Grey levels with dark writing on brighter paper; `flipped` takes the polarity that the picture does not suggest. */
+export function darkOnLight(grey, flipped = false) {
+  return inkIsLight(cellMeans(grey, cellOf(grey))) !== flipped ? negative(grey) : grey;
+}
+
+/** Grey levels of a page with dark writing to ink in [0, 1]. */
+export function inkMap(page) {
+  const { width, height } = page;
+  const cell = cellOf(page);
+  const coarse = paperLevel(cellMeans(page, cell));
   const even = coarse.values.every((value) => value === coarse.values[0]); // a drawn sheet: nothing to interpolate
   const paper = even ? null : resample(coarse, coarse.height * cell, coarse.width * cell);
   const ink = newMap(height, width);
@@ -22,6 +25,10 @@ export function inkMap(grey) {
       ink.values[i] = Math.min(Math.max(missing, 0), 1);
     }
   return ink;
+}
+
+function cellOf({ width, height }) {
+  return Math.ceil(Math.sqrt((width * height) / GRID_CELLS));
 }
 
 /** The mean over squares of `cell` x `cell` pixels; those at the right and lower edge may be smaller. */
@@ -53,10 +60,10 @@ function inkIsLight(grid) {
   return grid.values.reduce((sum, value, i) => sum + (value - around.values[i]) ** 3, 0) > 0;
 }
 
-/** The paper's brightness under dark writing: a closing, wider than any stroke. */
+/** The paper's brightness under dark writing: a closing, wider than any stroke, and a cell darker beside an edge. */
 function paperLevel(grid) {
   const reach = Math.ceil(Math.min(grid.height, grid.width) / 5);
-  return sliding(smallest, sliding(largest, grid, reach), reach);
+  return sliding(smallest, sliding(largest, grid, reach), reach + 1);
 }
 
 /** `extreme` over squares of `reach` cells around each cell, one axis after the other; the edge goes on outside. */

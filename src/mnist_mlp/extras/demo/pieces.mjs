@@ -1,6 +1,7 @@
 // The connected pieces of a mask, and which of them belong to one digit, as mnist_mlp/extras/handwriting/connected_components.py does it.
 
 const BODY = 0.5; // of the tallest piece: below it a piece is no digit of its own
+const SMALL = 0.25; // of the tallest piece: from it on a piece apart from the others is a digit of its own, as in 5²
 const REACH = 0.2; // of a digit's height: how far a piece may lie from the rest of its digit
 
 export const widthOf = (box) => box.x1 - box.x0;
@@ -66,7 +67,12 @@ export function label(mask, height, width) {
 export function gather(boxes) {
   const tallest = Math.max(...boxes.map(heightOf));
   const positions = boxes.map((_, i) => i);
-  const bodies = positions.filter((i) => heightOf(boxes[i]) >= BODY * tallest);
+  const tall = boxes.filter((box) => heightOf(box) >= BODY * tallest);
+  const isBody = boxes.map((box) => {
+    if (heightOf(box) >= BODY * tallest) return true;
+    return heightOf(box) >= SMALL * tallest && tall.every((other) => apart(box, other));
+  });
+  const bodies = positions.filter((i) => isBody[i]);
   let groups = [];
   for (const i of bodies.sort((a, b) => heightOf(boxes[b]) - heightOf(boxes[a]))) {
     let [box, members] = [boxes[i], [i]];
@@ -75,12 +81,18 @@ export function gather(boxes) {
     for (const group of above) [box, members] = [union(box, group.box), [...members, ...group.members]];
     groups.push({ box, members });
   }
-  for (const i of positions.filter((i) => heightOf(boxes[i]) < BODY * tallest)) {
+  for (const i of positions.filter((i) => !isBody[i])) {
     const gaps = groups.map((group) => gap(group.box, boxes[i]));
     const near = groups[gaps.indexOf(Math.min(...gaps))];
     if (gap(near.box, boxes[i]) <= REACH * heightOf(near.box)) near.members.push(i);
   }
   return groups.map((group) => group.members);
+}
+
+/** Whether a small piece is no part of a tall one: far from it, or clearly beside it. */
+function apart(small, tall) {
+  const distance = gap(small, tall);
+  return distance > REACH * heightOf(tall) || (sharedWidth(small, tall) === 0 && distance > 1);
 }
 
 function stacked(a, b) {
@@ -91,13 +103,15 @@ function stacked(a, b) {
 export function readingOrder(boxes) {
   const positions = boxes.map((_, i) => i);
   const lines = [];
-  for (const i of [...positions].sort((a, b) => boxes[a].y0 - boxes[b].y0)) {
-    const middle = (boxes[i].y0 + boxes[i].y1) / 2;
-    const line = lines.find(({ extent }) => extent.y0 <= middle && middle < extent.y1);
+  const tallestFirst = (a, b) => heightOf(boxes[b]) - heightOf(boxes[a]) || boxes[a].y0 - boxes[b].y0;
+  for (const i of [...positions].sort(tallestFirst)) {
+    const { y0, y1 } = boxes[i];
+    const line = lines.find(({ extent }) => Math.min(extent.y1, y1) - Math.max(extent.y0, y0) > 0.25 * (y1 - y0));
     if (line) {
       line.extent = union(line.extent, boxes[i]);
       line.members.push(i);
     } else lines.push({ extent: boxes[i], members: [i] });
   }
+  lines.sort((a, b) => a.extent.y0 - b.extent.y0);
   return lines.flatMap(({ members }) => members.sort((a, b) => boxes[a].x0 - boxes[b].x0));
 }

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 Labels = NDArray[np.int32]
 
 BODY = 0.5  # of the tallest piece: below it a piece is no digit of its own
+SMALL = 0.25  # of the tallest piece: from it on a piece apart from the others is a digit of its own, as in 5²
 REACH = 0.2  # of a digit's height: how far a piece may lie from the rest of its digit
 
 
@@ -37,6 +38,14 @@ class Box:
     @property
     def area(self) -> int:
         return self.width * self.height
+
+    @property
+    def middle(self) -> tuple[int, int]:
+        """x, y."""
+        return (self.x0 + self.x1) // 2, (self.y0 + self.y1) // 2
+
+    def holds(self, other: Box) -> bool:
+        return self.x0 < other.x0 and self.y0 < other.y0 and other.x1 < self.x1 and other.y1 < self.y1
 
     def moved(self, right: int, down: int) -> Box:
         return Box(self.x0 + right, self.y0 + down, self.x1 + right, self.y1 + down)
@@ -106,12 +115,18 @@ def connect(row: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np.in
 def gather(boxes: list[Box]) -> list[list[int]]:
     """Which pieces make up each digit, by their positions in `boxes`.
 
-    Tall pieces are bodies. Bodies above one another join (a broken stroke); a small piece joins the body it is
-    close to (the flag of a 5); a small piece far from any body is a speck and is left out.
+    Tall pieces are bodies, and so are smaller ones that stand apart from them. Bodies above one another join (a broken
+    stroke); a small piece joins the body it is close to (the flag of a 5); a smaller one yet, far from any body, is a
+    speck and is left out.
     """
     tallest = max(box.height for box in boxes)
-    bodies = [i for i, box in enumerate(boxes) if box.height >= BODY * tallest]
-    small = [i for i, box in enumerate(boxes) if box.height < BODY * tallest]
+    tall = [box for box in boxes if box.height >= BODY * tallest]
+    is_body = [
+        box.height >= BODY * tallest or (box.height >= SMALL * tallest and all(apart(box, other) for other in tall))
+        for box in boxes
+    ]
+    bodies = [i for i in range(len(boxes)) if is_body[i]]
+    small = [i for i in range(len(boxes)) if not is_body[i]]
     groups: list[tuple[Box, list[int]]] = []
     for i in sorted(bodies, key=lambda i: -boxes[i].height):
         box, members = boxes[i], [i]
@@ -126,6 +141,11 @@ def gather(boxes: list[Box]) -> list[list[int]]:
     return [members for _, members in groups]
 
 
+def apart(small: Box, tall: Box) -> bool:
+    """Whether a small piece is no part of a tall one: far from it, or clearly beside it."""
+    return small.gap(tall) > REACH * tall.height or (small.shared_width(tall) == 0 and small.gap(tall) > 1)
+
+
 def stacked(one: Box, other: Box) -> bool:
     return one.shared_width(other) > 0.5 and one.gap(other) <= REACH * max(one.height, other.height)
 
@@ -133,12 +153,13 @@ def stacked(one: Box, other: Box) -> bool:
 def reading_order(boxes: list[Box]) -> list[int]:
     """Positions line by line from the top, each line from left to right."""
     lines: list[tuple[Box, list[int]]] = []
-    for i in sorted(range(len(boxes)), key=lambda i: boxes[i].y0):
-        middle = (boxes[i].y0 + boxes[i].y1) / 2
+    for i in sorted(range(len(boxes)), key=lambda i: (-boxes[i].height, boxes[i].y0)):
         for n, (extent, members) in enumerate(lines):
-            if extent.y0 <= middle < extent.y1:
+            overlap = min(extent.y1, boxes[i].y1) - max(extent.y0, boxes[i].y0)
+            if overlap > 0.25 * boxes[i].height:
                 lines[n] = (extent.union(boxes[i]), [*members, i])
                 break
         else:
             lines.append((boxes[i], [i]))
+    lines.sort(key=lambda line: line[0].y0)
     return [i for _, members in lines for i in sorted(members, key=lambda i: boxes[i].x0)]

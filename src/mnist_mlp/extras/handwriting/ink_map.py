@@ -17,17 +17,27 @@ OPAQUE = 128  # alpha at and above which a pixel counts as visible
 CONTRAST = 64  # grey levels between darkest and brightest, above which a picture holds both pen and paper
 
 
-def ink_map(grey: Grey) -> Ink:
-    """Grey levels (H, W) of a picture in which writing is darker or brighter than the paper to ink (H, W) in [0, 1]."""
-    height, width = grey.shape
-    cell = int(np.ceil(np.sqrt(height * width / GRID_CELLS)))
-    page, grid = grey.astype(np.float32), cell_means(grey, cell)
-    if ink_is_light(grid):
-        page, grid = 255 - page, 255 - grid
-    paper = paper_level(grid)
+def dark_on_light(grey: Grey, *, flipped: bool = False) -> Ink:
+    """Grey levels (H, W) with dark writing on brighter paper, in [0, 255].
+
+    Whether the writing is darker or brighter is judged from the picture; `flipped` takes the other one.
+    """
+    page = grey.astype(np.float32)
+    return 255 - page if ink_is_light(cell_means(page, _cell(page))) != flipped else page
+
+
+def ink_map(page: Ink) -> Ink:
+    """Grey levels (H, W) of a page with dark writing to ink (H, W) in [0, 1]."""
+    height, width = page.shape
+    cell = _cell(page)
+    paper = paper_level(cell_means(page, cell))
     paper = resample(paper, (paper.shape[0] * cell, paper.shape[1] * cell))[:height, :width]
     # A shadow dims pen and paper alike, so ink is what share of the paper's light is missing.
     return np.clip((paper - page) / np.maximum(paper, 1), 0, 1)
+
+
+def _cell(page: Ink) -> int:
+    return int(np.ceil(np.sqrt(page.size / GRID_CELLS)))
 
 
 def flatten(grey: Grey, alpha: Grey) -> Grey:
@@ -43,14 +53,14 @@ def flatten(grey: Grey, alpha: Grey) -> Grey:
     return np.round(grey * share + np.float32(fill) * (1 - share)).astype(np.uint8)
 
 
-def cell_means(grey: Grey, cell: int) -> Ink:
+def cell_means(page: Ink, cell: int) -> Ink:
     """The mean over squares of `cell` x `cell` pixels; those at the right and lower edge may be smaller."""
-    totals = grey.astype(np.float32)
-    for axis, length in enumerate(grey.shape):
+    totals = page
+    for axis, length in enumerate(page.shape):
         starts = np.arange(0, length, cell)
         sizes = np.minimum(cell, length - starts).astype(np.float32)
         totals = np.add.reduceat(totals, starts, axis)
-        totals /= np.expand_dims(sizes, 1 - axis)
+        totals = totals / np.expand_dims(sizes, 1 - axis)
     return totals
 
 
@@ -65,10 +75,11 @@ def ink_is_light(grid: Ink) -> bool:
 def paper_level(grid: Ink) -> Ink:
     """The paper's brightness under dark writing: a closing, wider than any stroke.
 
-    A closing keeps the straight edge of a shadow as it is, where a blur would smear it.
+    A closing keeps the straight edge of a shadow as it is, where a blur would smear it. One cell more is darkened than
+    was brightened: within a cell the edge's place is unknown, and what is darker there than the lit side is no ink.
     """
     reach = int(np.ceil(min(grid.shape) / 5))
-    return sliding(np.min, sliding(np.max, grid, reach), reach)
+    return sliding(np.min, sliding(np.max, grid, reach), reach + 1)
 
 
 def sliding(statistic: Callable[..., Ink], grid: Ink, reach: int) -> Ink:

@@ -8,13 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnist_mlp.extras.handwriting.connected_components import Box, Labels, gather, reading_order
-from mnist_mlp.extras.handwriting.ink_map import Grey, Ink, ink_map
+from mnist_mlp.extras.handwriting.ink_map import Grey, Ink, dark_on_light, ink_map
 from mnist_mlp.extras.handwriting.mnist_format import as_mnist
 from mnist_mlp.extras.handwriting.text_regions import find_writing, grown
 
 MOST_PIECES = 200  # a page of text or of noise has more; it is no number
-SHEET_SIDE = 0.5  # of the picture's sides: a piece that is longer on both ...
-SHEET_FILL = 0.6  # ... and fills this much of its box is a sheet of paper
+SHEET_SIDE = 0.15  # of the picture's shorter side: a piece that is longer on both sides ...
+SHEET_FILL = 0.6  # ... and fills this much of its box may be a sheet of paper
+SHEET_WHOLE = 0.85  # of what lies between its edges: with more missing it is a bold digit with its holes
+SHEET_RIM = 0.03  # of a sheet's longer side, left out as its edge
+DRAWN = 0.55  # of the pixels around a piece of pen are paper; a patch of light has paper on one side only
+LEAST_RING = 8  # pixels; fewer say nothing
+CONTENT = 0.25  # of the height of a sheet, frame or circle: what is written inside is at least so tall
 
 
 @dataclass(frozen=True)
@@ -27,25 +32,90 @@ class Digit:
 
 def find_digits(grey: Grey) -> list[Digit]:
     """The digits of a picture (H, W), line by line, left to right; none on a blank page."""
-    ink = ink_map(grey)
-    labels, boxes = find_writing(ink)
+    for flipped in (False, True):  # a bright patch of light may have been taken for the pen
+        ink, labels, boxes = _written(dark_on_light(grey, flipped=flipped))
+        if boxes:
+            break
     if not 0 < len(boxes) <= MOST_PIECES:
         return []
     for number, box in enumerate(boxes, start=1):
-        if _is_sheet(labels, number, box):
-            inside = find_digits(grey[box.y0 : box.y1, box.x0 : box.x1])
-            if inside:
+        if _may_be_sheet(labels, number, box):
+            page = _sheet(grey, labels, number, box)
+            inside = find_digits(page) if page is not None else []
+            if inside and all(digit.box.height >= CONTENT * box.height for digit in inside):
                 return [Digit(digit.image, digit.box.moved(box.x0, box.y0)) for digit in inside]
-    digits = [_cut_out(ink, labels, boxes, members) for members in gather(boxes)]
+    kept = [i for i in range(len(boxes)) if not _is_frame(labels, i, boxes)]
+    digits = [
+        _cut_out(ink, labels, boxes, [kept[member] for member in members])
+        for members in gather([boxes[i] for i in kept])
+    ]
     return [digits[i] for i in reading_order([digit.box for digit in digits])]
 
 
-def _is_sheet(labels: Labels, number: int, box: Box) -> bool:
-    """Whether a piece is no pen but the paper itself, brighter (or darker) than the table that it lies on."""
-    height, width = labels.shape
-    if box.area == labels.size or box.width < SHEET_SIDE * width or box.height < SHEET_SIDE * height:
+def _written(page: Ink) -> tuple[Ink, Labels, list[Box]]:
+    """Ink, labels and boxes of the pieces of a page with dark writing, without the edges of lights and shadows."""
+    ink = ink_map(page)
+    while True:
+        labels, boxes = find_writing(ink)
+        if len(boxes) > MOST_PIECES:
+            return ink, labels, boxes
+        edges = [n for n, box in enumerate(boxes, start=1) if not _is_drawn(page, ink, labels, n, box)]
+        if not edges:
+            return ink, labels, boxes
+        ink = np.where(grown(np.isin(labels, edges)), np.float32(0), ink)
+
+
+def _is_drawn(page: Ink, ink: Ink, labels: Labels, number: int, box: Box) -> bool:
+    """Whether what surrounds a piece is nearer to paper than to pen; at an edge of light one side of it is as dark."""
+    window = slice(max(box.y0 - 4, 0), box.y1 + 4), slice(max(box.x0 - 4, 0), box.x1 + 4)
+    own = labels[window] == number
+    near = grown(grown(own))
+    ring = page[window][grown(near) & ~near & ~grown(labels[window] > 0)]
+    if ring.size < LEAST_RING:
+        return True
+    paper_between = page[window][own].mean() / (1 - ink[window][own].mean() / 2)
+    return bool(np.count_nonzero(ring >= paper_between) >= DRAWN * ring.size)
+
+
+def _may_be_sheet(labels: Labels, number: int, box: Box) -> bool:
+    """Whether a piece may be no pen but the paper itself, brighter (or darker) than the table that it lies on."""
+    least = SHEET_SIDE * min(labels.shape)
+    if box.area == labels.size or box.width < least or box.height < least:
         return False
     return int(np.count_nonzero(labels[box.y0 : box.y1, box.x0 : box.x1] == number)) > SHEET_FILL * box.area
+
+
+def _sheet(grey: Grey, labels: Labels, number: int, box: Box) -> Grey | None:
+    """The picture in a sheet's box, with the sheet's own grey where the table shows beside it, as at tilted corners.
+
+    None where the piece is no sheet.
+    """
+    window = slice(box.y0, box.y1), slice(box.x0, box.x1)
+    own = labels[window] == number
+    # Between the first and the last of its pixels in a row, and in a column.
+    spans = [np.logical_or.accumulate(part, axis) for axis in (0, 1) for part in (own, np.flip(own, axis))]
+    inside = spans[0] & np.flip(spans[1], 0) & spans[2] & np.flip(spans[3], 1)
+    if np.count_nonzero(own) < SHEET_WHOLE * np.count_nonzero(inside):
+        return None
+    beside = ~np.pad(inside, 1)
+    for _ in range(max(1, int(SHEET_RIM * box.longest + 0.5))):
+        beside = grown(beside)
+    page = grey[window].copy()
+    page[beside[1:-1, 1:-1]] = np.sort(page[own])[np.count_nonzero(own) // 2]
+    return page
+
+
+def _is_frame(labels: Labels, i: int, boxes: list[Box]) -> bool:
+    """Whether the piece at position `i` goes around another one on all four sides: a frame, a form's cell, a circle."""
+    box = boxes[i]
+    for content in boxes:
+        if box.holds(content) and content.height >= CONTENT * box.height:
+            x, y = content.middle
+            row, column = labels[y] == i + 1, labels[:, x] == i + 1
+            sides = row[: content.x0], row[content.x1 :], column[: content.y0], column[content.y1 :]
+            if all(side.any() for side in sides):
+                return True
+    return False
 
 
 def _cut_out(ink: Ink, labels: Labels, boxes: list[Box], members: list[int]) -> Digit:
