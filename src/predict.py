@@ -21,6 +21,7 @@ from mnist_mlp.runs.atomic_write import refuse_unwritable_file, written
 
 MOST_PICTURED = 12  # files in one picture
 NOTES = """\
+Options may be written as in the other commands, checkpoint=<run directory>.
 Folders are searched for PNG, JPEG, WebP, BMP, TIFF and GIF; patterns in quotes are expanded here.
 A digit that the network is not sure of stands in parentheses; in JSON and CSV it is a ? of the text, and the best
 guess stands beside it.
@@ -43,7 +44,12 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--picture", type=Path, metavar="out.png", help="also draw what was found and how sure the network is"
     )
-    return parser.parse_args(argv)
+    # The other commands take key=value, so both styles are taken here; a file of that name is a file.
+    words = sys.argv[1:] if argv is None else argv
+    options = ("checkpoint=", "format=", "picture=")
+    return parser.parse_args(
+        ["--" + word if word.startswith(options) and not os.path.lexists(word) else word for word in words]
+    )
 
 
 def files_of(images: Sequence[str]) -> list[Path]:

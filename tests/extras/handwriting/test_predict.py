@@ -56,6 +56,14 @@ def test_json_goes_to_the_output_and_the_checkpoint_is_named_beside_it(folder, c
     assert str(checkpoint) in printed.err
 
 
+def test_options_may_be_written_as_in_the_other_commands_unless_there_is_such_a_file(folder, checkpoint, monkeypatch):
+    monkeypatch.chdir(folder)
+    options = predict.arguments(["b.png", f"checkpoint={checkpoint}", "format=csv"])
+    assert (options.images, options.checkpoint, options.format) == (["b.png"], checkpoint, "csv")
+    (folder / "format=csv").write_bytes(b"")
+    assert predict.arguments(["format=csv"]).images == ["format=csv"]
+
+
 def test_without_a_checkpoint_the_newest_completed_run_is_taken_and_described(folder, capsys, monkeypatch):
     run_directory = folder / "outputs" / "multirun" / "noon" / "3"
     checkpoint = untrained.checkpoint(run_directory / "checkpoints" / "best.ckpt")

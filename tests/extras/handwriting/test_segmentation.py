@@ -212,3 +212,11 @@ def test_a_small_or_pale_number_beside_a_hard_edged_shadow_is_found(seed):
     boxes = [digit.box for digit in find_digits(page.clip(0, 255).astype(np.uint8))]
     assert len(boxes) == len(text)
     assert all(left <= box.x0 and box.x1 <= left + sheet.width for box in boxes)
+
+
+def test_a_blurred_digit_of_few_pixels_is_no_sheet_of_paper():
+    """Scikit-learn's digits are 8 x 8: their loops are grey, and were taken for what is written on a sheet."""
+    load_digits = pytest.importorskip("sklearn.datasets").load_digits
+    pages = [np.pad(255 - image * 255 / 16, 1, constant_values=255) for image in load_digits().images[:150]]
+    enlarged = [Image.fromarray(page.astype(np.uint8)).resize((100, 100), Image.Resampling.BICUBIC) for page in pages]
+    assert sum(len(find_digits(grey(page))) == 1 for page in enlarged) >= 149

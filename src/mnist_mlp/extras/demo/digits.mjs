@@ -8,8 +8,8 @@ import { findWriting, grown } from "./writing.mjs";
 
 const MOST_PIECES = 200; // a page of text or of noise has more; it is no number
 const SHEET_SIDE = 0.15; // of the picture's shorter side: a piece that is longer on both sides ...
-const SHEET_FILL = 0.6; // ... and fills this much of its box may be a sheet of paper
-const SHEET_WHOLE = 0.85; // of what lies between its edges: with more missing it is a bold digit with its holes
+const SHEET_FILL = 0.72; // ... and fills this much of its box may be a sheet of paper
+const SHEET_WHOLE = [0.85, 0.99]; // of what lies between its edges: less is a bold digit with its holes, more holds no writing
 const SHEET_RIM = 0.03; // of a sheet's longer side, left out as its edge
 const DRAWN = 0.55; // of the pixels around a piece of pen are paper; a patch of light has paper on one side only
 const LEAST_RING = 8; // pixels; fewer say nothing
@@ -113,7 +113,7 @@ function sheet(grey, labels, name, box) {
   fill(width, height, (x, y) => y * width + x);
   const whole = own.reduce((sum, value) => sum + value, 0);
   const between = inside.filter((count) => count === 2).length;
-  if (whole < SHEET_WHOLE * between) return null;
+  if (whole / between < SHEET_WHOLE[0] || whole / between > SHEET_WHOLE[1]) return null;
   let beside = inside.map((count) => count < 2);
   const rim = Math.max(1, Math.floor(SHEET_RIM * Math.max(height, width) + 0.5));
   for (let n = 0; n < rim; n++) beside = grown(beside, height + 2, width + 2);

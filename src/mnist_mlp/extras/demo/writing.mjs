@@ -19,7 +19,7 @@ export function findWriting(ink) {
     ink = { ...ink, values: ink.values.map((value, i) => (near[i] ? 0 : value)) };
     const rim = PEN_SHARE * pen;
     pen = penLevel(ink);
-    const inner = piecesOf(ink, pen, Math.max(LEAST_LENGTH, 0.03 * side));
+    const inner = piecesOf(ink, pen, Math.max(LEAST_LENGTH, 0.04 * side));
     // What is fainter may be the blurred rim of what was taken off.
     if (inner.boxes.length === 0 || pen <= rim) {
       const filled = new Float64Array(sides.length);

@@ -14,8 +14,8 @@ from mnist_mlp.extras.handwriting.text_regions import find_writing, grown
 
 MOST_PIECES = 200  # a page of text or of noise has more; it is no number
 SHEET_SIDE = 0.15  # of the picture's shorter side: a piece that is longer on both sides ...
-SHEET_FILL = 0.6  # ... and fills this much of its box may be a sheet of paper
-SHEET_WHOLE = 0.85  # of what lies between its edges: with more missing it is a bold digit with its holes
+SHEET_FILL = 0.72  # ... and fills this much of its box may be a sheet of paper
+SHEET_WHOLE = 0.85, 0.99  # of what lies between its edges: less is a bold digit with its holes, more holds no writing
 SHEET_RIM = 0.03  # of a sheet's longer side, left out as its edge
 DRAWN = 0.55  # of the pixels around a piece of pen are paper; a patch of light has paper on one side only
 LEAST_RING = 8  # pixels; fewer say nothing
@@ -95,7 +95,7 @@ def _sheet(grey: Grey, labels: Labels, number: int, box: Box) -> Grey | None:
     # Between the first and the last of its pixels in a row, and in a column.
     spans = [np.logical_or.accumulate(part, axis) for axis in (0, 1) for part in (own, np.flip(own, axis))]
     inside = spans[0] & np.flip(spans[1], 0) & spans[2] & np.flip(spans[3], 1)
-    if np.count_nonzero(own) < SHEET_WHOLE * np.count_nonzero(inside):
+    if not SHEET_WHOLE[0] <= np.count_nonzero(own) / np.count_nonzero(inside) <= SHEET_WHOLE[1]:
         return None
     beside = ~np.pad(inside, 1)
     for _ in range(max(1, int(SHEET_RIM * box.longest + 0.5))):

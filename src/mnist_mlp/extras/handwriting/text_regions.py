@@ -27,7 +27,7 @@ def find_writing(ink: Ink) -> tuple[Labels, list[Box]]:
     while (sides := _sides_followed(labels, boxes)).any():
         ink = np.where(grown(sides[labels] > 0), 0, ink)
         rim, pen = PEN_SHARE * pen, _pen_level(ink)
-        inner, inner_boxes = _pieces(ink, pen, max(LEAST_LENGTH, 0.03 * min(ink.shape)))
+        inner, inner_boxes = _pieces(ink, pen, max(LEAST_LENGTH, 0.04 * min(ink.shape)))
         if not inner_boxes or pen <= rim:  # what is fainter may be the blurred rim of what was taken off
             filled = np.bincount(labels.ravel(), minlength=len(sides)) / [1, *(box.area for box in boxes)]
             close = [
