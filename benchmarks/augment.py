@@ -14,7 +14,8 @@ import torch
 
 from mnist_mlp.config.parsing import composed
 from mnist_mlp.data.augment import Deformation
-from mnist_mlp.model import MLP, loss_of
+from mnist_mlp.model.losses import cross_entropy
+from mnist_mlp.model.networks import DataSpec, build_network
 from mnist_mlp.optim.optimizers import build_optimizer
 
 ROUNDS = 200
@@ -31,18 +32,21 @@ def milliseconds(*works: Callable[[], object]) -> list[float]:
     return [statistics.median(taken) for taken in times]
 
 
+SPEC = DataSpec(image_shape=(1, 28, 28), class_names=tuple("0123456789"), mean=(0.1307,), std=(0.3081,))
+
+
 def measure(group: str, batch_size: int) -> str:
     config = composed(f"augment={group}")
-    images = torch.randint(0, 256, (55_000, 784), dtype=torch.uint8)
+    images = torch.randint(0, 256, (55_000, *SPEC.image_shape), dtype=torch.uint8)
     labels = torch.randint(0, 10, (55_000,))
     indices = torch.randint(0, 55_000, (batch_size,))
-    network = MLP.of(config)
-    optimizer = build_optimizer(config.optimizer, network)
-    deform = Deformation(config.augment, torch.device("cpu"))
+    network = build_network(config.model, SPEC)
+    optimizer = build_optimizer(config.optimizer, network.parameters())
+    deform = Deformation(config.augment, SPEC.image_shape, torch.device("cpu"))
 
     def step() -> None:
         output = network(images.index_select(0, indices))
-        loss_of("cross_entropy", output, labels.index_select(0, indices)).backward()
+        cross_entropy(output, labels.index_select(0, indices), 0.0).backward()
         optimizer.step()
         optimizer.zero_grad()
 

@@ -24,15 +24,19 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands set it, before torch is imported
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+import lightning as L
 import torch
 
 from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import PROJECT
-from mnist_mlp.data.loader import Chunk
-from mnist_mlp.data.sources import load
-from mnist_mlp.engine.stack import WORTH_STACKING, StackedDataModule
-from mnist_mlp.engine.step import Stack
-from mnist_mlp.extras.stacked_launcher.grouping import Job, cores, even_parts
+from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.engine.chunks import Chunk
+from mnist_mlp.engine.job import Job
+from mnist_mlp.engine.member import Member
+from mnist_mlp.engine.run_length import plan
+from mnist_mlp.engine.stack import WORTH_STACKING, even_parts
+from mnist_mlp.engine.written_step import WrittenStep
+from mnist_mlp.extras.stacked_launcher.grouping import cores
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import directories as runs
 
@@ -112,19 +116,25 @@ def step_in_products(batch_size: int, rounds: int = 15, steps: int = 40) -> floa
     """How many times the products of a stack its training step takes, both on one core, in turn: the median."""
     torch.set_num_threads(1)
     networks = max(1, WORTH_STACKING // batch_size)
-    members = [composed(*words(batch_size, 1), f"seed={seed}") for seed in range(networks)]
-    dataset = load(members[0].data)
-    data = StackedDataModule(dataset, [Job(number=0, config=config, directory=Path()) for config in members])
-    classifiers = [DigitClassifier(config, data.budget) for config in members]
-    stack = Stack(classifiers, [classifier.configure_optimizers() for classifier in classifiers])
-    images, labels = data.parts["train"]
-    orders = torch.stack([torch.randperm(len(labels))[: batch_size * steps] for _ in members])
-    chunks = [Chunk(images, labels, order, batch_size) for order in orders]
+    configs = [composed(*words(batch_size, 1), f"seed={seed}") for seed in range(networks)]
+    data = DigitsDataModule(configs[0])
+    data.setup()
+    length = plan(configs[0].data, configs[0].trainer, len(data.parts["train"][0]))
+    trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    members = []
+    for config in configs:
+        members.append(Member(Job(config=config, directory=Path()), DigitClassifier(config, data.spec), data, length))
+        members[-1].join(trainer)
+    stack = WrittenStep(members, length)
+    count = batch_size * min(steps, length.chunk_steps)
+    order = torch.stack([torch.randperm(len(data.parts["train"][1]))[:count] for _ in members])
+    chunk = Chunk(data.parts["train"], order, batch_size)
     products = Products(len(members), batch_size)
 
+    @torch.no_grad()
     def ratio() -> float:
-        step = cost_of(lambda: stack.run(chunks, first_step=0))
-        return step.wall / cost_of(lambda: products.multiply(len(chunks[0].minibatches()))).wall
+        step = cost_of(lambda: stack.run(chunk, first_step=0))
+        return step.wall / cost_of(lambda: products.multiply(len(chunk.sizes))).wall
 
     ratio()
     return statistics.median(ratio() for _ in range(rounds))

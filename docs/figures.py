@@ -16,8 +16,10 @@ from torch.nn import functional as F
 
 from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import PROJECT, Config
+from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.mnist import MNIST
-from mnist_mlp.model import MLP, loss_of
+from mnist_mlp.model.losses import LOSSES
+from mnist_mlp.model.networks import MLP, build_network
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.training import train
 
@@ -35,7 +37,7 @@ def configuration(*overrides: str) -> Config:
 def trained(*overrides: str, watcher: L.Callback | None = None) -> MLP:
     """The network of a whole run, as its best checkpoint has it."""
     with tempfile.TemporaryDirectory() as folder:
-        train(configuration("logger=none", *overrides), Path(folder), watchers=[watcher] if watcher else [])
+        train(configuration("logger=none", *overrides), Path(folder), callbacks=[watcher] if watcher else [])
         return files.network_of(files.read(files.find(Path(folder))))
 
 
@@ -134,7 +136,7 @@ def surface() -> None:
         for i, down in enumerate(axes[1]):
             for j, across in enumerate(axes[0]):
                 nn.utils.vector_to_parameters(end + across * plane[0] + down * plane[1], shape.parameters())
-                losses[i, j] = loss_of("cross_entropy", shape(images), labels)
+                losses[i, j] = LOSSES["cross_entropy"].function(shape(images), labels, 0.0)
 
     figure, panels = pyplot.subplots(1, 3, figsize=(10.5, 3.6), sharey=True, layout="constrained")
     for panel, (name, way) in zip(panels, seen.items(), strict=True):
@@ -205,8 +207,9 @@ def vanishing() -> None:
     figure, axes = pyplot.subplots(figsize=(6.5, 3), layout="constrained")
     for activation, colour in (("sigmoid", ORANGE), ("relu", BLUE)):
         torch.manual_seed(0)
-        network = MLP(hidden=[64] * 8, activation=activation, mean=0.1307, std=0.3081)
-        loss_of("cross_entropy", network(images[:512]), labels[:512]).backward()
+        config = configuration("model.hidden=[64,64,64,64,64,64,64,64]", f"model.activation={activation}")
+        network = build_network(config.model, DigitsDataModule(config).spec)
+        LOSSES["cross_entropy"].function(network(images[:512]), labels[:512], 0.0).backward()
         sizes = [float(layer.weight.grad.norm()) for layer in network.layers if isinstance(layer, nn.Linear)]
         axes.semilogy(range(1, len(sizes) + 1), sizes, marker="o", color=colour, label=activation)
     axes.set(xlabel="layer, from the image to the answer", ylabel="norm of the gradient")

@@ -7,11 +7,17 @@ from itertools import pairwise
 
 import pytest
 import torch
+from helpers.networks import mlp
 from torch.nn import functional as F
 
-from mnist_mlp.model import MLP, loss_of
+from mnist_mlp.model.losses import LOSSES as TABLE
+from mnist_mlp.model.networks import MLP
 
 LOSSES = ("cross_entropy", "nll", "mse")
+
+
+def loss_of(loss: str, output: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
+    return TABLE[loss].function(output, labels, smoothing)
 
 
 def images(count: int = 32, seed: int = 0) -> torch.Tensor:
@@ -25,7 +31,7 @@ def labels(count: int = 32, seed: int = 1) -> torch.Tensor:
 
 def network(loss: str = "cross_entropy", hidden: tuple[int, ...] = (128, 64), activation: str = "relu") -> MLP:
     torch.manual_seed(0)
-    return MLP(hidden=hidden, activation=activation, loss=loss, mean=0.5, std=0.5).double()
+    return mlp(hidden, activation, loss=loss, mean=0.5, std=0.5).double()
 
 
 def test_the_default_network_has_the_parameters_of_784_128_64_10() -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from helpers.data_sets import synthetic
 from helpers.kill_and_resume import configuration
+from helpers.networks import mlp
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -22,7 +23,6 @@ from mnist_mlp.data.mnist import MNIST
 from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.data.sources import load
 from mnist_mlp.data.split import split
-from mnist_mlp.model import MLP
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.training import train
@@ -37,8 +37,7 @@ class Plain(L.LightningModule):
         super().__init__()
         L.seed_everything(config.seed, verbose=False)
         self.config, self.total_steps = config, total_steps
-        data = config.data
-        self.network = MLP(hidden=config.model.hidden, mean=data.mean, std=data.std)
+        self.network = mlp(config.model.hidden, mean=config.data.mean, std=config.data.std)
 
     def training_step(self, batch: Any, index: int) -> torch.Tensor:
         images, labels = batch

@@ -21,7 +21,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from mnist_mlp.config.commands import SCHEMAS
 from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.parsing import parse, without
-from mnist_mlp.extras.stacked_launcher.grouping import Job, plan, stacks_at_once
+from mnist_mlp.engine.job import Job
+from mnist_mlp.extras.stacked_launcher.grouping import plan, stacks_at_once
 from mnist_mlp.extras.stacked_launcher.worker_pool import begin, train
 
 log = logging.getLogger(__name__)

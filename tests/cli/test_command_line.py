@@ -35,7 +35,7 @@ WRONG = {
     "data=minst": "did you mean mnist?",
     "optimizer=adamax": "did you mean adam?",
     "experiment=best_of_all": "expected one of",
-    "model=cnn": "expected one of mlp",
+    "model=rnn": "expected one of cnn, mlp",
     "model=null": "group",
     "~model": "model: missing",
     "model.hidden=128": "model.hidden: expected list[int], got 128",

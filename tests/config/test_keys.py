@@ -13,7 +13,7 @@ from mnist_mlp.config.declare import key, section
 from mnist_mlp.config.keys import affects_result, depends_on_length, keys, keys_where, limits_steps, unstackable
 from mnist_mlp.config.parsing import composed, from_dict
 from mnist_mlp.config.schema import CONFIGS, VARIANTS, Config, SchedulerConfig
-from mnist_mlp.optim.lr_schedule import rate
+from mnist_mlp.optim.lr_schedule import lr_factor as rate
 
 
 @pytest.mark.parametrize("name", VARIANTS["scheduler"])
@@ -39,11 +39,11 @@ def test_a_new_section_trains_alone_until_it_says_that_stacks_take_account_of_it
     @dataclass(kw_only=True)
     class Other(Config):
         mixup: Mixup
-        engine: str = key("what trains")
+        blend: str = key("what trains")
         seen: Mixup = section(stackable=True)
 
-    config = Other(**vars(composed()), mixup=Mixup(share=0.5), engine="fast", seen=Mixup(share=0.5))
-    assert unstackable(config) == ["mixup", "engine"]
+    config = Other(**vars(composed()), mixup=Mixup(share=0.5), blend="x", seen=Mixup(share=0.5))
+    assert unstackable(config) == ["mixup", "blend"]
     assert unstackable(composed()) == []
 
 

@@ -19,8 +19,8 @@ from helpers.kill_and_resume import configuration, difference
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.distributed.preflight import require_machine
-from mnist_mlp.distributed.strategy import SharedGradients
 from mnist_mlp.distributed.world import world
+from mnist_mlp.engine.flat import SharedGradients
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.training import train
@@ -105,7 +105,8 @@ def test_an_empty_share_adds_nothing_to_the_gradient(tmp_path: Path) -> None:
     torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     try:
         weight = torch.nn.Parameter(torch.tensor([2.0]))
-        shared = SharedGradients([weight])
+        network = torch.nn.ParameterList([weight])
+        shared = SharedGradients(network)
         assert shared.backward(weight.sum() * 3, share=0.5) == 3.0
         assert weight.grad == 1.5
         assert shared.backward(weight.new_tensor(float("nan")), share=0.0) == 0.0

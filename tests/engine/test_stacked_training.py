@@ -20,11 +20,11 @@ from helpers.kill_and_resume import configuration
 
 from mnist_mlp.config.errors import Interrupted
 from mnist_mlp.config.schema import Config
-from mnist_mlp.engine import stacked_training as stacked
-from mnist_mlp.extras.stacked_launcher.grouping import Job
+from mnist_mlp.engine import stack
+from mnist_mlp.engine.job import Job
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.training import train
+from mnist_mlp.training import train, train_stack
 
 COMMON = ["model.dropout=0", "trainer.max_epochs=2", "trainer.limit_train_batches=40", "trainer.precision=64-true"]
 # What may differ inside a stack, in every combination that has an odd corner.
@@ -52,7 +52,7 @@ def jobs(configs: list[Config], directory: Path) -> list[Job]:
 def pairs(configs: list[Config], directory: Path) -> list[tuple[Path, Path]]:
     """The directory of each job trained in a stack, and that of the same job trained alone."""
     logging.getLogger("mnist_mlp").setLevel(logging.INFO)
-    stacked.train(jobs(configs, directory / "stacked"))
+    train_stack(jobs(configs, directory / "stacked"))
     found = []
     for number, config in enumerate(configs):
         alone = directory / "alone" / str(number)
@@ -173,7 +173,7 @@ def test_a_stack_that_ends_inside_an_epoch_keeps_its_sums(tmp_path: Path) -> Non
     words = [*COMMON, "scheduler=constant", "trainer.limit_train_batches=16"]
     config = configuration(*words)
     stopped = [configuration(*words, "trainer.max_steps=24", f"seed={seed}") for seed in (config.seed, 1)]
-    stacked.train(jobs(stopped, tmp_path / "stacked"))
+    train_stack(jobs(stopped, tmp_path / "stacked"))
     together, alone = tmp_path / "stacked" / "0", tmp_path / "alone"
     alone.mkdir()
     lengthened = train(replace(config, resume=str(together)), together)
@@ -185,7 +185,7 @@ def test_a_stack_that_ends_inside_an_epoch_keeps_its_sums(tmp_path: Path) -> Non
 @pytest.mark.filterwarnings("ignore:Total length of `EvaluationLoader` across ranks is zero")
 def test_without_a_test_there_are_no_test_metrics(tmp_path: Path) -> None:
     words = [*COMMON, "trainer.limit_test_batches=0", "trainer.limit_train_batches=3"]
-    stacked.train(jobs([configuration(*words, f"seed={seed}") for seed in range(2)], tmp_path))
+    train_stack(jobs([configuration(*words, f"seed={seed}") for seed in range(2)], tmp_path))
     metrics = json.loads((tmp_path / "0" / runs.RESULT).read_text())["metrics"]
     assert (metrics["test/acc"], metrics["test/loss"]) == (None, None)
 
@@ -225,7 +225,7 @@ def test_a_member_that_diverges_fails_alone(tmp_path: Path) -> None:
 
 
 def pairs_of_survivors(configs: list[Config], directory: Path) -> list[tuple[Path, Path]]:
-    stacked.train(jobs(configs, directory / "stacked"))
+    train_stack(jobs(configs, directory / "stacked"))
     found = []
     for number in (0, 2):
         alone = directory / "alone" / str(number)
@@ -237,7 +237,7 @@ def pairs_of_survivors(configs: list[Config], directory: Path) -> list[tuple[Pat
 
 def test_a_stack_of_failures_ends_without_an_error(tmp_path: Path) -> None:
     configs = [configuration(*COMMON, "optimizer=sgd", "optimizer.lr=1e300", f"seed={seed}") for seed in range(2)]
-    stacked.train(jobs(configs, tmp_path))
+    train_stack(jobs(configs, tmp_path))
     results = [json.loads((tmp_path / str(number) / runs.RESULT).read_text()) for number in range(2)]
     assert [result["status"] for result in results] == ["failed", "failed"]
     assert all(math.isfinite(result["seconds"]["total"]) for result in results)
@@ -254,7 +254,7 @@ def test_a_signal_stops_all_members_in_step_and_they_go_on_as_single_runs(tmp_pa
     watcher = threading.Thread(target=interrupt)
     watcher.start()
     with pytest.raises(Interrupted):
-        stacked.train(jobs(configs, tmp_path / "stacked"))
+        train_stack(jobs(configs, tmp_path / "stacked"))
     watcher.join()
     for number, config in enumerate(configs):
         together, alone = tmp_path / "stacked" / str(number), tmp_path / "alone" / str(number)
@@ -268,11 +268,16 @@ def test_a_signal_stops_all_members_in_step_and_they_go_on_as_single_runs(tmp_pa
 
 
 def test_the_comparison_sees_a_step_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mnist_mlp.engine import step as stack
+    from mnist_mlp.engine import written_step
 
-    seed: Callable[..., None] = stack.seed_noise
-    monkeypatch.setattr(stack, "seed_noise", lambda number, step: seed(number, step + 1))
+    seed: Callable[..., None] = written_step.seed_noise
     common = [*COMMON, "model.dropout=0.2", "trainer.max_epochs=1", "trainer.limit_train_batches=5"]
-    for together, alone in pairs([configuration(*common, f"seed={seed}") for seed in range(2)], tmp_path):
+    configs = [configuration(*common, f"seed={seed}") for seed in range(2)]
+    found = pairs(configs, tmp_path)
+    monkeypatch.setattr(written_step, "seed_noise", lambda number, step, rank: seed(number, max(1, step) + 1, rank))
+    monkeypatch.setattr(stack, "obstacle", lambda *_: None)
+    train_stack(jobs(configs, tmp_path / "wrong"))
+    for number, (_, alone) in enumerate(found):
+        together = tmp_path / "wrong" / str(number)
         left, right = (files.read(place / runs.CHECKPOINTS / files.LAST)["state_dict"] for place in (together, alone))
         assert furthest(left, right) > 1e-6

@@ -9,10 +9,11 @@ import pytest
 import torch
 from helpers.data_sets import synthetic
 from helpers.kill_and_resume import configuration
+from torch import nn
 from torch.nn import functional as F
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.optim import ema as averaging
+from mnist_mlp.optim.ema import ema_share, update_ema
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.training import train
 
@@ -20,11 +21,12 @@ SHORT = ("averaging.decay=0.9", "trainer.max_epochs=1", "trainer.limit_test_batc
 
 
 def test_the_mean_is_that_of_a_plain_loop() -> None:
-    weights = torch.randn(300, 7, dtype=torch.float64)
-    mean, expected = torch.zeros(7, dtype=torch.float64), torch.zeros(7, dtype=torch.float64)
-    for step, weight in enumerate(weights):
-        share = averaging.share(0.98, step)
-        averaging.update([mean], [weight], torch.tensor(share, dtype=torch.float64))
+    average, network = (nn.Linear(7, 1, bias=False).double() for _ in range(2))
+    mean = average.weight.data.zero_()[0]
+    expected = torch.zeros(7, dtype=torch.float64)
+    for step, weight in enumerate(torch.randn(300, 7, dtype=torch.float64)):
+        network.weight.data[0] = weight
+        update_ema(average, network, ema_share(0.98, step))
         kept = min(0.98, (1 + step) / (10 + step))
         expected = kept * expected + (1 - kept) * weight
     torch.testing.assert_close(mean, expected)
@@ -40,15 +42,15 @@ def test_a_run_keeps_the_mean_of_the_weights_of_its_steps(tmp_path: Path) -> Non
     name = "layers.0.weight"
     for step, (before, after) in enumerate(itertools.pairwise(states), start=1):
         kept = (1 + step) / (10 + step)
-        expected = kept * before[f"averaged.{name}"] + (1 - kept) * after[f"network.{name}"]
-        torch.testing.assert_close(after[f"averaged.{name}"], expected, rtol=1e-5, atol=1e-7)
+        expected = kept * before[f"ema_network.{name}"] + (1 - kept) * after[f"network.{name}"]
+        torch.testing.assert_close(after[f"ema_network.{name}"], expected, rtol=1e-5, atol=1e-7)
 
 
 def test_the_averaged_network_is_validated_tested_and_rebuilt(tmp_path: Path) -> None:
     result = train(configuration(*SHORT), tmp_path)
     content = files.read(tmp_path / "checkpoints" / files.BEST)
     network = files.network_of(content)
-    assert torch.equal(network.layers[0].weight, content["state_dict"]["averaged.layers.0.weight"])
+    assert torch.equal(network.layers[0].weight, content["state_dict"]["ema_network.layers.0.weight"])
     assert not torch.equal(network.layers[0].weight, content["state_dict"]["network.layers.0.weight"])
     dataset = synthetic()
     images, labels = torch.from_numpy(dataset.test_images), torch.from_numpy(dataset.test_labels).long()

@@ -11,7 +11,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
@@ -19,7 +18,6 @@ from helpers.kill_and_resume import (
     EVERYTHING,
     configuration,
     difference,
-    kill_once,
     run_to_the_end,
     survive,
     train_in_child,
@@ -30,10 +28,10 @@ from omegaconf import OmegaConf
 from mnist_mlp.callbacks import history
 from mnist_mlp.config.errors import ConfigError, Interrupted
 from mnist_mlp.config.schema import CONFIGS
-from mnist_mlp.data import loader
-from mnist_mlp.data.loader import Chunk
-from mnist_mlp.engine.run_length import plan
-from mnist_mlp.module import DigitClassifier
+from mnist_mlp.engine import chunks
+from mnist_mlp.engine.chunks import Chunk
+from mnist_mlp.engine.epoch_log import EpochLog
+from mnist_mlp.engine.written_step import WrittenStep
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.resume import own_configuration
@@ -63,7 +61,7 @@ def test_resume_with_everything_on_matches_uninterrupted_run(tmp_path: Path) -> 
 
 def test_the_comparison_sees_an_order_that_depends_on_the_process(tmp_path: Path, reference: Path) -> None:
     def break_the_order() -> None:
-        loader.epoch_order = lambda count, seed, epoch: torch.randperm(count)
+        chunks.epoch_order = lambda count, seed, epoch: torch.randperm(count)
 
     assert survive(tmp_path / "run", reference, 0.5, random.Random(0), prepare=break_the_order) is not None
 
@@ -84,19 +82,19 @@ def test_a_signal_saves_says_so_and_loses_no_step(tmp_path: Path, reference: Pat
     assert difference(tmp_path, reference) is None
 
 
-def test_an_epoch_that_was_stopped_inside_of_a_chunk_is_told_whole(
+def test_an_epoch_that_was_stopped_in_its_middle_is_reported_whole(
     tmp_path: Path, reference: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_rates, hours = DigitClassifier._set_rates, []
+    run, hours = WrittenStep.run, []
 
-    def stopped_in_the_second_epoch(classifier: DigitClassifier, step: int) -> None:
-        if step == 3 + classifier.budget.steps_per_epoch:  # of 7 in the chunk
+    def stopped_in_the_second_epoch(step: WrittenStep, chunk: Chunk, first_step: int) -> torch.Tensor:
+        if first_step > step.length.steps_per_epoch and not hours:
             hours.append(3600)
             signal.raise_signal(signal.SIGTERM)
-        set_rates(classifier, step)
+        return run(step, chunk, first_step)
 
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
-        patched.setattr(DigitClassifier, "_set_rates", stopped_in_the_second_epoch)
+        patched.setattr(WrittenStep, "run", stopped_in_the_second_epoch)
         patched.setattr(history, "time", SimpleNamespace(perf_counter=lambda: time.perf_counter() + sum(hours)))
         train(configuration(), tmp_path)
     result = train(replace(configuration(), resume=str(tmp_path)), tmp_path)
@@ -105,29 +103,27 @@ def test_an_epoch_that_was_stopped_inside_of_a_chunk_is_told_whole(
 
 
 @pytest.mark.parametrize("cut", range(1, 7))
-def test_what_an_epoch_adds_up_is_the_same_to_the_bit_wherever_its_chunk_was_cut(cut: int) -> None:
-    config = configuration()
-    images, labels, order = torch.zeros(14, 784, dtype=torch.uint8), torch.arange(14) % 10, torch.randperm(14)
-    losses, outputs = torch.rand(7), torch.rand(14, 10)
-    whole, stopped, resumed = (DigitClassifier(config, plan(config.data, config.trainer, 14)) for _ in range(3))
-    whole.take_steps(Chunk(images, labels, order, 2), losses, outputs, 0)
-    saved: dict[str, Any] = {}
-    stopped.take_steps(Chunk(images, labels, order, 2), losses[:cut], outputs[: 2 * cut], 0)
-    stopped.on_save_checkpoint(saved)
-    resumed.on_load_checkpoint(saved)
-    resumed.take_steps(Chunk(images, labels, order[2 * cut :], 2), losses[cut:], outputs[2 * cut :], cut)
-    assert resumed.train_metrics() == whole.train_metrics()
-    assert whole.train_metrics()["train/loss"] == pytest.approx(float(losses.double().mean()), abs=1e-15)
+def test_what_an_epoch_adds_up_is_the_same_to_the_bit_wherever_it_was_cut(cut: int) -> None:
+    losses = torch.rand(7).tolist()
+    whole, stopped, resumed = EpochLog(), EpochLog(), EpochLog()
+    for log, part in ((whole, losses), (stopped, losses[:cut])):
+        for loss in part:
+            log.add("train/loss", loss, 2)
+    resumed.load_state_dict(stopped.state_dict(), {})
+    for loss in losses[cut:]:
+        resumed.add("train/loss", loss, 2)
+    assert resumed.sums == whole.sums
+    assert float(whole.compute()["train/loss"]) == pytest.approx(sum(losses) / 7, abs=1e-7)
 
 
 def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
     tmp_path: Path, reference: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    chance = random.Random(1)
-    longest = 1.0
+    child = train_in_child(configuration(), tmp_path)
     while not (tmp_path / "checkpoints" / files.PREVIOUS).exists():
-        assert kill_once(replace(configuration(), resume=str(tmp_path)), tmp_path, longest, chance)
-        longest *= 1.5  # on a busy machine nothing has been saved by then
+        time.sleep(0.0005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
     last = tmp_path / "checkpoints" / files.LAST
     content = bytearray(last.read_bytes())
     content[len(content) // 2] ^= 1

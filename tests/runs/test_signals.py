@@ -17,24 +17,23 @@ from helpers.kill_and_resume import OVERRIDES, configuration, difference, run_to
 from mnist_mlp import training
 from mnist_mlp.config.errors import Interrupted
 from mnist_mlp.config.schema import PROJECT
-from mnist_mlp.engine import stacked_training as stacked
-from mnist_mlp.engine.member import Member
-from mnist_mlp.extras.stacked_launcher.grouping import Job
+from mnist_mlp.data import datamodule
+from mnist_mlp.engine.job import Job
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.signals import interruptible, uninterrupted
-from mnist_mlp.training import train
+from mnist_mlp.training import train, train_stack
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to end a training process cheaply")
 
 WORDS = ("trainer.max_epochs=1", "trainer.num_sanity_val_steps=1")
 # The function at which the signal comes, and whether anything was saved by then.
 PHASES: dict[str, tuple[Any, str, bool]] = {
-    "loading": (training, "load", False),
-    "building": (training, "build_trainer", False),
+    "loading": (datamodule, "load", False),
+    "building": (training, "_build_trainer", False),
     "trying the validation out": (DigitClassifier, "validation_step", False),
-    "calibrating": (training, "calibrate", True),
+    "calibrating": (training, "_calibrate", True),
     "testing": (DigitClassifier, "test_step", True),
     "telling the loggers": (training, "log_final", True),
 }
@@ -102,11 +101,11 @@ def test_a_run_that_is_stopped_before_it_goes_on_keeps_its_history(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
-        patched.setattr(training, "calibrate", lambda *_: signal.raise_signal(signal.SIGTERM))
+        patched.setattr(training, "_calibrate", lambda *_: signal.raise_signal(signal.SIGTERM))
         train(configuration(*WORDS), tmp_path)
     before = result(tmp_path)
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
-        patched.setattr(training, "load", lambda *_: signal.raise_signal(signal.SIGTERM))
+        patched.setattr(datamodule, "load", lambda *_: signal.raise_signal(signal.SIGTERM))
         train(replace(configuration(*WORDS), resume=str(tmp_path)), tmp_path)
     after = result(tmp_path)
     assert before["history"]
@@ -114,11 +113,10 @@ def test_a_run_that_is_stopped_before_it_goes_on_keeps_its_history(
         assert after[name] == before[name]
 
 
-@pytest.mark.parametrize("phase", ["load", "calibrate"])
-def test_a_signal_to_a_stack_is_told_by_every_member(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str
+@pytest.mark.parametrize(("place", "phase"), [(datamodule, "load"), (training, "_calibrate")])
+def test_a_signal_to_a_stack_stands_in_the_result_of_every_member(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any, phase: str
 ) -> None:
-    place = stacked if phase == "load" else Member
     monkeypatch.setattr(place, phase, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     jobs = [
         Job(number=seed, config=configuration(*WORDS, f"seed={seed}"), directory=tmp_path / str(seed))
@@ -127,7 +125,7 @@ def test_a_signal_to_a_stack_is_told_by_every_member(
     for job in jobs:
         job.directory.mkdir()
     with pytest.raises(Interrupted):
-        stacked.train(jobs)
+        train_stack(jobs)
     assert [result(job.directory)["status"] for job in jobs] == ["interrupted", "interrupted"]
 
 

@@ -1,4 +1,4 @@
-"""Tells how training goes: one row an epoch, scalars for the loggers, one line on the console."""
+"""The history of a run: one row an epoch, scalars for the loggers, one line on the console."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ log = logging.getLogger(__name__)
 
 
 class History(L.Callback):
-    def __init__(self) -> None:
+    def __init__(self, log_every_n_steps: int) -> None:
+        self.log_every_n_steps = log_every_n_steps
         self.rows: list[dict[str, Any]] = []
         self._validated: dict[str, float] = {}  # since the present epoch began
         self._seconds_before = 0.0  # of the present epoch, in the process that was stopped
-        self._epoch_began = self._chunk_began = time.perf_counter()
+        self._epoch_began = self._point_began = time.perf_counter()
+        self._lr = 0.0  # of the last step
+        self._losses: list[Tensor] = []  # since the last logged point
+        self._images = 0
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows, "validated": self._validated, "seconds": time.perf_counter() - self._epoch_began}
@@ -31,45 +35,72 @@ class History(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._epoch_began = time.perf_counter() - self._seconds_before
 
-    def on_train_batch_start(self, *_: Any) -> None:
-        self._chunk_began = time.perf_counter()
+    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        self._lr = _lr(trainer)  # Lightning's own loop has stepped the schedule by the end of the batch
+        if not self._losses:
+            self._point_began = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        losses: Tensor = outputs["losses"]
-        if len(losses) == 0:
-            return
+        losses, images = steps_of(outputs, batch)
+        if len(losses) > 1:
+            self._lr = _lr(trainer)
+        if len(losses) > 0:
+            self._losses.append(losses)
+            self._images += images
+        every = min(self.log_every_n_steps, trainer.num_training_batches)
+        if self._losses and (len(losses) > 1 or trainer.global_step % every == 0):
+            self._log_point(trainer)
+
+    def _log_point(self, trainer: L.Trainer) -> None:
+        seconds = time.perf_counter() - self._point_began
         scalars = {
-            "train/loss": float(losses.mean()),
-            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "train/loss": float(torch.cat(self._losses).mean()),
+            "lr": self._lr,
             "gradient_norm": _gradient_norm(trainer.optimizers[0]),
-            "images_per_second": len(batch.order) / (time.perf_counter() - self._chunk_began),
+            "images_per_second": self._images / seconds,
         }
+        self._losses, self._images = [], 0
         _log(trainer, scalars)
 
     def on_validation_end(self, trainer: L.Trainer, *_: Any) -> None:
         # Lightning's `callback_metrics` hold these until the next validation, be it epochs away.
         if not trainer.sanity_checking:
-            self._validated = {name: float(trainer.callback_metrics[name]) for name in ("val/loss", "val/acc")}
+            self._validated = _of_stage("val", trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        metrics = pl_module.train_metrics() | self._validated
+        metrics = _of_stage("train", trainer) | self._validated
         now = time.perf_counter()
         row = {
             "epoch": trainer.current_epoch,
-            **{name: metrics.get(name) for name in ("train/loss", "train/acc", "val/loss", "val/acc")},
-            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            **dict.fromkeys(("train/loss", "val/loss", "val/acc")),  # where nothing was logged or validated
+            **metrics,
+            "lr": self._lr,
             "seconds": now - self._epoch_began,
         }
         self._epoch_began, self._validated = now, {}
         # A run that ended in the middle of an epoch, and is lengthened, has a row of that one already.
         self.rows = [*(row for row in self.rows if row["epoch"] < trainer.current_epoch), row]
-        _log(
-            trainer,
-            {name: value for name, value in row.items() if name in ("train/acc", "val/loss", "val/acc")},
-        )
+        # The loss of training is logged at every point.
+        _log(trainer, {name: value for name, value in metrics.items() if name != "train/loss"})
         log.info(_line(row, epochs=trainer.max_epochs))
+
+
+def steps_of(outputs: Any, batch: Any) -> tuple[Tensor, int]:
+    """The losses `(steps,)` and the number of images of a chunk, or of one step of Lightning's own loop."""
+    if isinstance(outputs, dict) and "losses" in outputs:
+        return outputs["losses"], batch.order.shape[1]
+    loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+    return loss.detach().reshape(1), len(batch[1])
+
+
+def _lr(trainer: L.Trainer) -> float:
+    return float(trainer.optimizers[0].param_groups[0]["lr"])
+
+
+def _of_stage(stage: str, trainer: L.Trainer) -> dict[str, float]:
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(f"{stage}/")}
 
 
 def _gradient_norm(optimizer: torch.optim.Optimizer) -> float | None:
@@ -86,10 +117,13 @@ def _log(trainer: L.Trainer, scalars: dict[str, float | None]) -> None:
 
 
 def _line(row: dict[str, Any], epochs: int | None) -> str:
-    words = [
-        f"epoch {row['epoch'] + 1:>3}/{epochs}",
-        f"train loss {row['train/loss']:.4f}  acc {row['train/acc']:.2%}",
-    ]
-    if row["val/acc"] is not None:
-        words.append(f"val loss {row['val/loss']:.4f}  acc {row['val/acc']:.2%}")
+    words = [f"epoch {row['epoch'] + 1:>3}/{epochs}"]
+    for stage in ("train", "val"):
+        if row[f"{stage}/loss"] is not None:
+            words.append(f"{stage} loss {row[f'{stage}/loss']:.4f}{_shares(row, f'{stage}/')}")
     return "   ".join([*words, f"{row['seconds']:.2f} s"])
+
+
+def _shares(row: dict[str, Any], prefix: str) -> str:
+    names = [name for name in row if name.startswith(prefix) and name != f"{prefix}loss" and row[name] is not None]
+    return "".join(f"  {name.removeprefix(prefix)} {row[name]:.2%}" for name in names)

@@ -1,4 +1,4 @@
-"""A bar over the optimizer steps of an epoch, on a terminal only."""
+"""The progress bar: one for the whole run, over its optimizer steps, on a terminal only."""
 
 from __future__ import annotations
 
@@ -9,33 +9,42 @@ import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
-from mnist_mlp.engine.run_length import Budget
+from mnist_mlp.engine.run_length import RunLength
 
 
-class StepBar(ProgressBar):
-    """Lightning's own bars count chunks; this one counts optimizer steps."""
+class RunBar(ProgressBar):
+    """Lightning's own bars count batches, which are chunks here; this one counts optimizer steps."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, length: RunLength) -> None:
         super().__init__()
-        self.budget = budget
+        self.length = length
         self._bar: tqdm[Any] | None = None
 
-    def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
+    def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
         self._bar = tqdm(
-            total=self.budget.steps_per_epoch,
-            desc=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
+            total=self.length.total_steps,
+            initial=trainer.global_step,
             unit="step",
             leave=False,
             mininterval=0.2,
             disable=not sys.stderr.isatty(),
             dynamic_ncols=True,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining} left, {rate_fmt}{postfix}",
         )
+
+    def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        if self._bar is not None:
+            self._bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", refresh=False)
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         if self._bar is not None:
-            self._bar.update(trainer.global_step - trainer.current_epoch * self.budget.steps_per_epoch - self._bar.n)
+            self._bar.update(trainer.global_step - self._bar.n)
 
-    def on_train_epoch_end(self, *_: Any) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if self._bar is not None and "val/acc" in trainer.callback_metrics:
+            self._bar.set_postfix_str(f"val {trainer.callback_metrics['val/acc']:.2%}", refresh=False)
+
+    def on_train_end(self, *_: Any) -> None:
         self._close()
 
     def on_exception(self, *_: Any) -> None:

@@ -24,7 +24,7 @@ Schema = dict[str, Any]
 
 def schemas() -> dict[str, Schema]:
     """Every schema by its name: one for each section, one for each command's whole configuration, one for Hydra's."""
-    by_section = {name: _object(_keys_of(name, Config)) for name in sections(Config)}
+    by_section = {name: _object(_keys_of(name, Config), name) for name in sections(Config)}
     by_command = {name: _whole(schema) for name, schema in SCHEMAS.items()}
     return by_section | by_command | {"hydra": {"type": "object"}}
 
@@ -47,15 +47,22 @@ def _keys_of(section: str, schema: type[Any]) -> list[Entry]:
 
 
 def _whole(schema: type[Any]) -> Schema:
-    parts = {name: _object(_keys_of(name, schema)) for name in sections(schema)}
+    parts = {name: _object(_keys_of(name, schema), name) for name in sections(schema)}
     top = _object([entry for name, entry in keys(schema).items() if "." not in name])
     top["properties"] |= parts | {"hydra": {"type": "object"}}
     return top
 
 
-def _object(entries: list[Entry]) -> Schema:
-    """All keys are optional, as a file may set some of them; no other is allowed."""
-    properties: Schema = {entry.name.rpartition(".")[2]: _property(entry) for entry in entries}
+def _object(entries: list[Entry], prefix: str = "") -> Schema:
+    """All keys are optional, as a file may set some of them; no other is allowed. `prefix` is the section's name."""
+    properties: Schema = {}
+    for entry in entries:
+        name, _, nested = entry.name.removeprefix(f"{prefix}.").partition(".")
+        if nested:
+            below = f"{prefix}.{name}"
+            properties[name] = _object([other for other in entries if other.name.startswith(f"{below}.")], below)
+        else:
+            properties[name] = _property(entry)
     properties["defaults"] = {"type": "array", "description": "the files that this one is composed of, in order"}
     return {"type": "object", "properties": properties, "additionalProperties": False}
 

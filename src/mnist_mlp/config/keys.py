@@ -31,7 +31,18 @@ def keys(schema: type[Any] = Config) -> dict[str, Entry]:
             continue
         held = part.metadata.get("section", Section())
         for kind in VARIANTS.get(part.name, {}).values() or [kinds[part.name]]:
-            entries |= {f"{part.name}.{own.name}": _entry(f"{part.name}.{own.name}", own, held) for own in fields(kind)}
+            entries |= _of_section(part.name, kind, held)
+    return entries
+
+
+def _of_section(name: str, kind: type[Any], section: Section) -> dict[str, Entry]:
+    kinds, entries = get_type_hints(kind), dict[str, Entry]()
+    for own in fields(kind):
+        dotted = f"{name}.{own.name}"
+        if is_dataclass(kinds[own.name]):
+            entries |= _of_section(dotted, kinds[own.name], section)
+        else:
+            entries[dotted] = _entry(dotted, own, section)
     return entries
 
 

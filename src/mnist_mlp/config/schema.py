@@ -16,6 +16,8 @@ CONFIGS = PROJECT / "configs" if IN_CHECKOUT else PACKAGE / "configs"
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "elu")
 LOSSES = ("cross_entropy", "nll", "mse")
+ENGINES = ("fast", "plain")
+METRICS = ("acc", "f1")
 PRECISIONS = ("32-true", "64-true", "bf16-true", "bf16-mixed")
 
 
@@ -62,9 +64,7 @@ class AugmentConfig:
 
 @dataclass(kw_only=True)
 class ModelConfig:
-    hidden: list[int] = key(
-        "width of each hidden layer; [] is a linear classifier", at_least=1, at_most=100_000, shown_first=True
-    )
+    name: str = key("network; change it by group: model=cnn", choices=("mlp", "cnn"), before="mlp")
     activation: str = key("non-linearity after each hidden layer", choices=ACTIVATIONS, shown_first=True)
     dropout: float = key("probability of zeroing a hidden unit in training", at_least=0, below=1, per_member=True)
     loss: str = key(
@@ -79,6 +79,21 @@ class ModelConfig:
         below=1,
         per_member=True,
     )
+
+
+@dataclass(kw_only=True)
+class MLPConfig(ModelConfig):
+    hidden: list[int] = key(
+        "width of each hidden layer; [] is a linear classifier", at_least=1, at_most=100_000, shown_first=True
+    )
+
+
+@dataclass(kw_only=True)
+class CNNConfig(ModelConfig):
+    channels: list[int] = key(
+        "output channels of each convolution, which halves height and width", at_least=1, at_most=10_000
+    )
+    hidden: list[int] = key("width of each fully connected hidden layer", at_least=1, at_most=100_000, shown_first=True)
 
 
 @dataclass(kw_only=True)
@@ -246,6 +261,24 @@ class CheckpointConfig:
     every_seconds: float = key(
         "seconds between two saves inside an epoch; each epoch's end saves too", above=0, affects_result=False
     )
+    monitor: str = key("metric of validation that decides which checkpoint is the best", before="val/acc")
+    mode: str = key("whether the best is the largest or the smallest", choices=("max", "min"), before="max")
+
+
+@dataclass(kw_only=True)
+class EarlyStoppingConfig:
+    patience: int | None = key(
+        "validations without improvement that end the run; null: off", at_least=1, per_member=True
+    )
+    monitor: str = key("metric that has to improve: val/loss, val/acc, ...", per_member=True)
+    mode: str = key("whether it improves by falling or by rising", choices=("min", "max"), per_member=True)
+    min_delta: float = key("change that counts as an improvement", at_least=0, per_member=True)
+
+
+@dataclass(kw_only=True)
+class CallbacksConfig:
+    early_stopping: EarlyStoppingConfig
+    own: dict[str, Any] = key("callbacks of one's own: `file.Class` in mnist_mlp/callbacks/, and its arguments")
 
 
 @dataclass(kw_only=True)
@@ -264,6 +297,8 @@ class Config:
     threads: int | None = key(
         "CPU threads; null: one for a small step, all cores for a large one", at_least=1, stackable=True
     )
+    engine: str = key("fast: mnist_mlp.engine; plain: Lightning's own loop", choices=ENGINES, stackable=True)
+    metrics: list[str] = key("metrics beside the loss", choices=METRICS, stackable=True)
     resume: str | None = key(
         "a run directory to go on with, or a sweep's directory to finish",
         affects_result=False,
@@ -278,6 +313,7 @@ class Config:
     averaging: AveragingConfig = section(stackable=True, in_hparams=True)
     calibration: CalibrationConfig = section(stackable=True)
     trainer: TrainerConfig = section(stackable=True)
+    callbacks: CallbacksConfig = section(stackable=True)
     logger: LoggerConfig = section(stackable=True)
     dashboard: DashboardConfig = section(stackable=True, before=DashboardConfig)
     checkpoint: CheckpointConfig = section(stackable=True)
@@ -285,6 +321,7 @@ class Config:
 
 # Sections whose `name` decides which further keys they have.
 VARIANTS: dict[str, dict[str, type[Any]]] = {
+    "model": {"mlp": MLPConfig, "cnn": CNNConfig},
     "optimizer": {"adamw": AdamConfig, "adam": AdamConfig, "sgd": SGDConfig},
     "scheduler": {"constant": ConstantConfig, "one_cycle": WarmupConfig, "cosine": WarmupConfig},
 }

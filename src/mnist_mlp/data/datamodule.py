@@ -1,7 +1,8 @@
-"""The LightningDataModule: a data set in memory, its split, and the loaders over them."""
+"""The LightningDataModule: download, split, and the loaders of a data set that fits in memory."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import lightning as L
@@ -9,77 +10,134 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mnist_mlp.config.schema import DataConfig, TrainerConfig
+from mnist_mlp.config.schema import Config
+from mnist_mlp.data.augment import Deformation, deforms
 from mnist_mlp.data.dataset import Dataset
-from mnist_mlp.data.loader import EvaluationLoader, TrainingLoader
+from mnist_mlp.data.loader import EvaluationLoader, Part, TrainLoader
 from mnist_mlp.data.seeding import epoch_order
+from mnist_mlp.data.sources import load
 from mnist_mlp.data.split import split
-from mnist_mlp.engine.run_length import limited, plan
+from mnist_mlp.model.networks import DataSpec
 
 
 class DigitsDataModule(L.LightningDataModule):
-    """Each part is `(images (N, 784) uint8, labels (N,) int64)`, on the device that trains."""
+    """Images and labels of one data set, in the parts `train`, `val`, `test` and `predict`."""
 
-    def __init__(self, dataset: Dataset, data: DataConfig, trainer: TrainerConfig, seed: int) -> None:
+    parts: dict[str, Part]
+    """of each stage, images `(N, C, H, W)` uint8 and labels `(N,)` int64; there after `setup`"""
+
+    def __init__(self, config: Config) -> None:
         super().__init__()
-        train, val = split(dataset.train_labels, data.val_size)
-        self.budget = plan(data, trainer, images=len(train))
-        self.seed = seed
-        self.overfits = bool(trainer.overfit_batches)
-        if self.overfits:
-            few = self.budget.steps_per_epoch * self.budget.batch_size
-            val = train[epoch_order(len(train), seed, 0)[:few].numpy()]
-        limits = {"val": trainer.limit_val_batches, "test": trainer.limit_test_batches}
-        self.parts = {
-            "train": _tensors(dataset.train_images, dataset.train_labels, train),
-            "val": _tensors(dataset.train_images, dataset.train_labels, val),
-            "test": _tensors(dataset.test_images, dataset.test_labels, np.arange(len(dataset.test_labels))),
-        }
-        for name, limit in limits.items():
-            images, labels = self.parts[name]
-            batches = -(-len(images) // data.batch_size)
-            few = int(trainer.fast_dev_run) if trainer.fast_dev_run else limited(limit, batches)
-            self.parts[name] = images[: few * data.batch_size], labels[: few * data.batch_size]
+        self.config = config
+        # One step over the mean of n batches is the same arithmetic as one batch of n times the size.
+        self.batch_size = config.data.batch_size * config.trainer.accumulate_grad_batches
 
-    def train_dataloader(self) -> TrainingLoader:
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The whole data set, downloaded where it is not on the disk, and verified.
+
+        Raises:
+            DataError: no source has it; the message gives each source's reason.
+        """
+        return load(self.config.data)
+
+    @property
+    def spec(self) -> DataSpec:
+        """What a network has to know of these data: `DigitClassifier(config, datamodule.spec)`."""
+        mean, std = self._normalisation
+        shape, names = self.dataset.image_shape, tuple(self.dataset.class_names)
+        return DataSpec(image_shape=shape, class_names=names, mean=mean, std=std)
+
+    @cached_property
+    def _normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and deviation of each channel, in [0, 1]: as given, else of the images that are trained on."""
+        data, dataset = self.config.data, self.dataset
+        train, _ = split(dataset.train_labels, data.val_size)
+        mean, std = (value if value is None or isinstance(value, list) else [value] for value in (data.mean, data.std))
+        if mean is None or std is None:
+            images = dataset.train_images[train] / 255
+            mean = mean or images.mean((0, 2, 3)).tolist()
+            std = std or np.maximum(images.std((0, 2, 3)), 1e-3).tolist()
+        return tuple(mean), tuple(std)
+
+    @cached_property
+    def deformation(self) -> Deformation:
         assert self.trainer is not None
-        images, labels = self._on_device("train")
-        return TrainingLoader(
-            images,
-            labels,
-            budget=self.budget,
-            seed=self.seed,
+        return Deformation(self.config.augment, self.spec.image_shape, self.trainer.strategy.root_device)
+
+    def prepare_data(self) -> None:
+        """Download and verify, so that all processes of a run find the files."""
+        self.dataset  # noqa: B018
+
+    def setup(self, stage: str | None = None) -> None:
+        """Split the official training images into `train` and `val`; the official test images stay apart."""
+        dataset, config = self.dataset, self.config
+        train, val = split(dataset.train_labels, config.data.val_size)
+        if limit := config.trainer.overfit_batches:
+            few = limited(limit, -(-len(train) // self.batch_size)) * self.batch_size
+            val = train[epoch_order(len(train), config.seed, epoch=0)[:few].numpy()]
+        test = _part(dataset.test_images, dataset.test_labels, np.arange(len(dataset.test_labels)))
+        self.parts = {
+            "train": _part(dataset.train_images, dataset.train_labels, train),
+            "val": _part(dataset.train_images, dataset.train_labels, val),
+            "test": test,
+            "predict": test,
+        }
+
+    def train_dataloader(self) -> TrainLoader:
+        assert self.trainer is not None
+        return TrainLoader(
+            self.on_device("train"),
+            self.batch_size,
+            self.config.seed,
             first_step=self.trainer.global_step,
-            same_order=self.overfits,
+            same_order=bool(self.config.trainer.overfit_batches),
             rank=self.trainer.global_rank,
-            processes=self.trainer.world_size,
+            world_size=self.trainer.world_size,
         )
 
     def val_dataloader(self) -> EvaluationLoader:
-        return EvaluationLoader(*self._own("val"))
+        return self._evaluation_loader("val")
 
     def test_dataloader(self) -> EvaluationLoader:
-        return EvaluationLoader(*self._own("test"))
+        return self._evaluation_loader("test")
 
-    def _own(self, part: str) -> tuple[Tensor, Tensor]:
-        """What this process evaluates: every image belongs to exactly one."""
-        assert self.trainer is not None
-        rank, processes = self.trainer.global_rank, self.trainer.world_size
-        images, labels = (values.tensor_split(processes)[rank] for values in self._on_device(part))
-        return images, labels
+    def predict_dataloader(self) -> EvaluationLoader:
+        return self._evaluation_loader("predict")
 
-    def _on_device(self, part: str) -> tuple[Tensor, Tensor]:
-        assert self.trainer is not None
-        images, labels = self.parts[part]
-        device = self.trainer.strategy.root_device
-        return images.to(device), labels.to(device)
+    def on_after_batch_transfer(self, batch: Part, dataloader_idx: int) -> Part:
+        """Augment the images of a training step; the noise is a function of (seed, step)."""
+        if not (self.trainer and self.trainer.training and deforms(self.config.augment)):
+            return batch
+        images, labels = batch
+        amounts = self.deformation.draw(self.config.seed, self.trainer.global_step, len(images)).to(images.device)
+        return self.deformation(images, amounts), labels
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Batches come out of tensors that are there already."""
         return batch
 
+    def on_device(self, stage: str) -> Part:
+        """The part of the data for this stage, on the device that trains."""
+        assert self.trainer is not None
+        images, labels = self.parts[stage]
+        device = self.trainer.strategy.root_device
+        return images.to(device), labels.to(device)
 
-def _tensors(images: np.ndarray, labels: np.ndarray, chosen: np.ndarray) -> tuple[Tensor, Tensor]:
+    def _evaluation_loader(self, stage: str) -> EvaluationLoader:
+        """Batches of the size that `limit_val_batches` counts; every image belongs to one process."""
+        assert self.trainer is not None
+        rank, world_size = self.trainer.global_rank, self.trainer.world_size
+        images, labels = (values.tensor_split(world_size)[rank] for values in self.on_device(stage))
+        return EvaluationLoader((images, labels), self.config.data.batch_size)
+
+
+def limited(limit: int | float, batches: int) -> int:
+    """Lightning's rule for `limit_*_batches`: an int counts batches, a float is a share of them."""
+    return min(limit, batches) if isinstance(limit, int) else int(batches * limit)
+
+
+def _part(images: np.ndarray, labels: np.ndarray, chosen: np.ndarray) -> Part:
     """The chosen images and labels, copied."""
-    flat = images.reshape(len(images), -1)
-    return torch.from_numpy(flat[chosen]), torch.from_numpy(labels[chosen].astype(np.int64))
+    taken: Tensor = torch.from_numpy(images[chosen])
+    return taken, torch.from_numpy(labels[chosen].astype(np.int64))

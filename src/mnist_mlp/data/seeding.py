@@ -20,6 +20,13 @@ def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(count, generator=generator)
 
 
-def seed_noise(seed: int, step: int, rank: int = 0) -> None:
+def seed_noise(seed: int, step: int, rank: int = 0, device: torch.device | None = None) -> None:
     """Make the noise of one optimizer step (dropout) a function of (seed, step), its own on every process."""
-    torch.manual_seed(derive(seed, f"noise of process {rank}" if rank else "noise", step))
+    number = derive(seed, f"noise of process {rank}" if rank else "noise", step)
+    # `torch.manual_seed` would seed every back end there could be, and take a thousand times as long.
+    if device is not None and device.type == "cuda":
+        torch.cuda.manual_seed(number)
+    elif device is not None and device.type == "mps":
+        torch.mps.manual_seed(number)
+    else:
+        torch.default_generator.manual_seed(number)

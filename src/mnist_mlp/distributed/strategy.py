@@ -8,7 +8,6 @@ divide evenly, and it expects one backward pass for each call of `training_step`
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import lightning as L
@@ -16,34 +15,16 @@ import torch
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
-from torch.nn import Parameter
 
 from mnist_mlp.config.schema import TrainerConfig
 from mnist_mlp.distributed.hardware import uses_cuda, uses_mps
 from mnist_mlp.distributed.world import World, gpu_of
 
 
-class SharedGradients:
-    """The gradients of a network as views of one flat tensor, with a place for the loss behind them."""
-
-    def __init__(self, parameters: Iterable[Parameter]) -> None:
-        trained = list(parameters)
-        sizes = [parameter.numel() for parameter in trained]
-        self.flat = torch.zeros(sum(sizes) + 1, dtype=trained[0].dtype, device=trained[0].device)
-        pieces = zip(trained, self.flat[:-1].split(sizes), strict=True)
-        self.views = [(parameter, piece.view_as(parameter)) for parameter, piece in pieces]
-
-    def backward(self, loss: Tensor, share: float) -> Tensor:
-        """From the mean loss over this rank's `share` (0 to 1) of a minibatch: gradients and loss of all of it."""
-        self.flat.zero_()
-        for parameter, view in self.views:
-            parameter.grad = view  # Lightning takes gradients away before a validation
-        if share > 0:  # else nothing of the minibatch came to this rank
-            weighted = loss * share
-            weighted.backward()  # type: ignore[no-untyped-call]
-            self.flat[-1] = weighted.detach()
-        torch.distributed.all_reduce(self.flat)
-        return self.flat[-1].clone()
+def sum_over_ranks(values: Tensor) -> Tensor:
+    """The sum of what all ranks hold, in place; every one of them must ask at the same point."""
+    torch.distributed.all_reduce(values)
+    return values
 
 
 def agree(trainer: L.Trainer, value: float) -> float:

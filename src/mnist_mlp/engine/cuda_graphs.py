@@ -1,82 +1,74 @@
-"""On a GPU, one optimizer step recorded once as a CUDA graph and replayed.
+"""CUDA graphs: on a GPU all steps of a chunk are recorded once and replayed.
 
-A step of a small network is some fifty kernels of a few microseconds each, and starting them from Python takes many
-times longer than running them. A graph starts them all at once. The first steps run eagerly, as the recording needs
-every buffer (gradients, optimizer state) to be there; a last batch of another size runs eagerly too.
+A step of a small network is some thirty kernels of a few microseconds each, and starting them from Python takes many
+times longer than running them. A graph starts them all at once. What a step reads (indices, targets, learning rates) it
+reads from tensors that stay where they are and are filled before each replay.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import torch
-from torch import Tensor
 
 log = logging.getLogger(__name__)
 
-Step = Callable[..., tuple[Tensor, Tensor]]
-"""Indices of a minibatch `(B,)`, and its noise if there is any, to its loss, a scalar, and the network's output
-`(B, 10)`; updates the weights."""
-
-Replay = Callable[[], tuple[Tensor, Tensor]]
-
-EAGER_STEPS = 3
+Work = Callable[[], None]
 
 
-def on_side_stream(step: Step, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Run the step off the default stream: what autograd sets up there could not be recorded afterwards."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        loss, output = step(*inputs)
-    torch.cuda.current_stream().wait_stream(side)
-    return loss, output
+def record(work: Work) -> Work:
+    """Record what `work` does on the GPU, without doing it; each call of the result does it once."""
+    gc.collect()  # a graph that is freed while another one is recorded would spoil it
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        graph = torch.cuda.CUDAGraph()
+        torch.cuda.synchronize()
+        with torch.cuda.graph(graph):
+            work()
+    finally:
+        if collecting:
+            gc.enable()
+    return graph.replay
 
 
-def cuda_graph(step: Step, *inputs: Tensor) -> Replay:
-    """Record `step(*inputs)` without running it; each replay runs it on what `inputs` hold then."""
-    graph = torch.cuda.CUDAGraph()
-    torch.cuda.synchronize()
-    with torch.cuda.graph(graph):
-        loss, output = step(*inputs)
+class RecordedWork:
+    """Work of several shapes: the first time each is done eagerly, which sets everything up, and then replayed."""
 
-    def replay() -> tuple[Tensor, Tensor]:
-        graph.replay()
-        return loss.clone(), output.clone()
-
-    return replay
-
-
-class CapturedStep:
-    """A step that replaces itself by its recording once it can, and stays as it is where it cannot be recorded."""
-
-    def __init__(
-        self,
-        step: Step,
-        warm_up: Callable[..., tuple[Tensor, Tensor]] = on_side_stream,
-        record: Callable[..., Replay] = cuda_graph,
-    ) -> None:
-        self.step, self.warm_up, self.record = step, warm_up, record
-        self._eager_steps = 0
-        self._inputs: tuple[Tensor, ...] = ()
-        self._replay: Replay | None = None
+    def __init__(self, record: Callable[[Work], Work] = record) -> None:
+        self.record = record
+        self._seen: set[Hashable] = set()
+        self._replays: dict[Hashable, Work] = {}
+        self._stream: torch.cuda.Stream | None = None
         self._recordable = True
 
-    def __call__(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        if self._replay is None and self._recordable and self._eager_steps >= EAGER_STEPS:
-            self._record(*inputs)
-        if self._replay is not None and inputs[0].shape == self._inputs[0].shape:
-            for recorded, given in zip(self._inputs, inputs, strict=True):
-                recorded.copy_(given)
-            return self._replay()
-        self._eager_steps += 1
-        return self.warm_up(self.step, *inputs)
+    def __call__(self, shape: Hashable, work: Work) -> None:
+        """Do `work`, which always does the same for the same `shape`, on whatever its tensors hold now."""
+        if shape in self._replays:
+            self._replays[shape]()
+        elif shape in self._seen and self._recordable:
+            self._record(shape, work)
+            self._replays.get(shape, work)()
+        else:
+            self._seen.add(shape)
+            self._on_side_stream(work)
 
-    def _record(self, *inputs: Tensor) -> None:
-        self._inputs = tuple(given.clone() for given in inputs)
+    def _record(self, shape: Hashable, work: Work) -> None:
         try:
-            self._replay = self.record(self.step, *self._inputs)
+            self._replays[shape] = self.record(work)
         except RuntimeError as error:
             self._recordable = False
-            log.warning("the step cannot be recorded as a CUDA graph and runs eagerly: %s", error)
+            log.warning("the steps cannot be recorded as a CUDA graph and run one by one: %s", error)
+
+    def _on_side_stream(self, work: Work) -> None:
+        """Off the default stream, where what is set up could not be recorded afterwards; one stream for all calls."""
+        if not torch.cuda.is_available():
+            work()
+            return
+        self._stream = self._stream or torch.cuda.Stream()
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            work()
+        torch.cuda.current_stream().wait_stream(self._stream)

@@ -1,12 +1,11 @@
-"""One job of a stack: everything that it would have as a run of its own."""
+"""The members of a stack: what each network has of its own, as it would have it as a run alone."""
 
 from __future__ import annotations
 
 import logging
 import logging.config
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,146 +15,230 @@ from lightning.pytorch.loggers import Logger
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from mnist_mlp.callbacks.checkpointing import Checkpoints, PlainCheckpointIO
-from mnist_mlp.callbacks.history import History
-from mnist_mlp.config.errors import DivergedError, UserError
+from mnist_mlp.config.errors import ConfigError, DivergedError, UserError
 from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.data.dataset import Dataset
-from mnist_mlp.data.loader import Chunk
-from mnist_mlp.engine.run_length import Budget
-from mnist_mlp.extras.calibration.calibrate import calibrate
-from mnist_mlp.extras.stacked_launcher.grouping import Job
-from mnist_mlp.extras.tensorboard.dashboard import Dashboard
+from mnist_mlp.engine.epoch_log import EpochLog
+from mnist_mlp.engine.job import Job
+from mnist_mlp.engine.run_length import RunLength
 from mnist_mlp.module import DigitClassifier
-from mnist_mlp.runs import checkpoint_file as files
-from mnist_mlp.runs.loggers import build_loggers, log_final
+from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.checkpoint_io import PlainCheckpointIO
 from mnist_mlp.runs.result import Result
-from mnist_mlp.training import description
 
 log = logging.getLogger(__name__)
 
 
 class Member:
-    """Its network and its optimizer are real ones whose tensors are rows of the stack, so that callbacks, checkpoints
-    and tests of a single run serve here as they are; only the trainer that they see is a `MemberTrainer`.
-    """
+    """One network with its optimizer, callbacks and loggers. Its callbacks see a `MemberTrainer`."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(
+        self,
+        job: Job,
+        module: DigitClassifier,
+        datamodule: DigitsDataModule,
+        length: RunLength,
+        callbacks: Sequence[L.Callback] = (),
+        loggers: Sequence[Logger] = (),
+        start: dict[str, Any] | None = None,
+        result: Result | None = None,
+        collect: Callable[[], None] = lambda: None,
+        closing: ExitStack | None = None,
+    ) -> None:
+        """
+        Args:
+            start: the checkpoint that the run goes on from.
+            collect: puts what the callbacks know into the result.
+            closing: what is left to do for this run, however it ends.
+        """
         self.job, self.config, self.directory = job, job.config, job.directory
-        self.result = Result(directory=job.directory, seed=job.config.seed, config=asdict(job.config))
-        self.log_files = _file_handlers(job.logging) if job.logging else []
-        self.failed = False
-        self.chunk: Chunk
-        """the batch that callbacks are shown"""
-        self.outputs: dict[str, Tensor]
-        """and what came of it"""
-        self.logits: Tensor
-        """and those of a batch of validation"""
-        self.diverged: DivergedError | None = None
-        self.loggers: list[Logger] = []
-        self._life = self._live()
-        self.enter_next_phase()
-
-    def _live(self) -> Iterator[None]:
-        """The same phases as `training.train`; `enter_next_phase` and `end` move from one `yield` to the next."""
-        with self.result.written():
-            with self.result.timed("setup"):
-                yield
-            try:
-                with self.result.timed("fit"):
-                    yield
-            finally:
-                for logger in self.loggers:
-                    logger.finalize("success")
-                if hasattr(self, "history"):
-                    self.result.take_history(self.history.rows, self.checkpoints.best_epoch)
-                    self.result.metrics |= self.checkpoints.best_validation
-            yield  # calibration
-            with self.result.timed("test"):
-                yield
-            log_final(self.loggers, self.result.metrics, self.trainer.global_step)
-
-    def enter_next_phase(self) -> None:
-        next(self._life, None)
-
-    def end(self, error: BaseException) -> None:
-        """Stop here, as a run of its own would for this error."""
-        self.failed = True
-        with suppress(type(error)):
-            self._life.throw(error)  # type: ignore[attr-defined]
-
-    def build(self, dataset: Dataset, budget: Budget) -> None:
-        L.seed_everything(self.config.seed, verbose=False)
-        self.classifier = DigitClassifier(self.config, budget)
-        self.result.parameters = sum(parameter.numel() for parameter in self.classifier.network.parameters())
-        self.history = History()
-        self.checkpoints = Checkpoints(
-            self.directory, budget, description(self.config, dataset), self.config.checkpoint.every_seconds
-        )
-        self.callbacks: list[L.Callback] = [self.history, self.checkpoints]
-        if self.config.dashboard.snapshots and self.config.logger.tensorboard:
-            self.callbacks.append(Dashboard(self.config, dataset.class_names, budget.epochs))
+        self.module, self.datamodule, self.length = module, datamodule, length
+        self.callbacks, self.loggers, self.start = list(callbacks), list(loggers), start
+        self.train_log, self.evaluation_log = EpochLog(), EpochLog()
+        self.training = True
+        """until it has failed, or was stopped early"""
+        self.error: UserError | None = None
+        self.result, self.collect = result or Result(directory=job.directory, seed=job.config.seed, config={}), collect
+        self.closing = closing or ExitStack()
+        self.outputs: dict[str, Tensor] = {}
+        """`losses` `(steps,)` of the last chunk"""
+        self.answer: Any = None
+        """what the module returned for the last batch that was evaluated"""
+        self.trainer: MemberTrainer
+        self.optimizer: Optimizer
+        self.schedule: LRScheduler | None
+        self._log_files: list[logging.Handler] | None = None
 
     def join(self, trainer: L.Trainer) -> None:
-        """Move to where the trainer computes, and take part in what it does."""
-        self.classifier.to(trainer.strategy.root_device)
-        trainer.precision_plugin.convert_module(self.classifier)
-        self.optimizer = self.classifier.configure_optimizers()
-        self.loggers = build_loggers(self.config, self.directory, None)
-        for logger in self.loggers:
-            logger.save()  # as Lightning does before the first step
+        """Move to where the trainer computes, and build the optimizer."""
         self.trainer = MemberTrainer(trainer, self)
+        self.module.trainer = self.datamodule.trainer = self.trainer  # type: ignore[assignment]
+        self.log_to(self.train_log)
+        self.module.to(trainer.strategy.root_device)
+        trainer.precision_plugin.convert_module(self.module)
+        self.optimizer, self.schedule = _optimizer_and_schedule(self.module.configure_optimizers())
+        self.trainer.optimizers = [self.optimizer]
 
-    def take_steps(self, losses: Tensor, outputs: Tensor, first_step: int) -> None:
-        """Losses `(steps,)` and outputs `(images, 10)` of the chunk."""
-        self.outputs = {"losses": losses}
-        try:
-            self.classifier.take_steps(self.chunk, losses, outputs, first_step)
-        except DivergedError as error:
-            self.diverged = error
+    def twin(self) -> Member:
+        """Another member with the same weights, which nothing happens to."""
+        twin = Member(self.job, type(self.module)(self.config, self.module.data), self.datamodule, self.length)
+        twin.module.load_state_dict(self.module.state_dict())
+        twin.join(self.trainer.of_stack)
+        return twin
 
-    def call(self, hook: str, callback: L.Callback, *arguments: Any) -> None:
-        """Let a callback know; an error that ends a single run ends this member alone."""
-        try:
-            with self.speaking():
-                getattr(callback, hook)(self.trainer, self.classifier, *arguments)
-        except UserError as error:
-            self.fail(error)
+    def lr(self, step: int) -> float:
+        """The learning rate of a step, by a schedule that is a function of the step alone."""
+        assert isinstance(self.schedule, LambdaLR)
+        return float(self.schedule.base_lrs[0] * self.schedule.lr_lambdas[0](step))
+
+    def log_to(self, epoch_log: EpochLog) -> None:
+        """From now on `self.log` of the module adds to this one."""
+        self.module.log = epoch_log.log  # type: ignore[method-assign,assignment]
+
+    def log_steps(self, losses: Sequence[float], sizes: Sequence[int], logits: Tensor, labels: Tensor) -> None:
+        """Log as `training_step` does: the losses of steps of so many images, and the logits of all of them."""
+        for loss, size in zip(losses, sizes, strict=True):
+            self.train_log.add("train/loss", loss, size)
+        metrics = self.module.metrics_of("train")
+        metrics.update(self.module.network.head(logits), labels)
+        self.train_log.metrics |= dict(metrics.items())
+
+    def refuse_infinite(self, losses: Tensor, first_step: int) -> None:
+        """
+        Args:
+            losses: `(steps,)`
+
+        Raises:
+            DivergedError: a loss is not finite.
+        """
+        if not bool(losses.isfinite().all()):
+            step = first_step + int((~losses.isfinite()).nonzero()[0])
+            raise DivergedError(
+                f"the loss became {float(losses[step - first_step])} at step {step}; good checkpoints are kept. "
+                f"Try a smaller optimizer.lr (it is {self.config.optimizer.lr}) or trainer.gradient_clip_val=1.0"
+            )
+
+    def log_epoch(self, epoch_log: EpochLog) -> None:
+        """Give callbacks what the module has logged: of a training epoch, or of an evaluation."""
+        self.trainer.callback_metrics |= epoch_log.compute(world_size=self.trainer.world_size)
 
     def fail(self, error: UserError) -> None:
-        self.end(error)
-        words = "job %s failed: %s", self.job.number, error
-        log.error(*words)
-        with self.speaking():
-            log.error(*words)
-
-    def calibrate(self, data: DigitsDataModule) -> None:
-        if len(data.parts["val"][0]) > 0:
-            calibrate(files.find(self.directory), data.parts["val"], data.parts["train"], self.config)
-
-    def test(self, data: DigitsDataModule) -> None:
-        """Test the best network once, unless there is nothing to test it on."""
-        if len(data.parts["test"][0]) == 0:
-            return
-        self.classifier.load_state_dict(files.read(files.find(self.directory))["state_dict"])
-        self.classifier.eval()
-        with torch.inference_mode():
-            for index, batch in enumerate(data.test_dataloader()):
-                self.classifier.test_step(batch, index)
-        self.result.metrics |= {name: float(value) for name, value in self.classifier.evaluation("test").items()}
+        """End here, as a run of its own would for this error."""
+        self.training, self.error = False, error
+        for place in (nullcontext(), self.own_log()):
+            with place:
+                log.error("job %s failed: %s", self.job.number, error)
+        with suppress(type(error)):
+            self.closing.__exit__(type(error), error, error.__traceback__)
 
     @contextmanager
-    def speaking(self) -> Iterator[None]:
-        """Whatever is logged meanwhile goes to the job's own files."""
+    def own_log(self) -> Iterator[None]:
+        """What is logged meanwhile goes to the job's own files, if it has any."""
+        if not self.job.logging:
+            yield
+            return
+        if self._log_files is None:
+            self._log_files = _file_handlers(self.job.logging)
         root = logging.getLogger()
-        before, root.handlers = root.handlers, self.log_files
+        before, root.handlers = root.handlers, self._log_files
         try:
             yield
         finally:
             root.handlers = before
-            for handler in self.log_files:
-                handler.close()  # opened again at the next word: a sweep may have more jobs than a process files
+            for handler in self._log_files:
+                handler.close()  # opened again by the next line: a sweep may have more jobs than a process files
+
+    def checkpoint(self, of_stack: dict[str, Any]) -> dict[str, Any]:
+        """What Lightning would save of this run alone, from what it saves of the trainer of the stack."""
+        saved_schedule = [] if self.schedule is None or isinstance(self.schedule, LambdaLR) else [self.schedule]
+        content = {
+            **of_stack,
+            "state_dict": _own(self.module.state_dict()),
+            "optimizer_states": [_own(self.optimizer.state_dict())],
+            "lr_schedulers": [schedule.state_dict() for schedule in saved_schedule],
+            "callbacks": {callback.state_key: state for callback in self.callbacks if (state := callback.state_dict())},
+            "hyper_parameters": dict(self.module.hparams),
+            "epoch_log": self.train_log.state_dict(world_size=self.trainer.world_size),
+        }
+        for callback in self.callbacks:
+            callback.on_save_checkpoint(self.trainer, self.module, content)  # type: ignore[arg-type]
+        return content
+
+    def restore(self, content: dict[str, Any]) -> None:
+        """Go on from a checkpoint, before the first step."""
+        self.module.load_state_dict(content["state_dict"])
+        self.optimizer.load_state_dict(content["optimizer_states"][0])
+        for schedule in content["lr_schedulers"]:
+            assert self.schedule is not None
+            self.schedule.load_state_dict(schedule)
+        for callback in self.callbacks:
+            if state := content["callbacks"].get(callback.state_key):
+                callback.load_state_dict(state)
+        if self.trainer.is_global_zero:  # of several processes the first one has what all had added up
+            metrics = dict(self.module.metrics_of("train").items())
+            self.train_log.load_state_dict(content["epoch_log"], metrics)
+
+
+class MemberTrainer:
+    """The trainer of the stack as the module and the callbacks of one member see it."""
+
+    def __init__(self, of_stack: L.Trainer, member: Member) -> None:
+        self.of_stack = of_stack
+        self.lightning_module, self.datamodule = member.module, member.datamodule
+        self.callbacks, self.loggers = member.callbacks, member.loggers
+        self.logger = member.loggers[0] if member.loggers else None
+        self.optimizers: list[Optimizer] = []
+        self.callback_metrics: dict[str, Tensor] = {}
+        self.should_stop = False
+        self.estimated_stepping_batches = member.length.total_steps
+        self._step: int | None = None
+
+    @property
+    def global_step(self) -> int:
+        return self.of_stack.global_step if self._step is None else self._step
+
+    @global_step.setter
+    def global_step(self, step: int | None) -> None:
+        """Inside of a chunk, whose steps Lightning counts at its end; None: Lightning has counted them."""
+        self._step = step
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.of_stack, name)
+
+
+class MemberCheckpointIO(PlainCheckpointIO):
+    """Saves a member's own checkpoint where Lightning saves that of the stack; the directory tells whose it is."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members = {member.directory / runs.CHECKPOINTS: member for member in members}
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        super().save_checkpoint(self.members[Path(path).parent].checkpoint(checkpoint), path)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = True) -> dict[str, Any]:
+        """Where the loops stand; what belongs to the members they have themselves from `restore`."""
+        return {**super().load_checkpoint(path), "callbacks": {}, "state_dict": {}, "optimizer_states": []}
+
+
+def _optimizer_and_schedule(configured: Any) -> tuple[Optimizer, LRScheduler | None]:
+    """From what `configure_optimizers` returned.
+
+    Raises:
+        ConfigError: it is of a form that only Lightning's own loop knows.
+    """
+    if isinstance(configured, Optimizer):
+        return configured, None
+    if isinstance(configured, dict) and isinstance(configured.get("optimizer"), Optimizer):
+        schedule = configured.get("lr_scheduler")
+        if schedule is None:
+            return configured["optimizer"], None
+        if isinstance(schedule, dict) and schedule.get("interval") == "step" and schedule.get("frequency", 1) == 1:
+            return configured["optimizer"], schedule["scheduler"]
+    raise ConfigError(
+        "configure_optimizers: engine=fast expects an optimizer, or a dictionary of an optimizer and an lr_scheduler "
+        "with interval='step'; engine=plain takes whatever Lightning takes"
+    )
 
 
 def _file_handlers(settings: dict[str, Any]) -> list[logging.Handler]:
@@ -166,43 +249,6 @@ def _file_handlers(settings: dict[str, Any]) -> list[logging.Handler]:
     found: list[logging.Handler] = [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]
     root.handlers = before
     return found
-
-
-class MemberTrainer:
-    """The trainer of the stack as the callbacks of one member see it."""
-
-    def __init__(self, trainer: L.Trainer, member: Member) -> None:
-        self._trainer = trainer
-        self.lightning_module = member.classifier
-        self.optimizers: list[Optimizer] = [member.optimizer]
-        self.loggers = member.loggers
-        self.callback_metrics: dict[str, Tensor] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._trainer, name)
-
-
-class MemberCheckpointIO(PlainCheckpointIO):
-    """Puts a member's own part into what the trainer of the stack saves; the directory tells whose it is."""
-
-    def __init__(self, members: list[Member]) -> None:
-        self.members = {member.checkpoints.directory: member for member in members}
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        member = self.members[Path(path).parent]
-        content = {
-            **checkpoint,
-            "state_dict": _own(member.classifier.state_dict()),
-            "optimizer_states": [_own(member.optimizer.state_dict())],
-            "callbacks": {
-                **checkpoint["callbacks"],
-                **{callback.state_key: state for callback in member.callbacks if (state := callback.state_dict())},
-            },
-        }
-        for callback in member.callbacks:
-            callback.on_save_checkpoint(member.trainer, member.classifier, content)  # type: ignore[arg-type]
-        member.classifier.on_save_checkpoint(content)
-        super().save_checkpoint(content, path)
 
 
 def _own(state: Any) -> Any:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import DataConfig, TrainerConfig
+from mnist_mlp.data.datamodule import limited
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
+class RunLength:
     batch_size: int
     """images in one optimizer step"""
     steps_per_epoch: int
     total_steps: int
     chunk_steps: int
-    """optimizer steps that Lightning sees as one batch; see `mnist_mlp.data.loader`"""
+    """optimizer steps that Lightning sees as one batch; see `mnist_mlp.engine.chunks`"""
     chunks_between_validations: int
 
     @property
@@ -38,14 +39,18 @@ class Budget:
         """Whether a chunk, and not only a step, ends after `step` optimizer steps of the run."""
         return self.position(step)[1] % self.chunk_steps == 0
 
+    def step_by_step(self) -> RunLength:
+        """The same run in chunks of one step, as Lightning's own loop makes it."""
+        between = min(self.chunks_between_validations * self.chunk_steps, self.steps_per_epoch)
+        return replace(self, chunk_steps=1, chunks_between_validations=between)
 
-def plan(data: DataConfig, trainer: TrainerConfig, images: int) -> Budget:
-    """The budget of a run over `images` training images.
+
+def plan(data: DataConfig, trainer: TrainerConfig, images: int) -> RunLength:
+    """The length of a run over `images` training images.
 
     Raises:
         ConfigError: the limits leave no step to train.
     """
-    # One step over the mean of n batches is the same arithmetic as one batch of n times the size.
     batch_size = data.batch_size * trainer.accumulate_grad_batches
     in_epoch = math.ceil(images / batch_size)
     steps = limited(trainer.limit_train_batches, in_epoch)
@@ -70,15 +75,10 @@ def plan(data: DataConfig, trainer: TrainerConfig, images: int) -> Budget:
         between = steps_between // chunk
     else:
         between = math.ceil(steps / chunk)
-    return Budget(
+    return RunLength(
         batch_size=batch_size,
         steps_per_epoch=steps,
         total_steps=total,
         chunk_steps=chunk,
         chunks_between_validations=between,
     )
-
-
-def limited(limit: int | float, batches: int) -> int:
-    """Lightning's rule for `limit_*_batches`: an int counts batches, a float is a share of them."""
-    return min(limit, batches) if isinstance(limit, int) else int(batches * limit)

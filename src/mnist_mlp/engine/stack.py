@@ -1,11 +1,12 @@
-"""What Lightning trains when it trains a stack: one module, one loader, and callbacks that hand on to the members'."""
+"""The stack: what Lightning trains, one module for M members, and one data module for all of them."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from itertools import pairwise
+from math import ceil
+from typing import Any, Protocol, runtime_checkable
 
 import lightning as L
 import torch
@@ -14,207 +15,249 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mnist_mlp.config.errors import UserError
-from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.data.dataset import Dataset
-from mnist_mlp.data.loader import Chunk, TrainingLoader
+from mnist_mlp.config.schema import Config
+from mnist_mlp.data.datamodule import DigitsDataModule, limited
+from mnist_mlp.data.loader import EvaluationLoader, Part
+from mnist_mlp.engine.autograd_step import AutogradStep
+from mnist_mlp.engine.choose_step import obstacle
+from mnist_mlp.engine.chunks import Chunk, ChunkLoader
+from mnist_mlp.engine.known_hooks import refuse_unknown_hooks
+from mnist_mlp.engine.loop_progress import set_progress
 from mnist_mlp.engine.member import Member
-from mnist_mlp.engine.run_length import Budget
-from mnist_mlp.engine.step import Stack
-from mnist_mlp.extras.stacked_launcher.grouping import Job, even_parts, numbers
+from mnist_mlp.engine.run_length import RunLength
+from mnist_mlp.engine.written_step import WrittenStep
 
 log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Saves(Protocol):
+    def save_last(self, trainer: L.Trainer) -> None: ...
+
 
 # Images in one step on the CPU: what it works on should stay in the cache of its core.
 WORTH_STACKING = 1024
 
 
-class StackedDataModule(DigitsDataModule):
-    """The same parts for all members, and each member's own order."""
-
-    def __init__(self, dataset: Dataset, jobs: Sequence[Job]) -> None:
-        config = jobs[0].config
-        super().__init__(dataset, config.data, config.trainer, config.seed)
-        self.seeds = [job.config.seed for job in jobs]
-
-    def train_dataloader(self) -> Any:
-        assert self.trainer is not None
-        images, labels = self._on_device("train")
-        first_step = self.trainer.global_step
-        return StackedLoader(
-            [
-                TrainingLoader(
-                    images, labels, budget=self.budget, seed=seed, first_step=first_step, same_order=self.overfits
-                )
-                for seed in self.seeds
-            ]
-        )
-
-
-class StackedLoader:
-    """The loaders of the members in step: one chunk of each."""
-
-    def __init__(self, loaders: Sequence[TrainingLoader]) -> None:
-        self.loaders = loaders
-        self.sampler = self  # Lightning announces the epoch to `loader.sampler.set_epoch`
-
-    def set_epoch(self, epoch: int) -> None:
-        for loader in self.loaders:
-            loader.set_epoch(epoch)
-
-    def __len__(self) -> int:
-        return len(self.loaders[0])
-
-    def __iter__(self) -> Iterator[tuple[Chunk, ...]]:
-        return zip(*self.loaders, strict=True)
-
-
-class StackedClassifiers(L.LightningModule):
-    """On the CPU large batches are trained in several stacks, one after another; on a GPU all members are one stack."""
+class Stack(L.LightningModule):
+    """Members of one shape, trained in step. Whoever fails or stops early leaves; the others go on."""
 
     def __init__(self, members: Sequence[Member]) -> None:
         super().__init__()
         # Plain objects, not submodules: what Lightning does with a module's weights, the members do for themselves.
         self.members = list(members)
         self.automatic_optimization = False
-        self.stop_requested = False  # set by `Interruption`; a stack ends its chunk first, so that all end in step
-        self._stacks: list[tuple[list[Member], Stack]] = []
+        self._steps: list[tuple[list[Member], WrittenStep | AutogradStep]] = []
+        self._written: bool | None = None
 
     @property
     def training_members(self) -> list[Member]:
-        return [member for member in self.members if not member.failed]
+        return [member for member in self.members if member.training]
+
+    @property
+    def whole_members(self) -> list[Member]:
+        """Those that have not failed."""
+        return [member for member in self.members if member.error is None]
 
     def configure_optimizers(self) -> list[Optimizer]:
         for member in self.members:
+            refuse_unknown_hooks(member.module, member.callbacks)
             member.join(self.trainer)
         return []
 
-    def _divide(self) -> None:
-        """Into stacks; again whenever a member has failed, so that it costs nothing any more."""
-        members = self.training_members
-        if sum(len(part) for part, _ in self._stacks) == len(members):
-            return
-        parts = 1
-        if self.device.type == "cpu":
-            most = max(1, WORTH_STACKING // members[0].classifier.budget.batch_size)
-            parts = -(-len(members) // most)
-        self._stacks = [
-            (part, Stack([member.classifier for member in part], [member.optimizer for member in part]))
-            for part in even_parts(members, parts)
-        ]
+    def load_state_dict(self, *_: Any, **__: Any) -> None:  # type: ignore[override]
+        """Nothing of its own: `restore` gives each member what it had."""
 
-    def training_step(self, chunks: Sequence[Chunk], chunk_index: int) -> dict[str, Tensor]:
-        """One optimizer step of every member for each minibatch of the chunk."""
-        first_step = self.global_step
-        if not self.training_members or len(chunks[0].order) == 0:
-            return {}
-        self._divide()
-        for members, stacked in self._stacks:
-            losses, outputs = stacked.run([member.chunk for member in members], first_step)
-            for member, own_losses, own_outputs in zip(members, losses, outputs, strict=True):
-                member.take_steps(own_losses, own_outputs, first_step)
-        steps = len(chunks[0].minibatches())
-        self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_by(steps)
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # Once more, as a run that is lengthened stands elsewhere: no longer at its end, but perhaps inside an epoch.
+        set_progress(checkpoint, self.members[0].length, checkpoint["global_step"])
+
+    def on_fit_start(self) -> None:
+        for member in self.members:
+            if member.start is not None:
+                member.restore(member.start)
+                member.start = None
+
+    def save_last(self, trainer: L.Trainer) -> None:
+        """Save every member that trains, for a run that ends in the middle of an epoch."""
         for member in self.training_members:
-            if member.diverged is not None:
-                member.fail(member.diverged)
+            for callback in member.callbacks:
+                if isinstance(callback, Saves):
+                    callback.save_last(member.trainer)  # type: ignore[arg-type]
+
+    def training_step(self, chunk: Chunk, chunk_index: int) -> dict[str, Tensor]:
+        """One optimizer step of every member for each minibatch of the chunk."""
+        members, first_step = self.training_members, self.global_step
+        for member in members:
+            member.outputs = {"losses": torch.empty(0)}
+        if not members or not chunk.sizes:
+            return {}
+        for part, step in self._divided(members, chunk):
+            rows = [self.members.index(member) for member in part]
+            own = chunk if len(rows) == len(self.members) else chunk.of(rows)
+            losses = step.run(own, first_step)
+            for member, own_losses in zip(part, losses, strict=True):
+                member.outputs = {"losses": own_losses}
+        # Lightning's own counter of manual optimization, which `global_step` is read from.
+        self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_by(len(chunk.sizes))
+        for member in members:
+            member.trainer.global_step = None
+            try:
+                member.refuse_infinite(member.outputs["losses"], first_step)
+            except UserError as error:
+                self.fail(member, error)
         return {}
 
+    def _divided(self, members: Sequence[Member], chunk: Chunk) -> list[tuple[list[Member], Any]]:
+        """The members with the steps that train them; divided anew whenever one has left, so that it costs nothing."""
+        if sum(len(part) for part, _ in self._steps) == len(members):
+            return self._steps
+        if self._written is None:
+            reason = obstacle(members, chunk)
+            self._written = reason is None
+            for member in members if reason else ():
+                with member.own_log():
+                    log.info("trained by autograd: %s", reason)
+        if self._written:
+            most = max(1, WORTH_STACKING // members[0].length.batch_size)
+            parts = ceil(len(members) / most) if self.device.type == "cpu" else 1
+            self._steps = [(part, WrittenStep(part, part[0].length)) for part in even_parts(members, parts)]
+        else:
+            self._steps = [([member], AutogradStep(member)) for member in members]
+        return self._steps
+
     def on_train_epoch_start(self) -> None:
+        # Not at its end: a run that ended in the middle of an epoch, and is lengthened, goes on adding up.
         for member in self.training_members:
-            member.classifier.reset_train_metrics()
+            member.train_log.reset()
 
-    def on_validation_epoch_start(self) -> None:
+    def on_validation_start(self) -> None:
         for member in self.training_members:
-            member.classifier.eval()
+            member.module.eval()
+            member.evaluation_log.reset()
+            member.log_to(member.evaluation_log)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+    def validation_step(self, batch: Part, batch_idx: int) -> None:
         for member in self.training_members:
-            member.logits = member.classifier.validation_step(batch, batch_index)
+            member.answer = member.module.validation_step(batch, batch_idx)
 
     def on_validation_epoch_end(self) -> None:
         for member in self.training_members:
-            member.trainer.callback_metrics |= member.classifier.evaluation("val")
-            member.classifier.train()
+            member.log_epoch(member.evaluation_log)
+            member.log_to(member.train_log)
+            member.module.train()
+
+    def on_test_start(self) -> None:
+        for member in self.whole_members:
+            member.module.eval()
+            member.evaluation_log.reset()
+            member.log_to(member.evaluation_log)
+
+    def test_step(self, batch: Part, batch_idx: int) -> None:
+        for member in self.whole_members:
+            member.answer = member.module.test_step(batch, batch_idx)
+
+    def on_test_epoch_end(self) -> None:
+        for member in self.whole_members:
+            member.log_epoch(member.evaluation_log)
+
+    def end_epoch(self, members: Sequence[Member]) -> None:
+        for member in members:
+            member.log_epoch(member.train_log)
+            self.call_member(member, "on_train_epoch_end")
+
+    def stop_members(self, *, at_epoch_end: bool = False) -> None:
+        """Let those leave whose callbacks want to stop; in the middle of an epoch this ends the epoch for them."""
+        for member in self.training_members:
+            enough = self.trainer.current_epoch + at_epoch_end >= (member.config.trainer.min_epochs or 0)
+            if member.trainer.should_stop and enough:
+                if not at_epoch_end and member.train_log.sums:
+                    self.end_epoch([member])
+                self.call_member(member, "on_train_end")
+                member.training = False
+        if not self.training_members:
+            self.trainer.should_stop = True
+
+    def call(self, hook: str, *arguments: Any, members: Sequence[Member] | None = None, module: bool = True) -> None:
+        for member in self.training_members if members is None else members:
+            self.call_member(member, hook, *arguments, module=module)
+
+    def call_member(self, member: Member, hook: str, *arguments: Any, module: bool = True) -> None:
+        """In Lightning's order: callbacks, the module, and last the callbacks that save checkpoints."""
+        ordered = sorted(member.callbacks, key=lambda callback: isinstance(callback, Checkpoint))
+        last = sum(isinstance(callback, Checkpoint) for callback in ordered)
+        try:
+            with member.own_log():
+                for callback in ordered[: len(ordered) - last]:
+                    getattr(callback, hook)(member.trainer, member.module, *arguments)
+                if module:
+                    getattr(member.module, hook)(*arguments)
+                for callback in ordered[len(ordered) - last :]:
+                    getattr(callback, hook)(member.trainer, member.module, *arguments)
+        except UserError as error:
+            self.fail(member, error)
+
+    def fail(self, member: Member, error: UserError) -> None:
+        """End one member of several for an error that would end a run alone; the others go on."""
+        if len(self.members) == 1:
+            raise error
+        member.fail(error)
 
 
-class EachMember(L.Callback):
-    """Hands what happens to the stack on to the callbacks of each member."""
+class ChunkedData(L.LightningDataModule):
+    """The parts of an ordinary data module, in chunks for training and in large batches for evaluation."""
 
-    def chosen(self, member: Member) -> list[L.Callback]:
-        return [callback for callback in member.callbacks if not isinstance(callback, Checkpoint)]
+    def __init__(self, datamodule: DigitsDataModule, length: RunLength, configs: Sequence[Config]) -> None:
+        super().__init__()
+        self.datamodule, self.length, self.config = datamodule, length, configs[0]
+        self.seeds = [config.seed for config in configs]
 
-    def hand_on(
-        self, hook: str, module: StackedClassifiers, arguments: Callable[[Member], tuple[Any, ...]] = lambda _: ()
-    ) -> None:
-        for member in module.training_members:
-            for callback in self.chosen(member):
-                if not member.failed:
-                    member.call(hook, callback, *arguments(member))
+    def train_dataloader(self) -> ChunkLoader:
+        assert self.trainer is not None
+        return ChunkLoader(
+            self._on_device(self.datamodule.parts["train"]),
+            length=self.length,
+            seeds=self.seeds,
+            first_step=self.trainer.global_step,
+            same_order=bool(self.config.trainer.overfit_batches),
+            rank=self.trainer.global_rank,
+            world_size=self.trainer.world_size,
+        )
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        self.hand_on("on_train_start", pl_module)
+    def val_dataloader(self) -> EvaluationLoader:
+        return EvaluationLoader(self._own("val", self.config.trainer.limit_val_batches))
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        self.hand_on("on_train_epoch_start", pl_module)
+    def test_dataloader(self) -> EvaluationLoader:
+        return EvaluationLoader(self._own("test", self.config.trainer.limit_test_batches))
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        for member, chunk in zip(pl_module.members, batch, strict=True):
-            member.chunk, member.outputs = chunk, {"losses": torch.empty(0)}
-        self.hand_on("on_train_batch_start", pl_module, lambda member: (member.chunk, batch_idx))
+    def _own(self, stage: str, limit: int | float) -> Part:
+        """What this process evaluates, on the device: every image belongs to exactly one process."""
+        assert self.trainer is not None
+        rank, world_size = self.trainer.global_rank, self.trainer.world_size
+        part = limited_part(self.datamodule.parts[stage], limit, self.config)
+        images, labels = (values.tensor_split(world_size)[rank] for values in part)
+        return self._on_device((images, labels))
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        self.hand_on("on_train_batch_end", pl_module, lambda member: (member.outputs, member.chunk, batch_idx))
+    def _on_device(self, part: Part) -> Part:
+        assert self.trainer is not None
+        device = self.trainer.strategy.root_device
+        return part[0].to(device), part[1].to(device)
 
-    def on_validation_batch_end(
-        self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
-    ) -> None:
-        self.hand_on("on_validation_batch_end", pl_module, lambda member: (member.logits, batch, batch_idx))
-
-    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        self.hand_on("on_validation_end", pl_module)
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        self.hand_on("on_train_epoch_end", pl_module)
-
-    def on_train_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        self.hand_on("on_train_end", pl_module)
-
-
-class EachMembersCheckpoints(EachMember, Checkpoint):
-    """The same for those that Lightning calls after all others."""
-
-    def __init__(self, members: Sequence[Member], budget: Budget) -> None:
-        self.members, self.budget = members, budget
-
-    def chosen(self, member: Member) -> list[L.Callback]:
-        return [callback for callback in member.callbacks if isinstance(callback, Checkpoint)]
-
-    def save_last(self, trainer: L.Trainer) -> None:
-        for member in self.members:
-            if not member.failed:
-                try:
-                    member.checkpoints.save_last(member.trainer)  # type: ignore[arg-type]
-                except UserError as error:
-                    member.fail(error)
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Batches come out of tensors that are there already."""
+        return batch
 
 
-class Told(L.Callback):
-    """One line an epoch for the whole stack."""
+def limited_part(part: Part, limit: int | float, config: Config) -> Part:
+    """The images of the first batches, as many as `limit` and `trainer.fast_dev_run` allow."""
+    images, labels = part
+    batches = ceil(len(images) / config.data.batch_size)
+    few = int(config.trainer.fast_dev_run) if config.trainer.fast_dev_run else limited(limit, batches)
+    return images[: few * config.data.batch_size], labels[: few * config.data.batch_size]
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self.words = f"jobs {numbers(jobs)}"
 
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
-        self.began = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        accuracies = [
-            float(member.trainer.callback_metrics["val/acc"])
-            for member in pl_module.training_members
-            if "val/acc" in member.trainer.callback_metrics
-        ]
-        words = [f"epoch {trainer.current_epoch + 1:>3}/{trainer.max_epochs}"]
-        words.append(self.words)
-        if accuracies:
-            words.append(f"val acc {min(accuracies):.2%} to {max(accuracies):.2%}")
-        log.info("   ".join([*words, f"{time.perf_counter() - self.began:.2f} s"]))
+def even_parts(members: Sequence[Any], parts: int) -> list[list[Any]]:
+    """`members` in order, in `parts` lists whose lengths differ by one at most; none is empty."""
+    parts = min(parts, len(members))
+    bounds = [len(members) * part // parts for part in range(parts + 1)]
+    return [list(members[begin:end]) for begin, end in pairwise(bounds)]

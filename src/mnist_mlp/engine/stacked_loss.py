@@ -1,58 +1,86 @@
-"""The loss of each member, and its gradient, written out as the chain rule of `stacked.network` is."""
+"""The losses of M members and their gradients by the logits, written out.
+
+Members may differ in their loss. To add one: an entry in `WRITTEN`; a loss without one is trained by autograd.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from mnist_mlp.config.schema import ModelConfig
-from mnist_mlp.model import CLASSES
+
+
+@dataclass(frozen=True)
+class WrittenLoss:
+    losses: Callable[[Tensor, Tensor], Tensor]
+    """logits and targets `(..., classes)` to the loss of each image `(...)`"""
+    gradient: Callable[[Tensor, Tensor], Tensor]
+    """the same to the gradient of each image's loss by its logits `(..., classes)`, in new memory"""
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    return -(targets * logits.log_softmax(-1)).sum(-1)
+
+
+def _cross_entropy_gradient(logits: Tensor, targets: Tensor) -> Tensor:
+    return logits.softmax(-1).sub_(targets)
+
+
+def _squared_error(logits: Tensor, targets: Tensor) -> Tensor:
+    return (logits.softmax(-1) - targets).square().mean(-1)
+
+
+def _squared_error_gradient(logits: Tensor, targets: Tensor) -> Tensor:
+    probabilities = logits.softmax(-1)
+    by_probability = (probabilities - targets).mul_(2 / logits.shape[-1])
+    return probabilities.mul_(by_probability - (probabilities * by_probability).sum(-1, keepdim=True))
+
+
+WRITTEN: dict[str, WrittenLoss] = {
+    "cross_entropy": WrittenLoss(_cross_entropy, _cross_entropy_gradient),
+    "nll": WrittenLoss(_cross_entropy, _cross_entropy_gradient),  # of a log-softmax: the same function of the logits
+    "mse": WrittenLoss(_squared_error, _squared_error_gradient),
+}
 
 
 class StackedLoss:
-    """`mnist_mlp.model.loss_of` of members that may differ in it; gradients are those of autograd to the bit."""
+    """The loss of each member; those with the same one are computed at once."""
 
-    def __init__(self, models: Sequence[ModelConfig], like: Tensor) -> None:
+    def __init__(self, models: Sequence[ModelConfig], classes: int, like: Tensor) -> None:
         """`like` has the type and the device of the logits."""
+        self.classes = classes
+        smoothing = like.new_tensor([model.label_smoothing for model in models]).view(-1, 1, 1)
+        self.off_label, self.on_label = smoothing / classes, 1 - smoothing
+        names = [model.loss for model in models]
+        self.parts = [
+            (WRITTEN[name], [member for member, other in enumerate(names) if other == name])
+            for name in dict.fromkeys(names)
+        ]
 
-        def column(values: list[float]) -> Tensor:
-            return like.new_tensor(values).view(-1, 1, 1)
+    def targets(self, labels: Tensor) -> Tensor:
+        """Labels `(M, n)` to target distributions `(M, n, classes)`: 1 - e on the label plus e / classes everywhere."""
+        targets = self.off_label.expand(*labels.shape, self.classes).contiguous()
+        return targets.scatter_add_(2, labels.unsqueeze(2), self.on_label.expand(-1, labels.shape[1], 1))
 
-        # Both forms of cross-entropy divide label smoothing by classes and images, but round in another order.
-        by_mean = [model.loss == "nll" for model in models]
-        smoothing = [model.label_smoothing for model in models]
-        self.on_label = column([1 - share for share in smoothing])
-        self.spread = column(
-            [share if late else share / CLASSES for share, late in zip(smoothing, by_mean, strict=True)]
-        )
-        self.parts = column([CLASSES if late else 1 for late in by_mean])
-        self.on_every = column([share / CLASSES for share in smoothing])
-        self.squared = torch.tensor([model.loss == "mse" for model in models], device=like.device).view(-1, 1, 1)
-        self.any_squared = any(model.loss == "mse" for model in models)
+    def losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Of each image, `(M, n)`, from logits and targets `(M, n, classes)`."""
+        if len(self.parts) == 1:
+            return self.parts[0][0].losses(logits, targets)
+        losses = logits.new_empty(logits.shape[:-1])
+        for loss, members in self.parts:
+            losses[members] = loss.losses(logits[members], targets[members])
+        return losses
 
-    def __call__(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Losses `(M,)` from logits `(M, B, 10)` and labels `(M, B)`, and their gradients by the logits `(M, B, 10)`.
-
-        Cross-entropy is a weighted sum of the log-probabilities, and its gradient by them these weights.
-        """
-        images = labels.shape[1]
-        log_probabilities = logits.log_softmax(dim=2)
-        weights = (self.spread / (self.parts * images)).neg().expand_as(logits).contiguous()
-        weights.scatter_add_(2, labels.unsqueeze(2), (self.on_label / images).neg().expand(-1, images, 1))
-        losses = (weights * log_probabilities).sum(dim=(1, 2))
-        gradients = torch._log_softmax_backward_data(weights, log_probabilities, 2, logits.dtype)
-        if not self.any_squared:
-            return losses, gradients
-        target = F.one_hot(labels, CLASSES) * self.on_label + self.on_every
-        probabilities = logits.softmax(dim=2)
-        apart = probabilities - target
-        by_probability = 2 / (images * CLASSES) * apart
-        squared_gradients = torch._softmax_backward_data(by_probability, probabilities, 2, logits.dtype)
-        squares = apart.square().mean(dim=(1, 2))
-        return (
-            torch.where(self.squared.flatten(), squares, losses),
-            torch.where(self.squared, squared_gradients, gradients),
-        )
+    def gradient(self, logits: Tensor, targets: Tensor, images: int) -> Tensor:
+        """Of the mean loss over `images` images by the logits, `(M, B, classes)`."""
+        if len(self.parts) == 1:
+            gradient = self.parts[0][0].gradient(logits, targets)
+        else:
+            gradient = torch.empty_like(logits)
+            for loss, members in self.parts:
+                gradient[members] = loss.gradient(logits[members], targets[members])
+        return gradient.mul_(1 / images)

@@ -1,8 +1,7 @@
-"""Networks of one shape as one: every layer is a batched matrix product, and a member is a row of it.
+"""Perceptrons of one shape as one: every layer is a batched matrix product, and a member is a row of it.
 
-The chain rule is written out here. Autograd would put the gradients of every step into new memory and keep a graph of
-what is always the same few products: a step of 16 members on a core took 1.07 times as long with it for all but the
-gradients of the weights, and half as long again with it for everything.
+The chain rule is written out. Autograd would put the gradients of every step into new memory and keep a graph of what
+is always the same few products.
 """
 
 from __future__ import annotations
@@ -13,72 +12,132 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from mnist_mlp.engine.stacked_optimizer import share_rows
-from mnist_mlp.model import MLP
+from mnist_mlp.engine.flat import Flat
+
+aten = torch.ops.aten
 
 
 class Activation(Protocol):
-    """Of one hidden layer; `backward` belongs to the last `forward`, and either may change what it is given."""
+    """Of one hidden layer; `backward` belongs to the last `forward`, and either may change its argument in place."""
 
     def forward(self, x: Tensor) -> Tensor: ...
 
     def backward(self, upstream: Tensor) -> Tensor: ...
 
 
-class InPlaceReLU:
+class ReLU:
     def forward(self, x: Tensor) -> Tensor:
         self.output = x.relu_()
         return self.output
 
     def backward(self, upstream: Tensor) -> Tensor:
-        # What autograd calls for ReLU: upstream where the output is above 0, else 0.
-        torch.ops.aten.threshold_backward.grad_input(upstream, self.output, 0, grad_input=upstream)
+        aten.threshold_backward.grad_input(upstream, self.output, 0, grad_input=upstream)
         return upstream
 
 
-class AnyActivation:
-    """Differentiated by autograd."""
-
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
-
+class Sigmoid:
     def forward(self, x: Tensor) -> Tensor:
-        with torch.enable_grad():
-            self.input, self.output = x, self.module(x.requires_grad_())
-        output: Tensor = self.output.detach()
+        self.output = x.sigmoid_()
+        return self.output
+
+    def backward(self, upstream: Tensor) -> Tensor:
+        aten.sigmoid_backward.grad_input(upstream, self.output, grad_input=upstream)
+        return upstream
+
+
+class Tanh:
+    def forward(self, x: Tensor) -> Tensor:
+        self.output = x.tanh_()
+        return self.output
+
+    def backward(self, upstream: Tensor) -> Tensor:
+        aten.tanh_backward.grad_input(upstream, self.output, grad_input=upstream)
+        return upstream
+
+
+class GELU:
+    def forward(self, x: Tensor) -> Tensor:
+        self.input = x
+        output: Tensor = aten.gelu(x)
         return output
 
     def backward(self, upstream: Tensor) -> Tensor:
-        gradient: Tensor = torch.autograd.grad(self.output, self.input, upstream)[0]
-        return gradient
+        aten.gelu_backward.grad_input(upstream, self.input, grad_input=upstream)
+        return upstream
+
+
+class SiLU:
+    def forward(self, x: Tensor) -> Tensor:
+        self.input = x
+        output: Tensor = aten.silu(x)
+        return output
+
+    def backward(self, upstream: Tensor) -> Tensor:
+        aten.silu_backward.grad_input(upstream, self.input, grad_input=upstream)
+        return upstream
+
+
+class LeakyReLU:
+    SLOPE = 0.01  # of `nn.LeakyReLU()`
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.input = x
+        output: Tensor = aten.leaky_relu(x, self.SLOPE)
+        return output
+
+    def backward(self, upstream: Tensor) -> Tensor:
+        aten.leaky_relu_backward.grad_input(upstream, self.input, self.SLOPE, False, grad_input=upstream)
+        return upstream
+
+
+class ELU:
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = aten.elu_(x)
+        self.output = output
+        return output
+
+    def backward(self, upstream: Tensor) -> Tensor:
+        aten.elu_backward.grad_input(upstream, 1, 1, 1, True, self.output, grad_input=upstream)
+        return upstream
+
+
+ACTIVATIONS: dict[type[nn.Module], type[Activation]] = {
+    nn.ReLU: ReLU,
+    nn.Sigmoid: Sigmoid,
+    nn.Tanh: Tanh,
+    nn.GELU: GELU,
+    nn.SiLU: SiLU,
+    nn.LeakyReLU: LeakyReLU,
+    nn.ELU: ELU,
+}
 
 
 class StackedMLP:
-    """The parameters of the networks, and their gradients, become views of the rows of `weights` and `gradients`."""
+    """M perceptrons whose parameters and gradients are views of the rows of `flat`."""
 
-    def __init__(self, networks: Sequence[MLP]) -> None:
-        columns = list(zip(*(network.parameters() for network in networks), strict=True))
-        self.weights = [share_rows(column) for column in columns]
+    def __init__(self, layers: nn.Sequential, flat: Flat) -> None:
+        """`layers` are those of one member: Linear, then activations and dropout between further ones."""
+        self.weights, self.gradients = flat.views(flat.parameters), flat.views(flat.gradients)
         """`(M, out, in)` and `(M, out)` of the first layer, of the second, and so on"""
-        self.gradients = [share_rows([_grad(parameter) for parameter in column]) for column in columns]
-        self.activations: list[Activation] = [
-            InPlaceReLU() if isinstance(layer, nn.ReLU) else AnyActivation(layer)
-            for layer in networks[0].layers
-            if not isinstance(layer, nn.Linear | nn.Dropout)
+        self.biases = [bias.unsqueeze(1) for bias in self.weights[1::2]]
+        self.transposed = [weight.mT for weight in self.weights[::2]]
+        self.activations = [
+            ACTIVATIONS[type(layer)]() for layer in layers if not isinstance(layer, nn.Linear | nn.Dropout)
         ]
         self._inputs: list[Tensor] = []
 
     def forward(self, x: Tensor, masks: Sequence[Tensor]) -> Tensor:
-        """What the first layer takes, `(M, B, 784)`, to logits `(M, B, 10)`.
+        """The input of the first layer, `(M, B, pixels)`, to logits `(M, B, classes)`.
 
         Args:
             masks: of dropout, `(M, B, width)` for each hidden layer; or none.
         """
-        self._inputs = []
-        for layer, (weight, bias) in enumerate(zip(self.weights[::2], self.weights[1::2], strict=True)):
-            self._inputs.append(x)
-            x = torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
-            if layer < len(self.activations):
+        self._inputs = inputs = []
+        last = len(self.activations)
+        for layer, (weight, bias) in enumerate(zip(self.transposed, self.biases, strict=True)):
+            inputs.append(x)
+            x = torch.baddbmm(bias, x, weight)
+            if layer < last:
                 x = self.activations[layer].forward(x)
                 if masks:
                     x = x * masks[layer]
@@ -88,7 +147,7 @@ class StackedMLP:
         """Write the gradients of the last `forward`.
 
         Args:
-            upstream: the gradients of the members' losses by their logits `(M, B, 10)`.
+            upstream: the gradients of the members' losses by their logits `(M, B, classes)`.
         """
         for layer in reversed(range(len(self._inputs))):
             torch.bmm(upstream.mT, self._inputs[layer], out=self.gradients[2 * layer])
@@ -100,6 +159,9 @@ class StackedMLP:
                 upstream = self.activations[layer - 1].backward(upstream)
 
 
-def _grad(parameter: Tensor) -> Tensor:
-    assert parameter.grad is not None
-    return parameter.grad
+def is_known(layers: nn.Module) -> bool:
+    """Whether these layers are a perceptron whose chain rule is written out here: by their exact types."""
+    if type(layers) is not nn.Sequential or type(layers[-1]) is not nn.Linear or type(layers[0]) is not nn.Linear:
+        return False
+    kinds = [type(layer) for layer in layers if type(layer) is not nn.Dropout]
+    return all(kind is nn.Linear for kind in kinds[::2]) and all(kind in ACTIVATIONS for kind in kinds[1::2])

@@ -1,167 +1,208 @@
-"""The optimizer of a stack: the update of torch.optim, with the learning rate and the rest of each member."""
+"""The updates of torch.optim for M members at once, each with its own learning rate, momentum and so on.
+
+To add one: an entry in `UPDATES`; an optimizer without one trains by itself, under autograd.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
-from torch.optim import SGD, AdamW, Optimizer
-from torch.optim.sgd import sgd
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
-Update = Callable[[], None]
-
-
-def share_rows(tensors: Sequence[Tensor]) -> Tensor:
-    """Move tensors of one shape into one stacked tensor `(members, *shape)`, and let each be a view of its row."""
-    stacked = torch.stack([tensor.detach() for tensor in tensors])
-    for tensor, row in zip(tensors, stacked, strict=True):
-        tensor.data = row
-    return stacked
+from mnist_mlp.engine.flat import Flat
 
 
-def prepare(optimizer: Optimizer) -> None:
-    """Give every parameter its gradient and its state, at zero; torch makes the state at the first step only."""
-    for parameter in _parameters(optimizer):
-        parameter.grad = torch.zeros_like(parameter)
-    rate = _group(optimizer)["lr"]
-    _group(optimizer)["lr"] = torch.zeros_like(rate) if isinstance(rate, Tensor) else 0.0
-    optimizer.step()
-    _group(optimizer)["lr"] = rate
-    for state in optimizer.state.values():
-        for value in state.values():
-            if isinstance(value, Tensor):
-                value.zero_()
+class Update(Protocol):
+    def __call__(self, rates: Sequence[float] | Tensor) -> None:
+        """Update all members, from their gradients, with their present learning rates: `M` numbers, or `(M, 1)`."""
 
 
-def build_update(optimizers: Sequence[Optimizer], weights: Sequence[Tensor], gradients: Sequence[Tensor]) -> Update:
-    """An update of all members at once, from their gradients and with their current learning rates.
+def is_known(optimizer: Optimizer, network: nn.Module) -> bool:
+    """Whether the update is written out here: by exact type, settings, and parameters."""
+    if type(optimizer) not in UPDATES or len(optimizer.param_groups) != 1:
+        return False
+    group = optimizer.param_groups[0]
+    ours = list(network.parameters())
+    same = len(group["params"]) == len(ours) and all(a is b for a, b in zip(group["params"], ours, strict=True))
+    changed = [name for name in ("amsgrad", "maximize", "differentiable", "dampening") if group.get(name)]
+    return same and not changed
 
-    `weights` and `gradients` are stacked `(members, ...)`; the optimizers' parameters are views of their rows.
 
-    On the CPU it is torch's fused kernel, once a member: a third of the time of elementwise operations over the whole
-    stack, as it goes through memory once. Elsewhere a call costs more than its work, so there it is elementwise.
+def build_update(optimizers: Sequence[Optimizer], flat: Flat) -> Update:
+    """An update of all members, whose state becomes views of the rows of flat tensors.
+
+    On the CPU it is torch's fused kernel, which goes through memory once. Elsewhere a call costs more than its work, so
+    there it is elementwise over the whole stack.
     """
-    if weights[0].device.type == "cpu":
-        return fused(optimizers)
-    return elementwise(optimizers, weights, gradients)
-
-
-def fused(optimizers: Sequence[Optimizer]) -> Update:
-    calls = [(_fused(optimizer), _group(optimizer)) for optimizer in optimizers]
-    counts = [state["step"] for optimizer in optimizers for state in optimizer.state.values() if "step" in state]
-    steps = share_rows(counts) if counts else torch.empty(0)
-
-    def update() -> None:
-        steps.add_(1)
-        for call, group in calls:
-            call(lr=group["lr"])
-
-    return update
-
-
-def _fused(optimizer: Optimizer) -> Callable[..., None]:
-    """The kernel itself for Adam: torch's functions around it count the steps of each tensor, for half its time."""
-    parameters, group = _parameters(optimizer), _group(optimizer)
-    shared: dict[str, Any] = {"weight_decay": group["weight_decay"], "maximize": False}
-    gradients: Any = [parameter.grad for parameter in parameters]
-    states = [optimizer.state.get(parameter, {}) for parameter in parameters]
-    if isinstance(optimizer, SGD):
-        buffers = [state.get("momentum_buffer") for state in states]
-        momentum = {"momentum": group["momentum"], "nesterov": group["nesterov"], "dampening": 0.0}
-        return partial(sgd, parameters, gradients, buffers, **momentum, **shared, fused=True)
-    return partial(
-        torch._fused_adamw_ if isinstance(optimizer, AdamW) else torch._fused_adam_,
-        parameters,
-        gradients,
-        [state["exp_avg"] for state in states],
-        [state["exp_avg_sq"] for state in states],
-        [],
-        [state["step"] for state in states],
-        beta1=group["betas"][0],
-        beta2=group["betas"][1],
-        eps=group["eps"],
-        amsgrad=False,
-        **shared,
-    )
-
-
-def elementwise(optimizers: Sequence[Optimizer], weights: Sequence[Tensor], gradients: Sequence[Tensor]) -> Update:
-    """The formulas in the documentation of torch.optim.Adam, AdamW and SGD, with a column for each member's value."""
-    columns = zip(*(_parameters(optimizer) for optimizer in optimizers), strict=True)
-    parts = [
-        _part(optimizers, parameters, weight, gradient)
-        for parameters, weight, gradient in zip(columns, weights, gradients, strict=True)
-    ]
-
-    def update() -> None:
-        for part in parts:
-            part()
-
-    return update
-
-
-def _part(optimizers: Sequence[Optimizer], parameters: Sequence[Tensor], weight: Tensor, gradient: Tensor) -> Update:
-    """The update of one weight or one bias of every member."""
-    states = [optimizer.state.get(parameter, {}) for optimizer, parameter in zip(optimizers, parameters, strict=True)]
-    groups = [_group(optimizer) for optimizer in optimizers]
-    shape = (len(parameters),) + (1,) * parameters[0].dim()
-
-    def column(values: Sequence[Any]) -> Tensor:
-        if isinstance(values[0], Tensor):
-            return share_rows(values).view(shape)
-        return torch.tensor(values, dtype=weight.dtype, device=weight.device).view(shape)
-
-    decay = column([group["weight_decay"] for group in groups])
-    rates = [group["lr"] for group in groups]
-    rate = column(rates)
-
-    def current_rate() -> Tensor:
-        return rate if isinstance(rates[0], Tensor) else column([group["lr"] for group in groups])
-
-    if isinstance(optimizers[0], SGD):
-        momentum = column([group["momentum"] for group in groups])
-        nesterov = bool(groups[0]["nesterov"])
-        buffer = torch.zeros_like(weight)
-        for state, row in zip(states, buffer, strict=True):
-            if "momentum_buffer" in state:
-                row.copy_(state["momentum_buffer"])
-                state["momentum_buffer"] = row
-
-        def descend() -> None:
-            gradient.addcmul_(decay, weight)
-            buffer.mul_(momentum).add_(gradient)
-            direction = gradient.addcmul_(momentum, buffer) if nesterov else buffer
-            weight.sub_(current_rate() * direction)
-
-        return descend
-
-    first, second = (column([group["betas"][index] for group in groups]) for index in (0, 1))
-    eps = column([group["eps"] for group in groups])
-    mean, square = (share_rows([state[name] for state in states]) for name in ("exp_avg", "exp_avg_sq"))
-    step = share_rows([state["step"] for state in states]).view(shape)
-    decoupled = isinstance(optimizers[0], AdamW)
-
-    def adapt() -> None:
-        step.add_(1)
-        if decoupled:
-            weight.mul_(1 - current_rate() * decay)
-        else:
-            gradient.addcmul_(decay, weight)
-        mean.lerp_(gradient, 1 - first)
-        square.mul_(second).addcmul_(gradient, gradient * (1 - second))
-        root = square.sqrt().div_((1 - second**step).sqrt()).add_(eps)
-        weight.sub_(current_rate() / (1 - first**step) * mean / root)
-
-    return adapt
+    on_cpu, elsewhere = UPDATES[type(optimizers[0])]
+    return (on_cpu if flat.parameters.device.type == "cpu" else elsewhere)(optimizers, flat)
 
 
 def _group(optimizer: Optimizer) -> dict[str, Any]:
     return optimizer.param_groups[0]
 
 
-def _parameters(optimizer: Optimizer) -> list[Tensor]:
-    parameters: list[Tensor] = _group(optimizer)["params"]
-    return parameters
+def _state(optimizers: Sequence[Optimizer], flat: Flat, name: str) -> Tensor:
+    """One tensor of the state, `(M, P)`, zero where there is none yet; each optimizer's state becomes views of it."""
+    rows = [
+        [optimizer.state[parameter].get(name, torch.zeros_like(parameter)) for parameter in _group(optimizer)["params"]]
+        for optimizer in optimizers
+    ]
+    stacked = flat.move(rows)
+    for optimizer, views in zip(optimizers, flat.rows(stacked), strict=True):
+        for parameter, view in zip(_group(optimizer)["params"], views, strict=True):
+            optimizer.state[parameter][name] = view
+    return stacked
+
+
+def _steps(optimizers: Sequence[Optimizer], flat: Flat) -> Tensor:
+    """The steps that each optimizer has made, `(M,)`."""
+    first = [optimizer.state[_group(optimizer)["params"][0]].get("step", 0.0) for optimizer in optimizers]
+    steps = torch.tensor([float(step) for step in first], device=flat.parameters.device)
+    for optimizer, step in zip(optimizers, steps, strict=True):
+        for parameter in _group(optimizer)["params"]:
+            optimizer.state[parameter]["step"] = step
+    return steps
+
+
+def _alike(optimizers: Sequence[Optimizer], names: Sequence[str]) -> list[list[int]]:
+    """Members in groups of equal settings; one call of a kernel updates those whose learning rates are equal, too."""
+    groups: dict[str, list[int]] = {}
+    for member, optimizer in enumerate(optimizers):
+        groups.setdefault(repr([_group(optimizer)[name] for name in names]), []).append(member)
+    return list(groups.values())
+
+
+def _calls(alike: Sequence[list[int]], rates: Sequence[float]) -> list[tuple[float, list[int]]]:
+    """The learning rate and the members of each call."""
+    calls = []
+    for members in alike:
+        if len({rates[member] for member in members}) == 1:
+            calls.append((rates[members[0]], members))
+        else:
+            calls += [(rates[member], [member]) for member in members]
+    return calls
+
+
+def fused_adam(optimizers: Sequence[Optimizer], flat: Flat) -> Update:
+    """The kernel itself: torch's functions around it would count the steps of each tensor, for half its time."""
+    kernel = torch._fused_adamw_ if type(optimizers[0]) is AdamW else torch._fused_adam_
+    weights, gradients = list(flat.parameters), list(flat.gradients)
+    means, squares = (list(_state(optimizers, flat, name)) for name in ("exp_avg", "exp_avg_sq"))
+    steps = _steps(optimizers, flat)
+    step_of = list(steps)
+    alike = _alike(optimizers, ("betas", "eps", "weight_decay"))
+    groups = [_group(optimizer) for optimizer in optimizers]
+
+    def update(rates: Sequence[float] | Tensor) -> None:
+        steps.add_(1)
+        for rate, members in _calls(alike, rates):  # type: ignore[arg-type]
+            group = groups[members[0]]
+            kernel(
+                [weights[member] for member in members],
+                [gradients[member] for member in members],
+                [means[member] for member in members],
+                [squares[member] for member in members],
+                [],
+                [step_of[member] for member in members],
+                lr=rate,
+                beta1=group["betas"][0],
+                beta2=group["betas"][1],
+                weight_decay=group["weight_decay"],
+                eps=group["eps"],
+                amsgrad=False,
+                maximize=False,
+            )
+
+    return update
+
+
+def fused_sgd(optimizers: Sequence[Optimizer], flat: Flat) -> Update:
+    groups = [_group(optimizer) for optimizer in optimizers]
+    weights, gradients = list(flat.parameters), list(flat.gradients)
+    with_momentum = any(group["momentum"] for group in groups)
+    buffers = list(_state(optimizers, flat, "momentum_buffer")) if with_momentum else []
+    alike = _alike(optimizers, ("momentum", "nesterov", "weight_decay"))
+
+    def update(rates: Sequence[float] | Tensor) -> None:
+        for rate, members in _calls(alike, rates):  # type: ignore[arg-type]
+            group = groups[members[0]]
+            torch._fused_sgd_(
+                [weights[member] for member in members],
+                [gradients[member] for member in members],
+                [buffers[member] for member in members] if group["momentum"] else [],
+                weight_decay=group["weight_decay"],
+                momentum=group["momentum"],
+                lr=rate,
+                dampening=0.0,
+                nesterov=group["nesterov"],
+                maximize=False,
+                is_first_step=False,
+            )
+
+    return update
+
+
+def _column(values: Sequence[float], flat: Flat) -> Tensor:
+    """`(M, 1)`, a value of each member."""
+    return flat.parameters.new_tensor(values).view(-1, 1)
+
+
+def elementwise_adam(optimizers: Sequence[Optimizer], flat: Flat) -> Update:
+    """The formulas in the documentation of torch.optim.Adam and AdamW."""
+    groups = [_group(optimizer) for optimizer in optimizers]
+    decoupled = type(optimizers[0]) is AdamW
+    weight, gradient = flat.parameters, flat.gradients
+    mean, square = (_state(optimizers, flat, name) for name in ("exp_avg", "exp_avg_sq"))
+    steps = _steps(optimizers, flat)
+    step = steps.view(-1, 1)
+    first, second = (_column([group["betas"][at] for group in groups], flat) for at in (0, 1))
+    eps, decay = (_column([group[name] for group in groups], flat) for name in ("eps", "weight_decay"))
+
+    def update(rates: Sequence[float] | Tensor) -> None:
+        rate = _as_column(rates, flat)
+        steps.add_(1)
+        if decoupled:
+            weight.mul_(1 - rate * decay)
+        else:
+            gradient.addcmul_(decay, weight)
+        mean.lerp_(gradient, 1 - first)
+        square.mul_(second).addcmul_(gradient, gradient * (1 - second))
+        root = square.sqrt().div_((1 - second**step).sqrt()).add_(eps)
+        weight.sub_(rate / (1 - first**step) * mean / root)
+
+    return update
+
+
+def elementwise_sgd(optimizers: Sequence[Optimizer], flat: Flat) -> Update:
+    """The formulas in the documentation of torch.optim.SGD."""
+    groups = [_group(optimizer) for optimizer in optimizers]
+    weight, gradient = flat.parameters, flat.gradients
+    momentum, decay = (_column([group[name] for group in groups], flat) for name in ("momentum", "weight_decay"))
+    nesterov = bool(groups[0]["nesterov"])
+    buffer = _state(optimizers, flat, "momentum_buffer") if any(group["momentum"] for group in groups) else None
+
+    def update(rates: Sequence[float] | Tensor) -> None:
+        gradient.addcmul_(decay, weight)
+        direction = gradient
+        if buffer is not None:
+            buffer.mul_(momentum).add_(gradient)
+            direction = gradient.addcmul_(momentum, buffer) if nesterov else buffer
+        weight.sub_(_as_column(rates, flat) * direction)
+
+    return update
+
+
+def _as_column(rates: Sequence[float] | Tensor, flat: Flat) -> Tensor:
+    return rates if isinstance(rates, Tensor) else _column(rates, flat)
+
+
+UPDATES: dict[type[Optimizer], tuple[Callable[..., Update], Callable[..., Update]]] = {
+    AdamW: (fused_adam, elementwise_adam),
+    Adam: (fused_adam, elementwise_adam),
+    SGD: (fused_sgd, elementwise_sgd),
+}
+"""On the CPU, and elsewhere."""

@@ -73,7 +73,7 @@ def description(predictor: Predictor) -> dict[str, str]:
     about = {
         "class_names": json.dumps(list(predictor.class_names)),
         "data": config.data.name,
-        "hidden": json.dumps(list(config.model.hidden)),
+        "hidden": json.dumps(list(getattr(config.model, "hidden", []))),
         "activation": config.model.activation,
         "mean": str(config.data.mean),
         "std": str(config.data.std),

@@ -1,18 +1,16 @@
-"""A running mean of the weights over the optimizer steps: it is validated, tested and kept as the network to use.
+"""The exponential moving average of the weights (ema): it is validated, tested and kept as the network to use.
 
 It does what a small learning rate does at the end of a run, all along the run (Polyak and Juditsky 1992).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
-def share(decay: float, step: int) -> float:
-    """What the weights after step 0, 1, ... count in the mean: 1 - decay, and more in the first steps.
+def ema_share(decay: float, step: int) -> float:
+    """What the weights after step 0, 1, ... count in the average: 1 - decay, and more in the first steps.
 
     Weights of the first steps would otherwise outweigh those of a short run.
     """
@@ -20,7 +18,7 @@ def share(decay: float, step: int) -> float:
 
 
 @torch.no_grad()
-def update(means: Iterable[Tensor], weights: Iterable[Tensor], share: Tensor) -> None:
-    """Move each mean towards the weight beside it by `share`, a scalar on their device."""
-    for mean, weight in zip(means, weights, strict=True):
+def update_ema(average: nn.Module, network: nn.Module, share: float | Tensor) -> None:
+    """Move each weight of the average towards that of the network by `share`, in [0, 1]."""
+    for mean, weight in zip(average.parameters(), network.parameters(), strict=True):
         mean.lerp_(weight, share)

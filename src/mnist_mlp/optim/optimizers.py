@@ -1,35 +1,28 @@
-"""The optimizer that a configuration names, over the weights of a network."""
+"""The optimizers by name.
+
+To add one: its entry in `OPTIMIZERS`, and its keys in `config/schema.py`.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 
 import torch
-from torch import Tensor, nn
+from torch.nn import Parameter
 
-from mnist_mlp.config.schema import AdamConfig, OptimizerConfig, SGDConfig
+from mnist_mlp.config.schema import OptimizerConfig
 
-
-def build_optimizer(config: OptimizerConfig, network: nn.Module, *, recorded: bool = False) -> torch.optim.Optimizer:
-    """`fused` updates all parameters in one call; on the CPU it halves the cost of a small step.
-
-    A step that is `recorded` and replayed needs its learning rate and its counter on the device.
-    """
-    parameters = list(network.parameters())
-    lr = torch.tensor(config.lr, device=parameters[0].device) if recorded else config.lr
-    shared: dict[str, Any] = {"lr": lr, "weight_decay": config.weight_decay, "fused": True}
-    if isinstance(config, SGDConfig):
-        return torch.optim.SGD(parameters, momentum=config.momentum, nesterov=config.nesterov, **shared)
-    assert isinstance(config, AdamConfig)
-    algorithm = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-    first, second = config.betas
-    return algorithm(parameters, betas=(first, second), eps=config.eps, capturable=recorded, **shared)
+# `fused` updates all parameters in one call; on the CPU it halves the cost of a small step.
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": lambda parameters, **keys: torch.optim.AdamW(parameters, fused=True, **keys),
+    "adam": lambda parameters, **keys: torch.optim.Adam(parameters, fused=True, **keys),
+    "sgd": lambda parameters, **keys: torch.optim.SGD(parameters, fused=True, **keys),
+}
+"""From parameters and the keys of the section `optimizer` to an optimizer."""
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """The learning rate from now on; in place where it is a tensor, from which a recorded step reads it."""
-    for group in optimizer.param_groups:
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(rate)
-        else:
-            group["lr"] = rate
+def build_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:
+    """The optimizer `optimizer.name` with the other keys of its section."""
+    keys = asdict(config)
+    return OPTIMIZERS[keys.pop("name")](list(parameters), **keys)

@@ -25,7 +25,7 @@ from mnist_mlp.runs.newest import OUTPUTS, newest_or_best
 from mnist_mlp.runs.record import FORMAT, refuse_later_version
 
 if TYPE_CHECKING:
-    from mnist_mlp.model import MLP
+    from mnist_mlp.model.networks import Network
 
 BEST, LAST, PREVIOUS = directories.BEST, "last.ckpt", "previous.ckpt"
 
@@ -97,7 +97,7 @@ def read(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
     except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError, ValueError) as error:
         raise DamagedCheckpoint(f"{path}: damaged or not a checkpoint: expected a file written by train.py") from error
-    kinds = {"state_dict": dict, "config": dict, "class_names": list}
+    kinds = {"state_dict": dict, "config": dict, "class_names": list, "hyper_parameters": dict}
     if not isinstance(content, dict) or not all(isinstance(content.get(name), kind) for name, kind in kinds.items()):
         raise CheckpointError(f"{path}: expected a checkpoint written by train.py, got another file of torch")
     refuse_later_version(content, path)
@@ -176,17 +176,17 @@ def config_of(content: dict[str, Any]) -> Config:
         raise CheckpointError(f"its configuration is not one that this version writes: {error}") from error
 
 
-def network_of(content: dict[str, Any], config: Config | None = None) -> MLP:
+def network_of(content: dict[str, Any], config: Config | None = None) -> Network:
     """The trained network, rebuilt from the checkpoint alone, ready for use: the one of averaged weights, if any.
 
     `config` is `config_of(content)`, where that has been read already: its checks take as long as all the rest.
     """
-    from mnist_mlp.model import MLP
+    from mnist_mlp.model.networks import DataSpec, build_network
 
     config = config or config_of(content)
-    network = MLP.of(config)
+    network = build_network(config.model, DataSpec(**content["hyper_parameters"]["data"]))
     state = content["state_dict"]
-    prefix = "averaged." if config.averaging.decay > 0 else "network."
+    prefix = "ema_network." if config.averaging.decay > 0 else "network."
     weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     try:
         network.load_state_dict(weights)

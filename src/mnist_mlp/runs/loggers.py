@@ -11,13 +11,11 @@ from typing import Any
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
 from mnist_mlp.config.schema import PROJECT, Config
-from mnist_mlp.runs import checkpoint_file as files
 
 
-def build_loggers(config: Config, directory: Path, start: Path | None) -> list[Logger]:
+def build_loggers(config: Config, directory: Path, again_from: int | None) -> list[Logger]:
+    """The loggers of the section `logger`; what a stopped run logged from the step `again_from` on is logged again."""
     loggers: list[Logger] = []
-    # What was logged after the checkpoint that the run goes on from will be logged again.
-    again_from = files.read(start)["global_step"] + 1 if start else None
     if config.logger.tensorboard:
         loggers.append(
             TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False, purge_step=again_from)

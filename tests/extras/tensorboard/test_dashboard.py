@@ -11,6 +11,7 @@ import pytest
 import torch
 from google.protobuf import text_format
 from helpers.kill_and_resume import configuration
+from helpers.networks import data_spec, mlp, model_config
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -24,13 +25,13 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import compute_curve
 
 from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.data.sources import load
 from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.tensorboard import dashboard, projector
 from mnist_mlp.extras.tensorboard import summaries as events
 from mnist_mlp.extras.tensorboard.dashboard import moments
 from mnist_mlp.extras.tensorboard.probe import features, layers_of, probe, sees_pixels
-from mnist_mlp.model import MLP, loss_of
+from mnist_mlp.model.losses import cross_entropy
+from mnist_mlp.model.networks import MLP
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import record
 from mnist_mlp.runs.result import Result
@@ -160,7 +161,7 @@ def test_snapshots_are_spread_evenly_and_end_with_the_run(snapshots: int, epochs
 
 def test_probing_gives_the_gradients_of_a_backward_pass_and_leaves_the_network_alone() -> None:
     torch.manual_seed(0)
-    network = MLP(hidden=[8, 4], activation="tanh", dropout=0.5, mean=0.1, std=0.3)
+    network = mlp([8, 4], "tanh", 0.5, mean=0.1, std=0.3)
     images, labels = torch.randint(256, (6, 784), dtype=torch.uint8), torch.arange(6)
     before = torch.get_rng_state()
     found = probe(network, "cross_entropy", images, labels)
@@ -168,7 +169,7 @@ def test_probing_gives_the_gradients_of_a_backward_pass_and_leaves_the_network_a
     assert network.training
     assert all(parameter.grad is None for parameter in network.parameters())
     network.eval()
-    loss_of("cross_entropy", network(images), labels).backward()
+    cross_entropy(network(images), labels, 0.0).backward()
     weights = [parameter for parameter in network.parameters() if parameter.ndim == 2]
     for gradient, weight in zip(found.gradients, weights, strict=True):
         torch.testing.assert_close(gradient, weight.grad)
@@ -204,7 +205,9 @@ def test_confusion_is_counted_as_scikit_learn_does_and_mistakes_begin_with_the_w
     truths = seen["answers"][1].numpy()
     content = files.read(tmp_path / "checkpoints" / files.LAST)
     network, config = files.network_of(content), configuration("trainer.max_epochs=1")
-    images, labels = DigitsDataModule(load(config.data), config.data, config.trainer, config.seed).parts["val"]
+    data = DigitsDataModule(config)
+    data.setup()
+    images, labels = data.parts["val"]
     odds = network.log_probabilities(images).detach().numpy()
     assert (truths == labels.numpy()).all()
     expected = confusion_matrix(truths, odds.argmax(axis=1), labels=range(10))
@@ -277,7 +280,7 @@ def test_a_graph_is_drawn_only_where_the_chain_of_layers_is_the_network(tmp_path
 
     for name, kind in (("chain", MLP), ("other", Skipping)):
         with SummaryWriter(tmp_path / name) as writer:
-            events.graph(writer, kind(hidden=[4]), torch.zeros(1, 784, dtype=torch.uint8))
+            events.graph(writer, kind(model_config([4]), data_spec()), torch.zeros(1, 784, dtype=torch.uint8))
         assert bool(EventAccumulator(str(tmp_path / name)).Reload().Tags()["graph"]) == (name == "chain")
 
 

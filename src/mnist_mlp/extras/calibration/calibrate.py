@@ -44,7 +44,7 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config) -> Calib
     number_threshold = min(coverage_at_risk(said, NUMBER_RISK).threshold, 1.0)
     detector = None
     if config.calibration.ood_detector:
-        detector = fit_ood_detector(predictor.network, train[0].cpu(), train[1].cpu(), config.seed)
+        detector = fit_ood_detector(predictor.network, train[0].flatten(1).cpu(), train[1].cpu(), config.seed)
         scores = replace(predictor, ood_detector=detector).ood_score(images).double().numpy()
     else:
         scores = free_energy(logits).double().numpy()

@@ -11,13 +11,13 @@ from mnist_mlp.extras.calibration import synthetic_outliers
 from mnist_mlp.extras.calibration.pens import with_other_pens
 from mnist_mlp.extras.handwriting.mnist_format import SIDE
 from mnist_mlp.extras.inference.ood_detector import OodDetector, outputs_of_layers
-from mnist_mlp.model import MLP
+from mnist_mlp.model.networks import Network
 
 EXAMPLES = 20_000  # at most so many images of the classes, and as many outliers
 EPOCHS, BATCH, LR = 10, 250, 3e-3
 
 
-def fit_ood_detector(network: MLP, images: Tensor, labels: Tensor, seed: int) -> OodDetector:
+def fit_ood_detector(network: Network, images: Tensor, labels: Tensor, seed: int) -> OodDetector:
     """Learn to tell images `(N, 784)` uint8 of the classes from outliers made of them; the same for the same arguments.
 
     Half of both are redrawn with other pens, so that a pen is no sign of an outlier.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mnist_mlp.model import MLP
+from mnist_mlp.model.networks import Network
 
 HIDDEN = 64
 
@@ -44,7 +44,7 @@ class OodDetector(nn.Module):
         self.last.bias.sub_(by)
 
 
-def outputs_of_layers(network: MLP, images: Tensor) -> Tensor:
+def outputs_of_layers(network: Network, images: Tensor) -> Tensor:
     """Images `(B, 28, 28)` or `(B, 784)` uint8 to what every hidden layer gives out, and then the logits: `(B, F)`."""
     values, outputs = network.normalise(images), []
     for place, layer in enumerate(network.layers):

@@ -14,7 +14,7 @@ from torch import Tensor
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.loader import in_batches
 from mnist_mlp.extras.inference.ood_detector import OodDetector, outputs_of_layers
-from mnist_mlp.model import MLP
+from mnist_mlp.model.networks import Network
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import newest as newest_run
 
@@ -38,7 +38,7 @@ class Calibration:
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
     checkpoint: Path
-    network: MLP
+    network: Network
     class_names: Sequence[str]
     config: Config
     data_sha256: str | None = None

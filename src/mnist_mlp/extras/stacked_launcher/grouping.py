@@ -7,29 +7,17 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mnist_mlp.config.keys import keys_where, leaves, per_member, unstackable
-from mnist_mlp.config.schema import Config
+from mnist_mlp.config.schema import Config, MLPConfig
 from mnist_mlp.distributed.hardware import cores, has_cuda, has_rocm
 from mnist_mlp.distributed.world import per_node
+from mnist_mlp.engine.job import Job
 from mnist_mlp.runs import directories as runs
-
-# As in mnist_mlp.model, which would import torch.
-PIXELS, CLASSES = 28 * 28, 10
 
 # More on one core would not fit into its cache; on a GPU each keeps a log file open, and more gain nothing.
 MOST_ON_A_CORE, MOST_ON_A_GPU = 16, 256
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    number: int
-    config: Config
-    directory: Path
-    logging: dict[str, Any] | None = None
-    """where the job's own words go, as `logging.config.dictConfig` takes it; None: nowhere"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +60,10 @@ def obstacle(job: Job) -> str | None:
         return f"{name} has no stacked form"
     if trainer.precision not in ("32-true", "64-true"):
         return f"trainer.precision={trainer.precision} has no stacked form"
+    if config.engine == "plain":
+        return "engine=plain trains one network"
+    if config.model.name != "mlp":
+        return f"model.name={config.model.name} has no stacked form"
     if per_node(trainer) * trainer.num_nodes > 1:
         return "trainer.devices divides one network's work among processes"
     if config.logger.wandb:
@@ -143,11 +135,13 @@ def bytes_of_member(config: Config) -> int:
     """Memory that one member takes: weights, gradients, up to three running means, an epoch's order, one step."""
     from mnist_mlp.data.sources import describe  # NumPy: Hydra imports this module for every command
 
-    widths = [PIXELS, *config.model.hidden, CLASSES]
+    info = describe(config.data)
+    assert isinstance(config.model, MLPConfig)
+    widths = [math.prod(info.image_shape), *config.model.hidden, len(info.class_names)]
     parameters = sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths))
     number = 8 if config.trainer.precision == "64-true" else 4
     step = config.data.batch_size * config.trainer.accumulate_grad_batches * sum(widths) * number
-    return 5 * parameters * number + 8 * describe(config.data).train_size + 4 * step
+    return 5 * parameters * number + 8 * info.train_size + 4 * step
 
 
 def _memory() -> int:

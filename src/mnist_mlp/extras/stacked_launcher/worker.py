@@ -17,8 +17,9 @@ from mnist_mlp.cli.exit_codes import exit_codes
 from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
-from mnist_mlp.engine.stacked_training import train
-from mnist_mlp.extras.stacked_launcher.grouping import Job, numbers
+from mnist_mlp.engine.job import Job
+from mnist_mlp.extras.stacked_launcher.grouping import numbers
+from mnist_mlp.training import train_stack
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def _attempt(jobs: list[Job]) -> None:
     """Train one stack; what is wrong with it is said, and in the result of each of its jobs, and others go on."""
     log.info("jobs %s: %s networks side by side", numbers(jobs), len(jobs))
     try:
-        train(jobs)
+        train_stack(jobs)
     except UserError as error:
         log.error("jobs %s failed: %s", numbers(jobs), error)
     except Exception:

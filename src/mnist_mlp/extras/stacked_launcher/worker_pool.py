@@ -13,7 +13,8 @@ from subprocess import PIPE, Popen
 from typing import Any
 
 from mnist_mlp.distributed.world import python_path
-from mnist_mlp.extras.stacked_launcher.grouping import Job, numbers, stacks_at_once
+from mnist_mlp.engine.job import Job
+from mnist_mlp.extras.stacked_launcher.grouping import numbers, stacks_at_once
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.signals import passed_on, uninterrupted
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from mnist_mlp.data.loader import in_batches
-from mnist_mlp.model import MLP, loss_of
+from mnist_mlp.model.losses import LOSSES
+from mnist_mlp.model.networks import Network
 
 Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
@@ -40,14 +41,14 @@ def probe(network: nn.Module, loss: str, images: Tensor, labels: Tensor) -> Prob
         if type(module).__module__ == "torch.nn.modules.activation":
             module.register_forward_hook(lambda _module, _inputs, output: activations.append(output.detach()))
     with torch.enable_grad():
-        value = loss_of(loss, copy(images), labels)
+        value = LOSSES[loss].function(copy(images), labels, 0.0)
         weights = [layer.weight for layer in layers_of(copy)]
         gradients = torch.autograd.grad(value, weights, allow_unused=True)
     return Probe(activations=activations, gradients=gradients)
 
 
 @torch.no_grad()
-def logits_of(network: MLP, images: Tensor) -> Tensor:
+def logits_of(network: Network, images: Tensor) -> Tensor:
     """The network's answers to images `(N, ...)`: `(N, classes)`."""
     return in_batches(deepcopy(network).eval().logits, images)
 

@@ -27,7 +27,7 @@ from mnist_mlp.config.keys import in_hparams, keys_where, leaves, shown_first
 from mnist_mlp.config.schema import Config
 from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.tensorboard.probe import Layer
-from mnist_mlp.model import MLP
+from mnist_mlp.model.networks import Network
 from mnist_mlp.runs.record import read_run, read_sweep
 from mnist_mlp.runs.result import METRICS
 
@@ -102,7 +102,7 @@ def precision_recall(
 
 
 @torch.no_grad()
-def graph(writer: SummaryWriter, network: MLP, image: Tensor) -> None:
+def graph(writer: SummaryWriter, network: Network, image: Tensor) -> None:
     """The network as boxes and arrows, under names that a person can read; `add_graph` would trace it for them.
 
     Only a chain of layers is drawn: nothing for a network whose answer to `image` `(1, ...)` is not that of its chain.

@@ -51,7 +51,7 @@ def _run(study: SharedStudy, claim: Claim) -> None:
         if claim.goes_on:
             config = replace(config, resume=str(claim.directory))
         with _log_in(claim.directory):
-            result = train(config, claim.directory, watchers=[Pruning(claim.trial, claim.reported)], test=False)
+            result = train(config, claim.directory, callbacks=[Pruning(claim.trial, claim.reported)], test=False)
         accuracy = result.metrics["val/acc"]
         if accuracy is None:
             raise UserError("a search needs validation, and no epoch of the trial was validated")

@@ -1,0 +1,29 @@
+"""Early stopping: a run ends when validation has not improved for `callbacks.early_stopping.patience` validations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+from lightning.pytorch import callbacks
+
+from mnist_mlp.config.schema import EarlyStoppingConfig
+
+
+class EarlyStopping(callbacks.EarlyStopping):
+    """Lightning's own, which a run that goes on from its last checkpoint remembers having decided."""
+
+    def __init__(self, config: EarlyStoppingConfig) -> None:
+        assert config.patience is not None
+        super().__init__(
+            monitor=config.monitor,
+            mode=config.mode,
+            patience=config.patience,
+            min_delta=config.min_delta,
+            check_on_train_epoch_end=False,
+            log_rank_zero_only=True,
+        )
+
+    def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True

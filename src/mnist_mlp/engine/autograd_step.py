@@ -1,0 +1,64 @@
+"""The step by autograd: the module's own `training_step`, for whatever the written-out step does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from mnist_mlp.engine.chunks import Chunk
+from mnist_mlp.engine.flat import SharedGradients
+
+if TYPE_CHECKING:
+    from mnist_mlp.engine.member import Member
+
+
+class AutogradStep:
+    """Does in each step what Lightning's own loop does, with the hooks of one module and its data module."""
+
+    def __init__(self, member: Member) -> None:
+        self.member = member
+        self.clip_val = member.config.trainer.gradient_clip_val
+        by_norm, by_value = nn.utils.clip_grad_norm_, nn.utils.clip_grad_value_
+        algorithms: dict[str, Callable[..., object]] = {"norm": by_norm, "value": by_value}
+        self.clip = algorithms[member.config.trainer.gradient_clip_algorithm]
+        self.shared: SharedGradients | None = None
+
+    def run(self, chunk: Chunk, first_step: int) -> Tensor:
+        """One optimizer step for each minibatch of the chunk; the losses `(1, steps)`."""
+        minibatches = enumerate(chunk.minibatches(), start=first_step)
+        losses = torch.stack([self._step(chunk, indices[0], step) for step, indices in minibatches])
+        self.member.train_log.add_up()
+        return losses.unsqueeze(0)
+
+    def _step(self, chunk: Chunk, minibatch: Tensor, step: int) -> Tensor:
+        """One step on this process's share of a minibatch; the loss of all of it."""
+        member = self.member
+        module, optimizer = member.module, member.optimizer
+        member.trainer.global_step = step
+        if isinstance(member.schedule, LambdaLR):
+            optimizer.param_groups[0]["lr"] = member.lr(step)
+        own = chunk.own(minibatch)
+        batch = chunk.images.index_select(0, own), chunk.labels.index_select(0, own)
+        batch = member.datamodule.on_after_batch_transfer(batch, 0)
+        module.on_train_batch_start(batch, step)
+        optimizer.zero_grad()
+        with member.trainer.precision_plugin.train_step_context():
+            output = module.training_step(batch, step)
+        loss = output["loss"] if isinstance(output, dict) else output
+        if chunk.world_size == 1:
+            loss.backward()
+        else:
+            self.shared = self.shared or SharedGradients(module.network)
+            loss = self.shared.backward(loss, share=len(own) / len(minibatch))
+        if self.clip_val is not None:
+            self.clip(module.parameters(), self.clip_val)
+        optimizer.step()
+        member.trainer.global_step = step + 1
+        if member.schedule is not None and not isinstance(member.schedule, LambdaLR):
+            member.schedule.step()
+        module.on_train_batch_end(output, batch, step)
+        return loss.detach()

@@ -1,0 +1,81 @@
+"""The choice of a step, made before the first one: written out where it equals the module's own, autograd elsewhere.
+
+A faster copy of a computation must not be taken for the original after the original has changed. So both make one step
+from the same weights on the same images, and the copy is used only where loss, gradients and new weights agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from mnist_mlp.engine import stacked_mlp, stacked_optimizer
+from mnist_mlp.engine.autograd_step import AutogradStep
+from mnist_mlp.engine.chunks import Chunk
+from mnist_mlp.engine.member import Member
+from mnist_mlp.engine.stacked_loss import WRITTEN
+from mnist_mlp.engine.written_step import WrittenStep
+
+TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-9}
+
+
+def obstacle(members: Sequence[Member], chunk: Chunk) -> str | None:
+    """Why the written-out step cannot train these members, if so; in words for a log."""
+    checked = set()
+    for member in members:
+        model, network = member.config.model, member.module.network
+        if not stacked_mlp.is_known(network.layers):
+            return f"the network has layers other than a perceptron's (model.name={model.name})"
+        if model.loss not in WRITTEN:
+            return f"model.loss={model.loss} is not written out"
+        if not stacked_optimizer.is_known(member.optimizer, network):
+            return f"{type(member.optimizer).__name__} is not written out with these settings"
+        if type(member.schedule) is not LambdaLR:
+            return f"{type(member.schedule).__name__} is no function of the step alone"
+        if network.mean.dtype not in TOLERANCE or member.config.trainer.precision.endswith("mixed"):
+            return f"trainer.precision={member.config.trainer.precision} is not written out"
+        kind = (model.loss, model.dropout > 0, repr(member.config.augment), member.module.ema_network is None)
+        if kind not in checked:
+            checked.add(kind)
+            if difference := _difference(member, chunk):
+                return f"training_step gives {difference} than the written-out step"
+    return None
+
+
+def _difference(member: Member, chunk: Chunk) -> str | None:
+    """What differs after one step on the first minibatch of the chunk, if anything."""
+    one_step = chunk.first_minibatch()
+    written, original = member.twin(), member.twin()
+    before = _weights(original)
+    losses = [
+        WrittenStep([written], replace(member.length, chunk_steps=1)).run(one_step, 0),
+        AutogradStep(original).run(one_step, 0),
+    ]
+    tolerance = TOLERANCE[member.module.network.mean.dtype]
+    if not torch.allclose(losses[0].cpu(), losses[1].cpu().to(losses[0].dtype), rtol=tolerance, atol=tolerance):
+        return "another loss"
+    if not _agree(_gradients(written), _gradients(original), tolerance):
+        return "other gradients"
+    # Where a gradient is almost zero its rounding decides the sign of Adam's step: so the mean over all weights.
+    if not _agree(_weights(written) - before, _weights(original) - before, 100 * tolerance):
+        return "other weights"
+    names = [{*twin.train_log.sums, *twin.train_log.metrics, *twin.train_log.points} for twin in (written, original)]
+    return "other metrics" if names[0] != names[1] else None
+
+
+def _agree(left: Tensor, right: Tensor, tolerance: float) -> bool:
+    return bool((left - right).abs().mean() <= tolerance * right.abs().mean())
+
+
+def _weights(member: Member) -> Tensor:
+    """Of the network, and of the averaged one."""
+    return torch.cat([parameter.detach().flatten().clone() for parameter in member.module.parameters()])
+
+
+def _gradients(member: Member) -> Tensor:
+    gradients = [parameter.grad for parameter in member.module.network.parameters() if parameter.grad is not None]
+    return torch.cat([gradient.flatten() for gradient in gradients])

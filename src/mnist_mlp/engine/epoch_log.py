@@ -1,0 +1,101 @@
+"""The epoch log: what `self.log` of a module collects, as Lightning's own does, for each network of a stack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.distributed.strategy import sum_over_ranks
+
+
+class EpochLog:
+    """Means over the batches of an epoch, weighted by their sizes, and metrics; `log` has the arguments of Lightning's.
+
+    Sums are added batch after batch in double precision: the same bits wherever a run was stopped and went on.
+    """
+
+    def __init__(self) -> None:
+        self.metrics: dict[str, Metric] = {}
+        self.sums: dict[str, tuple[float, float]] = {}
+        """the sum over all images, and their number"""
+        self.points: dict[str, Tensor] = {}
+        """the newest values of what is logged at steps"""
+        self._pending: list[tuple[str, Tensor, int]] = []
+
+    def log(
+        self,
+        name: str,
+        value: Any,
+        *,
+        on_step: bool | None = None,
+        on_epoch: bool | None = None,
+        reduce_fx: Any = "mean",
+        batch_size: int | None = None,
+        **_: Any,
+    ) -> None:
+        """Collect a value; what Lightning does with `prog_bar`, `logger` and the like is done by callbacks here.
+
+        Raises:
+            ConfigError: another reduction than the mean.
+        """
+        if reduce_fx not in ("mean", torch.mean):
+            raise ConfigError(f"self.log({name!r}): engine=fast knows reduce_fx='mean'; engine=plain knows others")
+        if isinstance(value, Metric):
+            self.metrics[name] = value
+            return
+        value = torch.as_tensor(value).detach()
+        if on_step or (on_step is None and not on_epoch):
+            self.points[name] = value
+        if on_epoch or not on_step:
+            self._pending.append((name, value, batch_size or 1))
+
+    def add(self, name: str, value: float, images: int) -> None:
+        total, count = self.sums.get(name, (0.0, 0.0))
+        self.sums[name] = total + value * images, count + images
+
+    def add_up(self) -> None:
+        """Add what has been logged since the last time; one transfer where the values are on a GPU."""
+        if self._pending:
+            values = torch.stack([value for _, value, _ in self._pending]).tolist()
+            for (name, _, images), value in zip(self._pending, values, strict=True):
+                self.add(name, value, images)
+            self._pending = []
+
+    def compute(self, *, world_size: int = 1) -> dict[str, Tensor]:
+        """The values of the epoch so far, over all processes."""
+        self.add_up()
+        sums = self._of_all_processes() if world_size > 1 else self.sums
+        values = {name: torch.tensor(total / count) for name, (total, count) in sums.items() if count}
+        return values | {name: metric.compute() for name, metric in self.metrics.items()}
+
+    def reset(self) -> None:
+        for metric in self.metrics.values():
+            metric.reset()
+        self.metrics, self.sums, self.points, self._pending = {}, {}, {}, []
+
+    def _of_all_processes(self) -> dict[str, tuple[float, float]]:
+        sums = sum_over_ranks(torch.tensor(list(self.sums.values()), dtype=torch.float64))
+        return {name: (total, count) for name, (total, count) in zip(self.sums, sums.tolist(), strict=True)}
+
+    def state_dict(self, *, world_size: int = 1) -> dict[str, Any]:
+        """What has been added up on all processes, for a run that stops in the middle of an epoch."""
+        self.add_up()
+        sums = self._of_all_processes() if world_size > 1 else self.sums
+        metrics = {}
+        for name, metric in self.metrics.items():
+            with metric.sync_context():
+                metrics[name] = dict(metric.metric_state)
+        return {"sums": {name: list(pair) for name, pair in sums.items()}, "metrics": metrics}
+
+    def load_state_dict(self, state: dict[str, Any], metrics: dict[str, Metric]) -> None:
+        """`metrics` are those of the module, by the names under which it logs them."""
+        self.reset()
+        self.sums = {name: (total, count) for name, (total, count) in state["sums"].items()}
+        for name, values in state["metrics"].items():
+            metric = self.metrics[name] = metrics[name]
+            for key, value in values.items():
+                setattr(metric, key, value.to(metric.device))

@@ -1,0 +1,187 @@
+"""The written-out step: forward, backward and update of M perceptrons at once, without autograd.
+
+What the steps of a chunk read lies in memory that stays where it is and is filled once a chunk. So on a GPU all steps
+of a chunk are one recorded graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mnist_mlp.data.augment import Deformation, deforms
+from mnist_mlp.data.seeding import derive, seed_noise
+from mnist_mlp.distributed.strategy import sum_over_ranks
+from mnist_mlp.engine.chunks import Chunk
+from mnist_mlp.engine.cuda_graphs import RecordedWork
+from mnist_mlp.engine.flat import Flat
+from mnist_mlp.engine.run_length import RunLength
+from mnist_mlp.engine.stacked_loss import StackedLoss
+from mnist_mlp.engine.stacked_mlp import StackedMLP
+from mnist_mlp.engine.stacked_optimizer import build_update
+from mnist_mlp.optim.ema import ema_share
+
+if TYPE_CHECKING:
+    from mnist_mlp.engine.member import Member
+
+
+class WrittenStep:
+    """The networks and optimizers of the modules become views of its rows; outside of a step they are as ever."""
+
+    def __init__(self, members: Sequence[Member], length: RunLength) -> None:
+        self.members, self.length = members, length
+        modules = [member.module for member in members]
+        self.configs = [module.config for module in modules]
+        self.flat = Flat([module.network for module in modules])
+        weights = self.flat.parameters
+        self.device, self.dtype, self.on_cpu = weights.device, weights.dtype, weights.device.type == "cpu"
+        self.network = StackedMLP(modules[0].network.layers, self.flat)
+        classes = len(modules[0].data.class_names)
+        self.loss = StackedLoss([config.model for config in self.configs], classes, like=weights)
+        self.update = build_update([member.optimizer for member in members], self.flat)
+        self.normalise_ = modules[0].network.normalise_
+        self.deformations = [
+            Deformation(config.augment, modules[0].data.image_shape, weights.device)
+            if deforms(config.augment)
+            else None
+            for config in self.configs
+        ]
+        self.dropout = [config.model.dropout for config in self.configs]
+        self.averaged = [row for row, module in enumerate(modules) if module.ema_network is not None]
+        if self.averaged:
+            self.ema = Flat([modules[row].ema_network for row in self.averaged]).parameters  # type: ignore[misc]
+        self.record = None if self.on_cpu else RecordedWork()
+        self._allocate(pixels=modules[0].network.input_shape[0], classes=classes)
+
+    def _allocate(self, pixels: int, classes: int) -> None:
+        members, steps = len(self.configs), self.length.chunk_steps
+        images = steps * self.length.batch_size
+        like: dict[str, Any] = {"dtype": self.dtype, "device": self.device}
+        self.order = torch.empty(members, images, dtype=torch.int64, device=self.device)
+        self.targets = torch.empty(members, images, classes, **like)
+        self.logits = torch.empty(members, images, classes, **like)
+        # A large tensor made anew in every step would be paged in anew.
+        self.inputs = torch.empty(members * self.length.batch_size, pixels, **like)
+        self.masks = [
+            torch.ones(members, self.length.batch_size, bias.shape[2], **like) for bias in self.network.biases[:-1]
+        ]
+        self.rates = torch.empty(steps, members, 1, **like)
+        self.ema_shares = torch.empty(steps, len(self.averaged), 1, **like)
+
+    def run(self, chunk: Chunk, first_step: int) -> Tensor:
+        """One optimizer step for each minibatch of the chunk; the losses `(M, steps)`."""
+        sizes = chunk.sizes
+        parts = [chunk.own(minibatch, dim=1) for minibatch in chunk.minibatches()]
+        own_sizes = [part.shape[1] for part in parts]
+        order = torch.cat(parts, dim=1) if chunk.world_size > 1 else chunk.order
+        count = order.shape[1]
+        self.order[:, :count] = order
+        labels = chunk.labels.index_select(0, order.flatten()).view(order.shape)
+        self.targets[:, :count] = self.loss.targets(labels)
+        rates = self._plan(first_step, len(sizes))
+
+        def work() -> None:
+            begin = 0
+            for number, (size, own_size) in enumerate(zip(sizes, own_sizes, strict=True)):
+                taken = slice(begin, begin + own_size)
+                self._step(chunk, taken, size, first_step + number, number, rates[number])
+                begin += own_size
+
+        if self.record is None:
+            work()
+        else:
+            torch.cuda.manual_seed(derive(self.configs[0].seed, "noise", first_step))
+            self.record((tuple(sizes), tuple(own_sizes)), work)
+        logits = self.logits[:, :count].clone()
+        by_step = self.loss.losses(logits, self.targets[:, :count]).split(own_sizes, dim=1)
+        losses = torch.stack([part.sum(1) / size for part, size in zip(by_step, sizes, strict=True)], dim=1)
+        if chunk.world_size > 1:
+            sum_over_ranks(losses)
+        for row, member in enumerate(self.members):
+            member.log_steps(losses[row].tolist(), sizes, logits[row], labels[row])
+        return losses
+
+    def _plan(self, first_step: int, steps: int) -> Sequence[Any]:
+        """The members' learning rates in each step: numbers on the CPU, elsewhere tensors that a recording reads."""
+        rates = [[member.lr(step) for member in self.members] for step in range(first_step, first_step + steps)]
+        for member, rate in zip(self.members, rates[-1], strict=True):
+            member.optimizer.param_groups[0]["lr"] = rate
+        if self.on_cpu:
+            return rates
+        self.rates[:steps] = torch.tensor(rates, dtype=self.dtype).unsqueeze(2)
+        if self.averaged:
+            shares = [
+                [ema_share(self.configs[row].averaging.decay, step) for row in self.averaged]
+                for step in range(first_step, first_step + steps)
+            ]
+            self.ema_shares[:steps] = torch.tensor(shares, dtype=self.dtype).unsqueeze(2)
+        return list(self.rates[:steps])
+
+    def _step(self, chunk: Chunk, taken: slice, size: int, step: int, number: int, rates: Any) -> None:
+        """One step on the images at `order[:, taken]`, this process's share of a minibatch of `size` images."""
+        indices = self.order[:, taken]
+        images, x = self._images(chunk, indices)
+        self._augment(images, x, step, size, chunk)
+        masks = self._draw_masks(step, indices.shape[1], chunk.rank)
+        logits = self.network.forward(self.normalise_(x), masks)
+        self.logits[:, taken] = logits
+        self.network.backward(self.loss.gradient(logits, self.targets[:, taken], size), masks)
+        if chunk.world_size > 1:
+            sum_over_ranks(self.flat.gradients)
+        self._clip()
+        self.update(rates)
+        self._average(step, number)
+
+    def _images(self, chunk: Chunk, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Images `(M * B, C, H, W)` uint8, and their grey levels `(M, B, pixels)` in the weights' type."""
+        images = chunk.images.index_select(0, indices.flatten())
+        x = self.inputs[: len(images)].copy_(images.view(len(images), -1))
+        return images, x.unflatten(0, indices.shape)
+
+    def _augment(self, images: Tensor, x: Tensor, step: int, size: int, chunk: Chunk) -> None:
+        """Change the grey levels `x` in place; those of a member without augmentation stay."""
+        for member, deformation in enumerate(self.deformations):
+            if deformation is None:
+                continue
+            own = images.unflatten(0, x.shape[:2])[member]
+            if self.on_cpu:
+                amounts = chunk.own(deformation.draw(self.configs[member].seed, step, size))
+            else:
+                amounts = torch.randn(len(own), deformation.numbers, device=self.device)
+            x[member] = deformation(own, amounts).flatten(1)
+
+    def _draw_masks(self, step: int, count: int, rank: int) -> Sequence[Tensor]:
+        """Of dropout, `(M, count, width)` of each hidden layer; on the CPU as each member would draw them alone."""
+        if not any(self.dropout):
+            return ()
+        for member, share in enumerate(self.dropout):
+            if share > 0:
+                if self.on_cpu:
+                    seed_noise(self.configs[member].seed, step, rank)
+                for mask in self.masks:
+                    mask[member, :count] = F.dropout(mask.new_ones(count, mask.shape[2]), share)
+        return [mask[:, :count] for mask in self.masks]
+
+    def _clip(self) -> None:
+        trainer = self.configs[0].trainer
+        if trainer.gradient_clip_val is None:
+            return
+        gradients = self.flat.gradients
+        if trainer.gradient_clip_algorithm == "norm":
+            norms = torch.linalg.vector_norm(gradients, dim=1, keepdim=True)
+            gradients.mul_((trainer.gradient_clip_val / (norms + 1e-6)).clamp_(max=1))
+        else:
+            gradients.clamp_(-trainer.gradient_clip_val, trainer.gradient_clip_val)
+
+    def _average(self, step: int, number: int) -> None:
+        if not self.averaged:
+            return
+        if self.on_cpu:
+            for mean, row in zip(self.ema, self.averaged, strict=True):
+                mean.lerp_(self.flat.parameters[row], ema_share(self.configs[row].averaging.decay, step))
+        else:
+            self.ema.lerp_(self.flat.parameters[self.averaged], self.ema_shares[number])

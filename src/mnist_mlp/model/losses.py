@@ -1,0 +1,58 @@
+"""The losses: what a network gives out for each, and how far that is from the labels.
+
+To add one: a function here, its entry in `LOSSES`, and its name (and keys of its own) in `config/schema.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mnist_mlp.config.schema import ModelConfig
+
+
+def cross_entropy(output: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Mean cross-entropy of logits `(B, classes)`, a scalar."""
+    return F.cross_entropy(output, labels, label_smoothing=smoothing)
+
+
+def nll(output: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Mean negative log-likelihood of log-probabilities `(B, classes)`, a scalar."""
+    return (1 - smoothing) * F.nll_loss(output, labels) - smoothing * output.mean()
+
+
+def mse(output: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Mean squared error of probabilities `(B, classes)` against the target distribution, a scalar."""
+    classes = output.shape[1]
+    target = F.one_hot(labels, classes).to(output.dtype) * (1 - smoothing) + smoothing / classes
+    return F.mse_loss(output, target)
+
+
+@dataclass(frozen=True)
+class Loss:
+    function: Callable[[Tensor, Tensor, float], Tensor]
+    """output `(B, classes)`, labels `(B,)` int64 and the share of label smoothing to the mean loss, a scalar"""
+    head: Callable[[Tensor], Tensor]
+    """logits `(B, classes)` to the output that `function` takes"""
+
+
+LOSSES: dict[str, Loss] = {
+    "cross_entropy": Loss(cross_entropy, head=lambda logits: logits),
+    "nll": Loss(nll, head=lambda logits: torch.log_softmax(logits, dim=1)),
+    "mse": Loss(mse, head=lambda logits: torch.softmax(logits, dim=1)),
+}
+
+
+def build_loss(config: ModelConfig, *, training: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss `model.loss` as a function of the network's output `(B, classes)` and the labels `(B,)`.
+
+    In training the target is (1 - e) on the label plus e / classes on every class, for a label smoothing of e (Szegedy
+    et al. 2016, sec. 7). Elsewhere e is 0, so that losses of different runs compare.
+    """
+    function = LOSSES[config.loss].function
+    smoothing = config.label_smoothing if training else 0.0
+    return lambda output, labels: function(output, labels, smoothing)

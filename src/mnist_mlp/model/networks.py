@@ -1,0 +1,147 @@
+"""The networks: a multilayer perceptron and a small convolutional network, each from images to logits.
+
+To add one: a subclass of `Network` here, its entry in `NETWORKS`, and its keys in `config/schema.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mnist_mlp.config.schema import CNNConfig, MLPConfig, ModelConfig
+from mnist_mlp.model.losses import LOSSES
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """What a network has to know of its data."""
+
+    image_shape: tuple[int, int, int]
+    """channels, height, width"""
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    """of each channel, or one for all, in [0, 1]: the grey level that the network takes as zero"""
+    std: tuple[float, ...]
+    """of each channel, or one for all, in [0, 1]: what the network takes as one unit"""
+
+
+class Network(nn.Module):
+    """Layers between normalised images and logits, and the head that the loss wants behind them.
+
+    The head serves the loss alone: logits for `cross_entropy`, log-probabilities for `nll`, probabilities for `mse`.
+    What reads the network's answer asks for `logits` or `log_probabilities`, so no softmax is ever applied twice.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, layers: nn.Sequential, *, input_shape: Sequence[int], loss: str, data: DataSpec) -> None:
+        """`input_shape` is the shape in which the first layer takes an image."""
+        super().__init__()
+        self.loss, self.image_shape, self.input_shape = loss, tuple(data.image_shape), tuple(input_shape)
+        self.register_buffer("mean", _grey_levels(data.mean))
+        self.register_buffer("std", _grey_levels(data.std))
+        self.layers = layers
+
+    @property
+    def draws_noise(self) -> bool:
+        """Whether a training step draws random numbers."""
+        return any(isinstance(layer, nn.Dropout) for layer in self.modules())
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Grey levels 0..255, `(B, C, H, W)` or flat, to what the first layer takes: `(B, *input_shape)`."""
+        # One new tensor, changed in place: with a second one the memory goes back and is paged in anew at every call.
+        return self.normalise_(images.reshape(-1, *self.input_shape).to(self.mean.dtype, copy=True))
+
+    def normalise_(self, grey: Tensor) -> Tensor:
+        """The same in place, of grey levels in the weights' type whose last dimensions hold one image."""
+        grey.view(-1, *self.image_shape).sub_(self.mean).div_(self.std)
+        return grey
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images `(B, C, H, W)` uint8 to the head's output `(B, classes)`."""
+        return self.head(self.logits(images))
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Images as for `forward` to the output of the last layer, `(B, classes)`, whatever the head."""
+        logits: Tensor = self.layers(self.normalise(images))
+        # Of mixed precision: a loss of bfloat16 would lose its small differences.
+        return logits.float() if logits.dtype == torch.bfloat16 else logits
+
+    def head(self, logits: Tensor) -> Tensor:
+        return LOSSES[self.loss].head(logits)
+
+    def log_probabilities(self, images: Tensor) -> Tensor:
+        """Images as for `forward` to the logarithms of the class probabilities `(B, classes)`."""
+        # Whatever the head makes of the logits, these are their log-softmax; the logarithm of a softmax could be -inf.
+        return F.log_softmax(self.logits(images), dim=1)
+
+
+class MLP(Network):
+    """Fully connected layers, an activation and dropout behind each hidden one.
+
+    Weights and biases start uniform in ±1/sqrt(inputs of the layer), which is `nn.Linear`'s own initialisation.
+    """
+
+    def __init__(self, config: MLPConfig, data: DataSpec) -> None:
+        pixels = prod(data.image_shape)
+        layers = _fully_connected([pixels, *config.hidden], config)
+        layers.append(nn.Linear([pixels, *config.hidden][-1], len(data.class_names)))
+        super().__init__(layers, input_shape=[pixels], loss=config.loss, data=data)
+
+
+class CNN(Network):
+    """Blocks of convolution, activation and pooling that halve height and width, then fully connected layers."""
+
+    def __init__(self, config: CNNConfig, data: DataSpec) -> None:
+        channels, height, width = data.image_shape
+        layers = nn.Sequential()
+        for next_channels in config.channels:
+            layers.append(nn.Conv2d(channels, next_channels, kernel_size=3, padding=1))
+            layers.append(ACTIVATIONS[config.activation]())
+            layers.append(nn.MaxPool2d(2))
+            channels, height, width = next_channels, height // 2, width // 2
+        layers.append(nn.Flatten())
+        features = channels * height * width
+        layers.extend(_fully_connected([features, *config.hidden], config))
+        layers.append(nn.Linear([features, *config.hidden][-1], len(data.class_names)))
+        super().__init__(layers, input_shape=data.image_shape, loss=config.loss, data=data)
+
+
+def _fully_connected(widths: Sequence[int], config: MLPConfig | CNNConfig) -> nn.Sequential:
+    layers = nn.Sequential()
+    for width, next_width in pairwise(widths):
+        layers.extend([nn.Linear(width, next_width), ACTIVATIONS[config.activation]()])
+        if config.dropout > 0:
+            layers.append(nn.Dropout(config.dropout))
+    return layers
+
+
+def _grey_levels(shares: Sequence[float]) -> Tensor:
+    """From [0, 1] to 0..255, as images come; a scalar, or `(C, 1, 1)` where channels differ."""
+    levels = 255.0 * torch.tensor(shares)
+    return levels[0] if len(set(shares)) == 1 else levels.view(-1, 1, 1)
+
+
+NETWORKS: dict[str, Callable[..., Network]] = {"mlp": MLP, "cnn": CNN}
+
+
+def build_network(config: ModelConfig, data: DataSpec) -> Network:
+    """The network with the name `model.name`, its weights drawn anew from torch's generator."""
+    return NETWORKS[config.name](config, data)

@@ -1,0 +1,82 @@
+"""Early stopping ends a run at the epoch of a plain loop: alone, in a stack, and after a kill."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from helpers.kill_and_resume import configuration, difference, run_to_the_end, survive
+
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.engine.job import Job
+from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.training import train, train_stack
+
+LONG = ("trainer.max_epochs=12", "trainer.limit_train_batches=10", "optimizer.lr=0.03", "logger=none")
+STOPPING = ("callbacks.early_stopping.patience=2", "callbacks.early_stopping.min_delta=0.05")
+
+
+def expected_epochs(losses: list[float], patience: int = 2, min_delta: float = 0.05) -> int:
+    """What a plain loop would do: stop after `patience` epochs in a row without an improvement."""
+    best, waited = float("inf"), 0
+    for epoch, loss in enumerate(losses, start=1):
+        best, waited = (loss, 0) if loss < best - min_delta else (best, waited + 1)
+        if waited == patience:
+            return epoch
+    return len(losses)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+    """The validation losses of a run that is not stopped."""
+    result = train(configuration(*LONG), tmp_path_factory.mktemp("whole"))
+    return [row["val/loss"] for row in result.history]
+
+
+def test_it_stops_at_the_epoch_of_a_plain_loop_and_tests_the_best(tmp_path: Path, whole: list[float]) -> None:
+    epochs = expected_epochs(whole)
+    assert epochs < len(whole)  # or nothing is shown
+    for engine in ("fast", "plain"):
+        result = train(configuration(*LONG, *STOPPING, f"engine={engine}"), tmp_path / engine)
+        assert [row["val/loss"] for row in result.history] == pytest.approx(whole[:epochs], abs=1e-5)
+        assert result.metrics["val/acc"] == max(row["val/acc"] for row in result.history)
+        assert result.metrics["test/acc"] is not None
+
+
+def test_a_member_of_a_stack_stops_alone(tmp_path: Path, whole: list[float]) -> None:
+    configs = [configuration(*LONG, *STOPPING), configuration(*LONG)]
+    jobs = [Job(number=at, config=config, directory=tmp_path / str(at)) for at, config in enumerate(configs)]
+    for job in jobs:
+        job.directory.mkdir()
+    train_stack(jobs)
+    results = [json.loads((job.directory / "result.json").read_text()) for job in jobs]
+    assert [result["epochs"] for result in results] == [expected_epochs(whole), len(whole)]
+    assert [result["status"] for result in results] == ["completed", "completed"]
+    train(configs[0], tmp_path / "alone")
+    left, right = (files.read(place / "checkpoints" / files.LAST) for place in (tmp_path / "0", tmp_path / "alone"))
+    assert left["global_step"] == right["global_step"]
+    for name, value in left["state_dict"].items():
+        assert float((value - right["state_dict"][name]).abs().max()) < 1e-3
+
+
+def test_killed_and_resumed_it_stops_at_the_same_epoch_with_the_same_bits(tmp_path: Path) -> None:
+    words = ("trainer.max_epochs=12", "trainer.limit_train_batches=10", "optimizer.lr=0.03", *STOPPING)
+    reference = tmp_path / "reference"
+    reference.mkdir()
+    run_to_the_end(configuration(*words), reference)
+    assert survive(tmp_path / "run", reference, 0.6, random.Random(3), kills=3, overrides=words) is None
+    assert difference(reference, reference) is None
+
+
+def test_a_metric_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"checkpoint\.monitor: expected one of val/loss, val/acc, got 'val/f1'"):
+        train(configuration(*LONG, "checkpoint.monitor=val/f1"), tmp_path / "best")
+
+
+def test_the_best_checkpoint_is_that_of_the_monitored_metric(tmp_path: Path) -> None:
+    words = ("checkpoint.monitor=val/loss", "checkpoint.mode=min", "trainer.max_epochs=6")
+    result = train(configuration(*LONG, *words), tmp_path)
+    losses = [row["val/loss"] for row in result.history]
+    assert result.best_epoch == losses.index(min(losses))

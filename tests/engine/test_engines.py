@@ -1,0 +1,166 @@
+"""The engine makes the steps of Lightning's own loop, and refuses what it would have to ignore."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from helpers.kill_and_resume import configuration
+from torch import Tensor, nn
+
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.engine import stack
+from mnist_mlp.model.networks import MLP
+from mnist_mlp.module import DigitClassifier
+from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.training import train
+
+SHORT = ("trainer.max_epochs=2", "trainer.limit_train_batches=12", "trainer.limit_val_batches=4", "model.dropout=0")
+QUIET = ("logger=none", "threads=1", "trainer.precision=64-true")
+
+
+def trained(directory: Path, *overrides: str) -> dict[str, Tensor]:
+    """The weights after two short epochs."""
+    train(configuration(*SHORT, *QUIET, *overrides), directory)
+    return files.read(directory / "checkpoints" / files.LAST)["state_dict"]
+
+
+def furthest(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
+    assert list(one) == list(other)
+    return max(float((one[name] - other[name]).abs().max()) for name in one)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["optimizer=adam", "model.loss=nll"],
+        ["optimizer=sgd", "optimizer.momentum=0.9", "model.loss=mse"],
+        ["trainer.gradient_clip_val=0.1"],
+        ["trainer.gradient_clip_val=0.001", "trainer.gradient_clip_algorithm=value"],
+        ["model.dropout=0.3", "averaging.decay=0.9"],
+        ["augment=elastic", "augment.blank=0.1", "trainer.val_check_interval=0.25"],
+        ["model=cnn", "model.channels=[3]", "model.hidden=[8]", "augment=affine", "averaging.decay=0.9"],
+    ],
+    ids=lambda overrides: " ".join(overrides) or "default",
+)
+def test_fast_and_plain_end_in_the_same_weights(tmp_path: Path, overrides: list[str]) -> None:
+    fast, plain = (trained(tmp_path / engine, f"engine={engine}", *overrides) for engine in ("fast", "plain"))
+    assert furthest(fast, plain) < 1e-9
+
+
+def test_fast_and_plain_report_the_same_history(tmp_path: Path) -> None:
+    words = [*SHORT, *QUIET, "metrics=[acc,f1]"]
+    fast, plain = (train(configuration(*words, f"engine={name}"), tmp_path / name) for name in ("fast", "plain"))
+    for one, other in zip(fast.history, plain.history, strict=True):
+        names = {"epoch", "lr", "train/loss", "train/acc", "train/f1", "val/loss", "val/acc", "val/f1"}
+        assert names == set(one) - {"seconds"}
+        assert {name: one[name] for name in names} == pytest.approx({name: other[name] for name in names}, abs=1e-6)
+    assert fast.metrics == pytest.approx(plain.metrics, abs=1e-6)
+
+
+def skip_connection(network: MLP, images: Tensor) -> Tensor:
+    """A change of the kind that a copy of the computation would not notice."""
+    hidden = network.layers[:-1](network.normalise(images))
+    return network.layers[-1](hidden) + hidden[:, :10]
+
+
+CHANGES: dict[str, tuple[type, str, Any]] = {
+    "another forward": (MLP, "logits", skip_connection),
+    "another loss": (
+        DigitClassifier,
+        "training_step",
+        lambda module, batch, _: (
+            module.loss(module.network(batch[0]), batch[1]) + module.network.layers[0].weight.square().sum()
+        ),
+    ),
+    "another optimizer": (
+        DigitClassifier,
+        "configure_optimizers",
+        lambda module: torch.optim.NAdam(module.network.parameters(), lr=1e-2),
+    ),
+    "another schedule": (
+        DigitClassifier,
+        "configure_optimizers",
+        lambda module: {
+            "optimizer": (optimizer := torch.optim.AdamW(module.network.parameters(), lr=1e-2)),
+            "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 5), "interval": "step"},
+        },
+    ),
+    "another hook": (
+        DigitClassifier,
+        "on_train_batch_end",
+        lambda module, *_: module.network.layers[0].weight.data.mul_(0.9),
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_module_is_trained_as_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, change: str
+) -> None:
+    """The written-out step no longer fits: one line says so, and the weights are those of Lightning's own loop."""
+    caplog.set_level("INFO")
+    unchanged = trained(tmp_path / "unchanged")
+    assert "trained by autograd" not in caplog.text
+    owner, name, function = CHANGES[change]
+    monkeypatch.setattr(owner, name, function)
+    fast, plain = (trained(tmp_path / engine, f"engine={engine}") for engine in ("fast", "plain"))
+    assert furthest(fast, plain) < 1e-7  # NAdam counts in single precision in one of them
+    assert furthest(fast, unchanged) > 1e-4
+    assert caplog.text.count("trained by autograd: ") == 1
+
+
+def test_each_network_of_a_stack_is_trained_as_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mnist_mlp.engine.job import Job
+    from mnist_mlp.training import train_stack
+
+    monkeypatch.setattr(MLP, "logits", skip_connection)
+    configs = [configuration(*SHORT, *QUIET, f"seed={seed}") for seed in (1, 2)]
+    jobs = [Job(config=config, directory=tmp_path / f"stacked{config.seed}") for config in configs]
+    for job in jobs:
+        job.directory.mkdir()
+    train_stack(jobs)
+    for job in jobs:
+        alone = trained(tmp_path / f"alone{job.config.seed}", f"seed={job.config.seed}", "engine=plain")
+        assert furthest(files.read(job.directory / "checkpoints" / files.LAST)["state_dict"], alone) < 1e-9
+
+
+class Watcher(L.Callback):
+    def on_after_backward(self, *_: Any) -> None:
+        raise AssertionError("never called by the engine")
+
+
+def test_a_hook_that_the_engine_does_not_call_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"Watcher\.on_after_backward: engine=fast does not call this hook"):
+        train(configuration(*SHORT, *QUIET), tmp_path / "callback", callbacks=[Watcher()])
+    monkeypatch.setattr(DigitClassifier, "optimizer_step", lambda *_: None, raising=False)
+    with pytest.raises(ConfigError, match=r"DigitClassifier\.optimizer_step: engine=fast"):
+        train(configuration(*SHORT, *QUIET), tmp_path / "module")
+
+
+def test_the_check_sees_a_written_step_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mnist_mlp.engine.stacked_mlp import ReLU
+
+    backward = ReLU.backward
+    monkeypatch.setattr(ReLU, "backward", lambda layer, upstream: backward(layer, upstream).mul_(1.01))
+    words = ("optimizer=sgd", "optimizer.lr=0.1")  # Adam would hardly see gradients of another size
+    right = trained(tmp_path / "plain", "engine=plain", *words)
+    assert furthest(trained(tmp_path / "fast", *words), right) < 1e-9  # autograd took over
+    monkeypatch.setattr(stack, "obstacle", lambda *_: None)
+    assert furthest(trained(tmp_path / "unchecked", *words), right) > 1e-6
+
+
+def test_a_network_of_ones_own_trains_through_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Narrow(MLP):
+        def __init__(self, config: Any, data: Any) -> None:
+            super().__init__(config, data)
+            self.layers.insert(1, nn.LayerNorm(config.hidden[0]))
+
+    monkeypatch.setitem(__import__("mnist_mlp.model.networks", fromlist=["NETWORKS"]).NETWORKS, "mlp", Narrow)
+    fast, plain = (trained(tmp_path / engine, f"engine={engine}") for engine in ("fast", "plain"))
+    assert furthest(fast, plain) < 1e-9
+    assert "network.layers.1.weight" in fast

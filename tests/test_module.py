@@ -1,0 +1,74 @@
+"""The surface is ordinary Lightning: what its users would guess works, in any folder and without the engine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mnist_mlp.config.schema import PROJECT
+
+TEN_LINES = """
+import lightning as L
+from mnist_mlp import DigitClassifier, DigitsDataModule, composed
+
+config = composed("data=synthetic", "model.hidden=[32]")
+data = DigitsDataModule(config)
+module = DigitClassifier(config, data.spec)
+trainer = L.Trainer(max_epochs=1, accelerator="cpu")
+trainer.fit(module, datamodule=data)
+trainer.test(module, datamodule=data)
+probabilities = trainer.predict(module, datamodule=data)  # a list of (B, 10)
+module = DigitClassifier.load_from_checkpoint(trainer.checkpoint_callback.best_model_path)
+"""
+
+
+def test_ten_lines_with_a_trainer_of_ones_own_in_another_folder(tmp_path: Path) -> None:
+    check = "import torch; p = torch.cat(probabilities); print(p.shape, float((p.sum(1) - 1).abs().max()) < 1e-5)"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", TEN_LINES + check],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(PROJECT / "src"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "torch.Size([1000, 10]) True" in done.stdout
+    accuracy = re.search(r"test/acc\D+([\d.]+)", done.stdout)
+    assert accuracy is not None
+    assert float(accuracy[1]) > 0.5
+
+
+def test_the_readme_has_these_lines() -> None:
+    assert TEN_LINES.strip() in (PROJECT / "README.md").read_text()
+
+
+def test_a_checkpoint_of_a_run_is_loaded_by_lightning_and_never_unpickled(tmp_path: Path) -> None:
+    from helpers.kill_and_resume import configuration
+
+    from mnist_mlp import DigitClassifier
+    from mnist_mlp.runs import checkpoint_file as files
+    from mnist_mlp.training import train
+
+    train(configuration("trainer.max_epochs=1", "averaging.decay=0.9", "logger=none"), tmp_path)
+    module = DigitClassifier.load_from_checkpoint(tmp_path / "checkpoints" / files.BEST)
+    images = torch.randint(0, 256, (5, 1, 28, 28), dtype=torch.uint8)
+    network = files.network_of(files.read(tmp_path / "checkpoints" / files.BEST))
+    assert torch.equal(module.eval()(images), network.log_probabilities(images))
+    assert module.config.averaging.decay == 0.9
+
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return print, ("unpickled",)
+
+    torch.save({"state_dict": {}, "hyper_parameters": {"config": Evil()}}, tmp_path / "evil.ckpt")
+    with pytest.raises(Exception, match="Weights only load failed"):
+        DigitClassifier.load_from_checkpoint(tmp_path / "evil.ckpt", weights_only=False)
+
+
+def test_the_module_reads_like_a_tutorial() -> None:
+    assert len((PROJECT / "src" / "mnist_mlp" / "module.py").read_text().splitlines()) <= 150
