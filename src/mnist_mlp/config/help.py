@@ -139,7 +139,7 @@ def _default(node: Any, own: str) -> str:
     if isinstance(value, str):
         found = re.fullmatch(r"\$\{project:(.*)\}", value)
         return found[1] if found else value
-    return "..." if isinstance(value, dict) else json.dumps(value, separators=(",", ":"))
+    return "..." if isinstance(value, dict) and value else json.dumps(value, separators=(",", ":"))
 
 
 def _columns(name: str, text: str, indent: int) -> str:

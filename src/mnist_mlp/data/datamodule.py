@@ -14,6 +14,7 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.data.augment import Deformation, deforms
 from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.loader import EvaluationLoader, Part, TrainLoader
+from mnist_mlp.data.normalisation import normalisation
 from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.data.sources import load
 from mnist_mlp.data.split import split
@@ -50,15 +51,7 @@ class DigitsDataModule(L.LightningDataModule):
 
     @cached_property
     def _normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and deviation of each channel, in [0, 1]: as given, else of the images that are trained on."""
-        data, dataset = self.config.data, self.dataset
-        train, _ = split(dataset.train_labels, data.val_size)
-        mean, std = (value if value is None or isinstance(value, list) else [value] for value in (data.mean, data.std))
-        if mean is None or std is None:
-            images = dataset.train_images[train] / 255
-            mean = mean or images.mean((0, 2, 3)).tolist()
-            std = std or np.maximum(images.std((0, 2, 3)), 1e-3).tolist()
-        return tuple(mean), tuple(std)
+        return normalisation(self.config.data, self.dataset)
 
     @cached_property
     def deformation(self) -> Deformation:
