@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.flat import SharedGradients
+from mnist_mlp.module import Batch
 
 if TYPE_CHECKING:
     from mnist_mlp.engine.member import Member
@@ -41,13 +42,14 @@ class AutogradStep:
         member.trainer.global_step = step
         if isinstance(member.schedule, LambdaLR):
             optimizer.param_groups[0]["lr"] = member.lr(step)
-        own = chunk.own(minibatch)
-        batch = chunk.images.index_select(0, own), chunk.labels.index_select(0, own)
-        batch = member.datamodule.on_after_batch_transfer(batch, 0)
+        whole = chunk.images.index_select(0, minibatch), chunk.labels.index_select(0, minibatch)
+        # Several ranks augment all of it, so that each image gets the noise that it would get from one.
+        images, labels = member.datamodule.on_after_batch_transfer(whole, 0)
+        own = chunk.own(labels)
+        batch = chunk.own(images), own
         module.on_train_batch_start(batch, step)
         optimizer.zero_grad()
-        with member.trainer.precision_plugin.train_step_context():
-            output = module.training_step(batch, step)
+        output = self._training_step(batch, step) if len(own) > 0 else torch.zeros((), device=module.device)
         loss = output["loss"] if isinstance(output, dict) else output
         if chunk.world_size == 1:
             loss.backward()
@@ -62,3 +64,7 @@ class AutogradStep:
             member.schedule.step()
         module.on_train_batch_end(output, batch, step)
         return loss.detach()
+
+    def _training_step(self, batch: Batch, step: int) -> Any:
+        with self.member.trainer.precision_plugin.train_step_context():
+            return self.member.module.training_step(batch, step)

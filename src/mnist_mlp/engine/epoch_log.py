@@ -91,11 +91,16 @@ class EpochLog:
                 metrics[name] = dict(metric.metric_state)
         return {"sums": {name: list(pair) for name, pair in sums.items()}, "metrics": metrics}
 
-    def load_state_dict(self, state: dict[str, Any], metrics: dict[str, Metric]) -> None:
-        """`metrics` are those of the module, by the names under which it logs them."""
+    def load_state_dict(self, state: dict[str, Any], metrics: dict[str, Metric], *, rank: int = 0) -> None:
+        """`metrics` are those of the module, by the names under which it logs them.
+
+        The first rank has what all had added up, and the others begin with nothing.
+        """
         self.reset()
-        self.sums = {name: (total, count) for name, (total, count) in state["sums"].items()}
+        self.sums = {
+            name: (total, count) if rank == 0 else (0.0, 0.0) for name, (total, count) in state["sums"].items()
+        }
         for name, values in state["metrics"].items():
             metric = self.metrics[name] = metrics[name]
-            for key, value in values.items():
+            for key, value in values.items() if rank == 0 else ():
                 setattr(metric, key, value.to(metric.device))

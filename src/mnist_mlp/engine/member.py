@@ -101,7 +101,8 @@ class Member:
         for loss, size in zip(losses, sizes, strict=True):
             self.train_log.add("train/loss", loss, size)
         metrics = self.module.metrics_of("train")
-        metrics.update(self.module.network.head(logits), labels)
+        if len(labels) > 0:  # of several ranks some may have had no image
+            metrics.update(self.module.network.head(logits), labels)
         self.train_log.metrics |= dict(metrics.items())
 
     def refuse_infinite(self, losses: Tensor, first_step: int) -> None:
@@ -159,7 +160,7 @@ class Member:
             "lr_schedulers": [schedule.state_dict() for schedule in saved_schedule],
             "callbacks": {callback.state_key: state for callback in self.callbacks if (state := callback.state_dict())},
             "hyper_parameters": dict(self.module.hparams),
-            "epoch_log": self.train_log.state_dict(world_size=self.trainer.world_size),
+            "epoch_log": of_stack.get("epoch_log") or self.train_log.state_dict(),
         }
         for callback in self.callbacks:
             callback.on_save_checkpoint(self.trainer, self.module, content)  # type: ignore[arg-type]
@@ -175,9 +176,8 @@ class Member:
         for callback in self.callbacks:
             if state := content["callbacks"].get(callback.state_key):
                 callback.load_state_dict(state)
-        if self.trainer.is_global_zero:  # of several processes the first one has what all had added up
-            metrics = dict(self.module.metrics_of("train").items())
-            self.train_log.load_state_dict(content["epoch_log"], metrics)
+        metrics = dict(self.module.metrics_of("train").items())
+        self.train_log.load_state_dict(content["epoch_log"], metrics, rank=self.trainer.global_rank)
 
 
 class MemberTrainer:

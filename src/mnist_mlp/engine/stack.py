@@ -68,6 +68,11 @@ class Stack(L.LightningModule):
     def load_state_dict(self, *_: Any, **__: Any) -> None:  # type: ignore[override]
         """Nothing of its own: `restore` gives each member what it had."""
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.trainer.world_size > 1:  # one member, and all ranks have to ask; only the first of them saves
+            log = self.members[0].train_log
+            checkpoint["epoch_log"] = log.state_dict(world_size=self.trainer.world_size)
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Once more, as a run that is lengthened stands elsewhere: no longer at its end, but perhaps inside an epoch.
         set_progress(checkpoint, self.members[0].length, checkpoint["global_step"])

@@ -139,7 +139,7 @@ class WrittenStep:
     def _images(self, chunk: Chunk, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Images `(M * B, C, H, W)` uint8, and their grey levels `(M, B, pixels)` in the weights' type."""
         images = chunk.images.index_select(0, indices.flatten())
-        x = self.inputs[: len(images)].copy_(images.view(len(images), -1))
+        x = self.inputs[: len(images)].copy_(images.flatten(1))
         return images, x.unflatten(0, indices.shape)
 
     def _augment(self, images: Tensor, x: Tensor, step: int, size: int, chunk: Chunk) -> None:
