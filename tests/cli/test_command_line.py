@@ -37,7 +37,7 @@ WRONG = {
     "experiment=best_of_all": "expected one of",
     "model=rnn": "expected one of cnn, mlp",
     "model=null": "group",
-    "~model": "model: missing",
+    "~model": "model.name: expected one of",
     "model.hidden=128": "model.hidden: expected list[int], got 128",
     "model.hidden=[a]": "model.hidden: expected list[int], got ['a']",
     "model.hidden=[0]": "model.hidden: expected a number at least 1, got 0",

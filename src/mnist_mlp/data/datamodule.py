@@ -13,6 +13,7 @@ from torch import Tensor
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.augment import Deformation, deforms
 from mnist_mlp.data.dataset import Dataset
+from mnist_mlp.data.limits import limited
 from mnist_mlp.data.loader import EvaluationLoader, Part, TrainLoader
 from mnist_mlp.data.normalisation import normalisation
 from mnist_mlp.data.seeding import epoch_order
@@ -123,11 +124,6 @@ class DigitsDataModule(L.LightningDataModule):
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
         images, labels = (values.tensor_split(world_size)[rank] for values in self.on_device(stage))
         return EvaluationLoader((images, labels), self.config.data.batch_size)
-
-
-def limited(limit: int | float, batches: int) -> int:
-    """Lightning's rule for `limit_*_batches`: an int counts batches, a float is a share of them."""
-    return min(limit, batches) if isinstance(limit, int) else int(batches * limit)
 
 
 def _part(images: np.ndarray, labels: np.ndarray, chosen: np.ndarray) -> Part:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import DataConfig, TrainerConfig
-from mnist_mlp.data.datamodule import limited
+from mnist_mlp.data.limits import limited
 
 
 @dataclass(frozen=True, kw_only=True)

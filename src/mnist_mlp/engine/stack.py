@@ -16,7 +16,8 @@ from torch.optim import Optimizer
 
 from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.schema import Config
-from mnist_mlp.data.datamodule import DigitsDataModule, limited
+from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.limits import limited
 from mnist_mlp.data.loader import EvaluationLoader, Part
 from mnist_mlp.engine.autograd_step import AutogradStep
 from mnist_mlp.engine.choose_step import obstacle

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,6 +20,7 @@ from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
 from mnist_mlp.engine.job import Job
 from mnist_mlp.extras.stacked_launcher.grouping import numbers
+from mnist_mlp.runs import directories as runs
 from mnist_mlp.training import train_stack
 
 log = logging.getLogger(__name__)
@@ -51,8 +53,10 @@ def _attempt(jobs: list[Job]) -> None:
 
 
 def _job(given: dict[str, Any]) -> Job:
-    config = from_dict(given["config"], Config)
-    return Job(number=given["number"], config=config, directory=Path(given["directory"]), logging=given["logging"])
+    config, directory = from_dict(given["config"], Config), Path(given["directory"])
+    if (directory / runs.CHECKPOINTS).exists():  # a job that was stopped goes on
+        config = replace(config, resume=str(directory))
+    return Job(number=given["number"], config=config, directory=directory, logging=given["logging"])
 
 
 def _stop_with_parent() -> None:
