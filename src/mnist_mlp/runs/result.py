@@ -137,7 +137,8 @@ class Result:
         )
         lines.append(f"run directory    {runs.shown(self.directory)}")
         lines.append("next             make tensorboard")
-        if (self.directory / runs.CHECKPOINTS / runs.BEST).exists():
+        commands_there = (PROJECT / "src" / "evaluate.py").exists()  # a copy may have left them out
+        if (self.directory / runs.CHECKPOINTS / runs.BEST).exists() and commands_there:
             lines.append(f"                 {command('evaluate.py', checkpoint=self.directory)}")
             picture = shlex.join(["python", "src/predict.py", "--checkpoint", str(runs.shown(self.directory))])
             lines.append(f"                 {picture} <image>")
