@@ -107,11 +107,10 @@ class Reading:
 class Reader:
     def __init__(self, predictor: Predictor) -> None:
         """Raises CheckpointError: the network was trained on something other than digits."""
-        if tuple(predictor.class_names) != DIGITS:
-            raise CheckpointError(
-                f"{predictor.checkpoint}: expected a network trained on digits, "
-                f"got one for {', '.join(predictor.class_names)}"
-            )
+        names = predictor.class_names
+        if tuple(names) != DIGITS:
+            shown = ", ".join(names[:10]) + (f", ... ({len(names)} classes)" if len(names) > 10 else "")
+            raise CheckpointError(f"{predictor.checkpoint}: expected a network trained on digits, got one for {shown}")
         self.predictor = predictor
 
     def read(self, files: Sequence[Path]) -> Iterator[Reading]:
