@@ -25,7 +25,8 @@ OPTIONS = sorted(
 def test_every_option_of_every_group_composes(group: str, option: str) -> None:
     if option in ("mlflow", "wandb") and find_spec(option) is None:
         pytest.skip(f"{option} is not installed")
-    if "launcher: stacked" in (CONFIGS / group / f"{option}.yaml").read_text() and find_spec("hydra_plugins.stacked") is None:
+    stacked = "launcher: stacked" in (CONFIGS / group / f"{option}.yaml").read_text()
+    if stacked and find_spec("hydra_plugins.stacked") is None:
         pytest.skip("the stacked launcher was left out")
     config = composed(f"{group}={option}")
     assert from_dict(asdict(config), Config) == config
