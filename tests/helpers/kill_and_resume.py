@@ -1,7 +1,8 @@
 """Kill a training run (SIGKILL) at random moments, resume it, and compare with one that was left alone.
 
-`python tests/helpers/kill_and_resume.py --runs 50` prints how many of the runs ended in the same bits: weights,
-optimizer state, counters, history and metrics. Half of the kills wait for a checkpoint that is just being written.
+`PYTHONPATH=src:tests python tests/helpers/kill_and_resume.py --runs 50` prints how many of the runs ended in the same
+bits: weights, optimizer state, counters, history and metrics. Half of the kills wait for a checkpoint that is being
+written at that moment.
 """
 
 from __future__ import annotations
@@ -63,6 +64,10 @@ def train_in_child(config: Config, directory: Path, prepare: Callable[[], None] 
 
 def run_to_the_end(config: Config, directory: Path, prepare: Callable[[], None] = lambda: None) -> None:
     _, status = os.waitpid(train_in_child(config, directory, prepare), 0)
+    _require_success(directory, status)
+
+
+def _require_success(directory: Path, status: int) -> None:
     if status != 0:
         raise RuntimeError(f"training in {directory} ended with {os.waitstatus_to_exitcode(status)}")
 
@@ -75,12 +80,14 @@ def kill_once(
     number: int = signal.SIGKILL,
     prepare: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Start or go on, and kill at a random moment within `longest` seconds; whether the run was still going."""
+    """Start or go on, and kill at a random moment within `longest` seconds; False where the run was done before."""
     child = train_in_child(config, directory, prepare)
     moment = time.monotonic() + chance.uniform(0, longest)
     while_writing = chance.random() < 0.5
     while time.monotonic() < moment or (while_writing and not list(directory.glob("checkpoints/.*"))):
-        if os.waitpid(child, os.WNOHANG) != (0, 0):
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            _require_success(directory, status)
             return False
         time.sleep(0.0005)
     os.kill(child, number)
@@ -130,7 +137,7 @@ def survive(
     config = configuration(*overrides)
     for _ in range(kills):
         if not kill_once(config, directory, longest, chance, prepare=prepare):
-            break
+            return difference(directory, reference)
         config = replace(config, resume=str(directory))
     run_to_the_end(config, directory, prepare)
     return difference(directory, reference)
