@@ -7,7 +7,7 @@ differ in it?) is a property of the key, stated where the key is declared. `mnis
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import MISSING, dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -35,7 +35,7 @@ class Key:
     """What `key(...)` states about one key. A property that is left out has the careful value."""
 
     doc: str
-    choices: tuple[str, ...] = ()
+    choices: Collection[str] = ()
     above: float | None = None
     at_least: float | None = None
     below: float | None = None
@@ -93,3 +93,17 @@ def declared(part: Any) -> Key:
     found = part.metadata["key"]
     assert isinstance(found, Key)
     return found
+
+
+VARIANTS: dict[str, dict[str, type[Any]]] = {"model": {}, "optimizer": {}, "scheduler": {}}
+"""Sections whose `name` decides which keys they have, and the class that declares these keys for each name."""
+
+
+def variant(section: str, *names: str) -> Callable[[type[Any]], type[Any]]:
+    """Class decorator: the section has the keys of this class where its `name` is one of `names`."""
+
+    def enter(kind: type[Any]) -> type[Any]:
+        VARIANTS[section] |= dict.fromkeys(names, kind)
+        return kind
+
+    return enter

@@ -18,10 +18,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_mlp.config.commands import SCHEMAS
+from mnist_mlp.config.declare import VARIANTS
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import Entry, bundles, keys, sections
 from mnist_mlp.config.messages import nearest
-from mnist_mlp.config.schema import CONFIGS, VARIANTS, Config
+from mnist_mlp.config.schema import CONFIGS, Config
 
 WIDTH = 80
 FLAGS = ("--help", "-h")

@@ -7,8 +7,8 @@ from dataclasses import Field, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, get_type_hints
 
-from mnist_mlp.config.declare import Key, Section, declared
-from mnist_mlp.config.schema import CONFIGS, VARIANTS, Config
+from mnist_mlp.config.declare import VARIANTS, Key, Section, declared
+from mnist_mlp.config.schema import CONFIGS, Config
 
 
 @dataclass(frozen=True, kw_only=True)

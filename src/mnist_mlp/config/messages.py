@@ -14,9 +14,10 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
+from mnist_mlp.config.declare import VARIANTS
 from mnist_mlp.config.keys import bundles, keys, sections
 from mnist_mlp.config.overrides import quoted, word
-from mnist_mlp.config.schema import VARIANTS, Config
+from mnist_mlp.config.schema import Config
 
 # What Hydra raises where words or files do not make a configuration.
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError)

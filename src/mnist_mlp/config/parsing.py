@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from mnist_mlp.config.commands import EvaluateConfig
-from mnist_mlp.config.declare import Key
+from mnist_mlp.config.declare import VARIANTS, Key
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import bundles, keys, leaves, sections
 from mnist_mlp.config.messages import (
@@ -31,7 +31,7 @@ from mnist_mlp.config.messages import (
     shown,
 )
 from mnist_mlp.config.overrides import readable
-from mnist_mlp.config.schema import CONFIGS, PROJECT, VARIANTS, AdamConfig, Config, SGDConfig
+from mnist_mlp.config.schema import CONFIGS, PROJECT, AdamConfig, Config, SGDConfig
 
 Schema = TypeVar("Schema")
 

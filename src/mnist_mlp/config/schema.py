@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from mnist_mlp.config.declare import key, section
+from mnist_mlp.config.declare import VARIANTS, key, section, variant
 
 PACKAGE = Path(__file__).resolve().parents[1]
 IN_CHECKOUT = (PACKAGE.parents[1] / "configs" / "train.yaml").is_file()
@@ -64,7 +64,7 @@ class AugmentConfig:
 
 @dataclass(kw_only=True)
 class ModelConfig:
-    name: str = key("network; change it by group: model=cnn", choices=("mlp", "cnn"), before="mlp")
+    name: str = key("network; change it by group: model=cnn", choices=VARIANTS["model"].keys(), before="mlp")
     activation: str = key("non-linearity after each hidden layer", choices=ACTIVATIONS, shown_first=True)
     dropout: float = key("probability of zeroing a hidden unit in training", at_least=0, below=1, per_member=True)
     loss: str = key(
@@ -81,6 +81,7 @@ class ModelConfig:
     )
 
 
+@variant("model", "mlp")
 @dataclass(kw_only=True)
 class MLPConfig(ModelConfig):
     hidden: list[int] = key(
@@ -88,6 +89,7 @@ class MLPConfig(ModelConfig):
     )
 
 
+@variant("model", "cnn")
 @dataclass(kw_only=True)
 class CNNConfig(ModelConfig):
     channels: list[int] = key(
@@ -98,11 +100,12 @@ class CNNConfig(ModelConfig):
 
 @dataclass(kw_only=True)
 class OptimizerConfig:
-    name: str = key("algorithm; change it by group: optimizer=sgd", choices=("adamw", "adam", "sgd"))
+    name: str = key("algorithm; change it by group: optimizer=sgd", choices=VARIANTS["optimizer"].keys())
     lr: float = key("learning rate at the schedule's peak", above=0, per_member=True, shown_first=True)
     weight_decay: float = key("decoupled for adamw, an L2 penalty for adam and sgd", at_least=0, per_member=True)
 
 
+@variant("optimizer", "adamw", "adam")
 @dataclass(kw_only=True)
 class AdamConfig(OptimizerConfig):
     betas: list[float] = key(
@@ -111,6 +114,7 @@ class AdamConfig(OptimizerConfig):
     eps: float = key("added to the root of the running square", above=0, per_member=True)
 
 
+@variant("optimizer", "sgd")
 @dataclass(kw_only=True)
 class SGDConfig(OptimizerConfig):
     momentum: float = key("share of the last update that is kept", at_least=0, below=1, per_member=True)
@@ -123,15 +127,17 @@ class SchedulerConfig:
     """The learning rate of a step does not depend on how many steps follow: only then may a run be lengthened."""
 
     name: str = key(
-        "shape; change it by group: scheduler=constant", choices=("constant", "one_cycle", "cosine"), per_member=True
+        "shape; change it by group: scheduler=constant", choices=VARIANTS["scheduler"].keys(), per_member=True
     )
 
 
+@variant("scheduler", "constant")
 @dataclass(kw_only=True)
 class ConstantConfig(SchedulerConfig):
     independent_of_length: ClassVar[bool] = True
 
 
+@variant("scheduler", "one_cycle", "cosine")
 @dataclass(kw_only=True)
 class WarmupConfig(SchedulerConfig):
     warmup: float = key("share of all steps spent rising to optimizer.lr", at_least=0, below=1, per_member=True)
@@ -317,11 +323,3 @@ class Config:
     logger: LoggerConfig = section(stackable=True)
     dashboard: DashboardConfig = section(stackable=True, before=DashboardConfig)
     checkpoint: CheckpointConfig = section(stackable=True)
-
-
-# Sections whose `name` decides which further keys they have.
-VARIANTS: dict[str, dict[str, type[Any]]] = {
-    "model": {"mlp": MLPConfig, "cnn": CNNConfig},
-    "optimizer": {"adamw": AdamConfig, "adam": AdamConfig, "sgd": SGDConfig},
-    "scheduler": {"constant": ConstantConfig, "one_cycle": WarmupConfig, "cosine": WarmupConfig},
-}
