@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 
 from mnist_mlp.config.parsing import composed
-from mnist_mlp.data.augment import Deformation
+from mnist_mlp.data.augment import Augmentation
 from mnist_mlp.model.losses import cross_entropy
 from mnist_mlp.model.networks import DataSpec, build_network
 from mnist_mlp.optim.optimizers import build_optimizer
@@ -42,7 +42,7 @@ def measure(group: str, batch_size: int) -> str:
     indices = torch.randint(0, 55_000, (batch_size,))
     network = build_network(config.model, SPEC)
     optimizer = build_optimizer(config.optimizer, network.parameters())
-    deform = Deformation(config.augment, SPEC.image_shape, torch.device("cpu"))
+    deform = Augmentation(config.augment, SPEC.image_shape, torch.device("cpu"))
 
     def step() -> None:
         output = network(images.index_select(0, indices))

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import AugmentConfig
-from mnist_mlp.data.augment import Deformation, deforms, displacement_fields, elastic_waves
+from mnist_mlp.data.augment import Augmentation, augments, displacement_fields, elastic_waves
 
 CPU = torch.device("cpu")
 SIDE = 28
@@ -39,7 +39,7 @@ def read_by_scipy(image: torch.Tensor, displacement: np.ndarray) -> np.ndarray:
 
 def test_images_are_read_where_the_displacement_fields_say(images: torch.Tensor) -> None:
     config = composed("augment=elastic").augment
-    deform = Deformation(config, SHAPE, CPU)
+    deform = Augmentation(config, SHAPE, CPU)
     amounts = deform.draw(seed=1, step=2, count=len(images))
     fields = displacement_fields(config, SIDE, SIDE).flatten(1).double()
     for image, amount, ours in zip(images, amounts, deform(images, amounts), strict=True):
@@ -49,7 +49,7 @@ def test_images_are_read_where_the_displacement_fields_say(images: torch.Tensor)
 
 def test_an_affine_deformation_is_the_matrix_of_its_angle_scales_and_slant(images: torch.Tensor) -> None:
     config = settings(shift=2, rotation=10, scale=0.2, slant=0.3)
-    deform = Deformation(config, SHAPE, CPU)
+    deform = Augmentation(config, SHAPE, CPU)
     amounts = torch.tensor([[0.5, -1.0, 1.0, 0.5, -0.5, 1.0]])
     angle = np.radians(10)
     # Rows and columns of (y, x), as scipy counts them; the deformation is exact to first order.
@@ -63,13 +63,13 @@ def test_an_affine_deformation_is_the_matrix_of_its_angle_scales_and_slant(image
 
 
 def test_no_amount_of_any_field_changes_nothing(images: torch.Tensor) -> None:
-    deform = Deformation(composed("augment=elastic").augment, SHAPE, CPU)
+    deform = Augmentation(composed("augment=elastic").augment, SHAPE, CPU)
     same = deform(images, torch.zeros_like(deform.draw(0, 0, len(images))))
     torch.testing.assert_close(same, images.float(), rtol=0, atol=0.01)
 
 
 def test_a_whole_shift_moves_pixels_and_leaves_black_behind(images: torch.Tensor) -> None:
-    deform = Deformation(settings(shift=1), SHAPE, CPU)
+    deform = Augmentation(settings(shift=1), SHAPE, CPU)
     moved = deform(images, torch.tensor([[3.0, 0.0]]).expand(len(images), 2)).view(-1, SIDE, SIDE)
     torch.testing.assert_close(moved[:, :, :-3], images.view(-1, SIDE, SIDE)[:, :, 3:].float(), rtol=0, atol=0.01)
     torch.testing.assert_close(moved[:, :, -3:], torch.zeros(len(images), SIDE, 3), rtol=0, atol=0.01)
@@ -91,7 +91,7 @@ def test_an_elastic_deformation_has_the_size_and_the_smoothness_of_gaussian_filt
 
 
 def test_the_noise_is_a_function_of_seed_and_step() -> None:
-    deform = Deformation(composed("augment=elastic").augment, SHAPE, CPU)
+    deform = Augmentation(composed("augment=elastic").augment, SHAPE, CPU)
     first = deform.draw(seed=3, step=7, count=16)
     torch.rand(5)
     assert torch.equal(deform.draw(seed=3, step=7, count=16), first)
@@ -103,23 +103,23 @@ def test_drawing_leaves_the_numbers_of_the_process_alone() -> None:
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    Deformation(settings(shift=1), SHAPE, CPU).draw(0, 0, 8)
+    Augmentation(settings(shift=1), SHAPE, CPU).draw(0, 0, 8)
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_a_colour_image_that_is_no_square_is_deformed_channel_by_channel() -> None:
     colour = torch.randint(0, 256, (4, 3, 20, 32), dtype=torch.uint8)
-    deform = Deformation(settings(shift=1, elastic=1.0), (3, 20, 32), CPU)
+    deform = Augmentation(settings(shift=1, elastic=1.0), (3, 20, 32), CPU)
     amounts = deform.draw(0, 0, 4)
     changed = deform(colour, amounts)
     for channel in range(3):
         torch.testing.assert_close(changed[:, channel : channel + 1], deform(colour[:, channel : channel + 1], amounts))
-    moved = Deformation(settings(shift=1), (3, 20, 32), CPU)(colour, torch.tensor([[0.0, 2.0]]).expand(4, 2))
+    moved = Augmentation(settings(shift=1), (3, 20, 32), CPU)(colour, torch.tensor([[0.0, 2.0]]).expand(4, 2))
     torch.testing.assert_close(moved[:, :, :-2], colour[:, :, 2:].float(), rtol=0, atol=0.01)
 
 
 def test_blanked_pixels_are_dropout_of_the_inputs() -> None:
-    deform = Deformation(settings(blank=0.2), SHAPE, CPU)
+    deform = Augmentation(settings(blank=0.2), SHAPE, CPU)
     grey = torch.full((500, 1, SIDE, SIDE), 100, dtype=torch.uint8)
     changed = deform(grey, deform.draw(0, 0, 500))
     assert set(changed.unique().tolist()) == {0.0, 125.0}
@@ -128,15 +128,15 @@ def test_blanked_pixels_are_dropout_of_the_inputs() -> None:
 
 
 def test_blanking_comes_on_top_of_a_deformation(images: torch.Tensor) -> None:
-    both = Deformation(settings(blank=0.3, elastic=1.0, shift=1.0), SHAPE, CPU)
-    smooth = Deformation(settings(elastic=1.0, shift=1.0), SHAPE, CPU)
+    both = Augmentation(settings(blank=0.3, elastic=1.0, shift=1.0), SHAPE, CPU)
+    smooth = Augmentation(settings(elastic=1.0, shift=1.0), SHAPE, CPU)
     amounts = both.draw(0, 0, len(images))
     changed, deformed = both(images, amounts), smooth(images, amounts[:, : len(smooth.fields)])
     torch.testing.assert_close(changed[changed > 0], deformed[changed > 0] / 0.7)
 
 
 def test_mixed_precision_does_not_move_the_places_that_are_read(images: torch.Tensor) -> None:
-    deform = Deformation(composed("augment=elastic").augment, SHAPE, CPU)
+    deform = Augmentation(composed("augment=elastic").augment, SHAPE, CPU)
     amounts = deform.draw(0, 0, len(images))
     with torch.autocast("cpu", torch.bfloat16):
         mixed = deform(images, amounts)
@@ -145,8 +145,8 @@ def test_mixed_precision_does_not_move_the_places_that_are_read(images: torch.Te
 
 @pytest.mark.parametrize("name", ["shift", "rotation", "scale", "slant", "elastic", "blank"])
 def test_each_key_deforms(images: torch.Tensor, name: str) -> None:
-    assert not deforms(settings())
+    assert not augments(settings())
     config = settings(**{name: 0.5})
-    assert deforms(config)
-    deform = Deformation(config, SHAPE, CPU)
+    assert augments(config)
+    deform = Augmentation(config, SHAPE, CPU)
     assert (deform(images, deform.draw(0, 0, len(images))) - images.float()).abs().max() > 1

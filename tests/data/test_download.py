@@ -100,13 +100,13 @@ def test_a_directory_that_cannot_be_written_is_the_reason_given(tmp_path):
 KILLED = """
 import os, pathlib, signal
 from mnist_mlp.data.idx import IdxFile
-from mnist_mlp.data.download import Archive, files_of
+from mnist_mlp.data.download import Archive, load_files
 
 def fetch(stage):
     (stage / {name!r}).write_bytes(bytes(1000))
     os.kill(os.getpid(), signal.SIGKILL)
 
-files_of(Archive("tiny", "Tiny", {files!r}, {{"killed": fetch}}), pathlib.Path({directory!r}))
+load_files(Archive("tiny", "Tiny", {files!r}, {{"killed": fetch}}), pathlib.Path({directory!r}))
 """
 
 

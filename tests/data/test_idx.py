@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnist_mlp.config.errors import DataError
-from mnist_mlp.data.download import files_of
+from mnist_mlp.data.download import load_files
 from mnist_mlp.data.idx import IdxFile, UnusableError
 
 
@@ -124,7 +124,7 @@ def test_the_header_must_fit_even_if_the_digest_does(tmp_path):
     images = IdxFile(IMAGES, (6, 28, 28), hashlib.sha256(content).hexdigest())
     (write(tmp_path / "tiny") / IMAGES).write_bytes(content)
     with pytest.raises(DataError, match="no IDX file of 6 x 28 x 28 bytes"):
-        files_of(dataclasses.replace(tiny, files=(images, *tiny.files[1:])), tmp_path)
+        load_files(dataclasses.replace(tiny, files=(images, *tiny.files[1:])), tmp_path)
 
 
 @given(

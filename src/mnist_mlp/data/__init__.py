@@ -1,13 +1,13 @@
-"""From a name in the configuration to batches in memory.
+"""Data sets: from the section `data` of the configuration to batches in memory.
 
     sources.load        the section `data` -> a Dataset: images (N, C, H, W) uint8, labels, class names, checksum
         mnist               MNIST and Fashion-MNIST: download.py fetches and verifies, idx.py reads
-        synthetic           printed digits, drawn anew: no download
-        folder, npz         images of one's own; image_file.py opens one within limits
-    split.split         labels -> which training images are kept apart for validation
-    normalisation       what the network takes as zero and as one unit, given or computed from the training images
-    datamodule          Lightning's data module: loader.py's batches by index; augment.py changes images at random
-    seeding             every random number as a function of (seed, purpose, number)
+        synthetic           printed digits, rendered from a font: no download
+        folder, npz         your own images; image_file.py opens an image file within limits on its size
+    split.split         labels -> indices of the training and of the validation images
+    normalisation       mean and standard deviation of each channel, given or computed from the training images
+    datamodule          the LightningDataModule; its batches come from loader.py, its augmentation from augment.py
+    seeding             random seeds as a function of (seed, purpose, number)
 
-Sizes, shape and classes are known by `sources.describe` before anything is read.
+`sources.describe` returns sizes, shape and classes of a data set without loading it.
 """

@@ -1,10 +1,10 @@
-"""Random changes to a batch of images, on the device that trains, as a function of (seed, step).
+"""Augmentation of a batch of images on the training device; the noise is a function of (seed, step).
 
-A deformation gives for every pixel of the new image the place in the old one where it is read. It is a sum of fixed
-displacement fields (shift, rotation, scale, slant, and the smooth waves of an elastic deformation), each times a random
-amount. So a whole batch costs one draw of normal numbers, one matrix product and one bilinear reading.
+A deformation maps every pixel of the new image to a position in the old one. It is a sum of fixed displacement fields
+(shift, rotation, scale, slant, and the smooth waves of an elastic deformation), each with a random coefficient. So a
+whole batch costs one draw of normal numbers, one matrix product and one bilinear interpolation.
 
-Blanking out pixels is dropout of the inputs (Srivastava et al. 2014). It does not know which pixels are neighbours.
+`augment.blank` zeroes single pixels: dropout of the inputs (Srivastava et al. 2014).
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from torch.nn import functional as F
 from mnist_mlp.config.schema import AugmentConfig
 from mnist_mlp.data.seeding import derive
 
-# Waves weaker than this share of the strongest one are left out of an elastic deformation.
-WEAK = 0.05
+# An elastic deformation leaves out waves that are weaker than this fraction of the strongest one.
+MIN_STRENGTH = 0.05
 
 
-class Deformation:
-    """Draws deformations of images `(C, H, W)` and applies them."""
+class Augmentation:
+    """Random deformation and blanking of images `(C, H, W)`: `draw` the coefficients, then call it with them."""
 
     def __init__(self, config: AugmentConfig, image_shape: tuple[int, int, int], device: torch.device) -> None:
         self.blank = config.blank
         _, self.height, self.width = image_shape
-        # grid_sample counts in half widths of the image from its centre; here everything is in pixels.
+        # From pixels to the coordinates of `grid_sample`: -1 and 1 are the centres of the first and the last pixel.
         scale = torch.tensor([2 / max(1, self.width - 1), 2 / max(1, self.height - 1)], dtype=torch.float32)
         scale = scale.view(2, 1, 1)
         fields = displacement_fields(config, self.height, self.width)
@@ -37,44 +37,45 @@ class Deformation:
         self.identity = (scale * torch.stack(_centred_pixels(self.height, self.width))).reshape(1, -1).to(device)
 
     @property
-    def numbers(self) -> int:
-        """Random numbers for each image."""
+    def noise_size(self) -> int:
+        """Random numbers that `draw` makes for each image."""
         return len(self.fields) + (self.height * self.width if self.blank > 0 else 0)
 
     def draw(self, seed: int, step: int, count: int) -> Tensor:
-        """How much of each field each image of the step's batch gets: `(count, numbers)`, on the CPU, standard normal.
+        """Standard normal coefficients for the `count` images of a step, `(count, noise_size)` on the CPU.
 
-        With one more number for each pixel if some are to be blanked. Drawn on the CPU, it is the same wherever the run
-        goes on.
+        One for each displacement field, and one for each pixel where `augment.blank` is above 0. They are drawn on the
+        CPU, so that a run resumed on another device draws the same ones.
         """
         generator = torch.Generator().manual_seed(derive(seed, "augment", step))
-        return torch.randn(count, self.numbers, generator=generator, dtype=torch.float32)
+        return torch.randn(count, self.noise_size, generator=generator, dtype=torch.float32)
 
     def __call__(self, images: Tensor, amounts: Tensor) -> Tensor:
-        """Images `(B, C, H, W)` uint8 and amounts as `draw` gives them to grey levels `(B, C, H, W)`, float32."""
+        """Images `(B, C, H, W)` uint8 and the coefficients from `draw` to grey levels 0..255, float32."""
         amounts, for_pixels = amounts.tensor_split((len(self.fields),), dim=-1)
         changed = self._deformed(images, amounts) if len(self.fields) > 0 else images.float()
         if self.blank > 0:
-            # The others get brighter, so that the mean over many draws is the image.
+            # Inverted dropout: the other pixels are scaled up, so that the expectation over draws is the image.
             stays = for_pixels > NormalDist().inv_cdf(self.blank)
             changed = changed * stays.view(-1, 1, self.height, self.width) / (1 - self.blank)
         return changed
 
     def _deformed(self, images: Tensor, amounts: Tensor) -> Tensor:
-        """As if everything beyond the border were black."""
-        # Autocast would round the places to bfloat16, a tenth of a pixel.
+        """Images `(B, C, H, W)` resampled bilinearly; pixels beyond the border are black."""
+        # Autocast would round the positions to bfloat16, an error of a tenth of a pixel.
         with torch.autocast(images.device.type, enabled=False):
             grid = torch.addmm(self.identity, amounts, self.fields)
             grid = grid.view(-1, 2, self.height, self.width).permute(0, 2, 3, 1)
             return F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=True)
 
 
-def deforms(config: AugmentConfig) -> bool:
+def augments(config: AugmentConfig) -> bool:
+    """Whether the section `augment` changes images at all."""
     return any((config.shift, config.rotation, config.scale, config.slant, config.elastic, config.blank))
 
 
 def displacement_fields(config: AugmentConfig, height: int, width: int) -> Tensor:
-    """`(fields, 2, height, width)`: x and then y in pixels, for an amount of one standard deviation."""
+    """Displacement fields `(fields, 2, height, width)`: x, then y, in pixels, for a coefficient of 1."""
     x, y = _centred_pixels(height, width)
     one, zero = torch.ones_like(x), torch.zeros_like(x)
     affine = [
@@ -93,21 +94,22 @@ def displacement_fields(config: AugmentConfig, height: int, width: int) -> Tenso
 
 
 def elastic_waves(smoothness: float, height: int, width: int) -> Tensor:
-    """`(waves, height, width)`: their sum with normal amounts is smoothed white noise (Simard et al. 2003).
+    """Cosine waves `(waves, height, width)` whose sum with normal coefficients is smoothed white noise.
 
-    Smoothing shrinks a cosine wave of frequency w by exp(-(smoothness * w)^2 / 2), so few waves are left and no
-    convolution is needed. Scaled so that the mean variance over the image is one.
+    That is the elastic deformation of Simard et al. 2003. A Gaussian of width `smoothness` damps a cosine wave of
+    frequency w by exp(-(smoothness * w)^2 / 2), so a few waves replace the convolution. The variance of the sum, as a
+    mean over the image, is 1.
     """
     (rows, row_decay), (columns, column_decay) = (_waves_along(smoothness, side) for side in (height, width))
     strength = row_decay[:, None] * column_decay
     strength[0, 0] = 0  # the same displacement everywhere is a shift
-    first, second = torch.nonzero(strength > WEAK * strength.max(), as_tuple=True)
+    first, second = torch.nonzero(strength > MIN_STRENGTH * strength.max(), as_tuple=True)
     waves = rows[first, :, None] * columns[second, None, :]
     return (waves / waves.square().sum(0).mean().sqrt()).float()
 
 
 def _waves_along(smoothness: float, side: int) -> tuple[Tensor, Tensor]:
-    """Smoothed cosine waves along one axis `(waves, side)`, and how much smoothing has left of each `(waves,)`."""
+    """Smoothed cosine waves along one axis `(waves, side)`, and the damping of each `(waves,)`, in [0, 1]."""
     number = torch.arange(side, dtype=torch.float64)
     cosines = torch.cos(math.pi / side * number[:, None] * (number + 0.5))
     decay = torch.exp(-((smoothness * math.pi / side * number) ** 2) / 2)

@@ -1,4 +1,4 @@
-"""The LightningDataModule: download, split, and the loaders of a data set that fits in memory."""
+"""LightningDataModule: download, split, and the loaders of a data set that fits in memory."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from mnist_mlp.config.schema import Config
-from mnist_mlp.data.augment import Deformation, deforms
+from mnist_mlp.data.augment import Augmentation, augments
 from mnist_mlp.data.dataset import Dataset
-from mnist_mlp.data.limits import limited
+from mnist_mlp.data.limits import limit_batches
 from mnist_mlp.data.loader import EvaluationLoader, Part, TrainLoader
 from mnist_mlp.data.normalisation import normalisation
 from mnist_mlp.data.seeding import epoch_order
@@ -23,29 +23,29 @@ from mnist_mlp.model.networks import DataSpec
 
 
 class DigitsDataModule(L.LightningDataModule):
-    """Images and labels of one data set, in the parts `train`, `val`, `test` and `predict`."""
+    """Images and labels of one data set, for the stages `train`, `val`, `test` and `predict`."""
 
     parts: dict[str, Part]
-    """of each stage, images `(N, C, H, W)` uint8 and labels `(N,)` int64; there after `setup`"""
+    """for each stage, images `(N, C, H, W)` uint8 and labels `(N,)` int64; set by `setup`"""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        # One step over the mean of n batches is the same arithmetic as one batch of n times the size.
+        # Accumulating the gradients of n batches equals one batch of n times the size, and costs more.
         self.batch_size = config.data.batch_size * config.trainer.accumulate_grad_batches
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The whole data set, downloaded where it is not on the disk, and verified.
+        """The whole data set, verified; downloaded if it is not on the disk.
 
         Raises:
-            DataError: no source has it; the message gives each source's reason.
+            DataError: every source failed; the message gives the reason of each.
         """
         return load(self.config.data)
 
     @property
     def spec(self) -> DataSpec:
-        """What a network has to know of these data: `DigitClassifier(config, datamodule.spec)`."""
+        """Image shape, class names and normalisation: `DigitClassifier(config, datamodule.spec)` needs them."""
         mean, std = self._normalisation
         shape, names = self.dataset.image_shape, tuple(self.dataset.class_names)
         return DataSpec(image_shape=shape, class_names=names, mean=mean, std=std)
@@ -55,20 +55,20 @@ class DigitsDataModule(L.LightningDataModule):
         return normalisation(self.config.data, self.dataset)
 
     @cached_property
-    def deformation(self) -> Deformation:
+    def augmentation(self) -> Augmentation:
         assert self.trainer is not None
-        return Deformation(self.config.augment, self.spec.image_shape, self.trainer.strategy.root_device)
+        return Augmentation(self.config.augment, self.spec.image_shape, self.trainer.strategy.root_device)
 
     def prepare_data(self) -> None:
         """Download and verify, so that all processes of a run find the files."""
         self.dataset  # noqa: B018
 
     def setup(self, stage: str | None = None) -> None:
-        """Split the official training images into `train` and `val`; the official test images stay apart."""
+        """Split the official training images into `train` and `val`; `test` is the official test set."""
         dataset, config = self.dataset, self.config
         train, val = split(dataset.train_labels, config.data.val_size)
         if limit := config.trainer.overfit_batches:
-            few = limited(limit, -(-len(train) // self.batch_size)) * self.batch_size
+            few = limit_batches(limit, -(-len(train) // self.batch_size)) * self.batch_size
             val = train[epoch_order(len(train), config.seed, epoch=0)[:few].numpy()]
         test = _part(dataset.test_images, dataset.test_labels, np.arange(len(dataset.test_labels)))
         self.parts = {
@@ -101,25 +101,25 @@ class DigitsDataModule(L.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Part, dataloader_idx: int) -> Part:
         """Augment the images of a training step; the noise is a function of (seed, step)."""
-        if not (self.trainer and self.trainer.training and deforms(self.config.augment)):
+        if not (self.trainer and self.trainer.training and augments(self.config.augment)):
             return batch
         images, labels = batch
-        amounts = self.deformation.draw(self.config.seed, self.trainer.global_step, len(images)).to(images.device)
-        return self.deformation(images, amounts), labels
+        amounts = self.augmentation.draw(self.config.seed, self.trainer.global_step, len(images)).to(images.device)
+        return self.augmentation(images, amounts), labels
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Batches come out of tensors that are there already."""
+        """Leave the batch as it is: its tensors are on the device already."""
         return batch
 
     def on_device(self, stage: str) -> Part:
-        """The part of the data for this stage, on the device that trains."""
+        """Images and labels of a stage, on the training device."""
         assert self.trainer is not None
         images, labels = self.parts[stage]
         device = self.trainer.strategy.root_device
         return images.to(device), labels.to(device)
 
     def _evaluation_loader(self, stage: str) -> EvaluationLoader:
-        """Batches of the size that `limit_val_batches` counts; every image belongs to one process."""
+        """Batches of `data.batch_size`, the unit of `limit_val_batches`; every image belongs to exactly one rank."""
         assert self.trainer is not None
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
         images, labels = (values.tensor_split(world_size)[rank] for values in self.on_device(stage))
@@ -127,6 +127,6 @@ class DigitsDataModule(L.LightningDataModule):
 
 
 def _part(images: np.ndarray, labels: np.ndarray, chosen: np.ndarray) -> Part:
-    """The chosen images and labels, copied."""
+    """Images and labels at the indices `chosen`, copied."""
     taken: Tensor = torch.from_numpy(images[chosen])
     return taken, torch.from_numpy(labels[chosen].astype(np.int64))

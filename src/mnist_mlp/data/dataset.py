@@ -1,4 +1,4 @@
-"""A data set of labelled images in memory, and what is known of it before it is read."""
+"""Dataset: labelled images in memory; DatasetInfo: their number, shape and classes, without the images."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ class DatasetInfo:
     """`(C, H, W)`"""
     class_names: tuple[str, ...]
     train_size: int
-    """Training images, those kept apart for validation included."""
+    """training images, including those held out for validation"""
     test_size: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A data set in memory, the test images kept apart."""
+    """Images and labels of the official training set and of the official test set."""
 
     name: str
     train_images: np.ndarray
-    """`(N, C, H, W)` uint8; C is 1 for grey levels and 3 for red, green and blue."""
+    """`(N, C, H, W)` uint8; C is 1 for grey levels and 3 for red, green and blue"""
     train_labels: np.ndarray
-    """`(N,)` of an integer type, indices into `class_names`."""
+    """`(N,)` of an integer type, indices into `class_names`"""
     test_images: np.ndarray
     test_labels: np.ndarray
     class_names: tuple[str, ...]
     sha256: str
-    """Checksum of the data: the same data have the same one."""
+    """checksum of all images and labels"""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -49,10 +49,10 @@ class Dataset:
 
 
 def refuse_more_than_memory(images: int, shape: tuple[int, int, int]) -> None:
-    """Raise ConfigError where so many images `(C, H, W)` uint8, and a copy of them, do not fit into this machine."""
+    """Raise ConfigError if `images` images of `shape` `(C, H, W)` uint8, and a copy of them, exceed the memory here."""
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):  # a system that does not say
+    except (ValueError, OSError, AttributeError):  # a system without these names
         return
     if 2 * (size := images * math.prod(shape)) > memory:
         raise ConfigError(
@@ -61,7 +61,7 @@ def refuse_more_than_memory(images: int, shape: tuple[int, int, int]) -> None:
 
 
 def refuse_unusable_names(place: object, names: Sequence[str]) -> None:
-    """Raise ConfigError where the names of classes cannot be told apart, or cannot be printed."""
+    """Raise ConfigError if class names are not distinct, or not printable."""
     for name in names:
         if not name.isprintable() or not name.strip():
             raise ConfigError(f"data.path: {place}: expected printable names of classes, got {name!a}")
@@ -71,6 +71,6 @@ def refuse_unusable_names(place: object, names: Sequence[str]) -> None:
 
 
 def checksum(*parts: np.ndarray | str) -> str:
-    """SHA-256 of the SHA-256 of each array's values, and of the words beside them."""
-    words = (part if isinstance(part, str) else hashlib.sha256(part.data).hexdigest() for part in parts)
-    return hashlib.sha256("".join(words).encode()).hexdigest()
+    """SHA-256 over the concatenation of each array's own SHA-256 and of each text."""
+    texts = (part if isinstance(part, str) else hashlib.sha256(part.data).hexdigest() for part in parts)
+    return hashlib.sha256("".join(texts).encode()).hexdigest()

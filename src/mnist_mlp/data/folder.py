@@ -1,7 +1,7 @@
 """Images in folders by class: `<path>/train/<class>/*.png` and `<path>/test/<class>/*.png`.
 
-The folders' names are the class names, in alphabetical order. All images have the size of the first one. They are
-grey if that one is, and else of three channels.
+The names of the folders are the class names, in alphabetical order. All images must have the size of the first one.
+They are read as grey levels if the first one is grey, else as RGB.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Pillow's modes of 8 bits a channel, and what each is read as.
+# Pillow's modes with 8 bits per channel: the first are read as grey levels, the others as RGB.
 GREY_MODES = ("1", "L", "LA")
 COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
 
@@ -30,7 +30,7 @@ Files = dict[str, list[Path]]
 
 
 def describe(data: DataConfig) -> DatasetInfo:
-    """Shape, classes and sizes by the names of the files; only the first image is read.
+    """Shape, classes and sizes from the names of the files; only the first image is read.
 
     Raises:
         ConfigError: a folder is missing or has no images, or the first image cannot be read.
@@ -40,7 +40,7 @@ def describe(data: DataConfig) -> DatasetInfo:
 
 
 def load(data: DataConfig) -> Dataset:
-    """The images of all folders.
+    """The images and labels of all folders.
 
     Raises:
         ConfigError: as `describe`, or an image cannot be read, or differs from the first one in size.
@@ -63,7 +63,11 @@ def load(data: DataConfig) -> Dataset:
 
 
 def _parts(data: DataConfig) -> tuple[Files, Files]:
-    """The image files of training and of test, with the same classes in both."""
+    """The image files of `train/` and of `test/`.
+
+    Raises:
+        ConfigError: a folder is missing, or the two have different classes.
+    """
     assert data.path is not None
     root = Path(data.path).expanduser()
     try:
@@ -84,7 +88,7 @@ def _parts(data: DataConfig) -> tuple[Files, Files]:
 
 
 def _files(part: Path) -> Files:
-    """The image files of each class below `part`; what is hidden or no image by its name is left out."""
+    """The image files of each class in the folder `part`, without hidden files and other suffixes."""
     from mnist_mlp.data.image_file import SUFFIXES
 
     folders = sorted(folder for folder in part.iterdir() if folder.is_dir() and not folder.name.startswith("."))
@@ -113,9 +117,9 @@ def _info(train: Files, test: Files) -> DatasetInfo:
 
 
 def _read(files: Files, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Images `(N, C, H, W)` uint8 and labels `(N,)` int64, in a random order, always the same one.
+    """Images `(N, C, H, W)` uint8 and labels `(N,)` int64, in a fixed random order.
 
-    So the first batches of a part, which are all that some runs are validated on, have images of every class.
+    So the first batches have images of every class, for runs with `trainer.limit_val_batches`.
     """
     by_class = np.repeat(np.arange(len(files)), [len(paths) for paths in files.values()])
     order = np.random.default_rng(0).permutation(len(by_class))
@@ -137,8 +141,12 @@ def _read(files: Files, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.nda
 
 
 def _opened(path: Path) -> Image.Image:
-    """The image in a file: of 8 bits a channel, and nowhere transparent."""
-    from mnist_mlp.data.image_file import UnreadableError, open_image  # Pillow, only for this data set
+    """The image in a file.
+
+    Raises:
+        ConfigError: it cannot be read, has other than 8 bits per channel, or is transparent somewhere.
+    """
+    from mnist_mlp.data.image_file import UnreadableError, open_image  # imports Pillow: only this data set needs it
 
     try:
         image = open_image(path)

@@ -1,4 +1,4 @@
-"""The files that MNIST is published in: the IDX format of LeCun, Cortes and Burges, each file known by its checksum."""
+"""IDX files, the format in which LeCun, Cortes and Burges published MNIST; each file is verified by its checksum."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ import numpy as np
 
 
 class UnusableError(Exception):
-    """Why a file, a folder or a source is of no use; the next one may be."""
+    """A file, a folder or a source is missing or damaged; the next one may be good."""
 
 
 @dataclass(frozen=True)
 class IdxFile:
-    """What is known of a file before it is read."""
+    """Name, shape and checksum of a published file."""
 
     name: str
     shape: tuple[int, ...]
     sha256: str
-    """Of the whole decoded file, header included."""
+    """of the whole decompressed file, including its header"""
 
     @property
     def header(self) -> bytes:
-        """Two zero bytes, 8 for uint8, the number of dimensions, then each as a big-endian int32."""
+        """Header bytes: two zeros, 8 for uint8, the number of dimensions, then each dimension as a big-endian int32."""
         return struct.pack(f">HBB{len(self.shape)}i", 0, 8, len(self.shape), *self.shape)
 
     @property
     def size(self) -> int:
-        """Bytes, decoded."""
+        """Size in bytes, decompressed."""
         return len(self.header) + math.prod(self.shape)
 
     def read(self, path: Path) -> np.ndarray:
-        """The verified array of `shape` uint8 in a file, gzipped or not: writable, as PyTorch wants it.
+        """The array of `shape` uint8 in a file, gzipped or not; writable, as `torch.from_numpy` requires.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such file.
             UnusableError: it is not the published file.
         """
         try:
@@ -63,7 +63,7 @@ class IdxFile:
         return raw[len(self.header) :].reshape(self.shape)
 
     def write(self, array: np.ndarray, path: Path) -> None:
-        """The array as it was read, on the disk when this returns."""
+        """Write the array as an IDX file, and flush it to the disk."""
         with path.open("wb") as stream:
             stream.write(self.header)
             stream.write(array.data)

@@ -1,8 +1,8 @@
-"""Limits in batches, known without importing torch."""
+"""Limits in batches, `trainer.limit_*_batches`; without torch, so that a preflight check can use it."""
 
 from __future__ import annotations
 
 
-def limited(limit: int | float, batches: int) -> int:
-    """Lightning's rule for `limit_*_batches`: an int counts batches, a float is a share of them."""
+def limit_batches(limit: int | float, batches: int) -> int:
+    """Batches to use out of `batches`, by Lightning's rule: an int is a number of batches, a float a fraction."""
     return min(limit, batches) if isinstance(limit, int) else int(batches * limit)

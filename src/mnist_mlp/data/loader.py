@@ -1,4 +1,4 @@
-"""Batches by index out of tensors in memory: no work in Python for a single image."""
+"""Loaders: batches by index out of tensors in memory, without any Python work per image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Part = tuple[Tensor, Tensor]
 
 
 class TrainLoader:
-    """The minibatches of an epoch, in an order that is a function of (seed, epoch): it can begin anywhere."""
+    """Minibatches of an epoch in random order; the order is a function of (seed, epoch), so it can start anywhere."""
 
     def __init__(
         self,
@@ -32,15 +32,15 @@ class TrainLoader:
     ) -> None:
         """
         Args:
-            first_step: optimizer steps of the run that are done; what was trained on in this epoch is left out.
-            same_order: every epoch is the first one again.
-            rank, world_size: of several processes each gets its share of every minibatch.
+            first_step: optimizer steps that the run has done; minibatches of this epoch that were used are skipped.
+            same_order: every epoch has the order of the first one.
+            rank, world_size: each rank gets its share of every minibatch.
         """
         self.images, self.labels = part
         self.batch_size, self.seed, self.first_step, self.same_order = batch_size, seed, first_step, same_order
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
-        self.sampler = self  # Lightning announces the epoch to `loader.sampler.set_epoch`
+        self.sampler = self  # Lightning calls `loader.sampler.set_epoch`
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -57,7 +57,7 @@ class TrainLoader:
 
 
 class EvaluationLoader:
-    """A part of the data in its own order, in batches of `(images, labels)`."""
+    """Batches `(images, labels)` in the order of the data."""
 
     def __init__(self, part: Part, batch_size: int = EVALUATION_BATCH) -> None:
         self.images, self.labels = part
@@ -71,5 +71,5 @@ class EvaluationLoader:
 
 
 def in_batches(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """The outputs of `function` for all images, computed in batches, so that memory stays small and in the cache."""
+    """The outputs of `function` for all images, computed in batches that fit into the processor's cache."""
     return torch.cat([function(part) for part in images.split(EVALUATION_BATCH)])

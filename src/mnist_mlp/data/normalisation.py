@@ -1,4 +1,4 @@
-"""Normalisation: the grey level that a network takes as zero, and how many it takes as one unit, for each channel."""
+"""Normalisation: mean and standard deviation of each channel, given in the configuration or computed."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from mnist_mlp.config.schema import DataConfig
 from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.split import split
 
-AT_ONCE = 1_000  # images, so that memory stays small
+IMAGES_AT_ONCE = 1_000  # keeps memory small
 
 
 def normalisation(data: DataConfig, dataset: Dataset) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel, `(C,)` each, for grey levels in [0, 1].
 
-    Computed over the training images, those kept apart for validation left out, where `data.mean` or `data.std` is
-    null; else as given.
+    Where `data.mean` or `data.std` is null, it is computed over the training images without the validation images.
     """
     channels = dataset.image_shape[0]
-    mean, std = (_each(value, channels) for value in (data.mean, data.std))
+    mean, std = (_per_channel(value, channels) for value in (data.mean, data.std))
     if mean is None or std is None:
         train, _ = split(dataset.train_labels, data.val_size)
-        found_mean, found_std = statistics(dataset.train_images, train)
+        found_mean, found_std = channel_statistics(dataset.train_images, train)
         mean, std = mean or found_mean, std or found_std
     return mean, std
 
 
-def statistics(images: np.ndarray, chosen: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of the chosen images; exact, as grey levels are counted first.
+def channel_statistics(images: np.ndarray, chosen: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel over the images at the indices `chosen`, in [0, 1].
 
-    A channel that is the same everywhere has 1 for its deviation, so that dividing by it changes nothing.
+    Computed from the histogram of grey levels, so without accumulated rounding. A constant channel has the standard
+    deviation 1, so that dividing by it changes nothing.
 
     Args:
         images: `(N, C, H, W)` uint8.
         chosen: indices of images.
     """
-    counts = np.zeros((images.shape[1], 256), np.int64)  # of each grey level in each channel
-    for start in range(0, len(chosen), AT_ONCE):
-        part = images[chosen[start : start + AT_ONCE]]
+    counts = np.zeros((images.shape[1], 256), np.int64)  # histogram of each channel
+    for start in range(0, len(chosen), IMAGES_AT_ONCE):
+        part = images[chosen[start : start + IMAGES_AT_ONCE]]
         for channel in range(images.shape[1]):
             counts[channel] += np.bincount(part[:, channel].ravel(), minlength=256)
     levels = np.arange(256) / 255
@@ -52,7 +52,7 @@ def statistics(images: np.ndarray, chosen: np.ndarray) -> tuple[tuple[float, ...
 
 
 def refuse_unusable_normalisation(data: DataConfig, channels: int) -> None:
-    """Raise ConfigError where `data.mean` or `data.std` is neither null, nor a number, nor one for each channel."""
+    """Raise ConfigError if `data.mean` or `data.std` is neither null, nor a number, nor one number per channel."""
     for key, value in (("data.mean", data.mean), ("data.std", data.std)):
         numbers = value if isinstance(value, list) else [value]
         if value is not None and not all(isinstance(number, int | float) for number in numbers):
@@ -61,8 +61,8 @@ def refuse_unusable_normalisation(data: DataConfig, channels: int) -> None:
             raise ConfigError(f"{key}: expected one number for each of the {channels} channels, got {value}")
 
 
-def _each(value: Any, channels: int) -> tuple[float, ...] | None:
-    """A number for each channel, where `data.mean` or `data.std` is given."""
+def _per_channel(value: Any, channels: int) -> tuple[float, ...] | None:
+    """`data.mean` or `data.std` as one number per channel; None for null."""
     if value is None:
         return None
     return tuple(float(number) for number in value) if isinstance(value, list) else (float(value),) * channels

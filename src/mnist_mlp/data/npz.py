@@ -1,10 +1,10 @@
-"""Arrays in one file of `numpy.savez`: images and labels of training and test, and the names of the classes.
+"""NPZ files, written by `numpy.savez`: images and labels of training and test, and the class names.
 
     train_images  (N, H, W) or (N, C, H, W) uint8      test_images  the same
     train_labels  (N,) integers from 0                 test_labels  the same
-    class_names   (classes,) text, may be left out
+    class_names   (classes,) text, optional
 
-Nothing is unpickled. The headers are read first, so that what a file claims to hold is known before it is unpacked.
+Nothing is unpickled. The headers are read and checked before any array is decompressed.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from mnist_mlp.data.dataset import Dataset, DatasetInfo, checksum, refuse_more_t
 
 PARTS = ("train", "test")
 Header = tuple[tuple[int, ...], np.dtype]
-"""Shape and type of an array."""
+"""Shape and dtype of an array."""
 
 
 def describe(data: DataConfig) -> DatasetInfo:
-    """Shape, classes and sizes by the headers and labels; no image is read.
+    """Shape, classes and sizes from the headers and the labels; no image is read.
 
     Raises:
-        ConfigError: there is no such file, or its arrays are not those that it has to hold.
+        ConfigError: there is no such file, or an array is missing, or has a wrong shape, dtype or label.
     """
     assert data.path is not None
     path = Path(data.path).expanduser()
@@ -71,7 +71,7 @@ def load(data: DataConfig) -> Dataset:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The file, opened; ConfigError in one line for whatever is wrong with it in the block."""
+    """The open file; an error while reading it in the block becomes a ConfigError of one line."""
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
@@ -84,10 +84,10 @@ def _reading(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _names(archive: zipfile.ZipFile) -> list[str]:
-    """The arrays of a data set that the file has.
+    """The names of the arrays in the file: the four required ones, and `class_names` if it is there.
 
     Raises:
-        ConfigError: some that it has to have are not there.
+        ConfigError: a required array is missing.
     """
     found = {name.removesuffix(".npy") for name in archive.namelist()}
     needed = [f"{part}_{what}" for part in PARTS for what in ("images", "labels")]
@@ -110,13 +110,17 @@ def _header(archive: zipfile.ZipFile, name: str) -> Header:
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """A whole array, in C order and writable, as PyTorch wants it."""
+    """An array, in C order and writable, as `torch.from_numpy` requires."""
     with archive.open(f"{name}.npy") as stream:
         return np.require(np.lib.format.read_array(stream, allow_pickle=False), requirements=["C", "W"])
 
 
 def _image_shape(path: Path, headers: dict[str, Header]) -> tuple[int, int, int]:
-    """`(C, H, W)` of the images of both parts."""
+    """Image shape `(C, H, W)`, the same for training and test.
+
+    Raises:
+        ConfigError: they differ, or are not images `(N, H, W)` or `(N, C, H, W)` uint8.
+    """
     shapes = []
     for part in PARTS:
         shape, dtype = headers[f"{part}_images"]
@@ -154,7 +158,11 @@ def _labels(path: Path, archive: zipfile.ZipFile, headers: dict[str, Header], pa
 def _class_names(
     path: Path, archive: zipfile.ZipFile, headers: dict[str, Header], labels: list[np.ndarray]
 ) -> tuple[str, ...]:
-    """The names in the file, or the labels in digits; every class has images in both parts."""
+    """Class names: those in the file, or else the labels as text.
+
+    Raises:
+        ConfigError: a label is outside of the classes, or a class has no image in training or in test.
+    """
     names = None
     if "class_names" in headers:
         shape, dtype = headers["class_names"]

@@ -1,4 +1,7 @@
-"""Data sets by name. `load` is the way in; a new one is a module with `describe` and `load`, and a line in SOURCES."""
+"""Data sets by name: `load` and `describe` look up `data.name` in `SOURCES`.
+
+To add one: a module with `describe` and `load`, and its entry in `SOURCES`.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,20 @@ from mnist_mlp.data.dataset import Dataset, DatasetInfo
 from mnist_mlp.data.mnist import FASHION_MNIST, MNIST
 from mnist_mlp.data.normalisation import refuse_unusable_normalisation
 
-# Fewer say nothing about a network, on either side of the split.
-FEWEST = 10
+# Fewest training images that the split must leave; the schema asks as many of `data.val_size`.
+MIN_IMAGES = 10
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set comes from."""
+    """How to describe and load one data set."""
 
     describe: Callable[[DataConfig], DatasetInfo]
-    """What is known of it without reading or fetching all of it."""
+    """sizes, shape and classes, without downloading or reading the images"""
     load: Callable[[DataConfig], Dataset]
-    """All of it, verified."""
+    """the whole data set, verified"""
     reads_path: bool = False
-    """Whether it lies at `data.path`; else `data.dir` keeps what was downloaded."""
+    """whether it is read from `data.path`; else downloads are kept in `data.dir`"""
 
 
 SOURCES = {
@@ -38,14 +41,13 @@ SOURCES = {
 
 
 def load(data: DataConfig, *, sha256: str | None = None) -> Dataset:
-    """The data set that the section `data` of a configuration names, complete and verified.
+    """The data set `data.name`, verified.
 
-    `sha256` is the checksum of the data that it has to be, where that is known: a network is not to be trained on,
-    or evaluated with, other images than those it began with.
+    `sha256` is the checksum of the data that a checkpoint was trained on: evaluation must use the same data.
 
     Raises:
-        ConfigError: as `describe`, or the data are others than those of `sha256`.
-        DataError: it cannot be had, or is not whole.
+        ConfigError: as `describe`, or the checksum is not `sha256`.
+        DataError: the download failed.
     """
     describe(data)
     source = SOURCES[data.name]
@@ -57,11 +59,10 @@ def load(data: DataConfig, *, sha256: str | None = None) -> Dataset:
 
 
 def describe(data: DataConfig) -> DatasetInfo:
-    """Shape, classes and sizes of a data set, in milliseconds and without torch: asked before any work begins.
+    """Shape, classes and sizes of a data set, within milliseconds and without torch: a check before any work.
 
     Raises:
-        ConfigError: there is no such data set, or it has too few images for `data.val_size`.
-        DataError: it is not there, or not as it has to be.
+        ConfigError: there is no such data set, it is malformed, or has too few images for `data.val_size`.
     """
     source = SOURCES.get(data.name)
     if source is None:
@@ -74,7 +75,7 @@ def describe(data: DataConfig) -> DatasetInfo:
         )
     info = source.describe(data)
     refuse_unusable_normalisation(data, channels=info.image_shape[0])
-    most = info.train_size - max(FEWEST, len(info.class_names))
+    most = info.train_size - max(MIN_IMAGES, len(info.class_names))
     if data.val_size > most:
         raise ConfigError(
             f"data.val_size: expected at most {most} of the {info.train_size} images, got {data.val_size}"
@@ -82,8 +83,8 @@ def describe(data: DataConfig) -> DatasetInfo:
     return info
 
 
-def moved(data: DataConfig, place: str | None) -> DataConfig:
-    """`data` with its files at `place`, where that is not null: they may lie elsewhere than when a network learned."""
+def with_data_at(data: DataConfig, place: str | None) -> DataConfig:
+    """The section `data` with its files at `place` (if not None): they may have moved since the training run."""
     if place is None:
         return data
     return replace(data, path=place) if SOURCES[data.name].reads_path else replace(data, dir=place)

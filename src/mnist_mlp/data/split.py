@@ -1,18 +1,18 @@
-"""Which of the official training images are kept apart for validation."""
+"""Split of the official training images into training and validation, stratified by class."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# The split has a seed of its own: runs with different seeds are validated on the same images.
+# A fixed seed: runs with different seeds use the same validation images.
 SPLIT_SEED = 2024
 
 
 def split(labels: np.ndarray, val_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of training and of validation images, each ascending.
+    """Indices of training and of validation images, each in ascending order.
 
-    Validation is stratified: every class gives its share of `val_size`, the largest remainders rounded up, and keeps
-    at least one image for training. A class with few images may give none.
+    The split is stratified: every class contributes its share of `val_size`, rounded by the largest remainders, and
+    keeps at least one image for training. A class with few images may contribute none.
 
     Args:
         labels: `(N,)` of an integer type.

@@ -1,8 +1,8 @@
-"""Printed digits under random affine changes: a data set that needs no download.
+"""Synthetic data set: printed digits under random affine transformations; needs no download.
 
-Pillow's bundled font is drawn once per digit and stroke weight, large; every image is a resampling of one of
-these drawings. From afar it is like MNIST (white on black, 20 of 28 pixels high, centred by mass, 98 % for a
-small network), and it stands in for it in tests and offline. It says nothing about handwriting.
+Each digit of Pillow's bundled font is rendered once per stroke weight, in high resolution; every image is resampled
+from one of these renderings. It resembles MNIST (white on black, 20 of 28 pixels high, centred by mass; a small network
+reaches 98 %) and replaces it in tests and offline. Results on it do not transfer to handwriting.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ DIGITS = "0123456789"
 TRAIN_SIZE, TEST_SIZE = 6_000, 1_000  # images
 SIDE = 28  # pixels, as in MNIST
 DIGIT = 20  # pixels, height of an unchanged digit
-DETAIL = 2  # drawing pixels in one image pixel: enough for bilinear sampling without jagged edges
-OVERSIZE = 4  # times larger still when first drawn, so that a stroke weight can be a fraction of a pixel
-STROKES = (0, 1, 2, 4, 6)  # added on each side of the font's strokes, in oversize drawing pixels
-CANVAS = 44 * DETAIL  # drawing pixels: more than any change reaches beyond a digit
+DETAIL = 2  # pixels of a rendering per image pixel: bilinear sampling then shows no jagged edges
+OVERSIZE = 4  # rendered larger by this factor and averaged down, so that strokes can be a fraction of a pixel wide
+STROKES = (0, 1, 2, 4, 6)  # added on each side of the font's strokes, in pixels before averaging down
+CANVAS = 44 * DETAIL  # side of a rendering in pixels: no transformation reaches beyond it
 
-# Standard deviations of the changes; none goes beyond LIMIT of them.
+# Standard deviations of the transformations; draws are clipped to LIMIT of them.
 ROTATION = 11.0  # degrees
 SHEAR = 0.18
 SCALE = 0.12  # of the logarithm, width and height each
 SHIFT = 0.9  # pixels, from the centre of mass
 LIMIT = 2.5
 
-AT_ONCE = 250  # images whose coordinates fit the cache
+IMAGES_AT_ONCE = 250  # their coordinates fit into the cache
 
 
 def describe(data: DataConfig) -> DatasetInfo:
@@ -60,19 +60,19 @@ def draw(number: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     changes = generator.standard_normal((number, 6)).clip(-LIMIT, LIMIT)
     drawings, centres = _drawings()
     images = np.empty((number, SIDE, SIDE), np.uint8)
-    for start in range(0, number, AT_ONCE):
-        part = slice(start, start + AT_ONCE)
+    for start in range(0, number, IMAGES_AT_ONCE):
+        part = slice(start, start + IMAGES_AT_ONCE)
         which = labels[part] * len(STROKES) + strokes[part]
         images[part] = _sample(drawings, which, _inverses(changes[part], centres[which]))
     return images, labels.astype(np.uint8)
 
 
 def _drawings() -> tuple[np.ndarray, np.ndarray]:
-    """Drawings `(D, CANVAS, CANVAS)` float32 in [0, 255] and their centres of mass, x and y, `(D, 2)`.
+    """Renderings `(D, CANVAS, CANVAS)` float32 in [0, 255] and their centres of mass, x and y, `(D, 2)`.
 
-    Drawing `digit * len(STROKES) + i` has stroke weight `STROKES[i]`.
+    Number `digit * len(STROKES) + i` has the stroke weight `STROKES[i]`.
     """
-    from PIL import Image, ImageDraw, ImageFont  # only for this data set
+    from PIL import Image, ImageDraw, ImageFont  # imported here: only this data set needs Pillow
 
     side = CANVAS * OVERSIZE
     font = ImageFont.load_default(size=DIGIT * DETAIL * OVERSIZE / 0.7)  # digits are 0.7 of the nominal size
@@ -89,9 +89,9 @@ def _drawings() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _inverses(changes: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Affine maps `(N, 2, 3)` float32 from the pixels of an image back to those of its drawing.
+    """Inverse affine maps `(N, 2, 3)` float32, from the pixels of an image to those of its rendering.
 
-    `changes` is `(N, 6)`, in standard deviations. Shift, rotation, shear and scale are undone in turn.
+    `changes` `(N, 6)` are rotation, shear, scale (2) and shift (2), in standard deviations.
     """
     rotation, shear, width, height, right, down = changes.T
     cosine, sine = np.cos(np.radians(ROTATION * rotation)), np.sin(np.radians(ROTATION * rotation))
@@ -103,15 +103,15 @@ def _inverses(changes: np.ndarray, centres: np.ndarray) -> np.ndarray:
         np.stack([a, b, centre - a * middle_x - b * middle_y], axis=1)
         for (a, b), centre in zip((across, along), centres.T, strict=True)
     ]
-    # Rounded from float64, so that no image shows the last bit of a processor's own cosine.
+    # Rounded from float64, so that the last bit of a processor's cosine does not change an image.
     return np.stack(rows, axis=1).astype(np.float32)
 
 
 def _sample(drawings: np.ndarray, which: np.ndarray, inverses: np.ndarray) -> np.ndarray:
-    """Images `(N, 28, 28)`: drawing `which` `(N,)` sampled bilinearly, black beyond its edge."""
+    """Images `(N, 28, 28)`: the renderings `which` `(N,)` sampled bilinearly, black beyond their edges."""
     grid = np.arange(SIDE, dtype=np.float32)
     a, b, c = np.moveaxis(inverses, 2, 0)[..., None, None]  # (N, 2, 1, 1) each
-    positions = a * grid[None, :] + b * grid[:, None] + c  # (N, 2, 28, 28) drawing pixels
+    positions = a * grid[None, :] + b * grid[:, None] + c  # (N, 2, 28, 28), in pixels of the rendering
     x, y = positions.clip(0, CANVAS - 1.001).swapaxes(0, 1)
     left, top = x.astype(np.int32), y.astype(np.int32)
     x, y = x - left, y - top

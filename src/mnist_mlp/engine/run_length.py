@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import DataConfig, TrainerConfig
-from mnist_mlp.data.limits import limited
+from mnist_mlp.data.limits import limit_batches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +53,10 @@ def plan(data: DataConfig, trainer: TrainerConfig, images: int) -> RunLength:
     """
     batch_size = data.batch_size * trainer.accumulate_grad_batches
     in_epoch = math.ceil(images / batch_size)
-    steps = limited(trainer.limit_train_batches, in_epoch)
+    steps = limit_batches(trainer.limit_train_batches, in_epoch)
     epochs = trainer.max_epochs
     if trainer.overfit_batches:
-        steps = limited(trainer.overfit_batches, in_epoch)
+        steps = limit_batches(trainer.overfit_batches, in_epoch)
     if trainer.fast_dev_run:
         steps, epochs = min(int(trainer.fast_dev_run), steps), 1
     total = steps * epochs if trainer.max_steps == -1 else min(trainer.max_steps, steps * epochs)

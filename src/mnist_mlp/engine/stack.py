@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.data.limits import limited
+from mnist_mlp.data.limits import limit_batches
 from mnist_mlp.data.loader import EvaluationLoader, Part
 from mnist_mlp.engine.autograd_step import AutogradStep
 from mnist_mlp.engine.choose_step import obstacle
@@ -258,7 +258,7 @@ def limited_part(part: Part, limit: int | float, config: Config) -> Part:
     """The images of the first batches, as many as `limit` and `trainer.fast_dev_run` allow."""
     images, labels = part
     batches = ceil(len(images) / config.data.batch_size)
-    few = int(config.trainer.fast_dev_run) if config.trainer.fast_dev_run else limited(limit, batches)
+    few = int(config.trainer.fast_dev_run) if config.trainer.fast_dev_run else limit_batches(limit, batches)
     return images[: few * config.data.batch_size], labels[: few * config.data.batch_size]
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mnist_mlp.data.augment import Deformation, deforms
+from mnist_mlp.data.augment import Augmentation, augments
 from mnist_mlp.data.seeding import derive, seed_noise
 from mnist_mlp.distributed.strategy import sum_over_ranks
 from mnist_mlp.engine.chunks import Chunk
@@ -44,9 +44,9 @@ class WrittenStep:
         self.loss = StackedLoss([config.model for config in self.configs], classes, like=weights)
         self.update = build_update([member.optimizer for member in members], self.flat)
         self.normalise_ = modules[0].network.normalise_
-        self.deformations = [
-            Deformation(config.augment, modules[0].data.image_shape, weights.device)
-            if deforms(config.augment)
+        self.augmentations = [
+            Augmentation(config.augment, modules[0].data.image_shape, weights.device)
+            if augments(config.augment)
             else None
             for config in self.configs
         ]
@@ -144,15 +144,15 @@ class WrittenStep:
 
     def _augment(self, images: Tensor, x: Tensor, step: int, size: int, chunk: Chunk) -> None:
         """Change the grey levels `x` in place; those of a member without augmentation stay."""
-        for member, deformation in enumerate(self.deformations):
-            if deformation is None:
+        for member, augmentation in enumerate(self.augmentations):
+            if augmentation is None:
                 continue
             own = images.unflatten(0, x.shape[:2])[member]
             if self.on_cpu:
-                amounts = chunk.own(deformation.draw(self.configs[member].seed, step, size))
+                amounts = chunk.own(augmentation.draw(self.configs[member].seed, step, size))
             else:
-                amounts = torch.randn(len(own), deformation.numbers, device=self.device)
-            x[member] = deformation(own, amounts).flatten(1)
+                amounts = torch.randn(len(own), augmentation.noise_size, device=self.device)
+            x[member] = augmentation(own, amounts).flatten(1)
 
     def _draw_masks(self, step: int, count: int, rank: int) -> Sequence[Tensor]:
         """Of dropout, `(M, count, width)` of each hidden layer; on the CPU as each member would draw them alone."""

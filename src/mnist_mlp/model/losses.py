@@ -1,6 +1,6 @@
-"""The losses: what a network gives out for each, and how far that is from the labels.
+"""Losses by name, each with the head that turns logits into the output that it takes.
 
-To add one: a function here, its entry in `LOSSES`, and its name (and keys of its own) in `config/schema.py`.
+To add one: a function here, its entry in `LOSSES`, and its name (and its own keys, if any) in `config/schema.py`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def mse(output: Tensor, labels: Tensor, smoothing: float) -> Tensor:
 @dataclass(frozen=True)
 class Loss:
     function: Callable[[Tensor, Tensor, float], Tensor]
-    """output `(B, classes)`, labels `(B,)` int64 and the share of label smoothing to the mean loss, a scalar"""
+    """from output `(B, classes)`, labels `(B,)` int64 and label smoothing in [0, 1) to the mean loss, a scalar"""
     head: Callable[[Tensor], Tensor]
-    """logits `(B, classes)` to the output that `function` takes"""
+    """from logits `(B, classes)` to the output that `function` takes"""
 
 
 LOSSES: dict[str, Loss] = {
@@ -50,8 +50,8 @@ LOSSES: dict[str, Loss] = {
 def build_loss(config: ModelConfig, *, training: bool) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss `model.loss` as a function of the network's output `(B, classes)` and the labels `(B,)`.
 
-    In training the target is (1 - e) on the label plus e / classes on every class, for a label smoothing of e (Szegedy
-    et al. 2016, sec. 7). Elsewhere e is 0, so that losses of different runs compare.
+    In training the target has 1 - e for the label plus e / classes for every class, where e is `model.label_smoothing`
+    (Szegedy et al. 2016, sec. 7). In validation and test e is 0, so that the losses of different runs are comparable.
     """
     function = LOSSES[config.loss].function
     smoothing = config.label_smoothing if training else 0.0

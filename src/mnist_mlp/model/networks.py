@@ -1,4 +1,4 @@
-"""The networks: a multilayer perceptron and a small convolutional network, each from images to logits.
+"""Networks by name: a multilayer perceptron and a small convolutional network, from images to logits.
 
 To add one: a subclass of `Network` here, its entry in `NETWORKS`, and its keys in `config/schema.py`.
 """
@@ -30,29 +30,29 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class DataSpec:
-    """What a network has to know of its data."""
+    """Properties of the data that a network depends on: image shape, classes, normalisation."""
 
     image_shape: tuple[int, int, int]
-    """channels, height, width"""
+    """`(C, H, W)`"""
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
-    """of each channel, or one for all, in [0, 1]: the grey level that the network takes as zero"""
+    """of each channel, or one for all; grey levels in [0, 1]"""
     std: tuple[float, ...]
-    """of each channel, or one for all, in [0, 1]: what the network takes as one unit"""
+    """of each channel, or one for all; grey levels in [0, 1]"""
 
 
 class Network(nn.Module):
-    """Layers between normalised images and logits, and the head that the loss wants behind them.
+    """Normalisation of images, layers that compute logits, and the head that the loss expects.
 
-    The head serves the loss alone: logits for `cross_entropy`, log-probabilities for `nll`, probabilities for `mse`.
-    What reads the network's answer asks for `logits` or `log_probabilities`, so no softmax is ever applied twice.
+    The head is for the loss only: logits for `cross_entropy`, log-probabilities for `nll`, probabilities for `mse`.
+    All other code calls `logits` or `log_probabilities`, so no softmax is ever applied twice.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(self, layers: nn.Sequential, *, input_shape: Sequence[int], loss: str, data: DataSpec) -> None:
-        """`input_shape` is the shape in which the first layer takes an image."""
+        """`input_shape` is the shape of one image as the first layer expects it: `(pixels,)` or `(C, H, W)`."""
         super().__init__()
         self.loss, self.image_shape, self.input_shape = loss, tuple(data.image_shape), tuple(input_shape)
         self.register_buffer("mean", _grey_levels(data.mean))
@@ -61,16 +61,16 @@ class Network(nn.Module):
 
     @property
     def draws_noise(self) -> bool:
-        """Whether a training step draws random numbers."""
+        """Whether a training step draws random numbers: for dropout."""
         return any(isinstance(layer, nn.Dropout) for layer in self.modules())
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Grey levels 0..255, `(B, C, H, W)` or flat, to what the first layer takes: `(B, *input_shape)`."""
-        # One new tensor, changed in place: with a second one the memory goes back and is paged in anew at every call.
+        """Grey levels 0..255, `(B, C, H, W)` or flat, to normalised inputs of the first layer `(B, *input_shape)`."""
+        # In place on one new tensor: a second large tensor would be allocated and paged in at every call.
         return self.normalise_(images.reshape(-1, *self.input_shape).to(self.mean.dtype, copy=True))
 
     def normalise_(self, grey: Tensor) -> Tensor:
-        """The same in place, of grey levels in the weights' type whose last dimensions hold one image."""
+        """The same in place, for floats in the dtype of the weights, whose last dimensions are those of one image."""
         grey.view(-1, *self.image_shape).sub_(self.mean).div_(self.std)
         return grey
 
@@ -79,24 +79,24 @@ class Network(nn.Module):
         return self.head(self.logits(images))
 
     def logits(self, images: Tensor) -> Tensor:
-        """Images as for `forward` to the output of the last layer, `(B, classes)`, whatever the head."""
+        """Images `(B, C, H, W)` uint8 to the output of the last layer `(B, classes)`, without the head."""
         logits: Tensor = self.layers(self.normalise(images))
-        # Of mixed precision: a loss of bfloat16 would lose its small differences.
+        # Under bf16-mixed the layers give bfloat16, too coarse for a loss.
         return logits.float() if logits.dtype == torch.bfloat16 else logits
 
     def head(self, logits: Tensor) -> Tensor:
         return LOSSES[self.loss].head(logits)
 
     def log_probabilities(self, images: Tensor) -> Tensor:
-        """Images as for `forward` to the logarithms of the class probabilities `(B, classes)`."""
-        # Whatever the head makes of the logits, these are their log-softmax; the logarithm of a softmax could be -inf.
+        """Images `(B, C, H, W)` uint8 to the logarithms of the class probabilities `(B, classes)`."""
+        # From the logits, not from the head: the logarithm of a softmax can be -inf.
         return F.log_softmax(self.logits(images), dim=1)
 
 
 class MLP(Network):
-    """Fully connected layers, an activation and dropout behind each hidden one.
+    """Fully connected layers, with an activation and dropout after each hidden layer.
 
-    Weights and biases start uniform in ±1/sqrt(inputs of the layer), which is `nn.Linear`'s own initialisation.
+    Initialisation is that of `nn.Linear`: weights and biases uniform in ±1/sqrt(inputs of the layer).
     """
 
     def __init__(self, config: MLPConfig, data: DataSpec) -> None:
@@ -107,7 +107,7 @@ class MLP(Network):
 
 
 class CNN(Network):
-    """Blocks of convolution, activation and pooling that halve height and width, then fully connected layers."""
+    """Blocks of convolution, activation and pooling, each halving height and width; then fully connected layers."""
 
     def __init__(self, config: CNNConfig, data: DataSpec) -> None:
         channels, height, width = data.image_shape
@@ -134,7 +134,7 @@ def _fully_connected(widths: Sequence[int], config: MLPConfig | CNNConfig) -> nn
 
 
 def _grey_levels(shares: Sequence[float]) -> Tensor:
-    """From [0, 1] to 0..255, as images come; a scalar, or `(C, 1, 1)` where channels differ."""
+    """Values in [0, 1] in units of the images, 0..255; a scalar, or `(C, 1, 1)` if the channels differ."""
     levels = 255.0 * torch.tensor(shares)
     return levels[0] if len(set(shares)) == 1 else levels.view(-1, 1, 1)
 
@@ -143,5 +143,5 @@ NETWORKS: dict[str, Callable[..., Network]] = {"mlp": MLP, "cnn": CNN}
 
 
 def build_network(config: ModelConfig, data: DataSpec) -> Network:
-    """The network with the name `model.name`, its weights drawn anew from torch's generator."""
+    """The network `model.name`, with initial weights drawn from torch's global generator."""
     return NETWORKS[config.name](config, data)

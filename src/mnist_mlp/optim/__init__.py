@@ -1,1 +1,1 @@
-"""Optimizers, learning rate schedules, and the exponential moving average of the weights (ema)."""
+"""Optimizers, learning rate schedules, and the exponential moving average of the weights (EMA)."""

@@ -1,6 +1,7 @@
-"""The exponential moving average of the weights (ema): it is validated, tested and kept as the network to use.
+"""Exponential moving average (EMA) of the weights: the network that is validated, tested and used.
 
-It does what a small learning rate does at the end of a run, all along the run (Polyak and Juditsky 1992).
+Averaging the weights over the last steps (Polyak and Juditsky 1992) reduces the noise of the gradients, as a small
+learning rate would, without slowing the training down.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from torch import Tensor, nn
 
 
 def ema_share(decay: float, step: int) -> float:
-    """What the weights after step 0, 1, ... count in the average: 1 - decay, and more in the first steps.
+    """Share of the new weights in the average after step 0, 1, ...: 1 - decay, and more in the first steps.
 
-    Weights of the first steps would otherwise outweigh those of a short run.
+    Without the larger share the initial weights would dominate the average of a short run.
     """
     return max(1 - decay, 9 / (10 + step))
 

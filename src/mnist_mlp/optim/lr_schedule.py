@@ -1,7 +1,6 @@
-"""The learning rate schedules: the rate as a function of the step alone.
+"""Learning rate schedules: the learning rate as a function of the step alone, so a checkpoint need not store it.
 
-There is nothing to save, nothing to restore, and the rate is the same on every device. To add one: its function in
-`SCHEDULES`, and its keys in `config/schema.py`.
+To add one: its function in `SCHEDULES`, and its keys in `config/schema.py`.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ def constant(config: Any, step: int, total_steps: int) -> float:
 
 
 def one_cycle(config: Any, step: int, total_steps: int) -> float:
-    """A rise along a half cosine and a fall along another: `torch.optim.lr_scheduler.OneCycleLR` (Smith 2018)."""
+    """Cosine warm-up, then cosine decay: `torch.optim.lr_scheduler.OneCycleLR` (Smith 2018)."""
     return _warm_up_and_fall(config, step, total_steps, rise=_cosine)
 
 
 def cosine(config: Any, step: int, total_steps: int) -> float:
-    """A rise in a straight line and a fall along a half cosine (Loshchilov and Hutter 2017)."""
+    """Linear warm-up, then cosine decay (Loshchilov and Hutter 2017)."""
     return _warm_up_and_fall(config, step, total_steps, rise=_line)
 
 
@@ -35,21 +34,21 @@ SCHEDULES: dict[str, Callable[[Any, int, int], float]] = {
     "one_cycle": one_cycle,
     "cosine": cosine,
 }
-"""From the section `scheduler`, a step 0 <= step < total_steps and total_steps to a share of `optimizer.lr`."""
+"""From the section `scheduler`, step (0 <= step < total_steps) and total_steps to a multiple of `optimizer.lr`"""
 
 
 def lr_factor(config: SchedulerConfig, step: int, total_steps: int) -> float:
-    """The share of `optimizer.lr` that a step uses; beyond the last step that of the last one."""
+    """Learning rate of a step as a multiple of `optimizer.lr`; after the last step it stays."""
     return SCHEDULES[config.name](config, min(step, total_steps - 1), total_steps)
 
 
 def build_lr_schedule(config: SchedulerConfig, optimizer: Optimizer, total_steps: int) -> LambdaLR:
-    """The schedule `scheduler.name`, to be stepped once after each optimizer step."""
+    """The schedule `scheduler.name`; call its `step()` after each optimizer step."""
     return LambdaLR(optimizer, lambda step: lr_factor(config, step, total_steps))
 
 
 def _warm_up_and_fall(config: Any, step: int, total_steps: int, rise: Callable[[float, float, float], float]) -> float:
-    """`rise` to 1 over the share `warmup` of all steps, then a half cosine from 1 to `end` at the last step."""
+    """`rise` from `start` to 1 over the fraction `warmup` of all steps, then a half cosine to `end` at the last."""
     peak = max(config.warmup * total_steps - 1, 0.0)
     last = total_steps - 1
     if step < peak:

@@ -1,4 +1,4 @@
-"""The optimizers by name.
+"""Optimizers by name.
 
 To add one: its entry in `OPTIMIZERS`, and its keys in `config/schema.py`.
 """
@@ -19,7 +19,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": lambda parameters, **keys: torch.optim.Adam(parameters, fused=True, **keys),
     "sgd": lambda parameters, **keys: torch.optim.SGD(parameters, fused=True, **keys),
 }
-"""From parameters and the keys of the section `optimizer` to an optimizer."""
+"""From parameters and the keys of the section `optimizer`, except `name`, to an optimizer"""
 
 
 def build_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter]) -> torch.optim.Optimizer:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_mlp.data.image_file import FORMATS, MOST_BYTES, ORIENTATION, UnreadableError
+from mnist_mlp.data.image_file import FORMATS, MAX_BYTES, ORIENTATION, UnreadableError
 from mnist_mlp.extras.handwriting.connected_components import Box
 from mnist_mlp.extras.handwriting.image_file import read_picture
 from mnist_mlp.extras.handwriting.ink_map import flatten
@@ -135,7 +135,7 @@ def test_what_is_no_picture_is_refused_in_one_line(tmp_path, kind):
 def test_a_huge_file_is_not_read(tmp_path):
     path = tmp_path / "file.png"
     with path.open("wb") as file:
-        file.truncate(MOST_BYTES + 1)  # a hole: no bytes on the disk
+        file.truncate(MAX_BYTES + 1)  # a hole: no bytes on the disk
     with pytest.raises(UnreadableError, match="at most 100 MB, got 100"):
         read_picture(path)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mnist_mlp.config.commands import TrainedConfig
 from mnist_mlp.data.dataset import Dataset
-from mnist_mlp.data.sources import load, moved
+from mnist_mlp.data.sources import load, with_data_at
 from mnist_mlp.extras.demo.description import describe
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.runs import checkpoint_file as files
@@ -39,7 +39,7 @@ def demo(config: TrainedConfig, directory: Path) -> str:
     """
     predictor = Predictor.load(files.chosen(config.checkpoint)[0])
     data = predictor.config.data
-    built = build(predictor, load(moved(data, config.data_dir), sha256=predictor.data_sha256))
+    built = build(predictor, load(with_data_at(data, config.data_dir), sha256=predictor.data_sha256))
     target = directory / "demo.html"
     target.write_text(built.html, encoding="utf-8")
     return "\n".join(
