@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 
 import torch
+from torch.nn.functional import cross_entropy
 
 from mnist_mlp.config.parsing import composed
 from mnist_mlp.data.augment import Augmentation
-from mnist_mlp.model.losses import cross_entropy
 from mnist_mlp.model.networks import DataSpec, build_network
 from mnist_mlp.optim.optimizers import build_optimizer
 
@@ -46,7 +46,7 @@ def measure(group: str, batch_size: int) -> str:
 
     def step() -> None:
         output = network(images.index_select(0, indices))
-        cross_entropy(output, labels.index_select(0, indices), 0.0).backward()
+        cross_entropy(output, labels.index_select(0, indices)).backward()
         optimizer.step()
         optimizer.zero_grad()
 

@@ -18,7 +18,6 @@ from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.mnist import MNIST
-from mnist_mlp.model.losses import LOSSES
 from mnist_mlp.model.networks import MLP, build_network
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.training import train
@@ -136,7 +135,7 @@ def surface() -> None:
         for i, down in enumerate(axes[1]):
             for j, across in enumerate(axes[0]):
                 nn.utils.vector_to_parameters(end + across * plane[0] + down * plane[1], shape.parameters())
-                losses[i, j] = LOSSES["cross_entropy"].function(shape(images), labels, 0.0)
+                losses[i, j] = F.cross_entropy(shape(images), labels)
 
     figure, panels = pyplot.subplots(1, 3, figsize=(10.5, 3.6), sharey=True, layout="constrained")
     for panel, (name, way) in zip(panels, seen.items(), strict=True):
@@ -209,7 +208,7 @@ def vanishing() -> None:
         torch.manual_seed(0)
         config = configuration("model.hidden=[64,64,64,64,64,64,64,64]", f"model.activation={activation}")
         network = build_network(config.model, DigitsDataModule(config).spec)
-        LOSSES["cross_entropy"].function(network(images[:512]), labels[:512], 0.0).backward()
+        F.cross_entropy(network(images[:512]), labels[:512]).backward()
         sizes = [float(layer.weight.grad.norm()) for layer in network.layers if isinstance(layer, nn.Linear)]
         axes.semilogy(range(1, len(sizes) + 1), sizes, marker="o", color=colour, label=activation)
     axes.set(xlabel="layer, from the image to the answer", ylabel="norm of the gradient")

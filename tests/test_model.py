@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from helpers.networks import mlp
+from helpers.networks import mlp, model_config
 from torch.nn import functional as F
 
 from mnist_mlp.model.losses import LOSSES as TABLE
@@ -17,7 +17,7 @@ LOSSES = ("cross_entropy", "nll", "mse")
 
 
 def loss_of(loss: str, output: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
-    return TABLE[loss].function(output, labels, smoothing)
+    return TABLE[loss].function(output, labels, model_config(loss=loss, label_smoothing=smoothing))
 
 
 def images(count: int = 32, seed: int = 0) -> torch.Tensor:

@@ -61,7 +61,7 @@ def test_losses_and_their_gradients_are_those_of_each_member_alone(loss: str, ot
     for member, model in enumerate(models):
         own = logits[member].clone().requires_grad_()
         original = ORIGINAL[model.loss]
-        value = original.function(original.head(own), labels[member], model.label_smoothing)
+        value = original.function(original.head(own), labels[member], model)
         value.backward()
         torch.testing.assert_close(losses[member].mean(), value.detach(), rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(gradients[member], own.grad, rtol=1e-12, atol=1e-12)

@@ -1,12 +1,13 @@
 """Losses by name, each with the head that turns logits into the output that it takes.
 
-To add one: a function here, its entry in `LOSSES`, and its name (and its own keys, if any) in `config/schema.py`.
+To add one: a function here, its entry in `LOSSES`, and its name in `config/schema.py`. A function takes the section
+`model` of the configuration, so a key of the loss's own is one more line in `ModelConfig`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,27 +16,28 @@ from torch.nn import functional as F
 from mnist_mlp.config.schema import ModelConfig
 
 
-def cross_entropy(output: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+def cross_entropy(output: Tensor, labels: Tensor, model: ModelConfig) -> Tensor:
     """Mean cross-entropy of logits `(B, classes)`, a scalar."""
-    return F.cross_entropy(output, labels, label_smoothing=smoothing)
+    return F.cross_entropy(output, labels, label_smoothing=model.label_smoothing)
 
 
-def nll(output: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+def nll(output: Tensor, labels: Tensor, model: ModelConfig) -> Tensor:
     """Mean negative log-likelihood of log-probabilities `(B, classes)`, a scalar."""
+    smoothing = model.label_smoothing
     return (1 - smoothing) * F.nll_loss(output, labels) - smoothing * output.mean()
 
 
-def mse(output: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+def mse(output: Tensor, labels: Tensor, model: ModelConfig) -> Tensor:
     """Mean squared error of probabilities `(B, classes)` against the target distribution, a scalar."""
-    classes = output.shape[1]
+    classes, smoothing = output.shape[1], model.label_smoothing
     target = F.one_hot(labels, classes).to(output.dtype) * (1 - smoothing) + smoothing / classes
     return F.mse_loss(output, target)
 
 
 @dataclass(frozen=True)
 class Loss:
-    function: Callable[[Tensor, Tensor, float], Tensor]
-    """from output `(B, classes)`, labels `(B,)` int64 and label smoothing in [0, 1) to the mean loss, a scalar"""
+    function: Callable[[Tensor, Tensor, ModelConfig], Tensor]
+    """from output `(B, classes)`, labels `(B,)` int64 and the section `model` to the mean loss, a scalar"""
     head: Callable[[Tensor], Tensor]
     """from logits `(B, classes)` to the output that `function` takes"""
 
@@ -54,5 +56,5 @@ def build_loss(config: ModelConfig, *, training: bool) -> Callable[[Tensor, Tens
     (Szegedy et al. 2016, sec. 7). In validation and test e is 0, so that the losses of different runs are comparable.
     """
     function = LOSSES[config.loss].function
-    smoothing = config.label_smoothing if training else 0.0
-    return lambda output, labels: function(output, labels, smoothing)
+    model = config if training else replace(config, label_smoothing=0.0)
+    return lambda output, labels: function(output, labels, model)

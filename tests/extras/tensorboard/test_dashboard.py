@@ -30,7 +30,6 @@ from mnist_mlp.extras.tensorboard import dashboard, projector
 from mnist_mlp.extras.tensorboard import summaries as events
 from mnist_mlp.extras.tensorboard.dashboard import moments
 from mnist_mlp.extras.tensorboard.probe import features, layers_of, probe, sees_pixels
-from mnist_mlp.model.losses import cross_entropy
 from mnist_mlp.model.networks import MLP
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import record
@@ -164,12 +163,12 @@ def test_probing_gives_the_gradients_of_a_backward_pass_and_leaves_the_network_a
     network = mlp([8, 4], "tanh", 0.5, mean=0.1, std=0.3)
     images, labels = torch.randint(256, (6, 784), dtype=torch.uint8), torch.arange(6)
     before = torch.get_rng_state()
-    found = probe(network, "cross_entropy", images, labels)
+    found = probe(network, nn.functional.cross_entropy, images, labels)
     assert torch.equal(before, torch.get_rng_state())
     assert network.training
     assert all(parameter.grad is None for parameter in network.parameters())
     network.eval()
-    cross_entropy(network(images), labels, 0.0).backward()
+    nn.functional.cross_entropy(network(images), labels).backward()
     weights = [parameter for parameter in network.parameters() if parameter.ndim == 2]
     for gradient, weight in zip(found.gradients, weights, strict=True):
         torch.testing.assert_close(gradient, weight.grad)
@@ -256,7 +255,7 @@ class Branching(nn.Module):
 def test_a_network_of_any_kind_is_looked_at_as_far_as_that_goes(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network, images = Branching(), torch.randint(256, (5, 3, 6, 8), dtype=torch.uint8)
-    found = probe(network, "cross_entropy", images, torch.arange(5))
+    found = probe(network, nn.functional.cross_entropy, images, torch.arange(5))
     assert [activation.shape[1:] for activation in found.activations] == [(4, 6, 8)] * 2
     nn.functional.cross_entropy(network(images), torch.arange(5)).backward()
     for layer, gradient in zip(layers_of(network), found.gradients, strict=True):

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from mnist_mlp.config.schema import Config
@@ -54,7 +54,7 @@ class Dashboard(L.Callback):
         events.hyperparameters(writer, self.config, name)
         events.layout(writer)
         events.graph(writer, network, _part(trainer, "train")[0][:1])
-        self._show_learning(writer, trainer, network)
+        self._show_learning(writer, trainer, pl_module)
 
     def on_train_batch_start(self, *_: Any) -> None:
         self._logits = []
@@ -69,7 +69,7 @@ class Dashboard(L.Callback):
         if writer is None or trainer.current_epoch not in moments(self.config.dashboard.snapshots, self.epochs):
             return
         assert isinstance(pl_module, DigitClassifier)
-        self._show_learning(writer, trainer, pl_module.network)
+        self._show_learning(writer, trainer, pl_module)
         images, labels = _part(trainer, "val")
         if len(images) == 0:
             return
@@ -89,10 +89,10 @@ class Dashboard(L.Callback):
             pictures = as_images(_array(images))
             projector.write(Path(writer.log_dir), "last_hidden_layer", trainer.global_step, points, names, pictures)
 
-    def _show_learning(self, writer: SummaryWriter, trainer: L.Trainer, network: nn.Module) -> None:
-        step = trainer.global_step
+    def _show_learning(self, writer: SummaryWriter, trainer: L.Trainer, module: DigitClassifier) -> None:
+        network, step = module.network, trainer.global_step
         images, labels = (tensor[:PROBED] for tensor in _part(trainer, "train"))
-        found = probe(network, self.config.model.loss, images, labels)
+        found = probe(network, module.evaluation_loss, images, labels)
         layers = layers_of(network)
         shape = as_images(_array(images)).shape[1:]
         if sees_pixels(layers[0], math.prod(shape)):

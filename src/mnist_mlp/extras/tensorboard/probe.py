@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from mnist_mlp.data.loader import in_batches
-from mnist_mlp.model.losses import LOSSES
 from mnist_mlp.model.networks import Network
 
+Loss = Callable[[Tensor, Tensor], Tensor]
 Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
@@ -34,14 +34,15 @@ def sees_pixels(layer: Layer, pixels: int) -> bool:
     return isinstance(layer, nn.Linear) and layer.in_features == pixels
 
 
-def probe(network: nn.Module, loss: str, images: Tensor, labels: Tensor) -> Probe:
+def probe(network: nn.Module, loss: Loss, images: Tensor, labels: Tensor) -> Probe:
+    """The probe of these images: `loss` takes the network's output for them and their labels."""
     copy = deepcopy(network).eval()
     activations: list[Tensor] = []
     for module in copy.modules():
         if type(module).__module__ == "torch.nn.modules.activation":
             module.register_forward_hook(lambda _module, _inputs, output: activations.append(output.detach()))
     with torch.enable_grad():
-        value = LOSSES[loss].function(copy(images), labels, 0.0)
+        value = loss(copy(images), labels)
         weights = [layer.weight for layer in layers_of(copy)]
         gradients = torch.autograd.grad(value, weights, allow_unused=True)
     return Probe(activations=activations, gradients=gradients)
