@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.child_processes import children
-from helpers.commands import Command
+from helpers.commands import start_training as start
+from helpers.commands import train as run
 from helpers.kill_and_resume import configuration, difference
 
 from mnist_mlp.config.errors import ConfigError
@@ -35,19 +36,6 @@ TINY = [
     *("checkpoint.every_seconds=0.05", "trainer=ddp"),
 ]
 TRAIN = PROJECT / "src" / "train.py"
-
-
-def start(*words: str, modules: Path | None = None) -> Command:
-    """`modules` is a folder with a sitecustomize.py, which every process imports first of all."""
-    path = {"PYTHONPATH": os.pathsep.join([str(modules), str(PROJECT / "src")])} if modules else {}
-    return Command(TRAIN, *words, OMP_NUM_THREADS="1", **path)
-
-
-def run(*words: str, modules: Path | None = None) -> tuple[int, str]:
-    """The exit code, and all that was printed."""
-    process = start(*words, modules=modules)
-    output = "".join(process.communicate())
-    return process.returncode, output
 
 
 def result(directory: Path) -> dict[str, object]:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from helpers.commands import Command
+from helpers.commands import start_training as start
+from helpers.commands import train as run
 from helpers.kill_and_resume import difference
-from test_distributed import run, start
 
 from mnist_mlp.distributed import hardware
 from mnist_mlp.runs import checkpoint_file as files

@@ -59,6 +59,19 @@ def run(script: str | Path, *words: str, cwd: Path | None = None) -> subprocess.
     return subprocess.CompletedProcess(command.args, command.returncode, out, error)
 
 
+def start_training(*words: str, modules: Path | None = None) -> Command:
+    """`train.py` on one thread. `modules` is a folder with a sitecustomize.py, which every process imports first."""
+    path = {"PYTHONPATH": os.pathsep.join([str(modules), str(PROJECT / "src")])} if modules else {}
+    return Command(PROJECT / "src" / "train.py", *words, OMP_NUM_THREADS="1", **path)
+
+
+def train(*words: str, modules: Path | None = None) -> tuple[int, str]:
+    """The exit code of `train.py`, and all that it printed."""
+    process = start_training(*words, modules=modules)
+    output = "".join(process.communicate())
+    return process.returncode, output
+
+
 def _become(words: list[str], place: Path, variables: dict[str, str], files: tuple[Path, Path]) -> None:
     """Go on as the interpreter does that was started with these words, in this place, with these variables."""
     for descriptor, path in zip((1, 2), files, strict=True):
