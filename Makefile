@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 # A process for each core, but few, as the tests start others. A file stays in one of them, so that its fixtures are made
 # once. Threads that wait by spinning would hold up the processes beside them.
 PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# With uv, where it is installed, this takes seconds. It does not read pip's settings, so pip has a try where it fails.
+FROM_LOCK := --require-hashes -r requirements.lock
 CHECK_VERSION := 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit("expected Python 3.11 to 3.13, got " \
 	+ sys.version.split()[0] + "; another one is named as in: make setup PYTHON=python3.12")'
 
@@ -18,7 +20,9 @@ setup: $(VENV)/installed ## make .venv and install what the lock names
 $(VENV)/installed: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -c $(CHECK_VERSION)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@echo "installing what requirements.lock names into $(VENV)"
+	@if command -v uv > /dev/null; then uv pip install --quiet --python $(BIN)/python $(FROM_LOCK); else false; fi \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check $(FROM_LOCK)
 	@touch $@
 
 train: setup ## fetch MNIST if need be and train the default network

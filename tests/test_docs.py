@@ -11,13 +11,28 @@ import torch
 
 from mnist_mlp.config.schema import PROJECT
 
-PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").glob("*.md"))]
+PAGES = [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_what_the_page_for_assistants_names_is_there() -> None:
+    """Files and folders, commands, targets of the Makefile, and the tables that get an entry."""
+    page = (PROJECT / "AGENTS.md").read_text()
+    paths = set(re.findall(r"(?<![\w/])((?:src|configs|tests|docs|benchmarks)/[\w./-]*\w/?)", page))
+    assert len(paths) > 20
+    assert [path for path in sorted(paths) if not (PROJECT / path).exists()] == []
+    for table, path in re.findall(r"`(\w+)`: `(src/[\w/]+\.py)`", page):
+        assert re.search(rf"^(class )?{table}\b", (PROJECT / path).read_text(), re.MULTILINE), (table, path)
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    used = re.findall(r"(?:^|`)make ([a-z -]+?)(?:`|  |$)", page, re.MULTILINE)
+    assert {word for words in used for word in words.split()} <= targets
+    for group, option in re.findall(r" (experiment|data)=(\w+)", page):
+        assert (PROJECT / "configs" / group / f"{option}.yaml").exists()
 
 
 def test_the_backpropagation_picture_shows_autograds_numbers() -> None:
