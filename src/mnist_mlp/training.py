@@ -59,13 +59,15 @@ def train(config: Config, directory: Path, *, callbacks: Sequence[L.Callback] = 
     if config.resume and before.status == runs.COMPLETED and _same_length(config, before.result["config"]):
         log.info("%s is complete already", directory)
         return Result.of(before)
-    return train_stack([Job(config=config, directory=directory)], callbacks=callbacks, test=test)[0]
+    return train_stack([Job(config=config, directory=directory)], callbacks=[callbacks], test=test)[0]
 
 
-def train_stack(jobs: Sequence[Job], *, callbacks: Sequence[L.Callback] = (), test: bool = True) -> list[Result]:
-    """Several runs of one shape at once; a single run is a stack of one.
+def train_stack(
+    jobs: Sequence[Job], *, callbacks: Sequence[Sequence[L.Callback]] | None = None, test: bool = True
+) -> list[Result]:
+    """Several runs of one shape at once, each with its own `callbacks`; a single run is a stack of one.
 
-    A job that fails does so alone. What ends all of them, a signal for one, is raised.
+    A job that fails or is pruned ends alone. What ends all of them, a signal for one, is raised.
     """
     config = jobs[0].config
     results = [_open_result(job) for job in jobs]
@@ -80,8 +82,8 @@ def train_stack(jobs: Sequence[Job], *, callbacks: Sequence[L.Callback] = (), te
             _prepare_torch(config, modules, length, world)
             starts = _starting_points(jobs)
             members = [
-                _build_member(*own, data, length, callbacks)
-                for own in zip(jobs, modules, results, starts, closing, strict=True)
+                _build_member(*own, data=data, length=length)
+                for own in zip(jobs, modules, results, starts, closing, callbacks or [()] * len(jobs), strict=True)
             ]
             model, loaders, trainer = _build_trainer(config, members, data, length, world)
         with _timed(results, "fit"):
@@ -151,9 +153,10 @@ def _build_member(
     result: Result,
     start: Path | None,
     closing: ExitStack,
+    callbacks: Sequence[L.Callback],
+    *,
     data: DigitsDataModule,
     length: RunLength,
-    callbacks: Sequence[L.Callback],
 ) -> Member:
     """The network of one job, with all that watches it."""
     config = job.config
@@ -272,6 +275,20 @@ def _starting_points(jobs: Sequence[Job]) -> list[Path | None]:
     if any(points):
         raise ConfigError("resume: the jobs of a stack stand at different steps; each goes on alone")
     return [None] * len(jobs)
+
+
+def saved_together(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Stopped jobs of one shape, divided into those that can go on side by side: a step was saved in all of them."""
+    parts: list[tuple[set[int], list[Job]]] = []
+    for job in jobs:
+        steps = set(_whole_checkpoints(job)) if job.config.resume else set()
+        for part, (common, members) in enumerate(parts):
+            if common & steps or not (common or steps):
+                parts[part] = (common & steps, [*members, job])
+                break
+        else:
+            parts.append((steps, [job]))
+    return [members for _, members in parts]
 
 
 def _whole_checkpoints(job: Job) -> dict[int, Path]:

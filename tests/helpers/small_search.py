@@ -55,9 +55,9 @@ def study_in(directory: Path, *overrides: str) -> Iterator[SharedStudy]:
         yield SharedStudy(directory, config, searched)
 
 
-def outcomes(directory: Path) -> list[tuple[Any, ...]]:
+def outcomes(directory: Path, *overrides: str) -> list[tuple[Any, ...]]:
     """What the study knows of each trial: number, state, value, parameters, accuracy of each epoch."""
-    with study_in(directory) as study:
+    with study_in(directory, *overrides) as study:
         return [(t.number, t.state, t.value, t.params, t.intermediate_values) for t in study.study.trials]
 
 

@@ -16,6 +16,7 @@ SUITES = ("standard", "robust")
 class SearchConfig:
     study: str = key("name of the search; the same name goes on with it, also from several processes at once")
     trials: int = key("runs in all, those of other processes and of earlier starts included", at_least=1)
+    stack: int = key("runs that are proposed together and, where their shapes agree, trained as one stack", at_least=1)
     startup: int = key("runs drawn at random before the sampler chooses from what it has seen", at_least=1)
     pruner: str = key("what ends a poor run early: median of the others, successive halving", choices=PRUNERS)
     warmup: int = key("epochs that every run is left to make", at_least=1)

@@ -71,8 +71,10 @@ class Interrupted(Stopped):
 class Pruned(Stopped):
     """A search gave the run up: others did better at the same point."""
 
+    WORD = "pruned"
+
     def __init__(self, epochs: int, of: int) -> None:
-        super().__init__(f"pruned after epoch {epochs} of {of}")
+        super().__init__(f"{self.WORD} after epoch {epochs} of {of}")
 
 
 def require(*packages: str) -> None:

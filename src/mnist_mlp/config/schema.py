@@ -309,6 +309,7 @@ class Config:
         "a run directory to go on with, or a sweep's directory to finish",
         affects_result=False,
         path=True,
+        per_member=True,
         stackable=True,
     )
     data: DataConfig = section(stackable=True)

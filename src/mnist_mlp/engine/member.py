@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from mnist_mlp.config.errors import ConfigError, DivergedError, UserError
+from mnist_mlp.config.errors import ConfigError, DivergedError, Pruned, UserError
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.engine.epoch_log import EpochLog
 from mnist_mlp.engine.job import Job
@@ -58,7 +58,7 @@ class Member:
         self.train_log, self.evaluation_log = EpochLog(), EpochLog()
         self.training = True
         """until it has failed, or was stopped early"""
-        self.error: UserError | None = None
+        self.error: UserError | Pruned | None = None
         self.result, self.collect = result or Result(directory=job.directory, seed=job.config.seed, config={}), collect
         self.closing = closing or ExitStack()
         self.outputs: dict[str, Tensor] = {}
@@ -124,10 +124,10 @@ class Member:
         """Give callbacks what the module has logged: of a training epoch, or of an evaluation."""
         self.trainer.callback_metrics |= epoch_log.compute(world_size=self.trainer.world_size)
 
-    def fail(self, error: UserError) -> None:
+    def fail(self, error: UserError | Pruned) -> None:
         """End here, as a run of its own would for this error."""
         self.training, self.error = False, error
-        for place in (nullcontext(), self.own_log()):
+        for place in (nullcontext(), self.own_log()) if isinstance(error, UserError) else ():
             with place:
                 log.error("job %s failed: %s", self.job.number, error)
         with suppress(type(error)):

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 from torch.optim import Optimizer
 
-from mnist_mlp.config.errors import UserError
+from mnist_mlp.config.errors import Pruned, UserError
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.limits import limit_batches
@@ -200,10 +200,10 @@ class Stack(L.LightningModule):
                     getattr(member.module, hook)(*arguments)
                 for callback in ordered[len(ordered) - last :]:
                     getattr(callback, hook)(member.trainer, member.module, *arguments)
-        except UserError as error:
+        except (UserError, Pruned) as error:
             self.fail(member, error)
 
-    def fail(self, member: Member, error: UserError) -> None:
+    def fail(self, member: Member, error: UserError | Pruned) -> None:
         """End one member of several for an error that would end a run alone; the others go on."""
         if len(self.members) == 1:
             raise error

@@ -95,12 +95,9 @@ def test_a_section_that_stacking_does_not_know_runs_alone(config: Config, monkey
     assert obstacle(job(0, config)) == "scheduler has no stacked form"
 
 
-def test_a_job_with_a_checkpoint_goes_on_alone(config: Config, tmp_path: Path) -> None:
+def test_a_complete_job_is_not_trained_again(config: Config, tmp_path: Path) -> None:
     going_on = job(0, replace(config, resume="sweep"), tmp_path)
     assert obstacle(going_on) is None
-    (tmp_path / runs.CHECKPOINTS).mkdir()
-    (tmp_path / runs.CHECKPOINTS / "last.ckpt").touch()
-    assert obstacle(going_on) == "goes on from its own checkpoint"
     (tmp_path / runs.RESULT).write_text('{"status": "completed"}')
     assert obstacle(going_on) == "complete already"
 

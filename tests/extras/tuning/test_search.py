@@ -134,6 +134,33 @@ def test_a_search_that_was_killed_goes_on_to_what_it_would_have_found(
     assert {path: (path / runs.RESULT).stat().st_mtime_ns for path in before} == before
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to kill a search cheaply")
+def test_trials_in_a_stack_are_those_of_single_runs_also_after_a_kill(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ("tune.stack=4", "model.activation=relu", "tune.startup=4", "tune.pruner=halving")
+    stacked, killed = tmp_path / "stacked", tmp_path / "killed"
+    caplog.set_level(logging.INFO)
+    search_in(stacked, *words)
+    assert "trials 0-3  side by side" in caplog.text
+    child = in_child(lambda: print(search_in(killed, *words)))
+    while not (killed / "2" / "checkpoints" / "last.ckpt").exists():
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
+        time.sleep(0.001)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    search_in(killed, *words)
+    assert outcomes(killed, *words) == outcomes(stacked, *words)
+    states = {number: state for number, state, *_ in outcomes(stacked, *words)}
+    assert set(states.values()) == {TrialState.COMPLETE, TrialState.PRUNED}  # who is pruned leaves the others alone
+    one = next(number for number, state in states.items() if state == TrialState.COMPLETE)
+    with space():
+        config = parse(compose_trial(overrides(stacked / str(one))), Config)
+    train(config, tmp_path / "alone", test=False)
+    for other in (killed / str(one), tmp_path / "alone"):
+        assert difference(stacked / str(one), other) is None
+
+
 def test_the_study_is_told_only_of_epochs_that_were_validated(tmp_path: Path) -> None:
     words = ("trainer.check_val_every_n_epoch=2", "tune.trials=2")
     search_in(tmp_path, *words)

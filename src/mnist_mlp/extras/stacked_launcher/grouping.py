@@ -32,15 +32,9 @@ def plan(jobs: Sequence[Job], most: int | None = None) -> Plan:
 
     A group makes as many stacks as can be trained at once, or a multiple of that, so that all cores end together.
     """
-    alone: list[tuple[Job, str]] = []
-    groups: dict[tuple[Any, ...], list[Job]] = {}
-    for job in jobs:
-        if reason := obstacle(job):
-            alone.append((job, reason))
-        else:
-            groups.setdefault(tuple(sorted(shared_keys(job.config).items())), []).append(job)
+    groups, alone = alike(jobs)
     stacks = []
-    for group in groups.values():
+    for group in groups:
         if len(group) == 1:
             alone.append((group[0], _difference(group[0], jobs)))
             continue
@@ -48,6 +42,25 @@ def plan(jobs: Sequence[Job], most: int | None = None) -> Plan:
         parts = math.ceil(len(group) / (most or members_at_once(group[0].config)))
         stacks += even_parts(group, max(parts, min(at_once * math.ceil(parts / at_once), len(group) // 2)))
     return Plan(stacks=stacks, alone=alone)
+
+
+def alike(jobs: Sequence[Job]) -> tuple[list[list[Job]], list[tuple[Job, str]]]:
+    """Jobs that can be trained side by side, group by group, and those that cannot, each with the reason."""
+    alone: list[tuple[Job, str]] = []
+    groups: dict[tuple[Any, ...], list[Job]] = {}
+    for job in jobs:
+        if reason := obstacle(job):
+            alone.append((job, reason))
+        else:
+            groups.setdefault(tuple(sorted(shared_keys(job.config).items())), []).append(job)
+    return list(groups.values()), alone
+
+
+def differing(jobs: Sequence[Job]) -> list[str]:
+    """The keys that keep these jobs from being one stack."""
+    every = [shared_keys(job.config) for job in jobs]
+    names = dict.fromkeys(name for keys in every for name in keys)
+    return [name for name in names if len({keys.get(name) for keys in every}) > 1]
 
 
 def obstacle(job: Job) -> str | None:
@@ -76,8 +89,6 @@ def obstacle(job: Job) -> str | None:
         return "trainer.profiler and trainer.detect_anomaly look at one network"
     if runs.read(job.directory).status == runs.COMPLETED:
         return "complete already"
-    if any((job.directory / runs.CHECKPOINTS).glob("*.ckpt")):
-        return "goes on from its own checkpoint"
     return None
 
 

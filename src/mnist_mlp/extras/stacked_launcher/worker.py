@@ -21,7 +21,7 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.engine.job import Job
 from mnist_mlp.extras.stacked_launcher.grouping import numbers
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.training import train_stack
+from mnist_mlp.training import saved_together, train_stack
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,8 @@ def _work(order: dict[str, Any]) -> None:
     if order["console"]:
         logging.config.dictConfig(order["console"])
     for stack in order["stacks"]:
-        _attempt([_job(given) for given in stack])
+        for part in saved_together([_job(given) for given in stack]):
+            _attempt(part)
 
 
 def _attempt(jobs: list[Job]) -> None:

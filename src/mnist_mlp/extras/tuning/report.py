@@ -6,6 +6,7 @@ import math
 import shlex
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mnist_mlp.extras.text_table import wrapped
 from mnist_mlp.extras.tuning.best_experiment import as_experiment
-from mnist_mlp.extras.tuning.study import SharedStudy
+from mnist_mlp.extras.tuning.study import SharedStudy, stack_of
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.atomic_write import replacing
 
@@ -85,11 +86,15 @@ def trial_line(study: SharedStudy, number: int, outcome: str, drawn: Sequence[st
 def time_left(study: SharedStudy) -> str:
     """Of this process, if it makes all trials that are still due: by the mean of those that have ended."""
     trials = study.trials
-    ended = [trial.duration for trial in trials if trial.state.is_finished() and trial.duration is not None]
+    ended: dict[int, list[tuple[datetime, datetime]]] = {}  # of those proposed together: they share their time
+    for trial in trials:
+        if trial.datetime_start and trial.datetime_complete:
+            ended.setdefault(stack_of(trial), []).append((trial.datetime_start, trial.datetime_complete))
     due = study.search.trials - sum(trial.state.is_finished() for trial in trials)
     if not ended or due <= 0:
         return ""
-    seconds = sum(duration.total_seconds() for duration in ended) / len(ended) * due
+    spent = [max(end for _, end in times) - min(begin for begin, _ in times) for times in ended.values()]
+    seconds = sum(time.total_seconds() for time in spent) / sum(map(len, ended.values())) * due
     return (
         f"{seconds:.0f} s"
         if seconds < 100

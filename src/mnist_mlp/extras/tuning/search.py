@@ -1,12 +1,13 @@
-"""The search: trial after trial until the study has enough of them, each an ordinary run in its own directory."""
+"""The search: trials one by one, or side by side in stacks, until the study has enough; each leaves an ordinary run."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -14,13 +15,25 @@ from mnist_mlp.config.commands import TuneConfig
 from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, Pruned, UserError
 from mnist_mlp.config.parsing import parse
 from mnist_mlp.config.schema import Config
+from mnist_mlp.distributed.preflight import require_machine
+from mnist_mlp.engine.job import Job
+from mnist_mlp.extras.stacked_launcher.grouping import alike, differing, numbers
 from mnist_mlp.extras.tuning.report import report, trial_line
 from mnist_mlp.extras.tuning.space import SearchSpace, compose_trial
 from mnist_mlp.extras.tuning.study import Claim, SharedStudy
 from mnist_mlp.extras.tuning.trial_pruning import Pruning
-from mnist_mlp.training import train
+from mnist_mlp.runs import directories as runs
+from mnist_mlp.training import saved_together, train_stack
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    claim: Claim
+    job: Job
+    drawn: Sequence[str]
+    """The words of its own on the command line that would train it."""
 
 
 def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
@@ -30,47 +43,107 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
     """
     study = SharedStudy(directory, config, space)
     try:
-        while (claim := study.claim()) is not None:
-            with claim.held:
-                _run(study, claim)
-    except (Interrupted, KeyboardInterrupt):  # the trial stays begun, and the next start goes on with it
+        while claims := study.claim(config.tune.stack):
+            with ExitStack() as held:
+                for claim in claims:
+                    held.enter_context(claim.held)
+                _run(study, claims)
+    except (Interrupted, KeyboardInterrupt):  # its trials stay begun, and the next start goes on with them
         log.info(report(study, config.data.val_size))
         raise
     return report(study, config.data.val_size)
 
 
-def _run(study: SharedStudy, claim: Claim) -> None:
-    overrides = study.space.overrides(claim.trial.params)
-    name = f"trial {claim.trial.number:>3}"
-    if claim.goes_on:
-        log.info("%s  goes on after epoch %d", name, max(claim.reported, default=0))
+def _run(study: SharedStudy, claims: Sequence[Claim]) -> None:
+    trials = [trial for claim in claims if (trial := _begin(study, claim)) is not None]
+    groups, alone = alike([trial.job for trial in trials])
+    stacks = [part for group in groups for part in saved_together(group)] + [[job] for job, _ in alone]
+    if len(trials) > 1:
+        shapes = differing([trial.job for trial in trials])
+        words = f"in {len(stacks)} stacks, as they differ in {', '.join(shapes)}" if shapes else "side by side"
+        log.info("trials %s  %s", numbers([trial.job for trial in trials]), words)
+        for reason in dict.fromkeys(reason for _, reason in alone):
+            log.info("trials %s  one by one: %s", numbers([job for job, why in alone if why == reason]), reason)
+    for stack in stacks:
+        together = {job.number for job in stack}
+        _train(study, [trial for trial in trials if trial.job.number in together])
+
+
+def _begin(study: SharedStudy, claim: Claim) -> Trial | None:
+    """The trial, if it is to be trained: its settings go together, and it had not come to its end before."""
+    number, overrides = claim.trial.number, study.space.overrides(claim.trial.params)
+    drawn = [word[word.rfind(".", 0, word.index("=")) + 1 :] for word in overrides[len(study.space.fixed) :]]
     try:
         composed = compose_trial(overrides)
         config = parse(composed, Config)
-        _leave_record(claim.directory, composed, overrides)
-        if claim.goes_on:
-            config = replace(config, resume=str(claim.directory))
-        with _log_in(claim.directory):
-            result = train(config, claim.directory, callbacks=[Pruning(claim.trial, claim.reported)], test=False)
-        accuracy = result.metrics["val/acc"]
+        require_machine(config)
+    except ConfigError as error:  # of this combination; the next one may be sound
+        study.fail(claim, str(error))
+        log.info(trial_line(study, number, f"failed: {error}", drawn))
+        return None
+    _leave_record(claim.directory, composed, overrides)
+    if claim.goes_on:
+        config = replace(config, resume=str(claim.directory))
+    job = Job(number=number, config=config, directory=claim.directory, logging=_log_file(claim.directory))
+    trial = Trial(claim=claim, job=job, drawn=drawn)
+    if claim.goes_on:
+        if _settle(study, trial):
+            return None
+        log.info("trial %3d  goes on after epoch %d", number, max(claim.reported, default=0))
+    return trial
+
+
+def _train(study: SharedStudy, trials: Sequence[Trial]) -> None:
+    """Train a stack of trials, or one alone, and make known what came out."""
+    pruning = [[Pruning(trial.claim.trial, trial.claim.reported)] for trial in trials]
+    error: UserError | None = None
+    try:
+        with _log_in(trials[0].claim.directory if len(trials) == 1 else None):
+            train_stack([trial.job for trial in trials], callbacks=pruning, test=False)
+    except Pruned:  # of a trial alone; its result says so
+        pass
+    except UserError as of_all:
+        error = of_all
+    except Exception as bug:
+        for trial in trials:
+            study.fail(trial.claim, str(bug))
+        raise
+    for trial in trials:
+        if not _settle(study, trial):
+            study.fail(trial.claim, str(error))
+            log.info(trial_line(study, trial.claim.trial.number, f"failed: {error}", trial.drawn))
+
+
+def _settle(study: SharedStudy, trial: Trial) -> bool:
+    """Tell the study what the result of the trial says; whether it has come to its end.
+
+    Raises:
+        UserError: no epoch of it was validated.
+    """
+    claim, result = trial.claim, runs.read(trial.claim.directory).result
+    status, error = result.get("status"), str(result.get("error"))
+    kind, _, reason = error.partition(": ")
+    if status == runs.COMPLETED:
+        accuracy = result["metrics"]["val/acc"]
         if accuracy is None:
-            raise UserError("a search needs validation, and no epoch of the trial was validated")
+            reason = "a search needs validation, and no epoch of the trial was validated"
+            study.fail(claim, reason)
+            raise UserError(reason)
         study.complete(claim, accuracy)
         outcome = f"{accuracy:.2%}"
-    except Pruned as pruned:
+    elif status == runs.INTERRUPTED and error.startswith(Pruned.WORD):
         study.prune(claim)
-        outcome = str(pruned)
-    except DivergedError as error:  # tells the sampler as much as a poor accuracy
-        study.prune(claim, error)
-        outcome = f"diverged: {error}"
-    except ConfigError as error:  # of this combination; the next one may be sound
-        study.fail(claim, error)
-        outcome = f"failed: {error}"
-    except Exception as error:
-        study.fail(claim, error)
-        raise
-    drawn = [word[word.rfind(".", 0, word.index("=")) + 1 :] for word in overrides[len(study.space.fixed) :]]
-    log.info(trial_line(study, claim.trial.number, outcome, drawn))
+        outcome = error
+    elif status == runs.FAILED and kind == DivergedError.__name__:  # tells the sampler as much as a poor accuracy
+        study.prune(claim, reason)
+        outcome = f"diverged: {reason}"
+    elif status == runs.FAILED and kind == ConfigError.__name__:
+        study.fail(claim, reason)
+        outcome = f"failed: {reason}"
+    else:
+        return False
+    log.info(trial_line(study, claim.trial.number, outcome, trial.drawn))
+    return True
 
 
 def _leave_record(directory: Path, composed: DictConfig, overrides: list[str]) -> None:
@@ -81,11 +154,28 @@ def _leave_record(directory: Path, composed: DictConfig, overrides: list[str]) -
     OmegaConf.save(OmegaConf.create(overrides), record / "overrides.yaml")
 
 
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def _log_file(directory: Path) -> dict[str, Any]:
+    """train.log of one trial, as `logging.config.dictConfig` takes it."""
+    file = {"class": "logging.FileHandler", "filename": str(directory / "train.log"), "formatter": "line"}
+    return {
+        "version": 1,
+        "formatters": {"line": {"format": FORMAT}},
+        "handlers": {"file": file},
+        "root": {"level": "INFO", "handlers": ["file"]},
+        "disable_existing_loggers": False,
+    }
+
+
 @contextmanager
-def _log_in(directory: Path) -> Iterator[None]:
-    """Everything that training says goes into train.log of the trial; the console keeps one line a trial."""
-    handler = logging.FileHandler(directory / "train.log")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+def _log_in(directory: Path | None) -> Iterator[None]:
+    """What training logs goes into train.log of the trial, and of a stack each member's into its own alone: the
+    console keeps one line a trial.
+    """
+    handler = logging.FileHandler(directory / "train.log") if directory else logging.NullHandler()
+    handler.setFormatter(logging.Formatter(FORMAT))
     root = logging.getLogger()
     others, root.handlers = root.handlers, [handler]
     try:

@@ -25,6 +25,7 @@ JOURNAL = "journal.log"
 LOCK = ".lock"
 STARTED_WITH = "started_with"  # user attribute of the study
 ERROR = "error"  # user attribute of a trial
+STACK = "proposed_with"  # user attribute of a trial: the number of the first one of those proposed together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,27 +76,42 @@ class SharedStudy:
         every = self.study.get_trials(deepcopy=False)
         return [trial for trial in every if trial.params.keys() == self.space.distributions.keys()]
 
-    def claim(self) -> Claim | None:
-        """A trial to work on: first one that was begun and that nobody finishes, then a new one, while any are due."""
+    def claim(self, most: int = 1) -> list[Claim]:
+        """Trials to work on together: some that were begun together and that nobody finishes; where there are none,
+        new ones, while any are due.
+        """
         with self._lock:
-            for left in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-                try:
-                    held = self._lock_of(left.number).acquire(blocking=False)
-                except Timeout:  # another process is at work on it
-                    continue
-                if left.params.keys() == self.space.distributions.keys():
-                    trial = optuna.Trial(self.study, left._trial_id)
-                    return self._claim(trial, held, goes_on=True, reported=set(left.intermediate_values))
+            if left := self._left_over(most):
+                return left
+            drawn = len(self.trials)
+            due = range(drawn, min(drawn + most, self.search.trials))
+            return [self._draw(number, first=drawn) for number in due]
+
+    def _left_over(self, most: int) -> list[Claim]:
+        claims: list[Claim] = []
+        for left in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+            whole = left.params.keys() == self.space.distributions.keys()
+            if len(claims) == most or (claims and whole and stack_of(left) != stack_of(claims[0].trial)):
+                continue
+            try:
+                held = self._lock_of(left.number).acquire(blocking=False)
+            except Timeout:  # another process is at work on it
+                continue
+            if whole:
+                trial = optuna.Trial(self.study, left._trial_id)
+                claims.append(self._claim(trial, held, goes_on=True, reported=set(left.intermediate_values)))
+            else:
                 self.study.tell(left.number, state=TrialState.FAIL)
                 held.__exit__(None, None, None)
-            drawn = len(self.trials)
-            if drawn >= self.search.trials:
-                return None
-            # A function of the seed and the number of the trial: processes differ, and a search can be repeated.
-            seed = np.random.SeedSequence((self.seed, drawn)).generate_state(1)[0]
-            self.study.sampler = TPESampler(seed=int(seed), n_startup_trials=self.search.startup)
-            trial = self.study.ask(self.space.distributions)
-            return self._claim(trial, self._lock_of(trial.number).acquire())
+        return claims
+
+    def _draw(self, drawn: int, first: int) -> Claim:
+        # A function of the seed and the number of the trial: processes differ, and a search can be repeated.
+        seed = np.random.SeedSequence((self.seed, drawn)).generate_state(1)[0]
+        self.study.sampler = TPESampler(seed=int(seed), n_startup_trials=self.search.startup)
+        trial = self.study.ask(self.space.distributions)
+        trial.set_user_attr(STACK, first)
+        return self._claim(trial, self._lock_of(trial.number).acquire())
 
     def _claim(
         self,
@@ -116,15 +132,20 @@ class SharedStudy:
     def complete(self, claim: Claim, accuracy: float) -> None:
         self.study.tell(claim.trial, accuracy)
 
-    def prune(self, claim: Claim, error: Exception | None = None) -> None:
+    def prune(self, claim: Claim, error: str | None = None) -> None:
         """Ended early; an `error` of the kind that other settings would not have made."""
         if error is not None:
-            claim.trial.set_user_attr(ERROR, str(error))
+            claim.trial.set_user_attr(ERROR, error)
         self.study.tell(claim.trial, state=TrialState.PRUNED)
 
-    def fail(self, claim: Claim, error: Exception) -> None:
-        claim.trial.set_user_attr(ERROR, str(error))
+    def fail(self, claim: Claim, error: str) -> None:
+        claim.trial.set_user_attr(ERROR, error)
         self.study.tell(claim.trial, state=TrialState.FAIL)
+
+
+def stack_of(trial: optuna.Trial | FrozenTrial) -> int:
+    """Which trials were proposed together, and so stand at one step if their process was killed."""
+    return int(trial.user_attrs.get(STACK, trial.number))
 
 
 def _pruner(search: SearchConfig) -> BasePruner:
