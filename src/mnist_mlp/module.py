@@ -105,7 +105,9 @@ class DigitClassifier(L.LightningModule):
         self.log_dict(dict(metrics.items()), on_step=False, on_epoch=True, batch_size=len(labels))
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        optimizer = build_optimizer(self.config.optimizer, self.network.parameters())
+        # Lightning would refuse to clip the gradients of a fused optimizer in mixed precision.
+        fused = not self.config.trainer.precision.endswith("mixed")
+        optimizer = build_optimizer(self.config.optimizer, self.network.parameters(), fused=fused)
         total_steps = int(self.trainer.estimated_stepping_batches)
         schedule = build_lr_schedule(self.config.scheduler, optimizer, total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -52,6 +52,13 @@ def test_fast_and_plain_end_in_the_same_weights(tmp_path: Path, overrides: list[
     assert furthest(fast, plain) < 1e-9
 
 
+def test_gradients_are_clipped_in_mixed_precision_too(tmp_path: Path) -> None:
+    """Lightning refuses to, for a fused optimizer."""
+    mixed = ("trainer.precision=bf16-mixed", "trainer.gradient_clip_val=0.1")
+    fast, plain = (trained(tmp_path / engine, f"engine={engine}", *mixed) for engine in ("fast", "plain"))
+    assert furthest(fast, plain) < 1e-4
+
+
 def test_fast_and_plain_report_the_same_history(tmp_path: Path) -> None:
     words = [*SHORT, *QUIET, "metrics=[acc,f1]"]
     fast, plain = (train(configuration(*words, f"engine={name}"), tmp_path / name) for name in ("fast", "plain"))

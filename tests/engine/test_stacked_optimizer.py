@@ -61,6 +61,7 @@ def test_every_member_takes_the_steps_of_its_own_torch_optimizer(
             optimizer.step()
         with torch.no_grad():
             update(rates)
+        assert torch.equal(gradients, drawn.to(gradients.dtype))  # their norm is logged afterwards
     for one, other in zip(alone.networks, together.networks, strict=True):
         for left, right in zip(one.parameters(), other.parameters(), strict=True):
             torch.testing.assert_close(left, right, rtol=1e-12, atol=1e-12)

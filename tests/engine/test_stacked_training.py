@@ -274,7 +274,7 @@ def test_the_comparison_sees_a_step_too_many(tmp_path: Path, monkeypatch: pytest
     common = [*COMMON, "model.dropout=0.2", "trainer.max_epochs=1", "trainer.limit_train_batches=5"]
     configs = [configuration(*common, f"seed={seed}") for seed in range(2)]
     found = pairs(configs, tmp_path)
-    monkeypatch.setattr(written_step, "seed_noise", lambda number, step, rank: seed(number, max(1, step) + 1, rank))
+    monkeypatch.setattr(written_step, "seed_noise", lambda number, step, *on: seed(number, max(1, step) + 1, *on))
     monkeypatch.setattr(stack, "obstacle", lambda *_: None)
     train_stack(jobs(configs, tmp_path / "wrong"))
     for number, (_, alone) in enumerate(found):

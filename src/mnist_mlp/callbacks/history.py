@@ -44,8 +44,8 @@ class History(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         losses, images = steps_of(outputs, batch)
-        if len(losses) > 1:
-            self._lr = _lr(trainer)
+        if isinstance(outputs, dict) and "losses" in outputs:
+            self._lr = _lr(trainer)  # the engine sets it in each step of the chunk
         if len(losses) > 0:
             self._losses.append(losses)
             self._images += images

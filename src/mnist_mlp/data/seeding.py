@@ -20,9 +20,14 @@ def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(count, generator=generator)
 
 
+def noise_seed(seed: int, step: int, rank: int = 0) -> int:
+    """The seed of the noise from this optimizer step on; its own on every process."""
+    return derive(seed, f"noise of process {rank}" if rank else "noise", step)
+
+
 def seed_noise(seed: int, step: int, rank: int = 0, device: torch.device | None = None) -> None:
     """Seed torch's generator for the dropout of one optimizer step: a function of (seed, step, rank)."""
-    number = derive(seed, f"noise of process {rank}" if rank else "noise", step)
+    number = noise_seed(seed, step, rank)
     # `torch.manual_seed` would seed the generators of all back ends, which takes a thousand times as long.
     if device is not None and device.type == "cuda":
         torch.cuda.manual_seed(number)

@@ -7,6 +7,8 @@ reaches 98 %) and replaces it in tests and offline. Results on it do not transfe
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from mnist_mlp.config.schema import DataConfig
@@ -36,6 +38,11 @@ def describe(data: DataConfig) -> DatasetInfo:
 
 
 def load(data: DataConfig) -> Dataset:
+    return _dataset()
+
+
+@functools.cache  # half a second, for each run of a sweep
+def _dataset() -> Dataset:
     arrays = [*draw(TRAIN_SIZE, seed=1), *draw(TEST_SIZE, seed=2)]
     train_images, train_labels, test_images, test_labels = arrays
     return Dataset(

@@ -4,7 +4,7 @@
 
     chunks.py       the optimizer steps up to the next point where something happens; Lightning sees them as one batch
     run_length.py   how long a run is, counted in optimizer steps
-    step.py         which of the two steps trains the members
+    choose_step.py  which of the two steps trains the members
       written_step.py    the chain rule written out for M perceptrons at once:
                          stacked_mlp.py, stacked_loss.py, stacked_optimizer.py; cuda_graphs.py records it on a GPU
       autograd_step.py   `training_step` and autograd, for whatever the written-out step does not know

@@ -22,6 +22,7 @@ from mnist_mlp.data.loader import EvaluationLoader, Part
 from mnist_mlp.engine.autograd_step import AutogradStep
 from mnist_mlp.engine.choose_step import obstacle
 from mnist_mlp.engine.chunks import Chunk, ChunkLoader
+from mnist_mlp.engine.cuda_graphs import recorder
 from mnist_mlp.engine.known_hooks import refuse_unknown_hooks
 from mnist_mlp.engine.loop_progress import set_progress
 from mnist_mlp.engine.member import Member
@@ -127,7 +128,9 @@ class Stack(L.LightningModule):
         if self._written:
             most = max(1, WORTH_STACKING // members[0].length.batch_size)
             parts = ceil(len(members) / most) if self.device.type == "cpu" else 1
-            self._steps = [(part, WrittenStep(part, part[0].length)) for part in even_parts(members, parts)]
+            self._steps = [
+                (part, WrittenStep(part, part[0].length, recorder(self.device))) for part in even_parts(members, parts)
+            ]
         else:
             self._steps = [([member], AutogradStep(member)) for member in members]
         return self._steps
@@ -171,6 +174,9 @@ class Stack(L.LightningModule):
         for member in members:
             member.log_epoch(member.train_log)
             self.call_member(member, "on_train_epoch_end")
+
+    def on_train_end(self) -> None:
+        self._steps = []  # with recorded graphs, which would spoil the recording of a later run when they are freed
 
     def stop_members(self, *, at_epoch_end: bool = False) -> None:
         """Let those leave whose callbacks want to stop; in the middle of an epoch this ends the epoch for them."""

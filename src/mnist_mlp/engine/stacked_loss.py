@@ -48,39 +48,36 @@ WRITTEN: dict[str, WrittenLoss] = {
 
 
 class StackedLoss:
-    """The loss of each member; those with the same one are computed at once."""
+    """The loss of each member: where they differ, each loss of all members, and then each member's own is taken."""
 
     def __init__(self, models: Sequence[ModelConfig], classes: int, like: Tensor) -> None:
         """`like` has the type and the device of the logits."""
         self.classes = classes
         smoothing = like.new_tensor([model.label_smoothing for model in models]).view(-1, 1, 1)
         self.off_label, self.on_label = smoothing / classes, 1 - smoothing
-        names = [model.loss for model in models]
-        self.parts = [
-            (WRITTEN[name], [member for member, other in enumerate(names) if other == name])
-            for name in dict.fromkeys(names)
+        own = [WRITTEN[model.loss] for model in models]
+        self.first, *others = dict.fromkeys(own)
+        # `(M, 1)`: whose it is. Not indices, which would come from the memory of the CPU, where no recording may read.
+        self.others = [
+            (loss, torch.tensor([loss == member for member in own], device=like.device).unsqueeze(1)) for loss in others
         ]
 
     def targets(self, labels: Tensor) -> Tensor:
         """Labels `(M, n)` to target distributions `(M, n, classes)`: 1 - e on the label plus e / classes everywhere."""
-        targets = self.off_label.expand(*labels.shape, self.classes).contiguous()
-        return targets.scatter_add_(2, labels.unsqueeze(2), self.on_label.expand(-1, labels.shape[1], 1))
+        # Compared, not scattered: a GPU would have to sort the labels to scatter them in a fixed order.
+        is_label = labels.unsqueeze(2) == torch.arange(self.classes, device=labels.device)
+        return torch.where(is_label, self.off_label + self.on_label, self.off_label)
 
     def losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Of each image, `(M, n)`, from logits and targets `(M, n, classes)`."""
-        if len(self.parts) == 1:
-            return self.parts[0][0].losses(logits, targets)
-        losses = logits.new_empty(logits.shape[:-1])
-        for loss, members in self.parts:
-            losses[members] = loss.losses(logits[members], targets[members])
+        losses = self.first.losses(logits, targets)
+        for loss, takes_it in self.others:
+            losses = torch.where(takes_it, loss.losses(logits, targets), losses)
         return losses
 
     def gradient(self, logits: Tensor, targets: Tensor, images: int) -> Tensor:
         """Of the mean loss over `images` images by the logits, `(M, B, classes)`."""
-        if len(self.parts) == 1:
-            gradient = self.parts[0][0].gradient(logits, targets)
-        else:
-            gradient = torch.empty_like(logits)
-            for loss, members in self.parts:
-                gradient[members] = loss.gradient(logits[members], targets[members])
+        gradient = self.first.gradient(logits, targets)
+        for loss, takes_it in self.others:
+            gradient = torch.where(takes_it.unsqueeze(2), loss.gradient(logits, targets), gradient)
         return gradient.mul_(1 / images)

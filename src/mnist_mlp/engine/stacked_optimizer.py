@@ -31,14 +31,13 @@ def is_known(optimizer: Optimizer, network: nn.Module) -> bool:
     return same and not changed
 
 
-def build_update(optimizers: Sequence[Optimizer], flat: Flat) -> Update:
-    """An update of all members, whose state becomes views of the rows of flat tensors.
+def build_update(optimizers: Sequence[Optimizer], flat: Flat, *, fused: bool) -> Update:
+    """An update of all members, whose state becomes views of the rows of flat tensors; it leaves the gradients.
 
-    On the CPU it is torch's fused kernel, which goes through memory once. Elsewhere a call costs more than its work, so
-    there it is elementwise over the whole stack.
+    `fused`, on the CPU, is torch's kernel, which goes through memory once. Elsewhere a call costs more than its work,
+    so there the update is elementwise over the whole stack.
     """
-    on_cpu, elsewhere = UPDATES[type(optimizers[0])]
-    return (on_cpu if flat.parameters.device.type == "cpu" else elsewhere)(optimizers, flat)
+    return UPDATES[type(optimizers[0])][0 if fused else 1](optimizers, flat)
 
 
 def _group(optimizer: Optimizer) -> dict[str, Any]:
@@ -167,10 +166,9 @@ def elementwise_adam(optimizers: Sequence[Optimizer], flat: Flat) -> Update:
         steps.add_(1)
         if decoupled:
             weight.mul_(1 - rate * decay)
-        else:
-            gradient.addcmul_(decay, weight)
-        mean.lerp_(gradient, 1 - first)
-        square.mul_(second).addcmul_(gradient, gradient * (1 - second))
+        direction = gradient if decoupled else gradient.addcmul(decay, weight)
+        mean.lerp_(direction, 1 - first)
+        square.mul_(second).addcmul_(direction, direction * (1 - second))
         root = square.sqrt().div_((1 - second**step).sqrt()).add_(eps)
         weight.sub_(rate / (1 - first**step) * mean / root)
 
@@ -186,11 +184,10 @@ def elementwise_sgd(optimizers: Sequence[Optimizer], flat: Flat) -> Update:
     buffer = _state(optimizers, flat, "momentum_buffer") if any(group["momentum"] for group in groups) else None
 
     def update(rates: Sequence[float] | Tensor) -> None:
-        gradient.addcmul_(decay, weight)
-        direction = gradient
+        direction = gradient.addcmul(decay, weight)
         if buffer is not None:
-            buffer.mul_(momentum).add_(gradient)
-            direction = gradient.addcmul_(momentum, buffer) if nesterov else buffer
+            buffer.mul_(momentum).add_(direction)
+            direction = direction.addcmul_(momentum, buffer) if nesterov else buffer
         weight.sub_(_as_column(rates, flat) * direction)
 
     return update
@@ -205,4 +202,4 @@ UPDATES: dict[type[Optimizer], tuple[Callable[..., Update], Callable[..., Update
     Adam: (fused_adam, elementwise_adam),
     SGD: (fused_sgd, elementwise_sgd),
 }
-"""On the CPU, and elsewhere."""
+"""Fused, and elementwise."""

@@ -1,7 +1,8 @@
 """The written-out step: forward, backward and update of M perceptrons at once, without autograd.
 
 What the steps of a chunk read lies in memory that stays where it is and is filled once a chunk. So on a GPU all steps
-of a chunk are one recorded graph.
+of a chunk are one recorded graph. Its noise is drawn there, as a function of the seed and of the chunk's first step;
+steps that run one by one draw what the module alone would draw in each.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mnist_mlp.data.augment import Augmentation, augments
-from mnist_mlp.data.seeding import derive, seed_noise
+from mnist_mlp.data.seeding import noise_seed, seed_noise
 from mnist_mlp.distributed.strategy import sum_over_ranks
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.cuda_graphs import RecordedWork
@@ -32,17 +33,22 @@ if TYPE_CHECKING:
 class WrittenStep:
     """The networks and optimizers of the modules become views of its rows; outside of a step they are as ever."""
 
-    def __init__(self, members: Sequence[Member], length: RunLength) -> None:
-        self.members, self.length = members, length
+    def __init__(self, members: Sequence[Member], length: RunLength, recorder: RecordedWork | None = None) -> None:
+        """
+        Args:
+            recorder: records the steps of each chunk; None: they run one by one.
+        """
+        self.members, self.length, self.recorder = members, length, recorder
         modules = [member.module for member in members]
         self.configs = [module.config for module in modules]
         self.flat = Flat([module.network for module in modules])
         weights = self.flat.parameters
-        self.device, self.dtype, self.on_cpu = weights.device, weights.dtype, weights.device.type == "cpu"
+        self.device, self.dtype = weights.device, weights.dtype
         self.network = StackedMLP(modules[0].network.layers, self.flat)
         classes = len(modules[0].data.class_names)
         self.loss = StackedLoss([config.model for config in self.configs], classes, like=weights)
-        self.update = build_update([member.optimizer for member in members], self.flat)
+        fused = recorder is None and weights.device.type == "cpu"
+        self.update = build_update([member.optimizer for member in members], self.flat, fused=fused)
         self.normalise_ = modules[0].network.normalise_
         self.augmentations = [
             Augmentation(config.augment, modules[0].data.image_shape, weights.device)
@@ -54,7 +60,13 @@ class WrittenStep:
         self.averaged = [row for row, module in enumerate(modules) if module.ema_network is not None]
         if self.averaged:
             self.ema = Flat([modules[row].ema_network for row in self.averaged]).parameters  # type: ignore[misc]
-        self.record = None if self.on_cpu else RecordedWork()
+            self.averaged_rows = torch.tensor(self.averaged, device=self.device)
+        self.noise = {
+            row: torch.Generator(self.device)
+            for row, augmentation in enumerate(self.augmentations)
+            if recorder and (augmentation or self.dropout[row] > 0)
+        }
+        """of each member that draws any, in recorded steps"""
         self._allocate(pixels=modules[0].network.input_shape[0], classes=classes)
 
     def _allocate(self, pixels: int, classes: int) -> None:
@@ -91,11 +103,12 @@ class WrittenStep:
                 self._step(chunk, taken, size, first_step + number, number, rates[number])
                 begin += own_size
 
-        if self.record is None:
+        if self.recorder is None:
             work()
         else:
-            torch.cuda.manual_seed(derive(self.configs[0].seed, "noise", first_step))
-            self.record((tuple(sizes), tuple(own_sizes)), work)
+            for row, generator in self.noise.items():
+                generator.manual_seed(noise_seed(self.configs[row].seed, first_step, chunk.rank))
+            self.recorder((tuple(sizes), tuple(own_sizes)), work, list(self.noise.values()))
         logits = self.logits[:, :count].clone()
         by_step = self.loss.losses(logits, self.targets[:, :count]).split(own_sizes, dim=1)
         losses = torch.stack([part.sum(1) / size for part, size in zip(by_step, sizes, strict=True)], dim=1)
@@ -106,11 +119,11 @@ class WrittenStep:
         return losses
 
     def _plan(self, first_step: int, steps: int) -> Sequence[Any]:
-        """The members' learning rates in each step: numbers on the CPU, elsewhere tensors that a recording reads."""
+        """The members' learning rates in each step: numbers, or tensors that a recording reads."""
         rates = [[member.lr(step) for member in self.members] for step in range(first_step, first_step + steps)]
         for member, rate in zip(self.members, rates[-1], strict=True):
             member.optimizer.param_groups[0]["lr"] = rate
-        if self.on_cpu:
+        if self.recorder is None:
             return rates
         self.rates[:steps] = torch.tensor(rates, dtype=self.dtype).unsqueeze(2)
         if self.averaged:
@@ -148,22 +161,26 @@ class WrittenStep:
             if augmentation is None:
                 continue
             own = images.unflatten(0, x.shape[:2])[member]
-            if self.on_cpu:
-                amounts = chunk.own(augmentation.draw(self.configs[member].seed, step, size))
+            if member in self.noise:
+                shape = len(own), augmentation.noise_size
+                amounts = torch.randn(shape, generator=self.noise[member], dtype=torch.float32, device=self.device)
             else:
-                amounts = torch.randn(len(own), augmentation.noise_size, device=self.device)
+                amounts = chunk.own(augmentation.draw(self.configs[member].seed, step, size)).to(self.device)
             x[member] = augmentation(own, amounts).flatten(1)
 
     def _draw_masks(self, step: int, count: int, rank: int) -> Sequence[Tensor]:
-        """Of dropout, `(M, count, width)` of each hidden layer; on the CPU as each member would draw them alone."""
+        """Of dropout, `(M, count, width)` of each hidden layer."""
         if not any(self.dropout):
             return ()
         for member, share in enumerate(self.dropout):
-            if share > 0:
-                if self.on_cpu:
-                    seed_noise(self.configs[member].seed, step, rank)
-                for mask in self.masks:
-                    mask[member, :count] = F.dropout(mask.new_ones(count, mask.shape[2]), share)
+            if share > 0 and member not in self.noise:
+                seed_noise(self.configs[member].seed, step, rank, self.device)
+            for mask in self.masks if share > 0 else ():
+                own = mask[member, :count]
+                if member in self.noise:
+                    own.bernoulli_(1 - share, generator=self.noise[member]).div_(1 - share)
+                else:
+                    own.copy_(F.dropout(torch.ones_like(own), share))
         return [mask[:, :count] for mask in self.masks]
 
     def _clip(self) -> None:
@@ -180,8 +197,8 @@ class WrittenStep:
     def _average(self, step: int, number: int) -> None:
         if not self.averaged:
             return
-        if self.on_cpu:
+        if self.recorder is None:
             for mean, row in zip(self.ema, self.averaged, strict=True):
                 mean.lerp_(self.flat.parameters[row], ema_share(self.configs[row].averaging.decay, step))
         else:
-            self.ema.lerp_(self.flat.parameters[self.averaged], self.ema_shares[number])
+            self.ema.lerp_(self.flat.parameters.index_select(0, self.averaged_rows), self.ema_shares[number])

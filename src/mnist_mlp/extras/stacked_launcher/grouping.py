@@ -11,7 +11,7 @@ from typing import Any
 
 from mnist_mlp.config.keys import keys_where, leaves, per_member, unstackable
 from mnist_mlp.config.schema import Config, MLPConfig
-from mnist_mlp.distributed.hardware import cores, has_cuda, has_rocm
+from mnist_mlp.distributed.hardware import cores, has_mps, uses_gpu
 from mnist_mlp.distributed.world import per_node
 from mnist_mlp.engine.job import Job
 from mnist_mlp.runs import directories as runs
@@ -139,7 +139,7 @@ def members_at_once(config: Config) -> int:
 
 
 def _on_gpu(config: Config) -> bool:
-    return config.trainer.accelerator != "cpu" and (has_cuda() or has_rocm())
+    return uses_gpu(config.trainer.accelerator)
 
 
 def bytes_of_member(config: Config) -> int:
@@ -164,6 +164,8 @@ def _memory() -> int:
 
 
 def _gpu_memory() -> int:
+    if has_mps():
+        return _memory()  # it is shared
     import torch  # loaded only where it will be used right away
 
     return torch.cuda.mem_get_info()[0]
