@@ -9,6 +9,7 @@ import pytest
 from helpers.kill_and_resume import configuration
 
 from mnist_mlp.config.schema import Config
+from mnist_mlp.distributed import hardware
 from mnist_mlp.extras.stacked_launcher import grouping
 from mnist_mlp.extras.stacked_launcher.grouping import Job, even_parts, numbers, obstacle, plan
 from mnist_mlp.runs import directories as runs
@@ -120,6 +121,11 @@ def test_a_stack_that_memory_cannot_hold_is_split(config: Config, monkeypatch: p
     jobs = [job(number, replace(config, threads=1, seed=number)) for number in range(6)]
     monkeypatch.setattr(grouping, "_memory", lambda: 2 * 3 * grouping.bytes_of_member(config))
     assert [len(stack) for stack in plan(jobs).stacks] == [3, 3]
+
+
+def test_one_stack_at_a_time_is_trained_on_an_apple_gpu(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "has_mps", lambda: True)
+    assert grouping.stacks_at_once(replace(config, trainer=replace(config.trainer, accelerator="auto"))) == 1
 
 
 def test_numbers_of_jobs_in_words(config: Config) -> None:
