@@ -137,6 +137,8 @@ def _unknown(name: str, schema: type[Any]) -> str:
     if name in known and section in VARIANTS:
         own = name.removeprefix(section + ".")
         owners = [option for option, kind in VARIANTS[section].items() if own in {entry.name for entry in fields(kind)}]
+        if len(owners) == len(VARIANTS[section]):
+            return f"{name}: no file under configs/{section} has it; type +{name}=<value> to add it"
         return f"{name}: not a key of the chosen {section}; {section}={' or '.join(owners)} has it"
     groups = [*sections(schema), *bundles()] if issubclass(schema, Config) else []
     if name in groups:

@@ -1,0 +1,122 @@
+"""docs/yours.md: a copy without the extras passes the core's tests; with every change it trains, resumes and sweeps."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+TEXT = (PROJECT / "docs" / "yours.md").read_text()
+PATCHES = dict(re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```diff\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL))
+MOST_FILES = {"A network": 3, "A data set": 3} | dict.fromkeys(
+    ("A loss with a parameter", "An optimizer", "A learning rate schedule", "A metric", "A callback"), 2
+)
+CHANGED = (
+    "data=stripes",
+    "model=residual",
+    "model.loss=focal",
+    "optimizer=adam",
+    "optimizer.name=nadam",
+    "optimizer.lr=0.001",
+    "scheduler=constant",
+    "metrics=[acc,recall]",
+    "checkpoint.monitor=val/recall",
+    "callbacks=weight_norm",
+    "augment=none",
+    "logger.csv=true",
+    "threads=1",
+)
+CORE_TESTS = ("tests/config/test_configs.py", "tests/data/test_datamodule.py", "tests/engine/test_stacked_mlp.py")
+
+
+def copied(to: Path) -> Path:
+    for part in ("src", "configs", "tests", "docs"):
+        shutil.copytree(PROJECT / part, to / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(PROJECT / name, to / name)
+    return to
+
+
+def apply(patch: str, to: Path, *options: str) -> None:
+    done = subprocess.run(["git", "apply", *options, "-"], cwd=to, input=patch, capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stderr}\n{patch}"
+
+
+def run(copy: Path, *words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=copy,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def result(directory: Path) -> dict:
+    return json.loads((directory / "result.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy after the commands of the section on the core alone."""
+    copy = copied(tmp_path_factory.mktemp("core"))
+    commands = re.search(r"^## The core alone\n.*?^```sh\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    assert commands is not None
+    subprocess.run(commands[1], shell=True, cwd=copy, check=True)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory, core: Path) -> Path:
+    """The core with every change of the page."""
+    copy = tmp_path_factory.mktemp("changed") / "project"
+    shutil.copytree(core, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for patch in PATCHES.values():
+        apply(patch, copy, "-C1")
+    return copy
+
+
+@pytest.mark.slow
+def test_each_change_applies_by_itself_and_touches_few_files(tmp_path: Path) -> None:
+    copy = copied(tmp_path / "copy")
+    for name, patch in PATCHES.items():
+        apply(patch, copy, "--check")
+        assert len(re.findall(r"^\+\+\+ ", patch, re.MULTILINE)) <= MOST_FILES[name], name
+    assert PATCHES.keys() == MOST_FILES.keys()
+
+
+@pytest.mark.slow
+def test_a_copy_without_the_extras_and_with_every_change_trains_and_resumes(changed: Path) -> None:
+    run(changed, "src/train.py", *CHANGED, "trainer.max_epochs=1", "hydra.run.dir=run")
+    printed = run(changed, "src/train.py", "resume=run", "trainer.max_epochs=2")
+    assert "evaluate.py" not in printed
+    found = result(changed / "run")
+    assert (found["status"], found["epochs"]) == ("completed", 2)
+    assert found["metrics"]["test/recall"] > 0.9
+    with (changed / "run" / "csv" / "metrics.csv").open() as table:
+        assert sum(bool(row["weights/norm"]) for row in csv.DictReader(table)) == 2
+
+
+@pytest.mark.slow
+def test_a_copy_with_every_change_sweeps_over_them(changed: Path) -> None:
+    swept = ("scheduler.name=constant,steps", "+model.focal_gamma=0,2")
+    run(changed, "src/train.py", "-m", *CHANGED, *swept, "trainer.max_epochs=1", "hydra.sweep.dir=sweep")
+    found = [result(changed / "sweep" / str(number)) for number in range(4)]
+    assert [one["status"] for one in found] == ["completed"] * 4
+    assert len({one["metrics"]["test/loss"] for one in found}) == 4
+
+
+@pytest.mark.slow
+def test_a_copy_without_the_extras_passes_the_cores_tests(core: Path) -> None:
+    assert " passed" in run(core, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CORE_TESTS)
