@@ -32,6 +32,12 @@ class ExportError(UserError):
     exit_code = 1
 
 
+class UnsupportedError(ExportError):
+    """The network has a layer that the page or the ONNX file cannot hold, or its images are not the page's."""
+
+    exit_code = 2
+
+
 class DataError(UserError):
     """The data set is not whole and could not be fetched."""
 

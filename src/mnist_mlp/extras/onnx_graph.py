@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from mnist_mlp.config.errors import ExportError
+from mnist_mlp.config.errors import UnsupportedError
 from mnist_mlp.extras.inference.predictor import Predictor
 
 OPSET, IR = 17, 8  # of 2022: old enough for every runtime, new enough for all that is used
@@ -28,13 +28,13 @@ def build(predictor: Predictor, *, dtype: str, channel: bool, about: dict[str, s
     Takes `(B, H, W)`, or `(B, C, H, W)` with `channel` or in colour: uint8 in 0..255 or float32 in [0, 1].
 
     Raises:
-        ExportError: the network has a layer that is not known here.
+        UnsupportedError: the network has a layer that is not known here.
     """
     network, graph = predictor.network, _Graph()
     channels, height, width = image_shape(predictor)
     layers = getattr(network, "layers", None)
     if not isinstance(layers, nn.Sequential):
-        raise ExportError(f"expected a network whose layers follow one another, got {type(network).__name__}")
+        raise UnsupportedError(f"expected a network whose layers follow one another, got {type(network).__name__}")
     if dtype == "uint8":
         graph.add("Cast", to=TensorProto.FLOAT)
     else:
@@ -127,9 +127,9 @@ def _add_layer(graph: _Graph, layer: nn.Module, name: str) -> None:
             graph.add("Mul", beside=start)
             graph.add("Mul", np.float32(0.5), name=name)
         case _:
-            raise ExportError(
-                f"{name}: expected a layer that ONNX export knows, got {layer}; add its nodes to _add_layer in "
-                "extras/onnx_graph.py"
+            raise UnsupportedError(
+                f"{name}: expected a layer that ONNX export knows, got {type(layer).__name__}; add its nodes to "
+                "_add_layer in extras/onnx_graph.py"
             )
 
 

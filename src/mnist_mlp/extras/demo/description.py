@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mnist_mlp.config.errors import ExportError
+from mnist_mlp.config.errors import ExportError, UnsupportedError
 from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.extras.inference.predictor import Predictor
 
@@ -81,25 +81,29 @@ def describe(predictor: Predictor, dataset: Dataset) -> tuple[dict[str, Any], fl
 
 def _require_shape(dataset: Dataset) -> None:
     if dataset.image_shape != IMAGE_SHAPE:
-        raise ExportError(f"expected grey images of 28 x 28, as the page draws, got {dataset.image_shape} (C, H, W)")
+        raise UnsupportedError(
+            f"expected grey images of 28 x 28, as the page draws, got {dataset.image_shape} (C, H, W)"
+        )
 
 
 def linear_layers(predictor: Predictor) -> list[nn.Linear]:
     """The layers with weights, of a network that has nothing but these, dropout and one activation between them.
 
     Raises:
-        ExportError: it has another layer or activation.
+        UnsupportedError: it has another layer or activation.
     """
     activation, known = predictor.config.model.activation, activations()
     if activation not in known:
-        raise ExportError(f"expected a network with one of {', '.join(known)}, got model.activation={activation}")
+        raise UnsupportedError(f"expected a network with one of {', '.join(known)}, got model.activation={activation}")
     between = type(ACTIVATION_MODULES[activation])
     layers = getattr(predictor.network, "layers", None)
     if not isinstance(layers, nn.Sequential):
-        raise ExportError(f"expected a network whose layers follow one another, got {type(predictor.network).__name__}")
+        raise UnsupportedError(
+            f"expected a network whose layers follow one another, got {type(predictor.network).__name__}"
+        )
     for name, layer in layers.named_children():
         if type(layer) not in (nn.Linear, nn.Dropout, between):
-            raise ExportError(
+            raise UnsupportedError(
                 f"expected fully connected layers with {activation} and dropout, which are all that the page computes, "
                 f"got {type(layer).__name__} as layers.{name}"
             )
