@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mnist_mlp.config.commands import SCHEMAS
 from mnist_mlp.config.errors import UserError
-from mnist_mlp.config.parsing import parse, without
+from mnist_mlp.config.parsing import parse, without_sections
 from mnist_mlp.engine.job import Job
 from mnist_mlp.extras.stacked_launcher.grouping import plan, stacks_at_once
 from mnist_mlp.extras.stacked_launcher.worker_pool import begin, train
@@ -123,7 +123,7 @@ def _stacks_at_once(config: DictConfig) -> int:
 
 def _parsed(config: DictConfig) -> Any:
     """An instance of the schema that belongs to the command."""
-    return parse(without(config, "hydra"), SCHEMAS[config.hydra.callbacks.check.command])
+    return parse(without_sections(config, "hydra"), SCHEMAS[config.hydra.callbacks.check.command])
 
 
 def _job(config: DictConfig, directory: Path) -> Job:

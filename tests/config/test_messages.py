@@ -75,7 +75,7 @@ def test_a_file_without_the_package_header_is_told_what_its_first_line_has_to_be
         ("model: 3\n", "model: expected a section with keys of its own, got 3"),
         ("logger: [csv]\n", "experiment/mine.yaml: expected keys with values, got a list"),
         ("- a\n", "experiment/mine.yaml: expected keys with values, got a list"),
-        ("defaults:\n  - /optimizer: sgd\n", "optimizer: chosen twice; a file that changes the choice says - override"),
+        ("defaults:\n  - /optimizer: sgd\n", "optimizer: chosen twice; to change the choice, write - override"),
         ("defaults:\n  - override optimizer: sgd\n", "expected a / before the name of a group"),
         (
             "model:\n  hidden: 128, 64\n",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from mnist_mlp.config.overrides import key_of, word
+from mnist_mlp.config.overrides import key_of, override_value
 
 VALUES = [
     *(None, True, False, 0, -3, 1.0, 1e-05, 2.5e10, [], [128, 64], [0.9, 0.999], ["a", None, [True]]),
@@ -18,7 +18,7 @@ VALUES = [
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_a_value_is_read_back_as_it_was(value: Any) -> None:
-    found = OverridesParser.create().parse_override(f"key={word(value)}").value()
+    found = OverridesParser.create().parse_override(f"key={override_value(value)}").value()
     found = [_plain(item) for item in found] if isinstance(found, list) else _plain(found)
     assert (found, type(found)) == (value, type(value))
 

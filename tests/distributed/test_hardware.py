@@ -9,7 +9,7 @@ import pytest
 from helpers.kill_and_resume import configuration
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.schema import TrainerConfig
+from mnist_mlp.config.schema_trainer import TrainerConfig
 from mnist_mlp.distributed import hardware
 from mnist_mlp.distributed.preflight import require_accelerator
 from mnist_mlp.distributed.world import World, gpu_of, per_node

@@ -28,7 +28,7 @@ from mnist_mlp.cli.exit_codes import Parser, exit_codes, stop, system_error
 from mnist_mlp.config.commands import SCHEMAS
 from mnist_mlp.config.errors import Interrupted, UserError
 from mnist_mlp.config.help import FLAGS, help_for
-from mnist_mlp.config.overrides import readable
+from mnist_mlp.config.overrides import quote_where_needed
 from mnist_mlp.config.schema import CONFIGS, Config
 from mnist_mlp.distributed.launch import release_ranks, train_jobs
 from mnist_mlp.distributed.world import world
@@ -66,7 +66,7 @@ def run_app(task: Task, config_name: str) -> NoReturn:
                 print(help_for(config_name, [word for word in sys.argv[1:] if not word.startswith("-")]))
                 sys.exit(0)
             sys.argv[1:] = _multirun_first(sys.argv[1:])
-            sys.argv[1:] = readable(sys.argv[1:])
+            sys.argv[1:] = quote_where_needed(sys.argv[1:])
             if issubclass(schema, Config):
                 sys.argv[1:] = resume.expand(sys.argv[1:])
             hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(_job(task, schema))()

@@ -19,7 +19,7 @@ from mnist_mlp.cli import sweep
 from mnist_mlp.cli.exit_codes import BEFORE_WORK, exit_codes
 from mnist_mlp.config.commands import SCHEMAS, TrainedConfig, TuneConfig
 from mnist_mlp.config.errors import ConfigError, MissingPackageError
-from mnist_mlp.config.parsing import parse, without
+from mnist_mlp.config.parsing import parse, without_sections
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.runs import checkpoint_file, ownership, record, resume
@@ -46,7 +46,7 @@ class CheckBeforeWork(Callback):
             if Path(sys.argv[0]).stem in SCHEMAS.keys() - {self.command}:
                 name = config.hydra.job.config_name
                 raise ConfigError(f"-cn {name}: expected another configuration, this is one of {self.command}.py")
-            given = own_configuration(without(config, "hydra"), config.hydra, self.schema)
+            given = own_configuration(without_sections(config, "hydra"), config.hydra, self.schema)
             _refuse_words_for_sweeps(config.hydra)
             directory = Path(config.hydra.run.dir)
             refuse_unwritable_directory("hydra.run.dir", directory)
@@ -80,11 +80,11 @@ class CheckBeforeWork(Callback):
             for job in jobs or [[]]:  # every value once, not every combination: composing is slow
                 if not seen.issuperset(job) or not job:
                     seen.update(job)
-                    given = parse(without(loader.load_sweep_config(config, job), "hydra"), self.schema)
+                    given = parse(without_sections(loader.load_sweep_config(config, job), "hydra"), self.schema)
                     require_machine(given)
                     _refuse_unusable_data(given)
             refuse_unwritable_directory("hydra.sweep.dir", Path(config.hydra.sweep.dir))
-            base = asdict(parse(without(config, "hydra"), self.schema))
+            base = asdict(parse(without_sections(config, "hydra"), self.schema))
             sweep.begin(config, jobs, loader, base, resuming=self.resuming)
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
@@ -94,7 +94,7 @@ class CheckBeforeWork(Callback):
         if (directory / CHECKPOINTS).exists():  # it goes on
             return
         with exit_codes(self.schema):
-            given = asdict(parse(without(config, "hydra"), Config)) | {"resume": None}
+            given = asdict(parse(without_sections(config, "hydra"), Config)) | {"resume": None}
             of = None
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 of = record.relative(Path(config.hydra.sweep.dir), to=directory)
@@ -125,7 +125,7 @@ def _refuse_words_for_sweeps(hydra: DictConfig) -> None:
 
 
 def _refuse_unusable_data(config: Config) -> None:
-    from mnist_mlp.data.sources import describe  # NumPy: --help and a wrong key do without
+    from mnist_mlp.data.sources import describe  # NumPy: --help and a wrong key do without_sections
     from mnist_mlp.engine.run_length import plan
 
     plan(config.data, config.trainer, images=describe(config.data).train_size - config.data.val_size)

@@ -1,1 +1,14 @@
-"""The configuration of every command: schema, parsing, messages, overrides, errors."""
+"""The configuration of every command: declared once, parsed once, then plain dataclasses.
+
+    schema              typed dataclasses of every key of train.py; the section `trainer` is in schema_trainer.py
+    commands            those of the other commands
+    declare             `key(...)`: documentation, limits and properties of a key
+    keys                all keys by name, and which of them have a property
+    parsing             from what Hydra composed to a typed and checked configuration
+    messages, errors    from an exception to one line
+    overrides           `key=value`, as on the command line
+    help, json_schema   --help, and JSON Schema for editors
+    optional            parts of `extras/`, if that folder is there
+
+Nothing here depends on torch or on this machine.
+"""

@@ -1,7 +1,7 @@
-"""The declaration of a configuration key: its documentation, its limits, and what else the project asks about it.
+"""Declaration of a configuration key: its documentation, its limits and its properties.
 
-What one part of the project has to know about a key (may it change when a run goes on? may the networks of a stack
-differ in it?) is a property of the key, stated where the key is declared. `mnist_mlp.config.keys` reads it.
+A property is a fact about a key that some part of the project depends on: may it change on resume? may the networks of
+a stack differ in it? It is declared once, with the key; `mnist_mlp.config.keys` looks it up.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ from typing import Any, Literal, NamedTuple
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """What holds for every key of a section."""
+    """Properties of all keys of a section."""
 
     stackable: bool = False
-    """A stack of networks takes account of it. A new section trains alone until somebody has seen to that."""
+    """The engine supports it for a stack of networks. Runs with an undeclared section are not stacked."""
     in_hparams: bool = False
     """Its keys are columns of TensorBoard's HParams table."""
 
 
 class Limit(NamedTuple):
-    word: str
+    """A lower or upper limit of a number: in words, as a sign, and as a comparison with the bound."""
+
+    words: str
     sign: str
     bound: float | None
     holds: Callable[[Any, Any], bool]
-    """of a number and the bound"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """What `key(...)` states about one key. A property that is left out has the careful value."""
+    """The declaration of one key. The default of each property is the cautious one."""
 
     doc: str
     choices: Collection[str] = ()
@@ -41,31 +42,31 @@ class Key:
     below: float | None = None
     at_most: float | None = None
     count_or_share: bool = False
-    """An int counts batches; a float is a share of them, from 0 to 1."""
+    """An int is a number of batches; a float is a fraction of all batches, from 0 to 1."""
     path: bool = False
-    """A file or folder; a leading `~` is the home directory."""
+    """The value is a file or folder; a leading `~` is the home directory."""
     run_limit: Literal["steps", "seconds"] | None = None
-    """It ends the run, after so many optimizer steps (or epochs of them) or after so much time."""
-    may_change: bool = False
-    """It may take a new value when a run goes on, as it says how long or on what device, not what is computed.
+    """It limits the length of a run, in optimizer steps (or epochs) or in time."""
+    may_change_on_resume: bool = False
+    """A resumed run may have a new value: it determines how long or on what device, not what is computed.
     A limit in steps may change only under a learning rate schedule that does not depend on the length of the run."""
     affects_result: bool = True
-    """Two runs that differ in it train different networks. Without it, as where a run lies and what it shows: the
-    leaderboard counts both as one configuration, and it may change when a run goes on."""
+    """Runs that differ in it train different networks. If False (output folders, loggers), the leaderboard treats such
+    runs as one configuration, and the key may change on resume."""
     per_member: bool = False
-    """Networks that are trained in one stack may differ in it."""
+    """The networks of one stack may differ in it."""
     by_engine: bool = False
-    """The engine counts it in optimizer steps or does it inside a chunk; `lightning.Trainer` does not get it."""
+    """The engine implements it, in optimizer steps; it is not passed to `lightning.Trainer`."""
     stackable: bool = False
-    """For a key at the top of the configuration, what `Section.stackable` is for those of a section."""
+    """`Section.stackable`, for a key outside of sections."""
     in_hparams: bool = False
-    """It is a column of TensorBoard's HParams table, where its section does not say so already."""
-    shown_first: bool = False
-    """That column is shown without being asked for."""
+    """It is a column of TensorBoard's HParams table, even if `Section.in_hparams` is False."""
+    shown_by_default: bool = False
+    """The HParams table shows this column initially."""
 
     @property
     def limits(self) -> list[Limit]:
-        """The limits that it has."""
+        """The limits that are set."""
         every = (
             Limit("above", ">", self.above, operator.gt),
             Limit("at least", ">=", self.at_least, operator.ge),
@@ -75,35 +76,38 @@ class Key:
         return [limit for limit in every if limit.bound is not None]
 
 
-def key(doc: str, *, before: Any = MISSING, **properties: Any) -> Any:
-    """A configuration key: one line of documentation, then the properties of `Key`.
+def key(doc: str, *, legacy_default: Any = MISSING, **properties: Any) -> Any:
+    """A dataclass field for a configuration key: one line of documentation, then the properties of `Key`.
 
-    `before` is what checkpoints mean that were written before there was this key; every YAML has a value of its own.
+    `legacy_default` is the value for checkpoints older than the key; all other values come from YAML files.
     """
-    return field(default=before, metadata={"key": Key(doc=doc, **properties)})
+    return field(default=legacy_default, metadata={"key": Key(doc=doc, **properties)})
 
 
-def section(*, before: Callable[[], Any] | None = None, **properties: Any) -> Any:
-    """A section of keys, with the properties of `Section`; `before` makes it for checkpoints older than the section."""
-    return field(default_factory=before or MISSING, metadata={"section": Section(**properties)})  # type: ignore[call-overload]
+def section(*, legacy_default: Callable[[], Any] | None = None, **properties: Any) -> Any:
+    """A dataclass field for a section of keys, with the properties of `Section`.
+
+    `legacy_default` makes the section for checkpoints that are older than it.
+    """
+    return field(default_factory=legacy_default or MISSING, metadata={"section": Section(**properties)})  # type: ignore[call-overload]
 
 
 def declared(part: Any) -> Key:
-    """The declaration of a dataclass field that is a key."""
+    """The declaration in a dataclass field made by `key`."""
     found = part.metadata["key"]
     assert isinstance(found, Key)
     return found
 
 
 VARIANTS: dict[str, dict[str, type[Any]]] = {"model": {}, "optimizer": {}, "scheduler": {}}
-"""Sections whose `name` decides which keys they have, and the class that declares these keys for each name."""
+"""For each section whose `name` determines its other keys: the class that declares them, by name."""
 
 
 def variant(section: str, *names: str) -> Callable[[type[Any]], type[Any]]:
-    """Class decorator: the section has the keys of this class where its `name` is one of `names`."""
+    """Class decorator: the section has the keys of this class if its `name` is one of `names`."""
 
-    def enter(kind: type[Any]) -> type[Any]:
+    def register(kind: type[Any]) -> type[Any]:
         VARIANTS[section] |= dict.fromkeys(names, kind)
         return kind
 
-    return enter
+    return register

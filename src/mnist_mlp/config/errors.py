@@ -1,11 +1,11 @@
-"""The errors that people cause and can mend; everything else is a bug and keeps its traceback."""
+"""Errors that the user can fix, with their exit codes; any other exception is a bug and keeps its traceback."""
 
 import sys
 from importlib.util import find_spec
 
 
 class UserError(Exception):
-    """What was expected, what came, what to do: one line, shown without a traceback."""
+    """Base class; the message is one line (expected, got, what to do), printed without a traceback."""
 
     exit_code = 2
 
@@ -19,15 +19,15 @@ class CheckpointError(UserError):
 
 
 class ResultError(UserError):
-    """There is no run where one was to be read."""
+    """No run was found in the given directory."""
 
 
 class MissingPackageError(UserError):
-    """A package that only some commands need is not installed."""
+    """An optional package, needed by this command, is not installed."""
 
 
 class ExportError(UserError):
-    """What was written does not answer as the network does."""
+    """The exported file gives other outputs than the network."""
 
     exit_code = 1
 
@@ -39,35 +39,35 @@ class UnsupportedError(ExportError):
 
 
 class DataError(UserError):
-    """The data set is not whole and could not be fetched."""
+    """The data set is missing or damaged, and could not be downloaded."""
 
     exit_code = 1
 
 
 class SaveError(UserError):
-    """What a run has to save cannot be written: the disk is full, or there is no permission."""
+    """A file cannot be written: the disk is full, or there is no permission."""
 
     exit_code = 1
 
 
 class DivergedError(UserError):
-    """A loss or a weight is no longer a finite number."""
+    """A loss or a weight is NaN or infinite."""
 
     exit_code = 1
 
 
 class ProcessError(UserError):
-    """Another of the processes that train together failed, or is no more."""
+    """Another rank of this run failed or died."""
 
     exit_code = 1
 
 
 class Stopped(BaseException):
-    """A run ends before its time, and what could be saved is saved. Not an `Exception`: nothing failed."""
+    """A run was stopped early and its state is saved. A BaseException, as nothing failed."""
 
 
 class Interrupted(Stopped):
-    """A signal came that stops a run; it ends a whole sweep."""
+    """A signal stopped the run; a sweep ends too."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by signal {signal_number}")
@@ -75,7 +75,7 @@ class Interrupted(Stopped):
 
 
 class Pruned(Stopped):
-    """A search gave the run up: others did better at the same point."""
+    """A search pruned the trial: others were better after as many epochs."""
 
     WORD = "pruned"
 
@@ -84,7 +84,7 @@ class Pruned(Stopped):
 
 
 def require(*packages: str) -> None:
-    """Raise MissingPackageError, with the command that installs them, where some of `packages` are not installed."""
+    """Raise MissingPackageError, with the command that installs them, if some of `packages` are not installed."""
     missing = " ".join(package for package in packages if find_spec(package) is None)
     if missing:
         raise MissingPackageError(f"needs packages that are not installed: {sys.executable} -m pip install {missing}")

@@ -1,6 +1,6 @@
-"""The text that --help prints, within 80 columns: examples, the options of each group, and every key.
+"""Help text of a command, in 80 columns: examples, the options of each group, and every key.
 
-`--help` alone tells of everything, `--help optimizer model.hidden` of these parts.
+`--help` prints all of it, `--help optimizer model.hidden` these parts only.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ from omegaconf import DictConfig, OmegaConf
 from mnist_mlp.config.commands import SCHEMAS
 from mnist_mlp.config.declare import VARIANTS
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.keys import Entry, bundles, keys, sections
+from mnist_mlp.config.keys import Entry, global_groups, keys, sections
 from mnist_mlp.config.messages import nearest
 from mnist_mlp.config.schema import CONFIGS, Config
 
 WIDTH = 80
 FLAGS = ("--help", "-h")
-# Groups of Hydra itself that a person chooses from.
 LAUNCHERS = "hydra/launcher"
-# Options that are no files.
+# Options of groups that are registered in Python, not files in configs/.
 REGISTERED = {
     LAUNCHERS: {
         "basic": "One job of a sweep after another.",
@@ -38,7 +37,7 @@ REGISTERED = {
 
 
 def help_for(command: str, topics: Sequence[str] = ()) -> str:
-    """The help of a command, a name in `SCHEMAS`; of `topics` (groups, sections, keys) alone where there are any.
+    """Help text of a command, a name in `SCHEMAS`; only of `topics` (groups, sections, keys) if any are given.
 
     Raises:
         ConfigError: there is no such topic.
@@ -46,55 +45,52 @@ def help_for(command: str, topics: Sequence[str] = ()) -> str:
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         composed = compose(command, return_hydra_config=True)
     schema = SCHEMAS[command]
-    groups = [*sections(Config), *bundles(), LAUNCHERS] if issubclass(schema, Config) else []
+    groups = [*sections(Config), *global_groups(), LAUNCHERS] if issubclass(schema, Config) else []
     groups = [group for group in groups if _options(group)]
-    entries = _own_first(schema)
+    entries = _keys_in_order(schema)
     if not topics:
         parts = [str(OmegaConf.load(CONFIGS / "hydra" / "help" / f"{command}.yaml").template).strip()]
         if groups:
-            parts += ["Groups, chosen by group=option (* is the default):", *_of_groups(groups, composed)]
-        return "\n\n".join([*parts, "Keys, set by key=value:", "\n".join(_of_key(key, composed) for key in entries)])
+            parts += ["Groups, chosen by group=option (* is the default):", *_groups_text(groups, composed)]
+        return "\n\n".join([*parts, "Keys, set by key=value:", "\n".join(_key_text(key, composed) for key in entries)])
     parts = []
     for topic in (name.partition("=")[0].lstrip("+~") for name in topics):
         chosen = [entry for entry in entries if f"{entry.name}.".startswith(f"{topic}.")]
         if topic not in groups and not chosen:
             known = [*groups, *sections(schema), *(entry.name for entry in entries)]
             raise ConfigError(f"--help {topic}: expected a group, a section or a key{nearest(topic, known)}")
-        parts += _of_groups([topic] if topic in groups else [], composed)
+        parts += _groups_text([topic] if topic in groups else [], composed)
         if chosen:
-            parts.append("\n".join(_of_key(entry, composed) for entry in chosen))
+            parts.append("\n".join(_key_text(entry, composed) for entry in chosen))
     return "\n\n".join(parts)
 
 
-def _own_first(schema: type[Any]) -> list[Entry]:
-    """The keys that only this command has, then those of this project, then those of `lightning.Trainer`."""
-    shared = {part.name for part in fields(Config)} if schema is not Config else set()
-    place = {True: 2, False: 1}
-    return sorted(
-        keys(schema).values(),
-        key=lambda entry: place[entry.name.startswith("trainer.")] if _head(entry.name) in shared or not shared else 0,
-    )
+def _keys_in_order(schema: type[Any]) -> list[Entry]:
+    """Keys in the order of the help: those of this command alone, those of train.py, those of `lightning.Trainer`."""
+    own = {part.name for part in fields(schema)} - {part.name for part in fields(Config)}
 
+    def rank(entry: Entry) -> int:
+        section = entry.name.partition(".")[0]
+        return 0 if section in own else 2 if section == "trainer" else 1
 
-def _head(name: str) -> str:
-    return name.partition(".")[0]
+    return sorted(keys(schema).values(), key=rank)
 
 
 def _options(group: str) -> list[Path]:
     return sorted((CONFIGS / group).glob("*.yaml"))
 
 
-def _meanings(group: str) -> dict[str, str]:
-    """What each option of a group is."""
+def _descriptions(group: str) -> dict[str, str]:
+    """The one-line description of each option of a group."""
     return REGISTERED.get(group, {}) | {path.stem: first_comment(path) for path in _options(group)}
 
 
-def _of_groups(groups: Sequence[str], composed: DictConfig) -> list[str]:
+def _groups_text(groups: Sequence[str], composed: DictConfig) -> list[str]:
     chosen = composed.hydra.runtime.choices
     parts = []
     for group in groups:
         marked = {
-            f" {'*' if name == chosen.get(group) else ' '}{name}": line for name, line in _meanings(group).items()
+            f" {'*' if name == chosen.get(group) else ' '}{name}": line for name, line in _descriptions(group).items()
         }
         parts.append("\n".join([group, *(_columns(name, line, indent=19) for name, line in marked.items())]))
     return parts
@@ -113,7 +109,7 @@ def first_comment(path: Path) -> str:
     return re.split(r"(?<=[.?!]) (?=[A-Z`])", " ".join(lines), maxsplit=1)[0]
 
 
-def _of_key(entry: Entry, composed: DictConfig) -> str:
+def _key_text(entry: Entry, composed: DictConfig) -> str:
     key = entry.key
     allowed = [", ".join(key.choices)] if key.choices else [entry.type.replace("Any", "").replace("None", "null")]
     allowed += [f"{limit.sign} {limit.bound}" for limit in key.limits]
@@ -125,7 +121,7 @@ def _of_key(entry: Entry, composed: DictConfig) -> str:
 
 
 def _setting(entry: Entry, composed: DictConfig) -> str:
-    """`key=default`, in quotes where a shell needs them; a key of another option than the default one says which."""
+    """`key=default`, quoted for a shell; preceded by `section=option` if the default option lacks this key."""
     section, _, own = entry.name.rpartition(".")
     node: Any = OmegaConf.select(composed, section) if section else composed
     if own in node:

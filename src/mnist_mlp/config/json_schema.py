@@ -1,7 +1,7 @@
-"""JSON Schema of every file under configs/, out of the typed schema: editors complete keys and mark wrong values.
+"""JSON Schemas of the files in configs/, generated from the typed schema: editors complete keys and mark wrong values.
 
-`make schemas` writes them to configs/schemas/ and names them at the head of each YAML file, where the YAML language
-server (in VS Code, Neovim, Emacs, PyCharm) looks for them.
+`make schemas` writes them to configs/schemas/, and a line at the top of each YAML file that names its schema for the
+YAML language server (VS Code, Neovim, Emacs, PyCharm).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_mlp.config.commands import SCHEMAS
-from mnist_mlp.config.keys import Entry, bundles, keys, sections
+from mnist_mlp.config.keys import Entry, global_groups, keys, sections
 from mnist_mlp.config.schema import CONFIGS, Config
 
 FOLDER = CONFIGS / "schemas"
@@ -23,18 +23,18 @@ Schema = dict[str, Any]
 
 
 def schemas() -> dict[str, Schema]:
-    """Every schema by its name: one for each section, one for each command's whole configuration, one for Hydra's."""
-    by_section = {name: _object(_keys_of(name, Config), name) for name in sections(Config)}
-    by_command = {name: _whole(schema) for name, schema in SCHEMAS.items()}
+    """All schemas by name: one for each section, one for the configuration of each command, one for Hydra's own."""
+    by_section = {name: _object_schema(_keys_of(name, Config), name) for name in sections(Config)}
+    by_command = {name: _command_schema(schema) for name, schema in SCHEMAS.items()}
     return by_section | by_command | {"hydra": {"type": "object"}}
 
 
 def schema_name(path: Path) -> str:
-    """The schema that a file under configs/ is held to."""
+    """Name of the schema that a file in configs/ must satisfy."""
     folder = path.relative_to(CONFIGS).parts[0]
     if folder in sections(Config):
         return folder
-    if folder in bundles():
+    if folder in global_groups():
         return "train"
     if path.stem in SCHEMAS and path.parent == CONFIGS:
         return path.stem
@@ -46,40 +46,40 @@ def _keys_of(section: str, schema: type[Any]) -> list[Entry]:
     return [entry for name, entry in keys(schema).items() if name.startswith(f"{section}.")]
 
 
-def _whole(schema: type[Any]) -> Schema:
-    parts = {name: _object(_keys_of(name, schema), name) for name in sections(schema)}
-    top = _object([entry for name, entry in keys(schema).items() if "." not in name])
+def _command_schema(schema: type[Any]) -> Schema:
+    parts = {name: _object_schema(_keys_of(name, schema), name) for name in sections(schema)}
+    top = _object_schema([entry for name, entry in keys(schema).items() if "." not in name])
     top["properties"] |= parts | {"hydra": {"type": "object"}}
     return top
 
 
-def _object(entries: list[Entry], prefix: str = "") -> Schema:
-    """All keys are optional, as a file may set some of them; no other is allowed. `prefix` is the section's name."""
+def _object_schema(entries: list[Entry], prefix: str = "") -> Schema:
+    """Schema of an object with these keys only, all optional; `prefix` is the name of their section."""
     properties: Schema = {}
     for entry in entries:
         name, _, nested = entry.name.removeprefix(f"{prefix}.").partition(".")
         if nested:
             below = f"{prefix}.{name}"
-            properties[name] = _object([other for other in entries if other.name.startswith(f"{below}.")], below)
+            properties[name] = _object_schema([other for other in entries if other.name.startswith(f"{below}.")], below)
         else:
-            properties[name] = _property(entry)
+            properties[name] = _property_schema(entry)
     properties["defaults"] = {"type": "array", "description": "the files that this one is composed of, in order"}
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def _property(entry: Entry) -> Schema:
-    kinds = [_kind(kind, entry) for kind in entry.type.split(" | ")]
-    # ${...} stands for a value of any type.
+def _property_schema(entry: Entry) -> Schema:
+    kinds = [_type_schema(kind, entry) for kind in entry.type.split(" | ")]
+    # An interpolation ${...} may have any type.
     reference = {"type": "string", "pattern": r"^\$\{"}
     described: Schema = {"description": entry.key.doc}
     return described if {} in kinds else described | {"anyOf": [*kinds, reference]}
 
 
-def _kind(name: str, entry: Entry) -> Schema:
+def _type_schema(name: str, entry: Entry) -> Schema:
     if name == "None":
         return {"type": "null"}
     if held := re.fullmatch(r"list\[(\w+)\]", name):
-        return {"type": "array", "items": _kind(held[1], entry)}
+        return {"type": "array", "items": _type_schema(held[1], entry)}
     if name.startswith("dict["):
         return {"type": "object"}
     if name not in TYPES:
@@ -100,7 +100,7 @@ def text_of(schema: Schema) -> str:
 
 
 def with_header(path: Path) -> str:
-    """The text of a YAML file with the line that names its schema, below `# @package`, which Hydra wants first."""
+    """Text of a YAML file with the line that names its schema; below `# @package`, which must be the first line."""
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(HEADER)]
     place = 1 if lines and lines[0].startswith("# @package") else 0
     schema = os.path.relpath(FOLDER / f"{schema_name(path)}.json", path.parent)

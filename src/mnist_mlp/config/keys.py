@@ -1,4 +1,4 @@
-"""The keys of a configuration by their dotted names, and which of them have a property: read from the declarations."""
+"""Configuration keys by their dotted names, and the sets of keys that have a property declared in the schema."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mnist_mlp.config.schema import CONFIGS, Config
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
+    """A key with its dotted name, its type as text, and the declarations of the key and of its section."""
+
     name: str
-    """dotted, as on the command line"""
     type: str
-    """as it is written in the schema"""
     key: Key
     section: Section
-    """of the section that it is in; the plain one for a key at the top"""
+    """the default one for a key outside of sections"""
 
 
 def keys(schema: type[Any] = Config) -> dict[str, Entry]:
-    """Every key that any configuration of this schema may have."""
+    """All keys of a schema by name, those of every variant included."""
     kinds, entries = get_type_hints(schema), {}
     for part in fields(schema):
         if part.name not in sections(schema):
@@ -31,16 +31,16 @@ def keys(schema: type[Any] = Config) -> dict[str, Entry]:
             continue
         held = part.metadata.get("section", Section())
         for kind in VARIANTS.get(part.name, {}).values() or [kinds[part.name]]:
-            entries |= _of_section(part.name, kind, held)
+            entries |= _section_entries(part.name, kind, held)
     return entries
 
 
-def _of_section(name: str, kind: type[Any], section: Section) -> dict[str, Entry]:
+def _section_entries(name: str, kind: type[Any], section: Section) -> dict[str, Entry]:
     kinds, entries = get_type_hints(kind), dict[str, Entry]()
     for own in fields(kind):
         dotted = f"{name}.{own.name}"
         if is_dataclass(kinds[own.name]):
-            entries |= _of_section(dotted, kinds[own.name], section)
+            entries |= _section_entries(dotted, kinds[own.name], section)
         else:
             entries[dotted] = _entry(dotted, own, section)
     return entries
@@ -52,12 +52,12 @@ def _entry(name: str, part: Field[Any], section: Section) -> Entry:
 
 @cache
 def keys_where(holds: Callable[[Entry], bool]) -> frozenset[str]:
-    """The names of a training run's keys for whose declaration `holds`; one of the functions below, or like them."""
+    """Names of the keys of train.py for which the predicate `holds` is true: one of the functions below."""
     return frozenset(name for name, entry in keys().items() if holds(entry))
 
 
-def may_change(entry: Entry) -> bool:
-    return entry.key.may_change or not entry.key.affects_result
+def may_change_on_resume(entry: Entry) -> bool:
+    return entry.key.may_change_on_resume or not entry.key.affects_result
 
 
 def affects_result(entry: Entry) -> bool:
@@ -84,46 +84,46 @@ def in_hparams(entry: Entry) -> bool:
     return entry.key.in_hparams or entry.section.in_hparams
 
 
-def shown_first(entry: Entry) -> bool:
-    return entry.key.shown_first
+def shown_by_default(entry: Entry) -> bool:
+    return entry.key.shown_by_default
 
 
 def sections(schema: type[Any] = Config) -> tuple[str, ...]:
-    """The names of the sections, in their order."""
+    """Names of the sections of a schema, in its order."""
     return tuple(name for name, kind in get_type_hints(schema).items() if is_dataclass(kind))
 
 
 @cache
 def sections_without_effect() -> frozenset[str]:
-    """Sections, and keys at the top, that say nothing about what a run computes."""
+    """Sections, and keys outside of sections, that do not affect the result of a run."""
     computing = {name.partition(".")[0] for name in keys_where(affects_result)}
     return frozenset({name.partition(".")[0] for name in keys()} - computing)
 
 
 def unstackable(config: Any) -> list[str]:
-    """The sections, and keys at the top, of which a stack of networks takes no account."""
+    """Sections, and keys outside of sections, that the engine does not support for a stack of networks."""
     stated = {part.name: part.metadata.get("key") or part.metadata.get("section") for part in fields(config)}
     return [name for name, declaration in stated.items() if declaration is None or not declaration.stackable]
 
 
 @cache
-def bundles() -> tuple[str, ...]:
-    """Groups whose options set keys of several sections: experiment, sweep, debug."""
+def global_groups() -> tuple[str, ...]:
+    """Groups whose files are `# @package _global_` and set keys of several sections: experiment, sweep, debug."""
     folders = sorted({path.parent.name for path in CONFIGS.glob("*/*.yaml")})
     return tuple(name for name in folders if name not in (*sections(), "hydra"))
 
 
 def depends_on_length(scheduler: str) -> bool:
-    """Whether the learning rate of a step may depend on how many steps follow, under the schedule of this name.
+    """Whether the learning rate of a step depends on the length of the run, under the schedule of this name.
 
-    It does unless the schedule states that it does not.
+    True unless the schedule declares `independent_of_length`.
     """
     kind = VARIANTS["scheduler"].get(scheduler)
     return kind is None or not kind.independent_of_length
 
 
 def leaves(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, Key]]:
-    """Each key below `section`, a configuration or a part of one: its dotted name, its value, its declaration."""
+    """Dotted name, value and declaration of each key in `section`, a configuration or a part of one."""
     for part in fields(section):
         name, value = prefix + part.name, getattr(section, part.name)
         if is_dataclass(value):

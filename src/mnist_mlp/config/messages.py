@@ -1,4 +1,4 @@
-"""One line for each error in a configuration: what was expected, what came, what to type."""
+"""Error messages for a wrong configuration, one line each: what was expected, what was given, what to type."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from mnist_mlp.config.declare import VARIANTS
-from mnist_mlp.config.keys import bundles, keys, sections
-from mnist_mlp.config.overrides import quoted, word
+from mnist_mlp.config.keys import global_groups, keys, sections
+from mnist_mlp.config.overrides import override_value, quoted
 from mnist_mlp.config.schema import Config
 
-# What Hydra raises where words or files do not make a configuration.
+# Exceptions of Hydra for overrides or files that do not compose to a configuration.
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError)
 PACKAGE_HEADER = (
     "expected '# @package _global_' as the very first line of the file, with nothing before it, not even an "
@@ -28,7 +28,7 @@ PACKAGE_HEADER = (
 
 
 def explain_composition(error: Exception, schema: type[Any] = Config) -> str:
-    """One of `COMPOSITION_ERRORS` in one line, with the nearest valid name where a name is wrong."""
+    """Message for one of `COMPOSITION_ERRORS`, with the nearest valid name if a name is wrong."""
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     if isinstance(error, yaml.YAMLError):
         return _unreadable(error)
@@ -52,7 +52,7 @@ def explain_composition(error: Exception, schema: type[Any] = Config) -> str:
     return message
 
 
-# What Hydra says of files that do not go together, and what to do about it.
+# Patterns of Hydra's messages about files that cannot be composed, and the message to print instead.
 _COMPOSITIONS = (
     (
         r"In '([^']+)': ConfigTypeError raised while composing config: Cannot merge DictConfig with ListConfig",
@@ -66,13 +66,13 @@ _COMPOSITIONS = (
     (r"In '([^'/]+)/([^']+)': Could not override '[^'@]*@\1\.", rf"\1/\2.yaml: {PACKAGE_HEADER}"),
     (
         r"Multiple values for (\S+)\. To override a value use 'override (\S+): (\S+)'",
-        r"\1: chosen twice; a file that changes the choice says - override /\2: \3, a command line \2=\3",
+        r"\1: chosen twice; to change the choice, write - override /\2: \3 in a file, or \2=\3 on the command line",
     ),
 )
 
 
 def explain(error: OmegaConfBaseException, schema: type[Any] = Config) -> str:
-    """OmegaConf's error in one line: the key, what is allowed, what came."""
+    """Message for an error of OmegaConf: the key, what is allowed, what was given."""
     name, message = str(error.full_key or error.key), str(error.msg or error).splitlines()[0]
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
         return _unknown(name, schema)
@@ -81,36 +81,36 @@ def explain(error: OmegaConfBaseException, schema: type[Any] = Config) -> str:
     return f"{name}: {message}"
 
 
-def mistyped(name: str, values: dict[str, Any], schema: type[Any]) -> str:
-    """One line for a value in `values` that is not of its key's type."""
+def wrong_type(name: str, values: dict[str, Any], schema: type[Any]) -> str:
+    """Message for a value in `values` that does not have the type of its key."""
     key, value = re.sub(r"\[.*", "", name), values
     for part in key.split("."):
         value = value[part] if isinstance(value, dict) else value
     entry = keys(schema).get(key)
     if entry is None:
-        return no_section(key, value)
+        return not_a_section(key, value)
     expected = entry.type.replace(" | ", " or ").replace("None", "null")
-    return f"{key}: expected {expected}, got {shown(value)}{_what_to_type(key, entry.type, value)}"
+    return f"{key}: expected {expected}, got {as_text(value)}{_what_to_type(key, entry.type, value)}"
 
 
-def shown(value: Any) -> str:
-    """A value as a person would type it, text in quotes."""
-    return word(value) if value is None or isinstance(value, bool) else repr(value)
+def as_text(value: Any) -> str:
+    """A value for a message: text in quotes, null, true and false as in YAML."""
+    return override_value(value) if value is None or isinstance(value, bool) else repr(value)
 
 
-def to_type(name: str, value: str) -> str:
-    """An override in quotes for the shell where it needs any: brackets mean something to zsh."""
+def shell_override(name: str, value: str) -> str:
+    """`name=value`, quoted for a shell if necessary: brackets are special in zsh."""
     return shlex.quote(f"{name}={value}")
 
 
 def _what_to_type(key: str, kind: str, value: Any) -> str:
     if kind.startswith("list"):
         if value is None:
-            return f"; an empty list is {to_type(key, '[]')}"
+            return f"; an empty list is {shell_override(key, '[]')}"
         numbers = re.findall(r"-?[\d.]+(?:e-?\d+)?", str(value))
         whole = all(number.isdigit() for number in numbers)
         if numbers and (whole or kind == "list[float]"):
-            return f"; type {to_type(key, '[' + ','.join(numbers) + ']')}"
+            return f"; type {shell_override(key, '[' + ','.join(numbers) + ']')}"
         return ""
     if isinstance(value, list) and value:
         return f"; a sweep over several is -m {key}={','.join(map(str, value))}, without brackets"
@@ -121,15 +121,15 @@ def _what_to_type(key: str, kind: str, value: Any) -> str:
     return ""
 
 
-def no_section(name: str, value: Any) -> str:
-    """One line for a section that has a value where its keys should be."""
+def not_a_section(name: str, value: Any) -> str:
+    """Message for a section that has a plain value instead of keys."""
     if isinstance(value, str):
         return (
             f"{name}: expected a section with keys of its own, got {value!r}; an option is chosen by {name}={value} on "
             f"the command line, or in a file under defaults: by - override /{name}: {value}"
         )
     empty = "; leave the empty line out" if value is None else ""
-    return f"{name}: expected a section with keys of its own, got {shown(value)}{empty}"
+    return f"{name}: expected a section with keys of its own, got {as_text(value)}{empty}"
 
 
 def _unknown(name: str, schema: type[Any]) -> str:
@@ -140,7 +140,7 @@ def _unknown(name: str, schema: type[Any]) -> str:
         if len(owners) == len(VARIANTS[section]):
             return f"{name}: no file under configs/{section} has it; type +{name}=<value> to add it"
         return f"{name}: not a key of the chosen {section}; {section}={' or '.join(owners)} has it"
-    groups = [*sections(schema), *bundles()] if issubclass(schema, Config) else []
+    groups = [*sections(schema), *global_groups()] if issubclass(schema, Config) else []
     if name in groups:
         return f"{name}: has no such key; expected {name}=<option>, and --help lists the options"
     if name.startswith("hydra.launcher."):
@@ -149,7 +149,7 @@ def _unknown(name: str, schema: type[Any]) -> str:
 
 
 def _nearest_key(name: str, known: Iterable[str]) -> str:
-    """As `nearest`, and a key is also found by its last part, as `lr` for `optimizer.lr`."""
+    """`nearest`, which also finds a key by its last part: `optimizer.lr` for `lr`."""
     named: dict[str, list[str]] = {}
     for key in known:
         named.setdefault(key.rpartition(".")[2].lower(), []).append(key)
@@ -164,7 +164,7 @@ def _nearest_key(name: str, known: Iterable[str]) -> str:
 
 
 def nearest(word: Any, known: Iterable[str]) -> str:
-    """A question that offers the known word most like `word`, or nothing; capital letters do not matter."""
+    """`; did you mean ...?` with the closest match among `known`, ignoring case; or an empty text."""
     lower = {name.lower(): name for name in known}
     found = difflib.get_close_matches(str(word).lower(), lower, n=1)
     return f"; did you mean {lower[found[0]]}?" if found else ""
@@ -175,13 +175,13 @@ def one_of(choices: Iterable[str]) -> str:
 
 
 def _several(override: str, schema: type[Any]) -> str:
-    """For an override that stands for several values where one belongs."""
+    """Message for an override with several values for a key that takes one."""
     name, _, value = override.partition("=")
     if "interval(" in value:
         return f"{override}: expected values, got an interval, which only tune.py searches; with -m: {name}=1,2,3"
     in_brackets = "[128,64]"
     if name in keys(schema) and keys(schema)[name].type.startswith("list") and re.fullmatch(r"[\w.,+-]+", value):
-        in_brackets = to_type(name, f"[{value}]")
+        in_brackets = shell_override(name, f"[{value}]")
     sweep = "add -m for a sweep over them, or " if issubclass(schema, Config) else ""
     return f"{override}: expected one value, got several; {sweep}put a list in brackets, as in {in_brackets}"
 
@@ -193,11 +193,11 @@ def _unreadable_override(override: str) -> str:
     if not sign or not re.fullmatch(r"[+~]*[\w./@$-]+", name):
         return refused + example
     if value.startswith("("):
-        return refused + f"a list stands in square brackets, as {to_type(name, '[' + value.strip('()') + ']')}"
+        return refused + f"a list stands in square brackets, as {shell_override(name, '[' + value.strip('()') + ']')}"
     for opening, closing in ("[]", "{}", "()"):
         if value.count(opening) != value.count(closing):
             return refused + f"{opening} and {closing} do not match; {example}"
-    return refused + f"such text stands in two pairs of quotes: {to_type(name, quoted(value))}"
+    return refused + f"such text stands in two pairs of quotes: {shell_override(name, quoted(value))}"
 
 
 def _missing(error: MissingConfigException) -> str:
@@ -213,7 +213,7 @@ def _missing(error: MissingConfigException) -> str:
 
 
 def _unreadable(error: yaml.YAMLError) -> str:
-    """PyYAML's error: the file, the place, and how such is mended."""
+    """Message for an error of PyYAML: the file, the line, and how to fix it."""
     if not isinstance(error, yaml.MarkedYAMLError):
         return f"a YAML file cannot be read: {' '.join(str(error).split())}"
     problem, mark = error.problem or "", error.problem_mark

@@ -1,11 +1,11 @@
-"""Optional parts: what the core uses from `mnist_mlp.extras`, by name, where that folder has not been deleted."""
+"""Optional parts: functions of `mnist_mlp.extras` that the core calls, if that folder has not been deleted."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
-# The core imports nothing from the extras, so that a copy of the project can leave them out.
+# By name, so that the core imports nothing from the extras: a copy of the project can leave them out.
 PARTS = {
     "calibrate": "mnist_mlp.extras.calibration.calibrate:calibrate",
     "dashboard": "mnist_mlp.extras.tensorboard.dashboard:Dashboard",
@@ -14,11 +14,11 @@ PARTS = {
 
 
 def optional(name: str) -> Any | None:
-    """The part of that name in `PARTS`, or None where its folder or file was deleted."""
+    """The function or class with this name in `PARTS`; None if its folder or file was deleted."""
     module, _, attribute = PARTS[name].partition(":")
     try:
         return getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
         if f"{module}.".startswith(f"{error.name}."):
             return None
-        raise  # the part is there and lacks a package
+        raise  # the part exists, but imports a package that is not installed

@@ -1,4 +1,4 @@
-"""Overrides as a person types them, `key=value`: what is before the sign, and how a value is put behind it."""
+"""Overrides, `key=value` on the command line: their keys, and the quoting of their values in Hydra's syntax."""
 
 from __future__ import annotations
 
@@ -12,51 +12,51 @@ from hydra.errors import HydraException
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import CONFIGS
 
-# Hydra reads these words as something else than text.
+# Words that Hydra does not parse as text.
 NO_TEXT = ("null", "true", "false", "nan", "inf")
 
 
 def key_of(override: str) -> str:
-    """The key or group that `key=value`, `+key=value`, `++key=value` or `~key` is about."""
+    """The key or group in `key=value`, `+key=value`, `++key=value` or `~key`."""
     return override.partition("=")[0].lstrip("+~")
 
 
-def word(value: Any) -> str:
-    """A plain value in words that Hydra reads back as it is."""
+def override_value(value: Any) -> str:
+    """A plain value as text that Hydra parses to the same value."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return "[" + ",".join(map(word, value)) + "]"
+        return "[" + ",".join(map(override_value, value)) + "]"
     if isinstance(value, str) and (not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", value) or value.lower() in NO_TEXT):
         return quoted(value)
     return str(value)
 
 
 def quoted(text: str) -> str:
-    """Text in quotes, for Hydra to take as it is."""
+    """Text in Hydra's quotes, with every character taken literally."""
     return QuotedString(text, Quote.single).with_quotes()
 
 
-def readable(arguments: list[str]) -> list[str]:
-    """The arguments, with quotes around values that Hydra could not read without: `data.dir=~/größe (1)`.
+def quote_where_needed(arguments: list[str]) -> list[str]:
+    """The arguments, with quotes around values that Hydra cannot parse without them: `data.dir=~/größe (1)`.
 
-    A value that could mean anything else than text, a list or several values, stays as it is, for Hydra to refuse.
+    A value with brackets, commas or quotes is left alone, as it may be a mistyped list; Hydra refuses it.
 
     Raises:
-        ConfigError: a group is given something that is not the name of an option; Hydra would not say which group.
+        ConfigError: the value for a group is not the name of an option; Hydra's own error does not name the group.
     """
-    return [_readable(argument) for argument in arguments]
+    return [_quoted_where_needed(argument) for argument in arguments]
 
 
-def _readable(argument: str) -> str:
+def _quoted_where_needed(argument: str) -> str:
     key, sign, value = argument.partition("=")
     if not sign or argument.startswith("-"):
         return argument
     parser = OverridesParser.create()
     try:
-        _refuse_no_option(parser.parse_override(argument))
+        _refuse_wrong_option(parser.parse_override(argument))
     except HydraException:
         if re.search(r"""[\[\]{},'"]|\$\{""", value):
             return argument
@@ -69,7 +69,7 @@ def _readable(argument: str) -> str:
     return argument
 
 
-def _refuse_no_option(override: Override) -> None:
+def _refuse_wrong_option(override: Override) -> None:
     group = override.key_or_group
     options = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")) if re.fullmatch(r"\w+", group) else []
     if not options or override.is_sweep_override() or override.is_delete():

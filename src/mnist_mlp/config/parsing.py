@@ -1,6 +1,6 @@
-"""From what Hydra composed to the typed configuration: `parse` is the only way in. Hydra and OmegaConf stop here.
+"""Parsing: from the configuration that Hydra composed to a typed one, with every check. No other code needs OmegaConf.
 
-It looks at the configuration alone. Whether this machine can do what is asked: `mnist_mlp.distributed.preflight`.
+The checks do not depend on this machine; `mnist_mlp.distributed.preflight` has those that do.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 from mnist_mlp.config.commands import EvaluateConfig
 from mnist_mlp.config.declare import VARIANTS, Key
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.keys import bundles, keys, leaves, sections
+from mnist_mlp.config.keys import global_groups, keys, leaves, sections
 from mnist_mlp.config.messages import (
     COMPOSITION_ERRORS,
     PACKAGE_HEADER,
+    as_text,
     explain,
     explain_composition,
-    mistyped,
     nearest,
-    no_section,
+    not_a_section,
     one_of,
-    shown,
+    wrong_type,
 )
-from mnist_mlp.config.overrides import readable
+from mnist_mlp.config.overrides import quote_where_needed
 from mnist_mlp.config.schema import CONFIGS, PROJECT, AdamConfig, Config, SGDConfig
 
 Schema = TypeVar("Schema")
 
 
 def composed(*overrides: str) -> Config:
-    """What `python src/train.py <overrides>` trains, for a notebook or a script that calls `training.train` itself.
+    """The configuration of `python src/train.py <overrides>`, for a notebook or a script that calls `training.train`.
 
     Raises:
         ConfigError: as `parse`.
     """
     application = GlobalHydra.instance()
-    hydra_of_application, application.hydra = application.hydra, None  # of a notebook, or of a program around this one
+    hydra_of_application, application.hydra = application.hydra, None  # a notebook may have initialised Hydra itself
     try:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            return parse(compose("train", readable(list(overrides))), Config)
+            return parse(compose("train", quote_where_needed(list(overrides))), Config)
     except COMPOSITION_ERRORS as error:
         raise ConfigError(explain_composition(error)) from error
     finally:
@@ -54,24 +54,24 @@ def composed(*overrides: str) -> Config:
 
 
 def parse(composed: DictConfig, schema: type[Schema]) -> Schema:
-    """What Hydra composed, typed and checked.
+    """The typed and checked configuration, an instance of `schema`.
 
     Raises:
-        ConfigError: one line that names the key, what is allowed and what came.
+        ConfigError: one line that names the key, what is allowed and what was given.
     """
     try:
         values = OmegaConf.to_container(composed, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema)) from error
     assert isinstance(values, dict)
-    for bundle in bundles():  # a group whose file sets keys of other sections, and so leaves none of its own
-        if bundle in values:
-            raise ConfigError(f"{bundle}: the chosen file puts its keys below {bundle}; {PACKAGE_HEADER}")
+    for group in global_groups():  # their files set keys of other sections; a section of this name is a mistake
+        if group in values:
+            raise ConfigError(f"{group}: the chosen file puts its keys below {group}; {PACKAGE_HEADER}")
     return from_dict(_with_paths({str(name): value for name, value in values.items()}, schema), schema)
 
 
 def _with_paths(values: dict[str, Any], schema: type[Any]) -> dict[str, Any]:
-    """`values` with the home directory where a path begins with `~`."""
+    """`values` with the home directory for a leading `~` of a path."""
     for name, entry in keys(schema).items():
         section, _, own = name.rpartition(".")
         held = values.get(section) if section else values
@@ -81,18 +81,18 @@ def _with_paths(values: dict[str, Any], schema: type[Any]) -> dict[str, Any]:
 
 
 def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
-    """The inverse of `dataclasses.asdict`, with every check: a checkpoint's config comes back through here.
+    """The inverse of `dataclasses.asdict`, with every check; also for the configuration in a checkpoint.
 
     Raises:
         ConfigError: as `parse`.
     """
     for section in sections(schema):
         if section in values and not isinstance(values[section], dict):
-            raise ConfigError(no_section(section, values[section]))
+            raise ConfigError(not_a_section(section, values[section]))
     try:
         config = OmegaConf.to_object(OmegaConf.merge(_typed(values, schema), values))
     except ValidationError as error:
-        raise ConfigError(mistyped(str(error.full_key), values, schema)) from error
+        raise ConfigError(wrong_type(str(error.full_key), values, schema)) from error
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema)) from error
     assert isinstance(config, schema)
@@ -100,7 +100,7 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
     for name, value, limits in leaves(config):
         items = value if isinstance(value, list) else [value]
         if types[name].startswith("list") and any(isinstance(item, list | dict) for item in items):
-            raise ConfigError(mistyped(name, values, schema))  # OmegaConf does not look into lists of lists
+            raise ConfigError(wrong_type(name, values, schema))  # OmegaConf does not check nested lists
         for item in items:
             _check_limits(name, item, limits)
     if isinstance(config, Config):
@@ -111,7 +111,7 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
 
 
 def _typed(values: dict[str, Any], schema: type[Any]) -> DictConfig:
-    """The types of every key; `optimizer.name` and `scheduler.name` decide which keys those sections have."""
+    """The structured configuration of a schema; `model.name` and the like determine the variants of those sections."""
     typed: DictConfig = OmegaConf.structured(schema)
     if issubclass(schema, Config):
         for section, variants in VARIANTS.items():
@@ -123,7 +123,7 @@ def _typed(values: dict[str, Any], schema: type[Any]) -> DictConfig:
 
 
 def _check_together(config: Config) -> None:
-    """What the keys of a training run demand of one another."""
+    """Checks that concern several keys, or the format of a text."""
     trainer, optimizer = config.trainer, config.optimizer
     _check_devices(trainer.devices)
     if trainer.max_time is not None and not re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", trainer.max_time):
@@ -150,7 +150,7 @@ def _check_limits(name: str, value: Any, limits: Key) -> None:
         return
     choices = limits.choices
     if choices and value not in choices:
-        raise ConfigError(f"{name}: expected {one_of(choices)}, got {shown(value)}{nearest(value, choices)}")
+        raise ConfigError(f"{name}: expected {one_of(choices)}, got {as_text(value)}{nearest(value, choices)}")
     if not isinstance(value, int | float):
         return
     if not math.isfinite(value):
@@ -160,13 +160,13 @@ def _check_limits(name: str, value: Any, limits: Key) -> None:
         raise ConfigError(f"{name}: expected a whole number of batches{whole}, or a share from 0.0 to 1.0, got {value}")
     for limit in limits.limits:
         if not limit.holds(value, limit.bound):
-            raise ConfigError(f"{name}: expected a number {limit.word} {limit.bound}, got {value}")
+            raise ConfigError(f"{name}: expected a number {limit.words} {limit.bound}, got {value}")
 
 
-def without(composed: DictConfig, *sections: str) -> DictConfig:
-    """A copy that leaves these sections out; what refers to other keys still does."""
+def without_sections(composed: DictConfig, *sections: str) -> DictConfig:
+    """A copy without these sections; interpolations to other keys still work."""
     return OmegaConf.masked_copy(composed, [str(name) for name in composed if name not in sections])
 
 
-# For the YAML files: a path below the project, wherever the command runs.
+# ${project:path} in the YAML files: a path relative to the project, wherever the command runs.
 OmegaConf.register_new_resolver("project", lambda path: str(PROJECT / path), replace=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mnist_mlp.config.commands import TuneConfig
 from mnist_mlp.config.errors import ConfigError, require
-from mnist_mlp.config.schema import Config, TrainerConfig
+from mnist_mlp.config.schema import Config
+from mnist_mlp.config.schema_trainer import TrainerConfig
 from mnist_mlp.distributed.hardware import cuda_devices, has_cuda, has_gpu, has_mps, has_rocm, uses_mps, why_no_cuda
 from mnist_mlp.distributed.world import per_node, started_by_srun, world
 

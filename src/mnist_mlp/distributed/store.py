@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from mnist_mlp.config.errors import ProcessError
-from mnist_mlp.config.schema import TrainerConfig
+from mnist_mlp.config.schema_trainer import TrainerConfig
 from mnist_mlp.distributed.hardware import uses_cuda
 from mnist_mlp.distributed.world import World, gpu_of, world
 

@@ -16,7 +16,7 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 
-from mnist_mlp.config.schema import TrainerConfig
+from mnist_mlp.config.schema_trainer import TrainerConfig
 from mnist_mlp.distributed.hardware import uses_cuda, uses_mps
 from mnist_mlp.distributed.world import World, gpu_of
 

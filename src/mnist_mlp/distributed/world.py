@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from mnist_mlp.config.schema import PACKAGE, TrainerConfig
+from mnist_mlp.config.schema import PACKAGE
+from mnist_mlp.config.schema_trainer import TrainerConfig
 from mnist_mlp.distributed.hardware import cuda_devices
 
 

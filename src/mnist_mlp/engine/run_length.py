@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass, replace
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.schema import DataConfig, TrainerConfig
+from mnist_mlp.config.schema import DataConfig
+from mnist_mlp.config.schema_trainer import TrainerConfig
 from mnist_mlp.data.limits import limit_batches
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.keys import bundles, depends_on_length, keys_where, limits_steps, may_change
-from mnist_mlp.config.overrides import key_of, word
+from mnist_mlp.config.keys import depends_on_length, global_groups, keys_where, limits_steps, may_change_on_resume
+from mnist_mlp.config.overrides import key_of, override_value
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.world import world
 from mnist_mlp.runs import directories as runs
@@ -34,7 +34,7 @@ def expand(arguments: list[str]) -> list[str]:
         return arguments
     directory = _directory(given[-1].partition("=")[2])
     others = [argument for argument in arguments if argument not in given]
-    quoted = word(str(directory))
+    quoted = override_value(str(directory))
     if is_sweep(directory):
         changes = [argument for argument in others if argument not in ("-m", "--multirun")]
         if changes:
@@ -78,7 +78,7 @@ def own_configuration(directory: Path, composed: DictConfig, overrides: Sequence
     own.resume = composed.resume
     for override in overrides:
         name = key_of(override)
-        if name in bundles():
+        if name in global_groups():
             raise ConfigError(f"{name}: cannot be chosen when a run goes on; name the keys that are to change")
         if name != "resume":
             after = _select(composed, name)
@@ -131,7 +131,7 @@ def refuse_changes(config: Any, own: Any, *, scheduler: str, key: str = "") -> N
             refuse_changes(config.get(name), before, scheduler=scheduler, key=f"{key}.{name}" if key else name)
     elif own == config or key == "resume":
         return
-    elif key not in keys_where(may_change):
+    elif key not in keys_where(may_change_on_resume):
         raise ConfigError(f"{key}: cannot change when a run goes on; it is {own} there, got {config}")
     elif key in keys_where(limits_steps) and depends_on_length(scheduler):
         raise ConfigError(

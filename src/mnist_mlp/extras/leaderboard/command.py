@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from mnist_mlp.config.overrides import word
+from mnist_mlp.config.overrides import override_value
 from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.extras.leaderboard.leaderboard import flattened, settings
@@ -19,7 +19,7 @@ def checkpoint(run: runs.Run) -> str:
     """`checkpoint=<the best checkpoint of the run>`, quoted for Hydra and for a shell."""
     place = str(runs.shown(run.directory / runs.CHECKPOINTS / "best.ckpt"))
     plain = re.fullmatch(r"[\w./:@%+-]+", place, re.ASCII)  # what Hydra reads as it is
-    return shlex.quote(f"checkpoint={place if plain else word(place)}")
+    return shlex.quote(f"checkpoint={place if plain else override_value(place)}")
 
 
 def command(config: Mapping[str, Any], seeds: Sequence[int]) -> str:
@@ -45,7 +45,7 @@ def overrides(config: Mapping[str, Any]) -> list[str]:
     ]
     start = flattened(asdict(composed(*groups))) if groups else default
     return groups + [
-        f"{name}={word(value)}"
+        f"{name}={override_value(value)}"
         for name, value in settings(config).items()
         # As text, since 1 and 1.0 are equal but mean one batch and all of them in trainer.limit_train_batches.
         if name in start and repr(start[name]) != repr(value)

@@ -23,7 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.keys import in_hparams, keys_where, leaves, shown_first
+from mnist_mlp.config.keys import in_hparams, keys_where, leaves, shown_by_default
 from mnist_mlp.config.schema import Config
 from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.tensorboard.probe import Layer
@@ -152,7 +152,7 @@ def hyperparameters(writer: SummaryWriter, config: Config, name: str) -> None:
     described = experiment.value[0].metadata.plugin_data
     content = HParamsPluginData.FromString(described.content)
     for column in content.experiment.hparam_infos:
-        column.differs = column.name in keys_where(shown_first)
+        column.differs = column.name in keys_where(shown_by_default)
     described.content = content.SerializeToString()
     described = start.value[0].metadata.plugin_data
     content = HParamsPluginData.FromString(described.content)

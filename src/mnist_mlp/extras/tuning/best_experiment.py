@@ -8,11 +8,11 @@ from typing import Any
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
-from mnist_mlp.config.keys import bundles, sections_without_effect
-from mnist_mlp.config.parsing import without
+from mnist_mlp.config.keys import global_groups, sections_without_effect
+from mnist_mlp.config.parsing import without_sections
 
 # Of the search, not of the network that it found.
-LEFT_OUT = (*bundles(), *sections_without_effect(), "tune", "hydra")
+LEFT_OUT = (*global_groups(), *sections_without_effect(), "tune", "hydra")
 
 
 def as_experiment(overrides: Sequence[str], comment: str) -> str:
@@ -40,7 +40,7 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
 
 def _plain(composed: DictConfig) -> dict[str, Any]:
     """Without resolving: what refers to another key, or to this machine, still does in the file."""
-    values = OmegaConf.to_container(without(composed, *LEFT_OUT))
+    values = OmegaConf.to_container(without_sections(composed, *LEFT_OUT))
     assert isinstance(values, dict)
     return {str(name): value for name, value in values.items()}
 

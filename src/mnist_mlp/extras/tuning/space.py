@@ -16,7 +16,7 @@ from mnist_mlp.config.commands import TuneConfig
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.messages import COMPOSITION_ERRORS, explain_composition
 from mnist_mlp.config.overrides import key_of
-from mnist_mlp.config.parsing import parse, without
+from mnist_mlp.config.parsing import parse, without_sections
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
 
@@ -73,7 +73,7 @@ def compose_trial(overrides: Sequence[str]) -> DictConfig:
         composed = compose("tune", list(overrides))
     except COMPOSITION_ERRORS as error:
         raise ConfigError(explain_composition(error, TuneConfig)) from error
-    return without(composed, "tune")
+    return without_sections(composed, "tune")
 
 
 def _parsed(key: str, words: str) -> Override:

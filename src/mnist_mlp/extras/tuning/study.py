@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mnist_mlp.config.commands import SearchConfig, TuneConfig
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.keys import keys_where, leaves, limits_run, may_change
+from mnist_mlp.config.keys import keys_where, leaves, limits_run, may_change_on_resume
 from mnist_mlp.extras.tuning.space import SearchSpace
 
 JOURNAL = "journal.log"
@@ -157,7 +157,7 @@ def _pruner(search: SearchConfig) -> BasePruner:
 
 
 def _refuse_changes(settings: dict[str, Any], before: dict[str, Any]) -> None:
-    free = keys_where(may_change) - keys_where(limits_run)  # trials stay comparable: all of one length
+    free = keys_where(may_change_on_resume) - keys_where(limits_run)  # trials stay comparable: all of one length
     for key in dict.fromkeys([*settings, *before]):  # the name of a section before what follows from it
         was, now = before.get(key, "left out"), settings.get(key, "left out")
         if was != now and key not in free:
