@@ -34,7 +34,7 @@ from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.member import Member
 from mnist_mlp.engine.run_length import plan
-from mnist_mlp.engine.stack import WORTH_STACKING, even_parts
+from mnist_mlp.engine.stack import MAX_IMAGES_PER_STEP, even_parts
 from mnist_mlp.engine.written_step import WrittenStep
 from mnist_mlp.extras.stacked_launcher.grouping import cores
 from mnist_mlp.module import DigitClassifier
@@ -115,7 +115,7 @@ def products_of_all(networks: int, batch_size: int, steps: int) -> Cost:
 def step_in_products(batch_size: int, rounds: int = 15, steps: int = 40) -> float:
     """How many times the products of a stack its training step takes, both on one core, in turn: the median."""
     torch.set_num_threads(1)
-    networks = max(1, WORTH_STACKING // batch_size)
+    networks = max(1, MAX_IMAGES_PER_STEP // batch_size)
     configs = [composed(*words(batch_size, 1), f"seed={seed}") for seed in range(networks)]
     data = DigitsDataModule(configs[0])
     data.setup()

@@ -30,11 +30,12 @@ from mnist_mlp.distributed.launch import launched
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.distributed.strategy import KnownWorld, SharedMinibatches, own_device
 from mnist_mlp.distributed.world import World
+from mnist_mlp.engine.chunked_data import ChunkedData, limited_part
 from mnist_mlp.engine.hooks import MemberHooks
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.member import Member, MemberCheckpointIO
 from mnist_mlp.engine.run_length import RunLength, plan
-from mnist_mlp.engine.stack import ChunkedData, Stack, limited_part
+from mnist_mlp.engine.stack import Stack
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs

@@ -157,7 +157,7 @@ def test_the_check_sees_a_written_step_that_is_wrong(tmp_path: Path, monkeypatch
     words = ("optimizer=sgd", "optimizer.lr=0.1")  # Adam would hardly see gradients of another size
     right = trained(tmp_path / "plain", "engine=plain", *words)
     assert furthest(trained(tmp_path / "fast", *words), right) < 1e-9  # autograd took over
-    monkeypatch.setattr(stack, "obstacle", lambda *_: None)
+    monkeypatch.setattr(stack, "reason_for_autograd", lambda *_: None)
     assert furthest(trained(tmp_path / "unchecked", *words), right) > 1e-6
 
 

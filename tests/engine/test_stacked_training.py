@@ -43,9 +43,9 @@ def jobs(configs: list[Config], directory: Path) -> list[Job]:
     for number, config in enumerate(configs):
         (directory / str(number)).mkdir(parents=True)
         file = {"class": "logging.FileHandler", "filename": str(directory / str(number) / "train.log")}
-        own_log = {"version": 1, "handlers": {"file": file}, "root": {"level": "INFO", "handlers": ["file"]}}
-        own_log["disable_existing_loggers"] = False
-        made.append(Job(number=number, config=config, directory=directory / str(number), logging=own_log))
+        own_log_files = {"version": 1, "handlers": {"file": file}, "root": {"level": "INFO", "handlers": ["file"]}}
+        own_log_files["disable_existing_loggers"] = False
+        made.append(Job(number=number, config=config, directory=directory / str(number), logging=own_log_files))
     return made
 
 
@@ -275,7 +275,7 @@ def test_the_comparison_sees_a_step_too_many(tmp_path: Path, monkeypatch: pytest
     configs = [configuration(*common, f"seed={seed}") for seed in range(2)]
     found = pairs(configs, tmp_path)
     monkeypatch.setattr(written_step, "seed_noise", lambda number, step, *on: seed(number, max(1, step) + 1, *on))
-    monkeypatch.setattr(stack, "obstacle", lambda *_: None)
+    monkeypatch.setattr(stack, "reason_for_autograd", lambda *_: None)
     train_stack(jobs(configs, tmp_path / "wrong"))
     for number, (_, alone) in enumerate(found):
         together = tmp_path / "wrong" / str(number)

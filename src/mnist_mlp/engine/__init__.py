@@ -1,15 +1,16 @@
-"""Trains M >= 1 networks of one shape, in the steps of Lightning's own loop and a fraction of its time.
+"""Engine: trains M >= 1 networks of one shape, with the steps of Lightning's own loop in a fraction of its time.
 
-    modules, data -> member.py: what each network has of its own -> stack.py: what Lightning trains -> chunks.py
+    member.py, member_trainer.py    one network with its optimizer, callbacks, loggers and checkpoints
+    stack.py, chunked_data.py       the LightningModule of M members, and its data module
+    hooks.py, known_hooks.py        Lightning's hooks, called for each member; unsupported hooks are refused
+    chunks.py                       chunks: many optimizer steps that Lightning sees as one batch
+    run_length.py                   the length of a run and of a chunk, in optimizer steps
+    choose_step.py                  which of the two implementations of a training step is used
+      written_step.py                   without autograd, for M perceptrons at once: stacked_mlp.py, stacked_loss.py,
+                                        stacked_optimizer.py over the memory of flat.py; on a GPU cuda_graphs.py
+      autograd_step.py                  the module's own `training_step` and autograd
+    epoch_log.py, loop_progress.py  what `self.log` collects; the state of Lightning's loops in a checkpoint
 
-    chunks.py       the optimizer steps up to the next point where something happens; Lightning sees them as one batch
-    run_length.py   how long a run is, counted in optimizer steps
-    choose_step.py  which of the two steps trains the members
-      written_step.py    the chain rule written out for M perceptrons at once:
-                         stacked_mlp.py, stacked_loss.py, stacked_optimizer.py; cuda_graphs.py records it on a GPU
-      autograd_step.py   `training_step` and autograd, for whatever the written-out step does not know
-    hooks.py        hands Lightning's hooks on to each member's module and callbacks
-
-A single run is a stack of one. The engine asks a `DigitClassifier` for its network, loss, optimizer and schedule, and
-compares its own step with the module's `training_step` on one batch before it begins.
+A single run is a stack of one. The engine takes network, loss, optimizer and schedule from a `DigitClassifier`. Before
+the first step it compares its own step with the module's `training_step`, and uses that one if they differ.
 """

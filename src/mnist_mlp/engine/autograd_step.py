@@ -1,4 +1,4 @@
-"""The step by autograd: the module's own `training_step`, for whatever the written-out step does not know."""
+"""Training step by autograd: the module's own `training_step`, for anything that the written-out step cannot do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class AutogradStep:
-    """Does in each step what Lightning's own loop does, with the hooks of one module and its data module."""
+    """The optimizer step of Lightning's own loop, with the hooks of one module and of its data module."""
 
     def __init__(self, member: Member) -> None:
         self.member = member
@@ -29,24 +29,24 @@ class AutogradStep:
         self.shared: SharedGradients | None = None
 
     def run(self, chunk: Chunk, first_step: int) -> Tensor:
-        """One optimizer step for each minibatch of the chunk; the losses `(1, steps)`."""
+        """Make one optimizer step for each minibatch of the chunk; returns the losses `(1, steps)`."""
         minibatches = enumerate(chunk.minibatches(), start=first_step)
         losses = torch.stack([self._step(chunk, indices[0], step) for step, indices in minibatches])
         self.member.train_log.add_up()
         return losses.unsqueeze(0)
 
     def _step(self, chunk: Chunk, minibatch: Tensor, step: int) -> Tensor:
-        """One step on this process's share of a minibatch; the loss of all of it."""
+        """Make one step on this rank's share of a minibatch; returns the loss of the whole minibatch."""
         member = self.member
         module, optimizer = member.module, member.optimizer
         member.trainer.global_step = step
         if isinstance(member.schedule, LambdaLR):
             optimizer.param_groups[0]["lr"] = member.lr(step)
         whole = chunk.images.index_select(0, minibatch), chunk.labels.index_select(0, minibatch)
-        # Several ranks augment all of it, so that each image gets the noise that it would get from one.
+        # Every rank augments the whole minibatch, so that the noise of an image does not depend on the world size.
         images, labels = member.datamodule.on_after_batch_transfer(whole, 0)
-        own = chunk.own(labels)
-        batch = chunk.own(images), own
+        own = chunk.share_of_rank(labels)
+        batch = chunk.share_of_rank(images), own
         module.on_train_batch_start(batch, step)
         optimizer.zero_grad()
         output = self._training_step(batch, step) if len(own) > 0 else torch.zeros((), device=module.device)

@@ -1,7 +1,7 @@
-"""The choice of a step, made before the first one: written out where it equals the module's own, autograd elsewhere.
+"""Choice between the written-out step and autograd, made before the first step.
 
-A faster copy of a computation must not be taken for the original after the original has changed. So both make one step
-from the same weights on the same images, and the copy is used only where loss, gradients and new weights agree.
+The written-out step duplicates `training_step`, which a user may change. So both make one step from the same weights on
+the same images. The written-out one is used only if loss, gradients and new weights agree.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from mnist_mlp.engine.written_step import WrittenStep
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-9}
 
 
-def obstacle(members: Sequence[Member], chunk: Chunk) -> str | None:
-    """Why the written-out step cannot train these members, if so; in words for a log."""
+def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
+    """Why autograd has to train these members, as text for the log; None if the written-out step can."""
     checked = set()
     for member in members:
         model, network = member.config.model, member.module.network
@@ -47,9 +47,9 @@ def obstacle(members: Sequence[Member], chunk: Chunk) -> str | None:
 
 
 def _difference(member: Member, chunk: Chunk) -> str | None:
-    """What differs after one step on the first minibatch of the chunk, if anything."""
+    """What differs between the two steps on the first minibatch of the chunk; None if they agree."""
     one_step = chunk.first_minibatch()
-    written, original = member.twin(), member.twin()
+    written, original = member.copy_for_trial(), member.copy_for_trial()
     before = _weights(original)
     losses = [
         WrittenStep([written], replace(member.length, chunk_steps=1)).run(one_step, 0),
@@ -60,10 +60,10 @@ def _difference(member: Member, chunk: Chunk) -> str | None:
         return "another loss"
     if not _agree(_gradients(written), _gradients(original), tolerance):
         return "other gradients"
-    # Where a gradient is almost zero its rounding decides the sign of Adam's step: so the mean over all weights.
+    # For a gradient near zero, rounding determines the sign of Adam's update: so compare the mean over all weights.
     if not _agree(_weights(written) - before, _weights(original) - before, 100 * tolerance):
         return "other weights"
-    names = [{*twin.train_log.sums, *twin.train_log.metrics, *twin.train_log.points} for twin in (written, original)]
+    names = [{*log.sums, *log.metrics, *log.points} for log in (written.train_log, original.train_log)]
     return "other metrics" if names[0] != names[1] else None
 
 
@@ -72,7 +72,7 @@ def _agree(left: Tensor, right: Tensor, tolerance: float) -> bool:
 
 
 def _weights(member: Member) -> Tensor:
-    """Of the network, and of the averaged one."""
+    """All weights of the module in one tensor, those of the EMA included."""
     return torch.cat([parameter.detach().flatten().clone() for parameter in member.module.parameters()])
 
 

@@ -1,9 +1,9 @@
-"""Chunks: the optimizer steps that Lightning sees as one batch.
+"""Chunks: consecutive optimizer steps that Lightning sees as one batch.
 
-Lightning's own work around a batch (hooks, progress, logging) costs about a millisecond, more than an optimizer step of
-a small network. So a batch is here a *chunk*: the steps up to the next point where something happens (a logged point, a
-validation). The engine loops over the minibatches of the chunk, and everything that is counted (`global_step`,
-`max_steps`, the schedule, checkpoints, logged points) is counted in optimizer steps.
+Lightning's work around a batch (hooks, progress, logging) takes about a millisecond, longer than an optimizer step of a
+small network. So the batch that Lightning gets is a *chunk*: all minibatches up to the next logged point or validation.
+The engine loops over the minibatches of a chunk. `global_step`, `max_steps`, the schedule, checkpoints and loggers
+still count optimizer steps.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from mnist_mlp.engine.run_length import RunLength
 
 
 class Chunk:
-    """Consecutive minibatches of one epoch, as indices into the images and labels of the whole part."""
+    """Consecutive minibatches of one epoch, as indices into all training images and labels."""
 
     def __init__(self, part: Part, order: Tensor, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
-        """`order` `(M, n)` has the indices of each member, one minibatch after another."""
+        """`order` `(M, n)` holds the indices for each member, one minibatch after another."""
         self.part, self.order, self.batch_size = part, order, batch_size
         self.images, self.labels = part
         self.rank, self.world_size = rank, world_size
@@ -32,29 +32,29 @@ class Chunk:
         return Chunk(self.part, self.order[members], self.batch_size, self.rank, self.world_size)
 
     def first_minibatch(self) -> Chunk:
-        """That of the first member alone."""
+        """The first minibatch, for the first member only."""
         order = self.order[:1, : self.batch_size]
         return Chunk(self.part, order, self.batch_size, self.rank, self.world_size)
 
     @property
     def sizes(self) -> list[int]:
-        """Images of each minibatch; the last one of an epoch may have fewer."""
+        """Number of images in each minibatch; the last minibatch of an epoch may be smaller."""
         whole, rest = divmod(self.order.shape[1], self.batch_size)
         return [self.batch_size] * whole + ([rest] if rest else [])
 
     def minibatches(self) -> Sequence[Tensor]:
-        """The indices of each minibatch, `(M, B)`; none for an empty chunk."""
+        """Indices of each minibatch, `(M, B)`; an empty chunk has none."""
         return self.order.split(self.batch_size, dim=1) if self.order.shape[1] else ()
 
-    def own(self, values: Tensor, dim: int = 0) -> Tensor:
-        """The share of a minibatch that this process trains on; sizes differ by one at most, and may be zero."""
+    def share_of_rank(self, values: Tensor, dim: int = 0) -> Tensor:
+        """The part of a minibatch that this rank trains on; sizes differ by at most one, and may be zero."""
         return values.tensor_split(self.world_size, dim=dim)[self.rank] if self.world_size > 1 else values
 
 
 class ChunkLoader:
-    """An epoch in chunks, for members that differ in their seed.
+    """The chunks of an epoch, for members with different seeds.
 
-    Every epoch has the same number of chunks, as Lightning wants it; those beyond the last step of the run are empty.
+    Lightning requires the same number of batches in every epoch; chunks after the last step of the run are empty.
     """
 
     def __init__(
@@ -68,12 +68,16 @@ class ChunkLoader:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        """`first_step` is where the run begins or goes on; with `same_order` every epoch is the first one again."""
+        """
+        Args:
+            first_step: optimizer steps already done, for a resumed run.
+            same_order: every epoch has the order of the first one.
+        """
         self.images, self.labels = part
         self.length, self.seeds, self.first_step, self.same_order = length, seeds, first_step, same_order
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
-        self.sampler = self  # Lightning announces the epoch to `loader.sampler.set_epoch`
+        self.sampler = self  # Lightning calls `loader.sampler.set_epoch`
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -91,7 +95,7 @@ class ChunkLoader:
         for start in range(begin, begin + length.steps_per_epoch, length.chunk_steps):
             stop = min(start + length.chunk_steps, end)
             if self.first_step >= stop and start < end:
-                continue  # trained before the run went on
+                continue  # done before the run was resumed
             first = max(start, self.first_step) - begin
             indices = orders[:, first * length.batch_size : max(0, stop - begin) * length.batch_size]
             yield Chunk((self.images, self.labels), indices, length.batch_size, self.rank, self.world_size)

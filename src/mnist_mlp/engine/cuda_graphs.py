@@ -1,9 +1,8 @@
-"""CUDA graphs: on a GPU all steps of a chunk are recorded once and replayed.
+"""CUDA graphs: on a GPU, all steps of a chunk are captured once and then replayed.
 
-A step of a small network is some thirty kernels of a few microseconds each, and starting them from Python takes many
-times longer than running them. A graph starts them all at once. What a step reads (indices, targets, learning rates) it
-reads from tensors that stay where they are and are filled before each replay; its noise comes from generators that are
-seeded before each replay.
+A step of a small network is about thirty kernels of a few microseconds each; launching them from Python takes many
+times longer than running them. A graph launches all of them at once. Its inputs (indices, targets, learning rates) are
+tensors with fixed addresses, filled before each replay; its noise comes from generators, seeded before each replay.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ Work = Callable[[], None]
 
 
 def record(work: Work, generators: Sequence[Generator]) -> Work:
-    """Record what `work` does on the GPU, without doing it; each call of the result does it once."""
-    gc.collect()  # a graph that is freed while another one is recorded would spoil it
+    """Capture the kernels of `work` in a graph, without running them; each call of the result runs them once."""
+    gc.collect()  # freeing another graph during the capture would invalidate it
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -39,7 +38,7 @@ def record(work: Work, generators: Sequence[Generator]) -> Work:
 
 
 class RecordedWork:
-    """Work of several shapes: the first time each is done eagerly, which sets everything up, and then replayed."""
+    """Runs work eagerly the first time, which initialises libraries and allocators; then captures and replays it."""
 
     def __init__(self, record: Callable[[Work, Sequence[Generator]], Work] = record) -> None:
         self.record = record
@@ -49,10 +48,11 @@ class RecordedWork:
         self._recordable = True
 
     def __call__(self, shape: Hashable, work: Work, generators: Sequence[Generator] = ()) -> None:
-        """Do `work`, which always does the same for the same `shape`, on whatever its tensors hold now.
+        """Run `work` on the present content of its tensors.
 
         Args:
-            generators: those that `work` draws from.
+            shape: identifies the work; the same shape must mean the same kernels on the same tensors.
+            generators: the random generators that `work` draws from.
         """
         if shape in self._replays:
             self._replays[shape]()
@@ -71,7 +71,7 @@ class RecordedWork:
             log.warning("the steps cannot be recorded as a CUDA graph and run one by one: %s", error)
 
     def _on_side_stream(self, work: Work) -> None:
-        """Off the default stream, where what is set up could not be recorded afterwards; one stream for all calls."""
+        """Run eagerly on a side stream: a warm-up on the default stream would not allow a capture afterwards."""
         if not torch.cuda.is_available():
             work()
             return
@@ -83,5 +83,5 @@ class RecordedWork:
 
 
 def recorder(device: torch.device) -> RecordedWork | None:
-    """What records the steps on this device; None: they run one by one."""
+    """The recorder for this device; None if steps run one by one."""
     return RecordedWork() if device.type == "cuda" else None

@@ -1,4 +1,4 @@
-"""The epoch log: what `self.log` of a module collects, as Lightning's own does, for each network of a stack."""
+"""Epoch log: the values of `self.log` in one module of a stack, averaged over an epoch as Lightning does."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mnist_mlp.distributed.strategy import sum_over_ranks
 
 
 class EpochLog:
-    """Means over the batches of an epoch, weighted by their sizes, and metrics; `log` has the arguments of Lightning's.
+    """Means over the batches of an epoch, weighted by batch size, and metrics of torchmetrics.
 
-    Sums are added batch after batch in double precision: the same bits wherever a run was stopped and went on.
+    Sums are accumulated batch after batch in double precision, so a resumed run gets the same bits.
     """
 
     def __init__(self) -> None:
         self.metrics: dict[str, Metric] = {}
         self.sums: dict[str, tuple[float, float]] = {}
-        """the sum over all images, and their number"""
+        """sum over all images, and number of images"""
         self.points: dict[str, Tensor] = {}
-        """the newest values of what is logged at steps"""
+        """the latest values logged with `on_step`"""
         self._pending: list[tuple[str, Tensor, int]] = []
 
     def log(
@@ -37,13 +37,15 @@ class EpochLog:
         batch_size: int | None = None,
         **_: Any,
     ) -> None:
-        """Collect a value; what Lightning does with `prog_bar`, `logger` and the like is done by callbacks here.
+        """Collect a value: a replacement for `LightningModule.log`.
+
+        Arguments such as `prog_bar` and `logger` are ignored: callbacks decide what is shown and logged.
 
         Raises:
-            ConfigError: another reduction than the mean.
+            ConfigError: the reduction is not the mean.
         """
         if reduce_fx not in ("mean", torch.mean):
-            raise ConfigError(f"self.log({name!r}): engine=fast knows reduce_fx='mean'; engine=plain knows others")
+            raise ConfigError(f"self.log({name!r}): engine=fast supports reduce_fx='mean' only; engine=plain others")
         if isinstance(value, Metric):
             self.metrics[name] = value
             return
@@ -58,7 +60,7 @@ class EpochLog:
         self.sums[name] = total + value * images, count + images
 
     def add_up(self) -> None:
-        """Add what has been logged since the last time; one transfer where the values are on a GPU."""
+        """Add the pending values to the sums, with a single transfer from the GPU."""
         if self._pending:
             values = torch.stack([value for _, value, _ in self._pending]).tolist()
             for (name, _, images), value in zip(self._pending, values, strict=True):
@@ -66,7 +68,7 @@ class EpochLog:
             self._pending = []
 
     def compute(self, *, world_size: int = 1) -> dict[str, Tensor]:
-        """The values of the epoch so far, over all processes."""
+        """The means and metrics of the epoch so far, over all ranks."""
         self.add_up()
         sums = self._of_all_processes() if world_size > 1 else self.sums
         values = {name: torch.tensor(total / count) for name, (total, count) in sums.items() if count}
@@ -82,7 +84,7 @@ class EpochLog:
         return {name: (total, count) for name, (total, count) in zip(self.sums, sums.tolist(), strict=True)}
 
     def state_dict(self, *, world_size: int = 1) -> dict[str, Any]:
-        """What has been added up on all processes, for a run that stops in the middle of an epoch."""
+        """Sums and metric states of all ranks, for a checkpoint in the middle of an epoch."""
         self.add_up()
         sums = self._of_all_processes() if world_size > 1 else self.sums
         metrics = {}
@@ -92,9 +94,9 @@ class EpochLog:
         return {"sums": {name: list(pair) for name, pair in sums.items()}, "metrics": metrics}
 
     def load_state_dict(self, state: dict[str, Any], metrics: dict[str, Metric], *, rank: int = 0) -> None:
-        """`metrics` are those of the module, by the names under which it logs them.
+        """Restore the sums of all ranks on rank 0; the other ranks start from zero.
 
-        The first rank has what all had added up, and the others begin with nothing.
+        `metrics` are the metrics of the module, by the names under which it logs them.
         """
         self.reset()
         self.sums = {

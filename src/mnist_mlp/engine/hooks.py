@@ -1,4 +1,4 @@
-"""Lightning's hooks, handed on from the trainer of a stack to the module and the callbacks of each member."""
+"""Hooks of Lightning, forwarded from the trainer of a stack to the module and the callbacks of each member."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mnist_mlp.engine.stack import Stack
 
 
 class MemberHooks(L.Callback):
-    """What Lightning calls for the stack, called for each of its members."""
+    """Callback of the stack that calls the same hook for each of its members."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -46,7 +46,7 @@ class MemberHooks(L.Callback):
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, *_: Any
     ) -> None:
         for member in self.stack.training_members:
-            self.stack.call_member(member, "on_validation_batch_end", member.answer, batch, batch_idx)
+            self.stack.call_member(member, "on_validation_batch_end", member.evaluation_output, batch, batch_idx)
 
     def on_validation_epoch_end(self, *_: Any) -> None:
         self.stack.call("on_validation_epoch_end")
@@ -62,13 +62,13 @@ class MemberHooks(L.Callback):
         self.stack.call("on_train_end")
 
     def on_fit_end(self, *_: Any) -> None:
-        self.stack.call("on_fit_end", members=self.stack.whole_members)
+        self.stack.call("on_fit_end", members=self.stack.surviving_members)
 
     def on_test_start(self, *_: Any) -> None:
-        self.stack.call("on_test_start", members=self.stack.whole_members)
+        self.stack.call("on_test_start", members=self.stack.surviving_members)
 
     def on_test_epoch_end(self, *_: Any) -> None:
-        self.stack.call("on_test_epoch_end", members=self.stack.whole_members)
+        self.stack.call("on_test_epoch_end", members=self.stack.surviving_members)
 
     def on_test_end(self, *_: Any) -> None:
-        self.stack.call("on_test_end", members=self.stack.whole_members)
+        self.stack.call("on_test_end", members=self.stack.surviving_members)

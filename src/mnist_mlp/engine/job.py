@@ -1,4 +1,4 @@
-"""A job: what is to be trained, and where; known without importing torch."""
+"""Job: a configuration to train and the directory for the run. Does not import torch."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ class Job:
     config: Config
     directory: Path
     number: int = 0
-    """of the jobs of a sweep"""
+    """of the job in its sweep"""
     logging: dict[str, Any] | None = None
-    """where the job's own log goes, as `logging.config.dictConfig` takes it; None: where the process logs"""
+    """logging configuration of the job for `logging.config.dictConfig`; None: that of the process"""

@@ -1,4 +1,4 @@
-"""The hooks of Lightning that the engine calls; whoever overrides another one is refused, not ignored."""
+"""Known hooks: those of Lightning that the engine calls. A module or callback that overrides another one is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a run stands, in the words of Lightning's loops, for a checkpoint to go on from."""
+"""Progress of Lightning's loops in a checkpoint, computed from the optimizer step."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from mnist_mlp.engine.run_length import RunLength
 
 
 def set_progress(checkpoint: dict[str, Any], length: RunLength, step: int) -> None:
-    """Write down where the run stands as Lightning would at the one clean point: between two chunks.
+    """Set the progress of the loops to what Lightning counts between two chunks, after `step` optimizer steps.
 
-    Lightning counts while its hooks run, so what it would save depends on the hook that saves; a resumed run then
-    skips a batch or validates twice. The position follows from the optimizer step alone.
+    Lightning's own counts depend on the hook in which a checkpoint is saved, so a resumed run could skip a batch or
+    validate twice.
     """
     fit_loop = checkpoint["loops"]["fit_loop"]
     epochs, steps = length.position(step)
@@ -22,4 +22,5 @@ def set_progress(checkpoint: dict[str, Any], length: RunLength, step: int) -> No
     done = dict.fromkeys(("ready", "started", "processed", "completed"), chunks)
     total = dict.fromkeys(done, epochs * length.chunks_per_epoch + chunks)
     fit_loop["epoch_loop.batch_progress"] = {"total": total, "current": done, "is_last_batch": False}
+    # Lightning's private name: the step at which its loop logs, without a public way to restore it.
     fit_loop["epoch_loop.state_dict"] = {"_batches_that_stepped": total["completed"]}

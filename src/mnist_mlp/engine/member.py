@@ -1,4 +1,4 @@
-"""The members of a stack: what each network has of its own, as it would have it as a run alone."""
+"""Member of a stack: one network with everything that it would have as a single run."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ from mnist_mlp.config.errors import ConfigError, DivergedError, Pruned, UserErro
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.engine.epoch_log import EpochLog
 from mnist_mlp.engine.job import Job
+from mnist_mlp.engine.member_trainer import MemberTrainer
 from mnist_mlp.engine.run_length import RunLength
 from mnist_mlp.module import DigitClassifier
-from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.checkpoint_io import PlainCheckpointIO
+from mnist_mlp.runs.directories import CHECKPOINTS
 from mnist_mlp.runs.result import Result
 
 log = logging.getLogger(__name__)
 
 
 class Member:
-    """One network with its optimizer, callbacks and loggers. Its callbacks see a `MemberTrainer`."""
+    """One network with its optimizer, callbacks and loggers; these get a `MemberTrainer` as their trainer."""
 
     def __init__(
         self,
@@ -48,31 +49,33 @@ class Member:
     ) -> None:
         """
         Args:
-            start: the checkpoint that the run goes on from.
-            collect: puts what the callbacks know into the result.
-            closing: what is left to do for this run, however it ends.
+            start: content of the checkpoint to resume from.
+            collect: copies history and metrics from the callbacks to the result.
+            closing: actions for the end of this run, whether it completes or fails.
         """
         self.job, self.config, self.directory = job, job.config, job.directory
         self.module, self.datamodule, self.length = module, datamodule, length
         self.callbacks, self.loggers, self.start = list(callbacks), list(loggers), start
         self.train_log, self.evaluation_log = EpochLog(), EpochLog()
         self.training = True
-        """until it has failed, or was stopped early"""
+        """False after it has failed, or was stopped early"""
         self.error: UserError | Pruned | None = None
         self.result, self.collect = result or Result(directory=job.directory, seed=job.config.seed, config={}), collect
         self.closing = closing or ExitStack()
         self.outputs: dict[str, Tensor] = {}
-        """`losses` `(steps,)` of the last chunk"""
-        self.answer: Any = None
-        """what the module returned for the last batch that was evaluated"""
+        """`losses` `(steps,)` of the latest chunk"""
+        self.evaluation_output: Any = None
+        """what `validation_step` or `test_step` returned for the latest batch"""
         self.trainer: MemberTrainer
         self.optimizer: Optimizer
         self.schedule: LRScheduler | None
         self._log_files: list[logging.Handler] | None = None
 
     def join(self, trainer: L.Trainer) -> None:
-        """Move to where the trainer computes, and build the optimizer."""
-        self.trainer = MemberTrainer(trainer, self)
+        """Attach to the trainer of the stack: move the module to its device, and build the optimizer."""
+        self.trainer = MemberTrainer(
+            trainer, self.module, self.datamodule, self.callbacks, self.loggers, self.length.total_steps
+        )
         self.module.trainer = self.datamodule.trainer = self.trainer  # type: ignore[assignment]
         self.log_to(self.train_log)
         self.module.to(trainer.strategy.root_device)
@@ -80,28 +83,34 @@ class Member:
         self.optimizer, self.schedule = _optimizer_and_schedule(self.module.configure_optimizers())
         self.trainer.optimizers = [self.optimizer]
 
-    def twin(self) -> Member:
-        """Another member with the same weights, which nothing happens to."""
-        twin = Member(self.job, type(self.module)(self.config, self.module.data), self.datamodule, self.length)
-        twin.module.load_state_dict(self.module.state_dict())
-        twin.join(self.trainer.of_stack)
-        return twin
+    def copy_for_trial(self) -> Member:
+        """A member with a copy of the weights and a new optimizer, to try a step without side effects."""
+        copy = Member(self.job, type(self.module)(self.config, self.module.data), self.datamodule, self.length)
+        copy.module.load_state_dict(self.module.state_dict())
+        copy.join(self.trainer.stack_trainer)
+        return copy
 
     def lr(self, step: int) -> float:
-        """The learning rate of a step, by a schedule that is a function of the step alone."""
+        """Learning rate of a step; the schedule has to be a `LambdaLR`."""
         assert isinstance(self.schedule, LambdaLR)
         return float(self.schedule.base_lrs[0] * self.schedule.lr_lambdas[0](step))
 
     def log_to(self, epoch_log: EpochLog) -> None:
-        """From now on `self.log` of the module adds to this one."""
+        """Make `self.log` of the module add to `epoch_log` from now on."""
         self.module.log = epoch_log.log  # type: ignore[method-assign,assignment]
 
     def log_steps(self, losses: Sequence[float], sizes: Sequence[int], logits: Tensor, labels: Tensor) -> None:
-        """Log as `training_step` does: the losses of steps of so many images, and the logits of all of them."""
+        """Log what `training_step` would log.
+
+        Args:
+            losses: mean loss of each step.
+            sizes: images in each step.
+            logits: `(n, classes)` of all images of these steps on this rank; `labels` `(n,)` likewise.
+        """
         for loss, size in zip(losses, sizes, strict=True):
             self.train_log.add("train/loss", loss, size)
         metrics = self.module.metrics_of("train")
-        if len(labels) > 0:  # of several ranks some may have had no image
+        if len(labels) > 0:  # a rank may have had no image
             metrics.update(self.module.network.head(logits), labels)
         self.train_log.metrics |= dict(metrics.items())
 
@@ -121,21 +130,21 @@ class Member:
             )
 
     def log_epoch(self, epoch_log: EpochLog) -> None:
-        """Give callbacks what the module has logged: of a training epoch, or of an evaluation."""
+        """Put the values of a training epoch, or of an evaluation, into `trainer.callback_metrics`."""
         self.trainer.callback_metrics |= epoch_log.compute(world_size=self.trainer.world_size)
 
     def fail(self, error: UserError | Pruned) -> None:
-        """End here, as a run of its own would for this error."""
+        """End this member as a single run would end for this error: log it, and write the result."""
         self.training, self.error = False, error
-        for place in (nullcontext(), self.own_log()) if isinstance(error, UserError) else ():
+        for place in (nullcontext(), self.own_log_files()) if isinstance(error, UserError) else ():
             with place:
                 log.error("job %s failed: %s", self.job.number, error)
         with suppress(type(error)):
             self.closing.__exit__(type(error), error, error.__traceback__)
 
     @contextmanager
-    def own_log(self) -> Iterator[None]:
-        """What is logged meanwhile goes to the job's own files, if it has any."""
+    def own_log_files(self) -> Iterator[None]:
+        """Log records in the block go to the job's own files, if it has any."""
         if not self.job.logging:
             yield
             return
@@ -148,26 +157,26 @@ class Member:
         finally:
             root.handlers = before
             for handler in self._log_files:
-                handler.close()  # opened again by the next line: a sweep may have more jobs than a process files
+                handler.close()  # reopened by the next record: a sweep may have more jobs than file descriptors
 
-    def checkpoint(self, of_stack: dict[str, Any]) -> dict[str, Any]:
-        """What Lightning would save of this run alone, from what it saves of the trainer of the stack."""
+    def checkpoint(self, stack_checkpoint: dict[str, Any]) -> dict[str, Any]:
+        """The checkpoint that Lightning would save for this run alone, from its checkpoint of the stack."""
         saved_schedule = [] if self.schedule is None or isinstance(self.schedule, LambdaLR) else [self.schedule]
         content = {
-            **of_stack,
+            **stack_checkpoint,
             "state_dict": _own(self.module.state_dict()),
             "optimizer_states": [_own(self.optimizer.state_dict())],
             "lr_schedulers": [schedule.state_dict() for schedule in saved_schedule],
             "callbacks": {callback.state_key: state for callback in self.callbacks if (state := callback.state_dict())},
             "hyper_parameters": dict(self.module.hparams),
-            "epoch_log": of_stack.get("epoch_log") or self.train_log.state_dict(),
+            "epoch_log": stack_checkpoint.get("epoch_log") or self.train_log.state_dict(),
         }
         for callback in self.callbacks:
             callback.on_save_checkpoint(self.trainer, self.module, content)  # type: ignore[arg-type]
         return content
 
     def restore(self, content: dict[str, Any]) -> None:
-        """Go on from a checkpoint, before the first step."""
+        """Restore the state in a checkpoint, before the first step."""
         self.module.load_state_dict(content["state_dict"])
         self.optimizer.load_state_dict(content["optimizer_states"][0])
         for schedule in content["lr_schedulers"]:
@@ -180,52 +189,25 @@ class Member:
         self.train_log.load_state_dict(content["epoch_log"], metrics, rank=self.trainer.global_rank)
 
 
-class MemberTrainer:
-    """The trainer of the stack as the module and the callbacks of one member see it."""
-
-    def __init__(self, of_stack: L.Trainer, member: Member) -> None:
-        self.of_stack = of_stack
-        self.lightning_module, self.datamodule = member.module, member.datamodule
-        self.callbacks, self.loggers = member.callbacks, member.loggers
-        self.logger = member.loggers[0] if member.loggers else None
-        self.optimizers: list[Optimizer] = []
-        self.callback_metrics: dict[str, Tensor] = {}
-        self.should_stop = False
-        self.estimated_stepping_batches = member.length.total_steps
-        self._step: int | None = None
-
-    @property
-    def global_step(self) -> int:
-        return self.of_stack.global_step if self._step is None else self._step
-
-    @global_step.setter
-    def global_step(self, step: int | None) -> None:
-        """Inside of a chunk, whose steps Lightning counts at its end; None: Lightning has counted them."""
-        self._step = step
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.of_stack, name)
-
-
 class MemberCheckpointIO(PlainCheckpointIO):
-    """Saves a member's own checkpoint where Lightning saves that of the stack; the directory tells whose it is."""
+    """Saves a member's checkpoint when Lightning saves the stack's; the directory in the path identifies the member."""
 
     def __init__(self, members: Sequence[Member]) -> None:
-        self.members = {member.directory / runs.CHECKPOINTS: member for member in members}
+        self.members = {member.directory / CHECKPOINTS: member for member in members}
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         super().save_checkpoint(self.members[Path(path).parent].checkpoint(checkpoint), path)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = True) -> dict[str, Any]:
-        """Where the loops stand; what belongs to the members they have themselves from `restore`."""
+        """The progress of the loops only: `Member.restore` restores each member."""
         return {**super().load_checkpoint(path), "callbacks": {}, "state_dict": {}, "optimizer_states": []}
 
 
 def _optimizer_and_schedule(configured: Any) -> tuple[Optimizer, LRScheduler | None]:
-    """From what `configure_optimizers` returned.
+    """Optimizer and schedule in the result of `configure_optimizers`.
 
     Raises:
-        ConfigError: it is of a form that only Lightning's own loop knows.
+        ConfigError: the result has a form that only Lightning's own loop supports.
     """
     if isinstance(configured, Optimizer):
         return configured, None
@@ -242,7 +224,7 @@ def _optimizer_and_schedule(configured: Any) -> tuple[Optimizer, LRScheduler | N
 
 
 def _file_handlers(settings: dict[str, Any]) -> list[logging.Handler]:
-    """Those of the root logger under `settings`, which are not in force afterwards."""
+    """File handlers that `settings` would give to the root logger, whose own handlers stay in place."""
     root = logging.getLogger()
     before = root.handlers[:]
     logging.config.dictConfig(settings)
@@ -252,5 +234,5 @@ def _file_handlers(settings: dict[str, Any]) -> list[logging.Handler]:
 
 
 def _own(state: Any) -> Any:
-    """A copy: a view would take the rows of all members into the file."""
+    """A copy of all tensors: saving a view would save the rows of all members."""
     return apply_to_collection(state, Tensor, torch.clone)

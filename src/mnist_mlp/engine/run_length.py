@@ -1,4 +1,4 @@
-"""How long a run is, counted in optimizer steps, before anything has run."""
+"""Length of a run in optimizer steps, computed from the configuration before training."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class RunLength:
     steps_per_epoch: int
     total_steps: int
     chunk_steps: int
-    """optimizer steps that Lightning sees as one batch; see `mnist_mlp.engine.chunks`"""
+    """optimizer steps in one chunk, which Lightning sees as one batch; see `mnist_mlp.engine.chunks`"""
     chunks_between_validations: int
 
     @property
     def epochs(self) -> int:
-        """Epochs begun; the last one ends early where `total_steps` is no multiple of an epoch."""
+        """Number of epochs; the last one is shorter if `total_steps` is not a multiple of `steps_per_epoch`."""
         return math.ceil(self.total_steps / self.steps_per_epoch)
 
     @property
@@ -31,17 +31,17 @@ class RunLength:
         return math.ceil(self.steps_per_epoch / self.chunk_steps)
 
     def position(self, step: int) -> tuple[int, int]:
-        """Whole epochs, and steps into the next one, after `step` optimizer steps of the run."""
+        """Completed epochs, and steps done in the next one, after `step` optimizer steps."""
         if step == self.total_steps:
             return self.epochs, 0
         return divmod(step, self.steps_per_epoch)
 
     def ends_chunk(self, step: int) -> bool:
-        """Whether a chunk, and not only a step, ends after `step` optimizer steps of the run."""
+        """Whether a chunk ends after `step` optimizer steps."""
         return self.position(step)[1] % self.chunk_steps == 0
 
     def step_by_step(self) -> RunLength:
-        """The same run in chunks of one step, as Lightning's own loop makes it."""
+        """The same run with chunks of one step, for Lightning's own loop."""
         between = min(self.chunks_between_validations * self.chunk_steps, self.steps_per_epoch)
         return replace(self, chunk_steps=1, chunks_between_validations=between)
 
@@ -69,7 +69,7 @@ def plan(data: DataConfig, trainer: TrainerConfig, images: int) -> RunLength:
         raise ConfigError(
             f"trainer.val_check_interval: expected at most the {steps} batches of an epoch, got {interval}"
         )
-    # A chunk ends wherever something is to happen: a point is logged, or validation runs.
+    # A chunk ends at every logged point and at every validation.
     chunk = min(trainer.log_every_n_steps, steps)
     if steps_between < steps:
         chunk = math.gcd(chunk, steps_between)

@@ -1,6 +1,6 @@
-"""The losses of M members and their gradients by the logits, written out.
+"""Losses of M members and their gradients with respect to the logits, as formulas.
 
-Members may differ in their loss. To add one: an entry in `WRITTEN`; a loss without one is trained by autograd.
+Members may have different losses. To add one: an entry in `WRITTEN`. A loss without an entry is trained by autograd.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from mnist_mlp.config.schema import ModelConfig
 @dataclass(frozen=True)
 class WrittenLoss:
     losses: Callable[[Tensor, Tensor], Tensor]
-    """logits and targets `(..., classes)` to the loss of each image `(...)`"""
+    """from logits and targets `(..., classes)` to the loss of each image `(...)`"""
     gradient: Callable[[Tensor, Tensor], Tensor]
-    """the same to the gradient of each image's loss by its logits `(..., classes)`, in new memory"""
+    """from the same to the gradient of each loss with respect to its logits `(..., classes)`, a new tensor"""
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -48,35 +48,35 @@ WRITTEN: dict[str, WrittenLoss] = {
 
 
 class StackedLoss:
-    """The loss of each member: where they differ, each loss of all members, and then each member's own is taken."""
+    """The loss of each member. Every loss in use is computed for all members, then each member's own is selected."""
 
     def __init__(self, models: Sequence[ModelConfig], classes: int, like: Tensor) -> None:
-        """`like` has the type and the device of the logits."""
+        """`like` has the dtype and the device of the logits."""
         self.classes = classes
         smoothing = like.new_tensor([model.label_smoothing for model in models]).view(-1, 1, 1)
         self.off_label, self.on_label = smoothing / classes, 1 - smoothing
         own = [WRITTEN[model.loss] for model in models]
         self.first, *others = dict.fromkeys(own)
-        # `(M, 1)`: whose it is. Not indices, which would come from the memory of the CPU, where no recording may read.
+        # Masks `(M, 1)` of the members with this loss. Not lists of indices: a captured graph cannot copy from the CPU.
         self.others = [
             (loss, torch.tensor([loss == member for member in own], device=like.device).unsqueeze(1)) for loss in others
         ]
 
     def targets(self, labels: Tensor) -> Tensor:
-        """Labels `(M, n)` to target distributions `(M, n, classes)`: 1 - e on the label plus e / classes everywhere."""
-        # Compared, not scattered: a GPU would have to sort the labels to scatter them in a fixed order.
+        """From labels `(M, n)` to targets `(M, n, classes)`: 1 - e for the label plus e / classes for every class."""
+        # A comparison, not a scatter, which deterministic mode on a GPU makes slow: it sorts the labels.
         is_label = labels.unsqueeze(2) == torch.arange(self.classes, device=labels.device)
         return torch.where(is_label, self.off_label + self.on_label, self.off_label)
 
     def losses(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Of each image, `(M, n)`, from logits and targets `(M, n, classes)`."""
+        """Loss of each image, `(M, n)`, from logits and targets `(M, n, classes)`."""
         losses = self.first.losses(logits, targets)
         for loss, takes_it in self.others:
             losses = torch.where(takes_it, loss.losses(logits, targets), losses)
         return losses
 
     def gradient(self, logits: Tensor, targets: Tensor, images: int) -> Tensor:
-        """Of the mean loss over `images` images by the logits, `(M, B, classes)`."""
+        """Gradient of (the sum of the losses / `images`) with respect to the logits, `(M, B, classes)`."""
         gradient = self.first.gradient(logits, targets)
         for loss, takes_it in self.others:
             gradient = torch.where(takes_it.unsqueeze(2), loss.gradient(logits, targets), gradient)

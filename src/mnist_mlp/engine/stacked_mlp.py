@@ -1,7 +1,7 @@
-"""Perceptrons of one shape as one: every layer is a batched matrix product, and a member is a row of it.
+"""Stacked MLP: M perceptrons of one shape; every layer is one batched matrix product.
 
-The chain rule is written out. Autograd would put the gradients of every step into new memory and keep a graph of what
-is always the same few products.
+The backward pass is written out by hand. Autograd would allocate new gradients in every step, and build a graph of the
+same few products each time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ aten = torch.ops.aten
 
 
 class Activation(Protocol):
-    """Of one hidden layer; `backward` belongs to the last `forward`, and either may change its argument in place."""
+    """Activation of one hidden layer, with its derivative.
+
+    `backward` multiplies the gradient `upstream` by the derivative at the argument of the latest `forward`. Both may
+    change their argument in place.
+    """
 
     def forward(self, x: Tensor) -> Tensor: ...
 
@@ -113,12 +117,12 @@ ACTIVATIONS: dict[type[nn.Module], type[Activation]] = {
 
 
 class StackedMLP:
-    """M perceptrons whose parameters and gradients are views of the rows of `flat`."""
+    """M perceptrons, whose parameters and gradients are in the rows of `flat`."""
 
     def __init__(self, layers: nn.Sequential, flat: Flat) -> None:
-        """`layers` are those of one member: Linear, then activations and dropout between further ones."""
+        """`layers` are those of one member: Linear layers, with an activation and perhaps dropout between them."""
         self.weights, self.gradients = flat.views(flat.parameters), flat.views(flat.gradients)
-        """`(M, out, in)` and `(M, out)` of the first layer, of the second, and so on"""
+        """weight `(M, out, in)` and bias `(M, out)` of the first layer, then of the second, and so on"""
         self.biases = [bias.unsqueeze(1) for bias in self.weights[1::2]]
         self.transposed = [weight.mT for weight in self.weights[::2]]
         self.activations = [
@@ -127,10 +131,10 @@ class StackedMLP:
         self._inputs: list[Tensor] = []
 
     def forward(self, x: Tensor, masks: Sequence[Tensor]) -> Tensor:
-        """The input of the first layer, `(M, B, pixels)`, to logits `(M, B, classes)`.
+        """From normalised images `(M, B, pixels)` to logits `(M, B, classes)`.
 
         Args:
-            masks: of dropout, `(M, B, width)` for each hidden layer; or none.
+            masks: dropout masks `(M, B, width)`, one for each hidden layer; empty without dropout.
         """
         self._inputs = inputs = []
         last = len(self.activations)
@@ -144,10 +148,10 @@ class StackedMLP:
         return x
 
     def backward(self, upstream: Tensor, masks: Sequence[Tensor]) -> None:
-        """Write the gradients of the last `forward`.
+        """Backpropagation through the latest `forward`; overwrites the gradients.
 
         Args:
-            upstream: the gradients of the members' losses by their logits `(M, B, classes)`.
+            upstream: gradients of the members' losses with respect to their logits, `(M, B, classes)`.
         """
         for layer in reversed(range(len(self._inputs))):
             torch.bmm(upstream.mT, self._inputs[layer], out=self.gradients[2 * layer])
@@ -160,7 +164,7 @@ class StackedMLP:
 
 
 def is_known(layers: nn.Module) -> bool:
-    """Whether these layers are a perceptron whose chain rule is written out here: by their exact types."""
+    """Whether `layers` are a perceptron that `StackedMLP` can compute; compares exact types, not subclasses."""
     if type(layers) is not nn.Sequential or type(layers[-1]) is not nn.Linear or type(layers[0]) is not nn.Linear:
         return False
     kinds = [type(layer) for layer in layers if type(layer) is not nn.Dropout]

@@ -1,6 +1,6 @@
-"""The updates of torch.optim for M members at once, each with its own learning rate, momentum and so on.
+"""Stacked optimizer: the updates of torch.optim for M members at once, each with its own settings.
 
-To add one: an entry in `UPDATES`; an optimizer without one trains by itself, under autograd.
+To add one: an entry in `UPDATES`. Members with another optimizer are trained by autograd.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from mnist_mlp.engine.flat import Flat
 
 class Update(Protocol):
     def __call__(self, rates: Sequence[float] | Tensor) -> None:
-        """Update all members, from their gradients, with their present learning rates: `M` numbers, or `(M, 1)`."""
+        """Update the weights of all members. `rates` are their learning rates: M numbers, or a tensor `(M, 1)`."""
 
 
 def is_known(optimizer: Optimizer, network: nn.Module) -> bool:
-    """Whether the update is written out here: by exact type, settings, and parameters."""
+    """Whether `UPDATES` has this optimizer: with its exact type, settings, and the parameters of `network`."""
     if type(optimizer) not in UPDATES or len(optimizer.param_groups) != 1:
         return False
     group = optimizer.param_groups[0]
@@ -32,10 +32,10 @@ def is_known(optimizer: Optimizer, network: nn.Module) -> bool:
 
 
 def build_update(optimizers: Sequence[Optimizer], flat: Flat, *, fused: bool) -> Update:
-    """An update of all members, whose state becomes views of the rows of flat tensors; it leaves the gradients.
+    """The update of all members. The state of each optimizer becomes views of rows of flat tensors.
 
-    `fused`, on the CPU, is torch's kernel, which goes through memory once. Elsewhere a call costs more than its work,
-    so there the update is elementwise over the whole stack.
+    With `fused` it calls torch's fused kernel per member, which reads memory once: fastest on the CPU. Without, it is
+    elementwise over the whole stack: fewer calls, fastest on a GPU. Gradients are not changed.
     """
     return UPDATES[type(optimizers[0])][0 if fused else 1](optimizers, flat)
 
@@ -45,12 +45,12 @@ def _group(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def _state(optimizers: Sequence[Optimizer], flat: Flat, name: str) -> Tensor:
-    """One tensor of the state, `(M, P)`, zero where there is none yet; each optimizer's state becomes views of it."""
+    """State `name` of all optimizers as one tensor `(M, P)`, zero if not yet initialised; their own become views."""
     rows = [
         [optimizer.state[parameter].get(name, torch.zeros_like(parameter)) for parameter in _group(optimizer)["params"]]
         for optimizer in optimizers
     ]
-    stacked = flat.move(rows)
+    stacked = flat.flatten(rows)
     for optimizer, views in zip(optimizers, flat.rows(stacked), strict=True):
         for parameter, view in zip(_group(optimizer)["params"], views, strict=True):
             optimizer.state[parameter][name] = view
@@ -58,7 +58,7 @@ def _state(optimizers: Sequence[Optimizer], flat: Flat, name: str) -> Tensor:
 
 
 def _steps(optimizers: Sequence[Optimizer], flat: Flat) -> Tensor:
-    """The steps that each optimizer has made, `(M,)`."""
+    """Step counts of the optimizers, `(M,)`; their own become views."""
     first = [optimizer.state[_group(optimizer)["params"][0]].get("step", 0.0) for optimizer in optimizers]
     steps = torch.tensor([float(step) for step in first], device=flat.parameters.device)
     for optimizer, step in zip(optimizers, steps, strict=True):
@@ -68,7 +68,7 @@ def _steps(optimizers: Sequence[Optimizer], flat: Flat) -> Tensor:
 
 
 def _alike(optimizers: Sequence[Optimizer], names: Sequence[str]) -> list[list[int]]:
-    """Members in groups of equal settings; one call of a kernel updates those whose learning rates are equal, too."""
+    """Indices of members, grouped by equal settings: one call of a kernel can update a group."""
     groups: dict[str, list[int]] = {}
     for member, optimizer in enumerate(optimizers):
         groups.setdefault(repr([_group(optimizer)[name] for name in names]), []).append(member)
@@ -76,7 +76,7 @@ def _alike(optimizers: Sequence[Optimizer], names: Sequence[str]) -> list[list[i
 
 
 def _calls(alike: Sequence[list[int]], rates: Sequence[float]) -> list[tuple[float, list[int]]]:
-    """The learning rate and the members of each call."""
+    """Learning rate and members of each kernel call: a group whose learning rates differ is updated one by one."""
     calls = []
     for members in alike:
         if len({rates[member] for member in members}) == 1:
@@ -87,7 +87,11 @@ def _calls(alike: Sequence[list[int]], rates: Sequence[float]) -> list[tuple[flo
 
 
 def fused_adam(optimizers: Sequence[Optimizer], flat: Flat) -> Update:
-    """The kernel itself: torch's functions around it would count the steps of each tensor, for half its time."""
+    """Adam and AdamW by torch's fused kernel.
+
+    The kernels are private names of torch. The public function around them counts the steps of each tensor, which takes
+    half as long as the update itself.
+    """
     kernel = torch._fused_adamw_ if type(optimizers[0]) is AdamW else torch._fused_adam_
     weights, gradients = list(flat.parameters), list(flat.gradients)
     means, squares = (list(_state(optimizers, flat, name)) for name in ("exp_avg", "exp_avg_sq"))
@@ -120,6 +124,7 @@ def fused_adam(optimizers: Sequence[Optimizer], flat: Flat) -> Update:
 
 
 def fused_sgd(optimizers: Sequence[Optimizer], flat: Flat) -> Update:
+    """SGD by torch's fused kernel, a private name of torch for the reason in `fused_adam`."""
     groups = [_group(optimizer) for optimizer in optimizers]
     weights, gradients = list(flat.parameters), list(flat.gradients)
     with_momentum = any(group["momentum"] for group in groups)
@@ -146,12 +151,12 @@ def fused_sgd(optimizers: Sequence[Optimizer], flat: Flat) -> Update:
 
 
 def _column(values: Sequence[float], flat: Flat) -> Tensor:
-    """`(M, 1)`, a value of each member."""
+    """One value per member as a tensor `(M, 1)`."""
     return flat.parameters.new_tensor(values).view(-1, 1)
 
 
 def elementwise_adam(optimizers: Sequence[Optimizer], flat: Flat) -> Update:
-    """The formulas in the documentation of torch.optim.Adam and AdamW."""
+    """Adam and AdamW by the formulas in the documentation of torch.optim.Adam and AdamW."""
     groups = [_group(optimizer) for optimizer in optimizers]
     decoupled = type(optimizers[0]) is AdamW
     weight, gradient = flat.parameters, flat.gradients
@@ -176,7 +181,7 @@ def elementwise_adam(optimizers: Sequence[Optimizer], flat: Flat) -> Update:
 
 
 def elementwise_sgd(optimizers: Sequence[Optimizer], flat: Flat) -> Update:
-    """The formulas in the documentation of torch.optim.SGD."""
+    """SGD by the formulas in the documentation of torch.optim.SGD."""
     groups = [_group(optimizer) for optimizer in optimizers]
     weight, gradient = flat.parameters, flat.gradients
     momentum, decay = (_column([group[name] for group in groups], flat) for name in ("momentum", "weight_decay"))
@@ -202,4 +207,4 @@ UPDATES: dict[type[Optimizer], tuple[Callable[..., Update], Callable[..., Update
     Adam: (fused_adam, elementwise_adam),
     SGD: (fused_sgd, elementwise_sgd),
 }
-"""Fused, and elementwise."""
+"""For each optimizer: the fused update, and the elementwise one."""

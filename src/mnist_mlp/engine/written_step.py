@@ -1,8 +1,8 @@
-"""The written-out step: forward, backward and update of M perceptrons at once, without autograd.
+"""Written-out step: forward pass, backward pass and update of M perceptrons at once, without autograd.
 
-What the steps of a chunk read lies in memory that stays where it is and is filled once a chunk. So on a GPU all steps
-of a chunk are one recorded graph. Its noise is drawn there, as a function of the seed and of the chunk's first step;
-steps that run one by one draw what the module alone would draw in each.
+The inputs of all steps of a chunk are in tensors with fixed addresses, filled once per chunk, so on a GPU a chunk is
+one CUDA graph. Recorded steps draw their noise from generators that are seeded by (seed, first step of the chunk).
+Steps that run one by one draw the noise that `training_step` would draw.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 
 class WrittenStep:
-    """The networks and optimizers of the modules become views of its rows; outside of a step they are as ever."""
+    """Training step of all members; their parameters and optimizer states become views of rows of flat tensors."""
 
     def __init__(self, members: Sequence[Member], length: RunLength, recorder: RecordedWork | None = None) -> None:
         """
         Args:
-            recorder: records the steps of each chunk; None: they run one by one.
+            recorder: records the steps of each chunk as a CUDA graph; None: steps run one by one.
         """
         self.members, self.length, self.recorder = members, length, recorder
         modules = [member.module for member in members]
@@ -66,7 +66,7 @@ class WrittenStep:
             for row, augmentation in enumerate(self.augmentations)
             if recorder and (augmentation or self.dropout[row] > 0)
         }
-        """of each member that draws any, in recorded steps"""
+        """for recorded steps, a generator for each member with augmentation or dropout"""
         self._allocate(pixels=modules[0].network.input_shape[0], classes=classes)
 
     def _allocate(self, pixels: int, classes: int) -> None:
@@ -76,7 +76,7 @@ class WrittenStep:
         self.order = torch.empty(members, images, dtype=torch.int64, device=self.device)
         self.targets = torch.empty(members, images, classes, **like)
         self.logits = torch.empty(members, images, classes, **like)
-        # A large tensor made anew in every step would be paged in anew.
+        # Allocated once: a large tensor allocated in every step would be paged in each time.
         self.inputs = torch.empty(members * self.length.batch_size, pixels, **like)
         self.masks = [
             torch.ones(members, self.length.batch_size, bias.shape[2], **like) for bias in self.network.biases[:-1]
@@ -85,9 +85,9 @@ class WrittenStep:
         self.ema_shares = torch.empty(steps, len(self.averaged), 1, **like)
 
     def run(self, chunk: Chunk, first_step: int) -> Tensor:
-        """One optimizer step for each minibatch of the chunk; the losses `(M, steps)`."""
+        """Make one optimizer step for each minibatch of the chunk; returns the losses `(M, steps)`."""
         sizes = chunk.sizes
-        parts = [chunk.own(minibatch, dim=1) for minibatch in chunk.minibatches()]
+        parts = [chunk.share_of_rank(minibatch, dim=1) for minibatch in chunk.minibatches()]
         own_sizes = [part.shape[1] for part in parts]
         order = torch.cat(parts, dim=1) if chunk.world_size > 1 else chunk.order
         count = order.shape[1]
@@ -119,7 +119,7 @@ class WrittenStep:
         return losses
 
     def _plan(self, first_step: int, steps: int) -> Sequence[Any]:
-        """The members' learning rates in each step: numbers, or tensors that a recording reads."""
+        """Learning rates of all members in each step: numbers, or views of the tensor that a CUDA graph reads."""
         rates = [[member.lr(step) for member in self.members] for step in range(first_step, first_step + steps)]
         for member, rate in zip(self.members, rates[-1], strict=True):
             member.optimizer.param_groups[0]["lr"] = rate
@@ -135,7 +135,7 @@ class WrittenStep:
         return list(self.rates[:steps])
 
     def _step(self, chunk: Chunk, taken: slice, size: int, step: int, number: int, rates: Any) -> None:
-        """One step on the images at `order[:, taken]`, this process's share of a minibatch of `size` images."""
+        """Make one step on the images at `order[:, taken]`, this rank's part of a minibatch of `size` images."""
         indices = self.order[:, taken]
         images, x = self._images(chunk, indices)
         self._augment(images, x, step, size, chunk)
@@ -150,13 +150,13 @@ class WrittenStep:
         self._average(step, number)
 
     def _images(self, chunk: Chunk, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Images `(M * B, C, H, W)` uint8, and their grey levels `(M, B, pixels)` in the weights' type."""
+        """Images `(M * B, C, H, W)` uint8, and the same `(M, B, pixels)` in the dtype of the weights."""
         images = chunk.images.index_select(0, indices.flatten())
         x = self.inputs[: len(images)].copy_(images.flatten(1))
         return images, x.unflatten(0, indices.shape)
 
     def _augment(self, images: Tensor, x: Tensor, step: int, size: int, chunk: Chunk) -> None:
-        """Change the grey levels `x` in place; those of a member without augmentation stay."""
+        """Overwrite `x` with the augmented images, for each member that has augmentation."""
         for member, augmentation in enumerate(self.augmentations):
             if augmentation is None:
                 continue
@@ -165,11 +165,11 @@ class WrittenStep:
                 shape = len(own), augmentation.noise_size
                 amounts = torch.randn(shape, generator=self.noise[member], dtype=torch.float32, device=self.device)
             else:
-                amounts = chunk.own(augmentation.draw(self.configs[member].seed, step, size)).to(self.device)
+                amounts = chunk.share_of_rank(augmentation.draw(self.configs[member].seed, step, size)).to(self.device)
             x[member] = augmentation(own, amounts).flatten(1)
 
     def _draw_masks(self, step: int, count: int, rank: int) -> Sequence[Tensor]:
-        """Of dropout, `(M, count, width)` of each hidden layer."""
+        """Dropout masks `(M, count, width)`, one for each hidden layer; empty without dropout."""
         if not any(self.dropout):
             return ()
         for member, share in enumerate(self.dropout):

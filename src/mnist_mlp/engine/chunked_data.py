@@ -1,0 +1,69 @@
+"""ChunkedData: the data module of a stack, in chunks for training and in large batches for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+from typing import Any
+
+import lightning as L
+import torch
+
+from mnist_mlp.config.schema import Config
+from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.limits import limit_batches
+from mnist_mlp.data.loader import EvaluationLoader, Part
+from mnist_mlp.engine.chunks import ChunkLoader
+from mnist_mlp.engine.run_length import RunLength
+
+
+class ChunkedData(L.LightningDataModule):
+    """Loaders of chunks for training and of large batches for evaluation, over the data of a `DigitsDataModule`."""
+
+    def __init__(self, datamodule: DigitsDataModule, length: RunLength, configs: Sequence[Config]) -> None:
+        super().__init__()
+        self.datamodule, self.length, self.config = datamodule, length, configs[0]
+        self.seeds = [config.seed for config in configs]
+
+    def train_dataloader(self) -> ChunkLoader:
+        assert self.trainer is not None
+        return ChunkLoader(
+            self._on_device(self.datamodule.parts["train"]),
+            length=self.length,
+            seeds=self.seeds,
+            first_step=self.trainer.global_step,
+            same_order=bool(self.config.trainer.overfit_batches),
+            rank=self.trainer.global_rank,
+            world_size=self.trainer.world_size,
+        )
+
+    def val_dataloader(self) -> EvaluationLoader:
+        return EvaluationLoader(self._own("val", self.config.trainer.limit_val_batches))
+
+    def test_dataloader(self) -> EvaluationLoader:
+        return EvaluationLoader(self._own("test", self.config.trainer.limit_test_batches))
+
+    def _own(self, stage: str, limit: int | float) -> Part:
+        """Images and labels that this rank evaluates, on its device; every image belongs to exactly one rank."""
+        assert self.trainer is not None
+        rank, world_size = self.trainer.global_rank, self.trainer.world_size
+        part = limited_part(self.datamodule.parts[stage], limit, self.config)
+        images, labels = (values.tensor_split(world_size)[rank] for values in part)
+        return self._on_device((images, labels))
+
+    def _on_device(self, part: Part) -> Part:
+        assert self.trainer is not None
+        device = self.trainer.strategy.root_device
+        return part[0].to(device), part[1].to(device)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Leave the batch as it is: its tensors are on the device already."""
+        return batch
+
+
+def limited_part(part: Part, limit: int | float, config: Config) -> Part:
+    """Images and labels of the first batches, limited by `limit` (as `trainer.limit_*_batches`) or `fast_dev_run`."""
+    images, labels = part
+    batches = ceil(len(images) / config.data.batch_size)
+    few = int(config.trainer.fast_dev_run) if config.trainer.fast_dev_run else limit_batches(limit, batches)
+    return images[: few * config.data.batch_size], labels[: few * config.data.batch_size]

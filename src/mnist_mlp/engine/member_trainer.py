@@ -1,0 +1,48 @@
+"""Trainer of one member of a stack, as its module, callbacks and loggers see it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.loggers import Logger
+from torch import Tensor
+from torch.optim import Optimizer
+
+from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.module import DigitClassifier
+
+
+class MemberTrainer:
+    """A view of the stack's trainer for one member: own metrics, loggers and stop flag, all else is the stack's."""
+
+    def __init__(
+        self,
+        stack_trainer: L.Trainer,
+        module: DigitClassifier,
+        datamodule: DigitsDataModule,
+        callbacks: list[L.Callback],
+        loggers: list[Logger],
+        total_steps: int,
+    ) -> None:
+        self.stack_trainer = stack_trainer
+        self.lightning_module, self.datamodule = module, datamodule
+        self.callbacks, self.loggers = callbacks, loggers
+        self.logger = loggers[0] if loggers else None
+        self.estimated_stepping_batches = total_steps
+        self.optimizers: list[Optimizer] = []
+        self.callback_metrics: dict[str, Tensor] = {}
+        self.should_stop = False
+        self._step: int | None = None
+
+    @property
+    def global_step(self) -> int:
+        return self.stack_trainer.global_step if self._step is None else self._step
+
+    @global_step.setter
+    def global_step(self, step: int | None) -> None:
+        """The step within a chunk, as Lightning counts at the end of the chunk; None: Lightning's own count."""
+        self._step = step
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stack_trainer, name)
