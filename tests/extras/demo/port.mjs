@@ -7,10 +7,17 @@ import { greyOf } from "../../../src/mnist_mlp/extras/demo/picture.mjs";
 
 const { pictures = [], networks = [], images = [], together = false } = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const digits = pictures.map(({ width, height, rgba }) =>
-  findDigits(greyOf({ width, height, data: Buffer.from(rgba, "base64") }).grey).map(({ image, box }) => ({
-    image: [...image],
-    box: [box.x0, box.y0, box.x1, box.y1],
-  })),
+  findDigits(greyOf({ width, height, data: Buffer.from(rgba, "base64") }).grey),
+);
+const plain = ({ image, box, halves }) => ({
+  image: [...image],
+  box: [box.x0, box.y0, box.x1, box.y1],
+  halves: halves.map(plain),
+});
+// The first network reads the pictures: digit by digit its best guess, and whether it is an answer.
+const reader = pictures.length && networks.length ? new Network(networks[0]) : null;
+const readings = reader && digits.map((pieces) =>
+  reader.read(pieces).map(({ probabilities, isSure }) => [probabilities.indexOf(Math.max(...probabilities)), isSure]),
 );
 const answers = networks.map((description) => {
   const network = new Network(description);
@@ -27,4 +34,4 @@ const answers = networks.map((description) => {
     };
   });
 });
-process.stdout.write(JSON.stringify({ digits, answers }));
+process.stdout.write(JSON.stringify({ digits: digits.map((pieces) => pieces.map(plain)), answers, readings }));

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from mnist_mlp.data.synthetic import draw
 from mnist_mlp.extras.handwriting.ink_map import flatten
-from mnist_mlp.extras.handwriting.segmentation import find_digits
+from mnist_mlp.extras.handwriting.segmentation import Digit, find_digits
 
 
 def pictures(number: int, seed: int = 0, longest: int = 260) -> Iterator[Image.Image]:
@@ -54,8 +54,13 @@ def picture_json(picture: Image.Image) -> dict[str, Any]:
     return {"width": picture.width, "height": picture.height, "rgba": base64.b64encode(picture.tobytes()).decode()}
 
 
-def answer_json(picture: Image.Image) -> list[dict[str, Any]]:
-    """What the Python pipeline finds: the (28, 28) images as lists of 784 numbers, and their boxes."""
+def found_in(picture: Image.Image) -> list[Digit]:
+    """What the Python pipeline finds."""
     grey, alpha = (np.asarray(channel) for channel in picture.convert("LA").split())
-    digits = find_digits(grey if alpha.min() == 255 else flatten(grey, alpha))
-    return [{"image": digit.image.ravel().tolist(), "box": [*vars(digit.box).values()]} for digit in digits]
+    return find_digits(grey if alpha.min() == 255 else flatten(grey, alpha))
+
+
+def digit_json(digit: Digit) -> dict[str, Any]:
+    """The (28, 28) image as a list of 784 numbers, the box, and the same of both halves of what may be two digits."""
+    halves = [digit_json(half) for half in digit.halves]
+    return {"image": digit.image.ravel().tolist(), "box": [*vars(digit.box).values()], "halves": halves}

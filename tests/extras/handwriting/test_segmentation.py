@@ -112,6 +112,17 @@ def test_strokes_come_out_as_wide_as_mnists_whatever_the_pen(pen, height):
         assert 30 < (digit.image > 100).sum() < 200  # MNIST: 1st and 99th percentile 43 and 204
 
 
+def test_digits_that_touch_are_one_piece_whose_halves_are_the_digits():
+    for text, seed in (("62", 0), ("38", 3), ("25", 2)):
+        apart = find_digits(grey(write(text, np.random.default_rng(seed), height=80)))
+        [piece] = find_digits(grey(write(text, np.random.default_rng(seed), height=80, gap=-0.06)))
+        assert len(apart) == len(piece.halves) == 2 and not apart[0].halves
+        for half, digit in zip(piece.halves, apart, strict=True):
+            assert same(half.image, digit.image) > 0.85
+            assert abs(half.box.width - digit.box.width) < 12
+            assert piece.box.x0 <= half.box.x0 and half.box.x1 <= piece.box.x1
+
+
 def test_a_stroke_in_two_pieces_is_one_digit():
     five = grey(write("5", np.random.default_rng(0), height=100)).copy()
     whole = find_digits(five)

@@ -1,8 +1,8 @@
 """Outliers: images of none of the classes, made from those of the classes and from nothing, for a detector to refuse.
 
-Two images of different classes are mixed, or one is taken apart; others are strokes of a pen that mean nothing, and
-blots. As a digit is, each is 20 pixels long with its mass in the middle. Some of them could pass for a digit all the
-same, as a 4 above a 9 does; a detector has to live with that.
+Two images of different classes are mixed, any two are set side by side, or one is taken apart; others are strokes of a
+pen that mean nothing, and blots. As a digit is, each is 20 pixels long with its mass in the middle. Some of them could
+pass for a digit all the same, as a 4 above a 9 does; a detector has to live with that.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from mnist_mlp.extras.handwriting.mnist_format import FIT, SIDE
 
 FAINTEST = 30  # grey level that still counts as part of it
-KINDS = 6
+KINDS = 7
 STROKES, DOTS = 3, 48  # at most so many strokes in an image; drawn dots along each
 STRAIGHT = 0.4  # share of the strokes
 JOINED = 0.5  # share of the images whose strokes meet, as those of letters do
@@ -36,6 +36,7 @@ def make(images: Tensor, labels: Tensor, number: int, seed: int) -> Tensor:
     pool = images.view(-1, SIDE, SIDE).float()
     each = -(-number // KINDS)
     mixed = [mix(pool, labels, each, generator) for mix in (halves, overlays)]
+    mixed.append(neighbours(_drawn(pool, each, generator), _drawn(pool, each, generator)))
     alone = [change(_drawn(pool, each, generator), generator) for change in (quarters, parts)]
     made = torch.cat([*mixed, *alone, strokes(each, generator), blots(each, generator)])
     return normalised(made[(made > 127).sum((1, 2)) > FIT])
@@ -55,6 +56,21 @@ def overlays(pool: Tensor, labels: Tensor, number: int, generator: torch.Generat
     moves = torch.randint(-5, 6, (number, 2), generator=generator).tolist()
     moved = [image.roll((down, right), (0, 1)) for image, (down, right) in zip(pool[second], moves, strict=True)]
     return torch.maximum(pool[first], torch.stack(moved))
+
+
+def neighbours(left: Tensor, right: Tensor) -> Tensor:
+    """Two digits that touch, each half as wide as it was: what a piece of two digits comes down to."""
+    beside = torch.cat([_moved_to_edge(left, last=True), _moved_to_edge(right, last=False)], dim=2)  # (N, 28, 56)
+    return F.pad(F.avg_pool2d(beside, 2), (0, 0, SIDE // 4, SIDE // 4))
+
+
+def _moved_to_edge(images: Tensor, *, last: bool) -> Tensor:
+    """Each image `(N, 28, 28)` rolled sideways, until its ink meets the right (`last`) or the left edge."""
+    inked = (images > 127).any(1)  # fainter rims overlap, so that strokes meet
+    along = torch.arange(SIDE)
+    shift = SIDE - 1 - torch.where(inked, along, -1).amax(1) if last else -torch.where(inked, along, SIDE).amin(1)
+    columns = (along - shift[:, None]) % SIDE
+    return images.gather(2, columns[:, None].expand_as(images))
 
 
 def quarters(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -23,8 +23,8 @@ from mnist_mlp.runs import checkpoint_file as files
 PARTS = Path(__file__).parent
 STYLES = ("colours", "style", "teaching")
 MODULES = (  # each after what it imports
-    *("resampling", "picture", "ink", "pieces", "writing", "form", "digits"),
-    *("activations", "layers", "network", "training", "lesson"),
+    *("resampling", "picture", "ink", "pieces", "writing", "form", "touching", "digits"),
+    *("activations", "layers", "decision", "network", "training", "lesson"),
     *("dom", "wording", "charts", "pad", "answer", "samples", "round", "steps", "diagram", "unit", "learning", "main"),
 )
 

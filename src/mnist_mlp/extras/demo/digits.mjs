@@ -4,6 +4,7 @@ import { asMnist } from "./form.mjs";
 import { darkOnLight, inkMap } from "./ink.mjs";
 import { gather, heightOf, readingOrder, union, widthOf } from "./pieces.mjs";
 import { newMap } from "./resampling.mjs";
+import { leftOfCut } from "./touching.mjs";
 import { findWriting, grown } from "./writing.mjs";
 
 const MOST_PIECES = 200; // a page of text or of noise has more; it is no number
@@ -13,9 +14,10 @@ const SHEET_WHOLE = [0.85, 0.99]; // of what lies between its edges: less is a b
 const SHEET_RIM = 0.03; // of a sheet's longer side, left out as its edge
 const DRAWN = 0.55; // of the pixels around a piece of pen are paper; a patch of light has paper on one side only
 const LEAST_RING = 8; // pixels; fewer say nothing
+const WIDE = 0.9; // times its height: a piece from this width on may be two digits that touch
 const CONTENT = 0.25; // of the height of a sheet, frame or circle: what is written inside is at least so tall
 
-/** The digits of a picture, {image, box} each, line by line, left to right; none on a blank page. */
+/** The digits of a picture, {image, box, halves, isHalf} each, line by line, left to right; none on a blank page. */
 export function findDigits(grey) {
   let ink, labels, boxes;
   for (const flipped of [false, true]) { // a bright patch of light may have been taken for the pen
@@ -28,7 +30,7 @@ export function findDigits(grey) {
     const page = sheet(grey, labels, i + 1, box);
     const inside = page === null ? [] : findDigits(page);
     if (inside.length && inside.every((digit) => heightOf(digit.box) >= CONTENT * heightOf(box)))
-      return inside.map((digit) => ({ ...digit, box: moved(digit.box, box.x0, box.y0) }));
+      return inside.map((digit) => withBoxes(digit, (each) => moved(each, box.x0, box.y0)));
   }
   const kept = [...boxes.keys()].filter((i) => !isFrame(labels, i, boxes, grey));
   const digits = gather(kept.map((i) => boxes[i])).map((members) =>
@@ -153,7 +155,32 @@ function cutOut(ink, labels, boxes, members) {
   const names = new Set(members.map((member) => member + 1));
   const own = part({ ...ink, values: labels }, rim).values.map((name) => names.has(name));
   const near = grown(own, patch.height, patch.width);
-  return { image: asMnist({ ...patch, values: patch.values.map((value, i) => value * near[i]) }), box };
+  const inked = { ...patch, values: patch.values.map((value, i) => value * near[i]) };
+  const halves = widthOf(box) >= WIDE * heightOf(box) ? halvesOf(inked, own) : [];
+  const inPicture = halves.map((half) => withBoxes(half, (each) => moved(each, rim.x0, rim.y0)));
+  return { image: asMnist(inked), box, halves: inPicture, isHalf: false };
+}
+
+/** The ink of a piece and its pixels, cut in two; their boxes in the patch. None where one half is empty. */
+function halvesOf(patch, own) {
+  const isLeft = leftOfCut(patch);
+  const halves = [1, 0].map((side) => {
+    const box = { x0: patch.width, y0: patch.height, x1: 0, y1: 0 };
+    own.forEach((is, i) => {
+      if (!is || isLeft[i] !== side) return;
+      const [x, y] = [i % patch.width, Math.floor(i / patch.width)];
+      Object.assign(box, union(box, { x0: x, y0: y, x1: x + 1, y1: y + 1 }));
+    });
+    if (box.x1 === 0) return null;
+    const values = patch.values.map((value, i) => (isLeft[i] === side ? value : 0));
+    return { image: asMnist({ ...patch, values }), box, halves: [], isHalf: true };
+  });
+  return halves.includes(null) ? [] : halves;
+}
+
+/** A digit whose boxes, and those of its halves, are counted otherwise. */
+export function withBoxes(digit, change) {
+  return { ...digit, box: change(digit.box), halves: digit.halves.map((half) => withBoxes(half, change)) };
 }
 
 /** What of a map lies in a box. */

@@ -3,7 +3,7 @@
 import { AnswerPanel, isInside } from "./answer.mjs";
 import { makeBars, readPalette, WeightPictures } from "./charts.mjs";
 import { Diagram } from "./diagram.mjs";
-import { findDigits } from "./digits.mjs";
+import { findDigits, withBoxes } from "./digits.mjs";
 import { element } from "./dom.mjs";
 import { bestOf } from "./layers.mjs";
 import { Learning } from "./learning.mjs";
@@ -20,7 +20,7 @@ const MOST_UNITS = 128; // whose weights are shown as pictures
 const network = new Network(JSON.parse(element("network").textContent));
 const namesAreWords = network.classNames.some((name) => name.length > 1);
 let palette;
-let found = []; // {image, box, probabilities, sums, hidden, inDistribution, isSure} of each digit on the sheet
+let found = []; // {image, box, probabilities, sums, hidden, inDistribution, isTooWide, isSure} of each digit on the sheet
 let chosen = 0; // which of them is shown
 let pointed; // {layer, unit} under the pointer
 let pinned; // {layer, unit} that was tapped, or walked to with the arrow keys
@@ -44,8 +44,8 @@ const round = new Round(network.classNames, pad);
 /** From what is on the sheet to an answer; what is shown of it follows with the next frame. */
 function read() {
   const { sample } = pad;
-  const digits = pad.isBlank ? [] : sample ? [{ image: sample.image }] : readPicture(pad.picture());
-  found = network.decide(digits.map((digit) => ({ ...digit, ...network.answer(digit.image) })));
+  const digits = pad.isBlank ? [] : sample ? [{ image: sample.image, halves: [] }] : readPicture(pad.picture());
+  found = network.read(digits);
   chosen = Math.min(chosen, Math.max(found.length - 1, 0));
   const newest = pad.newestStroke;
   if (newest && found.length > 1) chosen = mostCovered(newest.points);
@@ -56,7 +56,7 @@ function read() {
 function readPicture(picture) {
   const { grey, shrink } = greyOf(picture);
   const inOriginal = (box) => Object.fromEntries(Object.entries(box).map(([side, pixels]) => [side, shrink * pixels]));
-  return findDigits(grey).map(({ image, box }) => ({ image, box: inOriginal(box) }));
+  return findDigits(grey).map((digit) => withBoxes(digit, inOriginal));
 }
 
 /** The digit in whose box most of a stroke lies. */

@@ -1,6 +1,7 @@
 // The trained network: from 28 x 28 grey levels to calibrated probabilities, and what led to them.
 
 import { ACTIVATIONS } from "./activations.mjs";
+import { decided, isTwo } from "./decision.mjs";
 import { backwards, linear, logSumExp, runLayers, softmax } from "./layers.mjs";
 
 const DETECTOR_HIDDEN = 64; // mnist_mlp/extras/inference/ood_detector.py
@@ -46,21 +47,24 @@ export class Network {
     return linear(last, linear(first, outputs).map(ACTIVATIONS.relu.value))[0];
   }
 
-  /** The answers to all digits of a picture with {inDistribution, isSure}: the rule of extras/inference/decision.py. */
-  decide(answers) {
-    const alone = this.oodDetector === null ? (this.highestFreeEnergy ?? Infinity) : 0;
-    const limit = alone + (answers.length > 1 ? this.numberMargin : 0);
-    const best = answers.map(({ probabilities }) => Math.max(...probabilities));
-    const sure = new Set();
-    let together = 1;
-    for (const place of [...best.keys()].sort((a, b) => best[b] - best[a])) {
-      together *= best[place];
-      if (together >= this.threshold) sure.add(place);
-    }
-    return answers.map((answer, place) => {
-      const inDistribution = answer.oodScore <= limit;
-      return { ...answer, inDistribution, isSure: inDistribution && sure.has(place) };
+  /** What findDigits found, judged together: each piece as one digit or as two that touch, and which are in doubt. */
+  read(pieces) {
+    const judged = (digit) => ({ ...digit, ...this.answer(digit.image) });
+    const digits = pieces.map(judged).flatMap((whole) => {
+      const halves = whole.halves.map(judged);
+      return isTwo(whole, halves, this.limits()) ? halves : [whole];
     });
+    return this.decide(digits);
+  }
+
+  /** Judged digits of one picture with {inDistribution, isTooWide, isSure}. */
+  decide(digits) {
+    return decided(digits, this.limits());
+  }
+
+  limits() {
+    const limit = this.oodDetector === null ? (this.highestFreeEnergy ?? Infinity) : 0;
+    return { limit, margin: this.numberMargin, threshold: this.threshold };
   }
 
   normalised(image) {

@@ -15,7 +15,7 @@ from mnist_mlp.data.image_file import UnreadableError
 from mnist_mlp.extras.handwriting.connected_components import Box
 from mnist_mlp.extras.handwriting.image_file import read_picture
 from mnist_mlp.extras.handwriting.segmentation import Digit, find_digits
-from mnist_mlp.extras.inference.decision import doubts
+from mnist_mlp.extras.inference.decision import Judged, doubts, is_two
 from mnist_mlp.extras.inference.predictor import Predictor
 
 OK, UNSURE, BLANK, ERROR = "ok", "unsure", "blank", "error"
@@ -118,29 +118,46 @@ class Reader:
         for start in range(0, len(files), AT_ONCE):
             group = files[start : start + AT_ONCE]
             found = [_digits_in(file) for file in group]
-            judged = iter(self._judged([digit for digits in found if isinstance(digits, list) for digit in digits]))
+            pieces = [digit for digits in found if isinstance(digits, list) for digit in digits]
+            judged = self._judged(_with_halves(pieces))
             for file, digits in zip(group, found, strict=True):
                 if isinstance(digits, str):
                     yield Reading(file=file, status=ERROR, message=digits)
                 else:
-                    yield _reading(file, self._guesses(digits, [next(judged) for _ in digits]))
+                    yield _reading(file, self._guesses(digits, judged))
 
-    def _judged(self, digits: list[Digit]) -> list[tuple[np.ndarray, float]]:
-        """The probabilities `(10,)` and the out-of-distribution score of each digit."""
+    def of(self, pieces: list[Digit]) -> list[Guess]:
+        """What the pieces of one picture, as `find_digits` finds them, are taken for."""
+        return self._guesses(pieces, self._judged(_with_halves(pieces)))
+
+    def _judged(self, digits: list[Digit]) -> Iterator[tuple[np.ndarray, Judged]]:
+        """The probabilities `(10,)` of each digit, and what the decision needs to know of it."""
         if not digits:
-            return []
+            return
         images = torch.from_numpy(np.stack([digit.image for digit in digits]))
         probabilities = self.predictor.log_probabilities(images).exp().numpy()
-        return list(zip(probabilities, self.predictor.ood_score(images).tolist(), strict=True))
+        for digit, row, score in zip(digits, probabilities, self.predictor.ood_score(images).tolist(), strict=True):
+            yield row, Judged(float(row.max()), score, digit.box.width / digit.box.height, digit.is_half)
 
-    def _guesses(self, digits: list[Digit], judged: list[tuple[np.ndarray, float]]) -> list[Guess]:
-        """The digits of one picture, judged together."""
-        best, scores = [float(row.max()) for row, _ in judged], [score for _, score in judged]
-        found = doubts(best, scores, self.predictor.ood_limit, self.predictor.calibration)
+    def _guesses(self, pieces: list[Digit], judged: Iterator[tuple[np.ndarray, Judged]]) -> list[Guess]:
+        """The digits of one picture, judged together; `judged` goes through its pieces and their halves."""
+        limit, calibration = self.predictor.ood_limit, self.predictor.calibration
+        read: list[tuple[Digit, tuple[np.ndarray, Judged]]] = []
+        for piece in pieces:
+            whole, halves = next(judged), [next(judged) for _ in piece.halves]
+            if is_two(whole[1], [half for _, half in halves], limit, calibration):
+                read += zip(piece.halves, halves, strict=True)
+            else:
+                read.append((piece, whole))
+        found = doubts([digit for _, (_, digit) in read], limit, calibration)
         return [
             Guess(image=digit.image, probabilities=row, box=digit.box, doubt=doubt)
-            for digit, (row, _), doubt in zip(digits, judged, found, strict=True)
+            for (digit, (row, _)), doubt in zip(read, found, strict=True)
         ]
+
+
+def _with_halves(pieces: list[Digit]) -> list[Digit]:
+    return [digit for piece in pieces for digit in (piece, *piece.halves)]
 
 
 def _digits_in(file: Path) -> list[Digit] | str:
@@ -149,7 +166,7 @@ def _digits_in(file: Path) -> list[Digit] | str:
         picture = read_picture(file)
     except UnreadableError as error:
         return str(error)
-    return [Digit(digit.image, picture.in_original(digit.box)) for digit in find_digits(picture.grey)]
+    return [digit.with_boxes(picture.in_original) for digit in find_digits(picture.grey)]
 
 
 def _reading(file: Path, guesses: list[Guess]) -> Reading:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from mnist_mlp.extras.handwriting.connected_components import Box, Labels, gathe
 from mnist_mlp.extras.handwriting.ink_map import Grey, Ink, dark_on_light, ink_map
 from mnist_mlp.extras.handwriting.mnist_format import as_mnist
 from mnist_mlp.extras.handwriting.text_regions import find_writing, grown
+from mnist_mlp.extras.handwriting.touching_digits import left_of_cut
 
 MOST_PIECES = 200  # a page of text or of noise has more; it is no number
 SHEET_SIDE = 0.15  # of the picture's shorter side: a piece that is longer on both sides ...
@@ -19,6 +21,7 @@ SHEET_WHOLE = 0.85, 0.99  # of what lies between its edges: less is a bold digit
 SHEET_RIM = 0.03  # of a sheet's longer side, left out as its edge
 DRAWN = 0.55  # of the pixels around a piece of pen are paper; a patch of light has paper on one side only
 LEAST_RING = 8  # pixels; fewer say nothing
+WIDE = 0.9  # times its height: a piece from this width on may be two digits that touch
 CONTENT = 0.25  # of the height of a sheet, frame or circle: what is written inside is at least so tall
 
 
@@ -28,6 +31,16 @@ class Digit:
     """(28, 28), white on black."""
     box: Box
     """Where it stands in the picture."""
+    halves: tuple[Digit, ...] = ()
+    """The same piece as two digits that touch, left and right, where it is wide enough; or none."""
+    is_half: bool = False
+
+    def with_boxes(self, change: Callable[[Box], Box]) -> Digit:
+        """The same, where boxes are counted otherwise."""
+        return replace(self, box=change(self.box), halves=tuple(half.with_boxes(change) for half in self.halves))
+
+    def moved(self, right: int, down: int) -> Digit:
+        return self.with_boxes(lambda box: box.moved(right, down))
 
 
 def find_digits(grey: Grey) -> list[Digit]:
@@ -43,7 +56,7 @@ def find_digits(grey: Grey) -> list[Digit]:
             page = _sheet(grey, labels, number, box)
             inside = find_digits(page) if page is not None else []
             if inside and all(digit.box.height >= CONTENT * box.height for digit in inside):
-                return [Digit(digit.image, digit.box.moved(box.x0, box.y0)) for digit in inside]
+                return [digit.moved(box.x0, box.y0) for digit in inside]
     kept = [i for i in range(len(boxes)) if not _is_frame(labels, i, boxes)]
     digits = [
         _cut_out(ink, labels, boxes, [kept[member] for member in members])
@@ -125,4 +138,19 @@ def _cut_out(ink: Ink, labels: Labels, boxes: list[Box], members: list[int]) -> 
         box = box.union(boxes[member])
     rim = slice(max(box.y0 - 1, 0), box.y1 + 1), slice(max(box.x0 - 1, 0), box.x1 + 1)
     own = np.isin(labels[rim], np.array(members) + 1)
-    return Digit(as_mnist(ink[rim] * grown(own)), box)
+    patch = ink[rim] * grown(own)
+    halves = _halves(patch, own) if box.width >= WIDE * box.height else []
+    return Digit(as_mnist(patch), box, tuple(half.moved(rim[1].start, rim[0].start) for half in halves))
+
+
+def _halves(patch: Ink, own: NDArray[np.bool_]) -> list[Digit]:
+    """The ink (H, W) of a piece and its pixels, cut in two; their boxes in the patch. None where one half is empty."""
+    is_left = left_of_cut(patch)
+    found = []
+    for side in (is_left, ~is_left):
+        rows, columns = (np.flatnonzero((own & side).any(axis)) for axis in (1, 0))
+        if rows.size == 0:
+            return []
+        box = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+        found.append(Digit(as_mnist(patch * side), box, is_half=True))
+    return found

@@ -1,36 +1,64 @@
 """The decision rule for people's own pictures: when the digits that were read are an answer, and which are in doubt.
 
 A number is answered where the probability that all its digits are right reaches the threshold and each of them looks
-like a digit; among other digits it may look a little less so. demo/network.mjs holds the same rule for the page.
+like a digit; among other digits it may look a little less so. A wide piece of pen is read as one digit where that alone
+is an answer, else as two that touch where both look more like a digit than it. demo/decision.mjs holds the same rule
+for the page.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mnist_mlp.extras.inference.predictor import Calibration
 
 NO_DIGIT = "does not look like a digit"
 OTHER_DIGIT = "could be another digit"
+TWO_DIGITS = "could be two digits"
+
+TOO_WIDE = 1.4  # times its height: hardly any digit is wider, and whatever is is never an answer as one
 
 
-def doubts(
-    probabilities: Sequence[float], scores: Sequence[float], limit: float, calibration: Calibration
-) -> list[str | None]:
+@dataclass(frozen=True)
+class Judged:
+    """What the network makes of one digit, or of what may be one."""
+
+    probability: float
+    """Of the best guess."""
+    score: float
+    """Out-of-distribution: the higher, the less like a digit."""
+    aspect: float = 0.0
+    """Its width in heights."""
+    is_half: bool = False
+    """Whether it was cut off a wider piece: nothing about its place says that it is a digit."""
+
+
+def is_two(whole: Judged, halves: Sequence[Judged], limit: float, calibration: Calibration) -> bool:
+    """Whether a wide piece is to be read as two digits that touch, its `halves`; there may be none."""
+    alone = whole.probability >= calibration.number_threshold and whole.score <= limit
+    if not halves or (alone and whole.aspect <= TOO_WIDE):
+        return False
+    return max(half.score for half in halves) < whole.score
+
+
+def doubts(digits: Sequence[Judged], limit: float, calibration: Calibration) -> list[str | None]:
     """Why each digit of a picture is in doubt, or None; no doubt at all makes the number an answer.
 
     Where the product of the probabilities is too small, the least sure digits are in doubt until that of the others
     is large enough.
 
     Args:
-        probabilities: `(N,)`, of each digit's best guess.
-        scores: `(N,)`, out-of-distribution; `limit` is that of a digit alone.
+        limit: the highest out-of-distribution score of a digit alone.
     """
-    limit += calibration.number_margin if len(scores) > 1 else 0.0
-    found: list[str | None] = [None if score <= limit else NO_DIGIT for score in scores]
+    beside_others = limit + (calibration.number_margin if len(digits) > 1 else 0.0)
+    found: list[str | None] = []
+    for digit in digits:
+        looks_like_one = digit.score <= (limit if digit.is_half else beside_others)
+        found.append(NO_DIGIT if not looks_like_one else TWO_DIGITS if digit.aspect > TOO_WIDE else None)
     together = 1.0
-    for place in sorted(range(len(probabilities)), key=lambda place: -probabilities[place]):
-        together *= probabilities[place]
+    for place in sorted(range(len(digits)), key=lambda place: -digits[place].probability):
+        together *= digits[place].probability
         if together < calibration.number_threshold and found[place] is None:
             found[place] = OTHER_DIGIT
     return found
