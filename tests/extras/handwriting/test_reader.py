@@ -137,11 +137,14 @@ def test_the_table_has_one_line_for_each_file_whatever_its_name(predictor, folde
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
-def test_the_picture_shows_every_file_that_has_digits(predictor, folder, tmp_path, suffix):
+def test_the_picture_shows_every_file_that_has_digits_and_seven_fit_on_a_screen(predictor, folder, tmp_path, suffix):
     readings = [r for r in read(predictor, folder, threshold=0.99) if r.guesses]
-    draw(readings, tmp_path / f"out{suffix}")
     if suffix == ".png":
+        draw([*readings, *readings, *readings, readings[0]], tmp_path / "out.png")
         pixels = np.asarray(Image.open(tmp_path / "out.png").convert("L"))
-        assert pixels.shape[0] > 4 * 130 and (pixels < 128).mean() > 0.02
+        assert pixels.shape[0] <= 900 and pixels.shape[1] <= 1300
+        cells = [pixels[215 * row : 215 * (row + 1), 640 * column :][:, :640] for row in range(4) for column in (0, 1)]
+        assert [bool((cell < 128).mean() > 0.02) for cell in cells] == [True] * 7 + [False]
     else:
+        draw(readings, tmp_path / "out.svg")
         assert (tmp_path / "out.svg").read_text().startswith("<?xml")

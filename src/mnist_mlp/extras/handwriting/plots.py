@@ -1,4 +1,7 @@
-"""A picture of what was read: the original, what the network saw of each digit, and how sure it is of every class."""
+"""A picture of what was read: each original, the answer in large letters, and the 28 x 28 that the network saw.
+
+Files stand in two columns, so that seven of them fit on a screen.
+"""
 
 from __future__ import annotations
 
@@ -13,63 +16,63 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mnist_mlp.data.image_file import open_image
+from mnist_mlp.extras.handwriting.mnist_format import SIDE
 from mnist_mlp.extras.handwriting.output import shown
 from mnist_mlp.extras.handwriting.reader import OK, Guess, Reading
 
-MOST_DIGITS = 12  # of one file
-ORIGINAL_PIXELS = 800  # the longer side of an original, as drawn
-SURE, UNSURE, OTHER, TEXT, FAINT = "#0b6fc2", "#d97706", "#c3ccd8", "#1e293b", "#64748b"
-STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "text.color": TEXT,
-    "axes.edgecolor": OTHER,
-    "xtick.color": FAINT,
-    "ytick.color": TEXT,
-}
+ORIGINAL_PIXELS = 400  # the longer side of an original, as drawn
+SURE, UNSURE, OTHER, TEXT, FAINT = "#0b6fc2", "#b45309", "#c3ccd8", "#1e293b", "#64748b"
+STYLE: dict[Any, Any] = {"font.family": "sans-serif", "font.size": 10, "text.color": TEXT, "axes.edgecolor": OTHER}
+DPI = 100
 # Inches.
-WIDTH, HEAD, ROW, EDGE = 9.0, 0.55, 2.0, 0.3
-ORIGINAL, SEEN, BARS = (EDGE, 3.3), (3.9, 1.6), (5.95, 2.35)  # left side and width of the three columns
+WIDTH, HEIGHT, EDGE = 6.4, 2.15, 0.15  # of a file's cell
+ORIGINAL, RIGHT = 2.1, 2.45  # width of the original, left side of what stands beside it
+ANSWER, NAME, TILES = 0.5, 0.4, 1.0  # heights of the answer, of the file's name, of the digits seen
+LARGEST, NAME_LENGTH, MESSAGE_LENGTH = 27, 40, 48  # points; characters
+IN_A_ROW, ROWS = 12, 2  # digits seen of one file, at most
+WITH_PROBABILITY = 5  # digits; beside more there is no room for it
 
 
 def draw(readings: Sequence[Reading], path: Path) -> None:
-    """Write the picture to `path`: a band for each file, with a row for each of its digits.
+    """Write the picture to `path`: a cell for each file.
 
     Raises:
         OSError: it cannot be written.
     """
-    rows = [min(len(reading.guesses), MOST_DIGITS) for reading in readings]
-    height = sum(HEAD + max(ROW * count, 2.6) for count in rows) + EDGE
+    columns = min(len(readings), 2)
+    rows = -(-len(readings) // columns)
+    width, height = columns * WIDTH, rows * HEIGHT
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, height))
+        figure = Figure(figsize=(width, height))
+        for place, reading in enumerate(readings):
+            row, column = divmod(place, columns)
+            left, top = column * WIDTH, row * HEIGHT + EDGE
 
-        def axes(left: float, top: float, width: float, tall: float) -> Axes:
-            return figure.add_axes((left / WIDTH, 1 - (top + tall) / height, width / WIDTH, tall / height))
+            def axes(x: float, y: float, wide: float, tall: float, left: float = left, top: float = top) -> Axes:
+                place = (left + x) / width, 1 - (top + y + tall) / height, wide / width, tall / height
+                return figure.add_axes(place)
 
-        top = EDGE / 2
-        for reading, count in zip(readings, rows, strict=True):
-            band = max(ROW * count, 2.6)
-            _head(axes(EDGE, top, WIDTH - 2 * EDGE, HEAD), reading)
-            top += HEAD
-            _original(axes(ORIGINAL[0], top, ORIGINAL[1], band - 0.2), reading)
-            tall = band / count if count == 1 else ROW
-            for row, guess in enumerate(reading.guesses[:count]):
-                seen = min(SEEN[1], tall - 0.3)
-                _seen(axes(SEEN[0], top + row * tall, seen, tall - 0.3), guess)
-                _bars(axes(BARS[0], top + row * tall, BARS[1], tall - 0.3), guess)
-            top += band
-        figure.savefig(path, dpi=130, facecolor="white")
+            room = WIDTH - RIGHT - EDGE
+            _original(axes(EDGE, 0, ORIGINAL, HEIGHT - 2 * EDGE), reading)
+            _answer(axes(RIGHT, 0, room, ANSWER + NAME), reading)
+            _seen(axes(RIGHT, ANSWER + NAME, room, TILES), reading.guesses)
+        figure.savefig(path, dpi=DPI, facecolor="white")
 
 
-def _head(axes: Axes, reading: Reading) -> None:
+def _answer(axes: Axes, reading: Reading) -> None:
+    """The digits read, as large as there is room, above the file's name and a doubt."""
     axes.set_axis_off()
-    axes.set(xlim=(0, 1), ylim=(0, 1))
-    answer = axes.text(
-        0, 0.5, reading.marked, size=19, weight="bold", va="center", color=SURE if reading.status == OK else UNSURE
-    )
-    note = shown(reading.file) + (f"    unsure: {reading.message}" if reading.message else "")
-    axes.annotate(note, (1, 0.5), xycoords=answer, xytext=(10, 0), textcoords="offset points", va="center", color=FAINT)
-    axes.axhline(1, color=OTHER, linewidth=0.8)
+    room = (WIDTH - RIGHT - EDGE) * 72  # points
+    size = min(LARGEST, room / (0.66 * max(len(reading.marked), 1)))
+    tall = ANSWER + NAME
+    colour = SURE if reading.status == OK else UNSURE
+    axes.text(0, 1, reading.marked, size=size, weight="bold", va="top", color=colour)
+    name = shown(reading.file)
+    name = name if len(name) <= NAME_LENGTH else "..." + name[3 - NAME_LENGTH :]
+    axes.text(0, NAME / tall, name, va="top", color=FAINT)
+    if reading.message:
+        message = f"unsure: {reading.message}"
+        axes.text(0, NAME / 2 / tall, message[:MESSAGE_LENGTH], va="top", color=UNSURE)
 
 
 def _original(axes: Axes, reading: Reading) -> None:
@@ -78,15 +81,11 @@ def _original(axes: Axes, reading: Reading) -> None:
     image.thumbnail((ORIGINAL_PIXELS, ORIGINAL_PIXELS))
     axes.imshow(_on_white(image), extent=(0, width, height, 0), interpolation="antialiased")
     axes.set(xticks=[], yticks=[], anchor="NW")
-    for number, guess in enumerate(reading.guesses, start=1):
-        box, colour = guess.box, _colour(guess)
-        room = 0.02 * max(width, height)
+    room = 0.02 * max(width, height)
+    for guess in reading.guesses:
+        box = guess.box
         corner, size = (box.x0 - room, box.y0 - room), (box.width + 2 * room, box.height + 2 * room)
-        axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=1.4))
-        if len(reading.guesses) > 1:
-            axes.text(
-                *corner, f"{number}", color="white", size=7, va="bottom", bbox={"fc": colour, "lw": 0, "pad": 1.5}
-            )
+        axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=_colour(guess), linewidth=1.4))
 
 
 def _on_white(image: Any) -> np.ndarray:
@@ -101,33 +100,30 @@ def _on_white(image: Any) -> np.ndarray:
     return np.asarray(rgba[..., :3] * alpha + ground * (1 - alpha))
 
 
-def _seen(axes: Axes, guess: Guess) -> None:
-    axes.imshow(guess.image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.set(xticks=[], yticks=[], anchor="N")
-    axes.set_xlabel("28 x 28, as the network sees it", size=7, color=FAINT, labelpad=3)
-
-
-def _bars(axes: Axes, guess: Guess) -> None:
-    classes = np.arange(len(guess.probabilities))
-    colours = [_colour(guess) if c == guess.digit else OTHER for c in classes]
-    axes.barh(classes, guess.probabilities, color=colours, height=0.72)
-    axes.set(xlim=(0, 1), ylim=(len(classes) - 0.4, -0.6), yticks=classes, xticks=[0, 0.5, 1])
-    axes.set_xticklabels(["0", "class probability", "100 %"], size=7)
-    axes.tick_params(length=0, pad=3)
-    axes.spines[["top", "right", "bottom"]].set_visible(False)
-    for c in (guess.digit, guess.second):
-        probability = float(guess.probabilities[c])
-        inside = probability > 0.7
-        if probability >= 0.001:
+def _seen(axes: Axes, guesses: Sequence[Guess]) -> None:
+    """The 28 x 28 of every digit, what it was taken for above it, and below how probable that is."""
+    guesses = guesses[: ROWS * IN_A_ROW]
+    across = min(len(guesses), IN_A_ROW)
+    rows = -(-len(guesses) // IN_A_ROW)
+    # In pixels of the digits: a caption of some height stands above each, and one below where there is room.
+    room = (WIDTH - RIGHT - EDGE) / TILES
+    step = SIDE + 2
+    above = max(0.22 * step, 0.07 * across * step)
+    below = above if len(guesses) <= WITH_PROBABILITY else 0.0
+    tall = rows * (step + above + below)
+    axes.set(xlim=(0, max(across * step, room * tall)), ylim=(tall, 0), aspect="equal", anchor="NW")
+    axes.set_axis_off()
+    for number, guess in enumerate(guesses):
+        row, column = divmod(number, IN_A_ROW)
+        x, y = column * step, row * (step + above + below) + above
+        axes.imshow(guess.image, cmap="gray", vmin=0, vmax=255, extent=(x, x + SIDE, y + SIDE, y), aspect="equal")
+        label = f"{guess.digit}" if guess.doubt is None else f"({guess.digit})"
+        axes.text(x + SIDE / 2, y - 1, label, ha="center", va="bottom", weight="bold", color=_colour(guess))
+        if below:
             axes.text(
-                probability + (-0.02 if inside else 0.02),
-                c,
-                f"{100 * probability:.1f} %",
-                size=8,
-                va="center",
-                ha="right" if inside else "left",
-                color="white" if inside else TEXT,
+                x + SIDE / 2, y + SIDE + 1, f"{100 * guess.probability:.1f} %", ha="center", va="top", color=FAINT
             )
+    axes.set(xlim=(0, max(across * step, room * tall)), ylim=(tall, 0))
 
 
 def _colour(guess: Guess) -> str:
