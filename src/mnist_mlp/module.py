@@ -1,7 +1,7 @@
-"""The LightningModule: network, loss, optimizer and metrics.
+"""LightningModule: network, loss, optimizer and metrics.
 
-It is an ordinary one, and any `lightning.Trainer` trains it. `train.py` trains it with `mnist_mlp.engine`, which makes
-the same steps in less time; `engine=plain` is Lightning's own loop.
+Any `lightning.Trainer` can train it. `train.py` uses `mnist_mlp.engine`, which makes the same steps in less time;
+with `engine=plain` it uses Lightning's own loop.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class DigitClassifier(L.LightningModule):
     """A classifier of images: network, loss, optimizer and metrics."""
 
     def __init__(self, config: Config | Mapping[str, Any], data: DataSpec | Mapping[str, Any]) -> None:
-        """Draws the weights of the network from torch's generator.
+        """Draws the initial weights from torch's global generator.
 
         Args:
-            config: of the run; as plain values where it comes from a checkpoint.
-            data: what a network has to know of its data, as `DigitsDataModule(config).spec` gives it.
+            config: of the run; a dictionary if it comes from a checkpoint.
+            data: image shape, classes and normalisation: `DigitsDataModule(config).spec`.
         """
         super().__init__()
         self.config = config if isinstance(config, Config) else from_dict(dict(config), Config)
@@ -59,16 +59,16 @@ class DigitClassifier(L.LightningModule):
 
     @property
     def trained_network(self) -> Network:
-        """The network that is validated, tested and used: the averaged one, where weights are averaged."""
+        """The network that is validated, tested and used: the EMA of the weights, if there is one."""
         return self.network if self.ema_network is None else self.ema_network
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images `(B, C, H, W)` uint8 to log-probabilities `(B, classes)`."""
+        """From images `(B, C, H, W)` uint8 to log-probabilities `(B, classes)`."""
         return self.trained_network.log_probabilities(images)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         images, labels = batch
-        output = self.network(images)  # (B, classes): logits, or what the loss wants
+        output = self.network(images)  # (B, classes): logits, or what the loss expects
         loss = self.loss(output, labels)
         self.log_metrics("train", loss, output, labels)
         return loss
@@ -80,11 +80,11 @@ class DigitClassifier(L.LightningModule):
         return self._evaluate("test", batch)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The probabilities `(B, classes)`."""
+        """Class probabilities `(B, classes)`."""
         return self.forward(batch[0]).exp()
 
     def _evaluate(self, stage: str, batch: Batch) -> Tensor:
-        """The logits `(B, classes)`, which callbacks get as the step's output."""
+        """Log loss and metrics; returns the logits `(B, classes)`, for callbacks."""
         images, labels = batch
         logits = self.trained_network.logits(images)
         output = self.trained_network.head(logits)
@@ -92,20 +92,20 @@ class DigitClassifier(L.LightningModule):
         return logits
 
     def metrics_of(self, stage: str) -> MetricCollection:
-        """Those of `train`, `val` or `test`, under the names by which they are logged."""
+        """Metrics of the stage `train`, `val` or `test`, by the names under which they are logged."""
         metrics = self.metrics[f"{stage}_metrics"]
         assert isinstance(metrics, MetricCollection)
         return metrics
 
     def log_metrics(self, stage: str, loss: Tensor, output: Tensor, labels: Tensor) -> None:
-        """Add a batch to the means over the epoch that Lightning logs at its end."""
+        """Add a batch to the mean loss and the metrics of the epoch."""
         metrics = self.metrics_of(stage)
         metrics.update(output, labels)
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=len(labels))
         self.log_dict(dict(metrics.items()), on_step=False, on_epoch=True, batch_size=len(labels))
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        # Lightning would refuse to clip the gradients of a fused optimizer in mixed precision.
+        # In mixed precision Lightning cannot clip the gradients of a fused optimizer.
         unfused = {"fused": False} if self.config.trainer.precision.endswith("mixed") else {}
         optimizer = build_optimizer(self.config.optimizer, self.network.parameters(), **unfused)
         total_steps = int(self.trainer.estimated_stepping_batches)
@@ -113,7 +113,7 @@ class DigitClassifier(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Make dropout a function of (seed, step), so that a run can go on anywhere."""
+        """Make dropout a function of (seed, step), so that a resumed run draws the same noise."""
         if self.network.draws_noise:
             seed_noise(self.config.seed, self.global_step, self.global_rank, self.device)
 
@@ -124,5 +124,5 @@ class DigitClassifier(L.LightningModule):
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, *arguments: Any, **keywords: Any) -> DigitClassifier:
-        """Lightning's own, which never unpickles here."""
+        """Lightning's method, always with `weights_only=True`: nothing is unpickled."""
         return super().load_from_checkpoint(checkpoint_path, *arguments, **{**keywords, "weights_only": True})

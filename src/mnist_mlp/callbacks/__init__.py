@@ -1,12 +1,12 @@
-"""Callbacks: what watches a run. Each is an ordinary Lightning callback, and sees a trainer and a `DigitClassifier`.
+"""Callbacks of a run: ordinary Lightning callbacks.
 
-    history.py          one row an epoch, scalars for the loggers, one line on the console
-    checkpointing.py    best.ckpt, last.ckpt
-    early_stopping.py   ends a run that no longer gets better
-    interruption.py     signals: save and stop
-    progress_bar.py     one bar for the run
+    history.py          metrics of each epoch: one row, one line on the console, scalars for the loggers
+    checkpointing.py    best.ckpt (the best by `checkpoint.monitor`) and last.ckpt
+    early_stopping.py   stops a run that no longer improves
+    interruption.py     on a signal: save a checkpoint and stop
+    progress_bar.py     one progress bar for the whole run
 
-One of your own: a class in a new file of this folder, and a file in configs/callbacks/ that names it:
+To add one: a class in a new file of this folder, and a file in configs/callbacks/ that names it:
 
     own: {my_file.MyCallback: {some_argument: 3}}
 """
@@ -25,10 +25,10 @@ from mnist_mlp.config.schema import CallbacksConfig
 
 
 def build_callbacks(config: CallbacksConfig) -> list[L.Callback]:
-    """Those that the section `callbacks` asks for.
+    """Callbacks of the section `callbacks`: early stopping, and your own.
 
     Raises:
-        ConfigError: there is no such callback, or it does not take such arguments.
+        ConfigError: there is no such callback, or it does not accept these arguments.
     """
     built: list[L.Callback] = []
     if config.early_stopping.patience is not None:

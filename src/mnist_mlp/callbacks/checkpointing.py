@@ -1,30 +1,35 @@
-"""Checkpoints: the best network by validation, and the last state, from which a run goes on to the same bits."""
+"""Checkpointing: saves the best network by validation, and the latest state, from which a run resumes exactly."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from mnist_mlp.config.errors import ConfigError, DivergedError
-from mnist_mlp.config.schema import CheckpointConfig
+from mnist_mlp.config.schema import CheckpointConfig, Config
+from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.distributed.strategy import agree
 from mnist_mlp.engine.loop_progress import set_progress
 from mnist_mlp.engine.run_length import RunLength
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs.directories import CHECKPOINTS
+from mnist_mlp.runs.result import versions
 
 
 class Checkpointing(Checkpoint):
-    """Writes `best.ckpt` by `checkpoint.monitor` (ties: lower loss), `last.ckpt`, and the one before it."""
+    """Saves `best.ckpt`, chosen by `checkpoint.monitor` (ties: lower val/loss), `last.ckpt`, and `previous.ckpt`."""
 
     def __init__(
         self, run_directory: Path, config: CheckpointConfig, length: RunLength, description: dict[str, Any]
     ) -> None:
-        """`description` goes into every file: what is needed to use the network without this run."""
+        """`description` is added to every checkpoint; see `describe_network`."""
         self.directory = run_directory / CHECKPOINTS
         self.config, self.length, self.description = config, length, description
         self.best: dict[str, float] = {}
@@ -50,11 +55,11 @@ class Checkpointing(Checkpoint):
         set_progress(checkpoint, self.length, trainer.global_step)
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        # Once more, as a run that is lengthened stands elsewhere: no longer at its end, but perhaps inside an epoch.
+        # Recomputed, as the length may have changed: the step was the end of the run, and is now within an epoch.
         set_progress(checkpoint, self.length, checkpoint["global_step"])
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        # Before a chunk, not after one: a validation that was due in between has run by now.
+        # At the start of a chunk, not at the end of the one before: its validation has run by now.
         if agree(trainer, time.monotonic() - self.saved_at) > self.config.every_seconds:
             self.save_last(trainer)
 
@@ -67,10 +72,10 @@ class Checkpointing(Checkpoint):
             self._save(trainer, files.BEST)
 
     def _rank(self, values: dict[str, float]) -> tuple[float, float]:
-        """The higher, the better.
+        """Sort key of a validation: the larger, the better.
 
         Raises:
-            ConfigError: validation has no such metric.
+            ConfigError: there is no metric `checkpoint.monitor`.
         """
         if self.config.monitor not in values:
             raise ConfigError(
@@ -97,3 +102,21 @@ class Checkpointing(Checkpoint):
                     "Try a smaller optimizer.lr or trainer.gradient_clip_val=1.0"
                 )
         trainer.save_checkpoint(self.directory / name, weights_only=False)
+
+
+def describe_network(config: Config, data: DigitsDataModule) -> dict[str, Any]:
+    """Entries of a checkpoint with which the network can be used without its run; plain types only."""
+    spec = data.spec
+    return {
+        "config": asdict(config),
+        "class_names": list(spec.class_names),
+        "image_shape": list(spec.image_shape),
+        "normalisation": {"mean": _plain(spec.mean), "std": _plain(spec.std)},
+        "data_sha256": data.dataset.sha256,
+        "versions": versions(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _plain(channels: Sequence[float]) -> float | list[float]:
+    return channels[0] if len(channels) == 1 else list(channels)

@@ -1,4 +1,4 @@
-"""Early stopping: a run ends when validation has not improved for `callbacks.early_stopping.patience` validations."""
+"""Early stopping: ends a run after `callbacks.early_stopping.patience` validations without improvement."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mnist_mlp.config.schema import EarlyStoppingConfig
 
 
 class EarlyStopping(callbacks.EarlyStopping):
-    """Lightning's own, which a run that goes on from its last checkpoint remembers having decided."""
+    """Lightning's EarlyStopping; in addition a run that has stopped, and is resumed, stops again at once."""
 
     def __init__(self, config: EarlyStoppingConfig) -> None:
         assert config.patience is not None

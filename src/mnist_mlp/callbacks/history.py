@@ -1,4 +1,4 @@
-"""The history of a run: one row an epoch, scalars for the loggers, one line on the console."""
+"""History of a run: metrics of each epoch as a row for result.json, as a line on the console, and for the loggers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ log = logging.getLogger(__name__)
 
 
 class History(L.Callback):
+    """Collects the rows, and logs points every `log_every_n_steps` optimizer steps and at the end of each epoch."""
+
     def __init__(self, log_every_n_steps: int) -> None:
         self.log_every_n_steps = log_every_n_steps
         self.rows: list[dict[str, Any]] = []
-        self._validated: dict[str, float] = {}  # since the present epoch began
-        self._seconds_before = 0.0  # of the present epoch, in the process that was stopped
+        self._validated: dict[str, float] = {}  # latest validation in this epoch
+        self._seconds_before = 0.0  # spent on this epoch before the run was stopped and resumed
         self._epoch_began = self._point_began = time.perf_counter()
-        self._lr = 0.0  # of the last step
-        self._losses: list[Tensor] = []  # since the last logged point
-        self._images = 0
+        self._lr = 0.0  # of the latest step
+        self._losses: list[Tensor] = []  # of the steps since the latest point
+        self._images = 0  # in these steps
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows, "validated": self._validated, "seconds": time.perf_counter() - self._epoch_began}
@@ -36,7 +38,7 @@ class History(L.Callback):
         self._epoch_began = time.perf_counter() - self._seconds_before
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        self._lr = _lr(trainer)  # Lightning's own loop has stepped the schedule by the end of the batch
+        self._lr = _lr(trainer)  # not at the end of the batch: Lightning's own loop steps the schedule before that
         if not self._losses:
             self._point_began = time.perf_counter()
 
@@ -65,7 +67,7 @@ class History(L.Callback):
         _log(trainer, scalars)
 
     def on_validation_end(self, trainer: L.Trainer, *_: Any) -> None:
-        # Lightning's `callback_metrics` hold these until the next validation, be it epochs away.
+        # Copied here, as `callback_metrics` keeps old values in epochs without a validation.
         if not trainer.sanity_checking:
             self._validated = _of_stage("val", trainer)
 
@@ -74,21 +76,21 @@ class History(L.Callback):
         now = time.perf_counter()
         row = {
             "epoch": trainer.current_epoch,
-            **dict.fromkeys(("train/loss", "val/loss", "val/acc")),  # where nothing was logged or validated
+            **dict.fromkeys(("train/loss", "val/loss", "val/acc")),  # None if there was no validation
             **metrics,
             "lr": self._lr,
             "seconds": now - self._epoch_began,
         }
         self._epoch_began, self._validated = now, {}
-        # A run that ended in the middle of an epoch, and is lengthened, has a row of that one already.
+        # Replaces the row of an unfinished epoch: the run ended within it, and was lengthened.
         self.rows = [*(row for row in self.rows if row["epoch"] < trainer.current_epoch), row]
-        # The loss of training is logged at every point.
+        # train/loss is logged at every point already.
         _log(trainer, {name: value for name, value in metrics.items() if name != "train/loss"})
         log.info(_line(row, epochs=trainer.max_epochs))
 
 
 def steps_of(outputs: Any, batch: Any) -> tuple[Tensor, int]:
-    """The losses `(steps,)` and the number of images of a chunk, or of one step of Lightning's own loop."""
+    """Losses `(steps,)` and number of images in a batch of Lightning: a chunk of the engine, or a single step."""
     if isinstance(outputs, dict) and "losses" in outputs:
         return outputs["losses"], batch.order.shape[1]
     loss = outputs["loss"] if isinstance(outputs, dict) else outputs
@@ -104,7 +106,7 @@ def _of_stage(stage: str, trainer: L.Trainer) -> dict[str, float]:
 
 
 def _gradient_norm(optimizer: torch.optim.Optimizer) -> float | None:
-    """Of all parameters together, at the last step, after clipping; None where they keep no gradients."""
+    """L2 norm over all parameters, after clipping, at the latest step; None if gradients are not kept."""
     parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     return float(get_total_norm(gradients)) if gradients else None

@@ -1,4 +1,4 @@
-"""Signals in a fit: finish the chunk, save, and stop; a second signal ends the process at once."""
+"""Interruption by a signal during training: finish the chunk, save a checkpoint, stop; a second signal kills."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mnist_mlp.runs.signals import listen, stop_at_once
 
 
 class Interruption(L.Callback):
-    """For a trainer inside of `signals.interruptible`, which serves before the first step and after the last one.
+    """Handles signals between the first and the last step; before and after, `signals.interruptible` does.
 
-    Lightning puts its own handlers in place when a fit or a test begins, and those from before at its end.
+    Lightning installs its own handlers when a fit or a test begins, so this callback replaces them in later hooks.
     """
 
     def __init__(self, save_last: Callable[[L.Trainer], None]) -> None:
@@ -39,7 +39,7 @@ class Interruption(L.Callback):
         self.received = number
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        # After a whole chunk, the validation and the end of the epoch that may follow it come first.
+        # At the start of the next chunk, so that a validation and the end of an epoch in between are complete.
         if number := self._received_by_any(trainer):
             self.save_last(trainer)
             raise Interrupted(number)

@@ -1,4 +1,4 @@
-"""The progress bar: one for the whole run, over its optimizer steps, on a terminal only."""
+"""Progress bar: one for the whole run, in optimizer steps, on a terminal only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mnist_mlp.engine.run_length import RunLength
 
 
 class RunBar(ProgressBar):
-    """Lightning's own bars count batches, which are chunks here; this one counts optimizer steps."""
+    """Counts optimizer steps; Lightning's own bar would count chunks."""
 
     def __init__(self, length: RunLength) -> None:
         super().__init__()

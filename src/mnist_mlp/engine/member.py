@@ -45,13 +45,13 @@ class Member:
         start: dict[str, Any] | None = None,
         result: Result | None = None,
         collect: Callable[[], None] = lambda: None,
-        closing: ExitStack | None = None,
+        cleanup: ExitStack | None = None,
     ) -> None:
         """
         Args:
             start: content of the checkpoint to resume from.
             collect: copies history and metrics from the callbacks to the result.
-            closing: actions for the end of this run, whether it completes or fails.
+            cleanup: actions for the end of this run, whether it completes or fails.
         """
         self.job, self.config, self.directory = job, job.config, job.directory
         self.module, self.datamodule, self.length = module, datamodule, length
@@ -61,7 +61,7 @@ class Member:
         """False after it has failed, or was stopped early"""
         self.error: UserError | Pruned | None = None
         self.result, self.collect = result or Result(directory=job.directory, seed=job.config.seed, config={}), collect
-        self.closing = closing or ExitStack()
+        self.cleanup = cleanup or ExitStack()
         self.outputs: dict[str, Tensor] = {}
         """`losses` `(steps,)` of the latest chunk"""
         self.evaluation_output: Any = None
@@ -140,7 +140,7 @@ class Member:
             with place:
                 log.error("job %s failed: %s", self.job.number, error)
         with suppress(type(error)):
-            self.closing.__exit__(type(error), error, error.__traceback__)
+            self.cleanup.__exit__(type(error), error, error.__traceback__)
 
     @contextmanager
     def own_log_files(self) -> Iterator[None]:

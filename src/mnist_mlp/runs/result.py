@@ -9,8 +9,8 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -68,7 +68,7 @@ class Result:
         known = {part.name for part in fields(cls)} - {"directory"}
         return cls(directory=run.directory, **{name: run.result[name] for name in known & run.result.keys()})
 
-    def go_on_from(self, before: runs.Run) -> None:
+    def continue_from(self, before: runs.Run) -> None:
         """Keep what a stopped run has told of its epochs: it may stop again before its checkpoint is read."""
         for name in ("metrics", "history", "best_epoch", "epochs", "parameters"):
             if name in before.result:
@@ -151,3 +151,30 @@ class Result:
         if self.best_epoch is not None:
             epochs = f"epoch {self.best_epoch + 1} of {self.epochs}, the best on validation"
         return f"test accuracy    {self.metrics['test/acc']:.2%}   (official test set; {epochs})"
+
+
+@contextmanager
+def written_results(results: Sequence[Result]) -> Iterator[list[ExitStack]]:
+    """Write each result at the end of the block, or earlier, when its ExitStack (one for each) is closed."""
+    cleanups = [ExitStack() for _ in results]
+    try:
+        for result, cleanup in zip(results, cleanups, strict=True):
+            cleanup.enter_context(result.written())
+        yield cleanups
+    except BaseException as error:
+        with uninterrupted():
+            for cleanup in cleanups:
+                with suppress(type(error)):
+                    cleanup.__exit__(type(error), error, error.__traceback__)
+        raise
+    for cleanup in cleanups:
+        cleanup.close()
+
+
+@contextmanager
+def timed_results(results: Sequence[Result], part: str) -> Iterator[None]:
+    """Add the seconds of the block to `seconds[part]` of each result."""
+    with ExitStack() as stack:
+        for result in results:
+            stack.enter_context(result.timed(part))
+        yield

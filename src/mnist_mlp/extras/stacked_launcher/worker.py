@@ -19,9 +19,10 @@ from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
 from mnist_mlp.engine.job import Job
+from mnist_mlp.engine.resume_points import group_by_saved_step
 from mnist_mlp.extras.stacked_launcher.grouping import numbers
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.training import saved_together, train_stack
+from mnist_mlp.training import train_stack
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def _work(order: dict[str, Any]) -> None:
     if order["console"]:
         logging.config.dictConfig(order["console"])
     for stack in order["stacks"]:
-        for part in saved_together([_job(given) for given in stack]):
+        for part in group_by_saved_step([_job(given) for given in stack]):
             _attempt(part)
 
 

@@ -17,13 +17,14 @@ from mnist_mlp.config.parsing import parse
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.engine.job import Job
+from mnist_mlp.engine.resume_points import group_by_saved_step
 from mnist_mlp.extras.stacked_launcher.grouping import alike, differing, numbers
 from mnist_mlp.extras.tuning.report import report, trial_line
 from mnist_mlp.extras.tuning.space import SearchSpace, compose_trial
 from mnist_mlp.extras.tuning.study import Claim, SharedStudy
 from mnist_mlp.extras.tuning.trial_pruning import Pruning
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.training import saved_together, train_stack
+from mnist_mlp.training import train_stack
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
 def _run(study: SharedStudy, claims: Sequence[Claim]) -> None:
     trials = [trial for claim in claims if (trial := _begin(study, claim)) is not None]
     groups, alone = alike([trial.job for trial in trials])
-    stacks = [part for group in groups for part in saved_together(group)] + [[job] for job, _ in alone]
+    stacks = [part for group in groups for part in group_by_saved_step(group)] + [[job] for job, _ in alone]
     if len(trials) > 1:
         shapes = differing([trial.job for trial in trials])
         words = f"in {len(stacks)} stacks, as they differ in {', '.join(shapes)}" if shapes else "side by side"
