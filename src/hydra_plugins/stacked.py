@@ -13,7 +13,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn, configure_log, filter_overrides, run_job, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -22,14 +22,16 @@ from mnist_mlp.config.commands import SCHEMAS
 from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.parsing import parse, without_sections
 from mnist_mlp.engine.job import Job
-from mnist_mlp.extras.stacked_launcher.grouping import plan, stacks_at_once
-from mnist_mlp.extras.stacked_launcher.worker_pool import begin, train
+from mnist_mlp.extras.stacked_launcher import dispatch
+from mnist_mlp.extras.stacked_launcher.grouping import COMPLETE, plan, ranges, stacks_at_once
+from mnist_mlp.extras.stacked_launcher.places import HERE, RAY, Resources, most_in_a_stack
+from mnist_mlp.extras.stacked_launcher.worker_pool import Processes
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
-class StackedLauncherConf:
+class StackedLauncherConf(Resources):
     _target_: str = "hydra_plugins.stacked.StackedLauncher"
     most: int | None = None
     """networks in one stack at most; null: what suits the device"""
@@ -39,38 +41,48 @@ ConfigStore.instance().store(group="hydra/launcher", name="stacked", node=Stacke
 
 
 class StackedLauncher(Launcher):
-    def __init__(self, most: int | None) -> None:
-        self.most = most
+    def __init__(self, most: int | None, **resources: Any) -> None:
+        self.most, self.resources = most, Resources(**resources)
+        self.on = self.resources.on
+        self.begun: Processes | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
-        # For seconds Hydra's sweeper will now look whether every job can be composed.
-        self.begun = begin(_stacks_at_once(config))
+        if self.on == HERE:
+            # For seconds Hydra's sweeper will now look whether every job can be composed.
+            self.begun = Processes(_stacks_at_once(config))
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
-        configs = {
-            number: self._compose(number, overrides)
-            for number, overrides in enumerate(job_overrides, start=initial_job_idx)
-        }
-        stacks, alone = self._plan(configs)
+        overrides = dict(enumerate(job_overrides, start=initial_job_idx))
+        stacks, alone = self._plan(overrides)
         returns: dict[int, JobReturn] = {}
-        opened: list[list[Job]] = []
-        for stack in stacks:
-            opened.append([])
+
+        def open_stack(stack: Sequence[Job]) -> list[Job]:
+            opened = []
             for job in stack:
-                returns[job.number], ready = self._open(job, configs[job.number])
-                opened[-1].append(ready)
+                returns[job.number], ready = self._open(job, self._compose(job.number, overrides[job.number]))
+                opened.append(ready)
+            return opened
+
         console: Any = OmegaConf.to_container(self.config.hydra.hydra_logging, resolve=True)
-        train(opened, console, self.begun)
-        self.begun = []  # of the next batch of jobs, if there is one
+        if stacks:
+            place = self.begun or _place(self.resources, Path(str(self.config.hydra.sweep.dir)))
+            dispatch.train(stacks, place, prepare=open_stack, console=console)
+        elif self.begun:
+            self.begun.close()
+        self.begun = None  # of the next batch of jobs, if there is one
         for number, reason in alone.items():
-            words = " ".join(filter_overrides(job_overrides[number - initial_job_idx]))
-            log.info("job %s runs alone: %s   %s", number, reason, words)
-            returns[number] = self._run_job(configs[number], self.task_function)
-        return [returns[number] for number in configs]
+            if reason != COMPLETE:
+                words = " ".join(filter_overrides(overrides[number]))
+                log.info("job %s runs alone: %s   %s", number, reason, words)
+                returns[number] = self._run_job(self._compose(number, overrides[number]), self.task_function)
+        if complete := [number for number, reason in alone.items() if reason == COMPLETE]:
+            log.info("jobs %s: %s", ranges(complete), COMPLETE)
+        done = JobReturn(status=JobStatus.COMPLETED)  # of a job that was not to be trained again
+        return [returns.get(number, done) for number in overrides]
 
     def _compose(self, number: int, overrides: Sequence[str]) -> DictConfig:
         config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
@@ -78,16 +90,22 @@ class StackedLauncher(Launcher):
             config.hydra.job.id = config.hydra.job.num = number
         return config
 
-    def _plan(self, configs: dict[int, DictConfig]) -> tuple[list[list[Job]], dict[int, str]]:
+    def _plan(self, overrides: dict[int, Sequence[str]]) -> tuple[list[list[Job]], dict[int, str]]:
         """The stacks, and why each other job runs alone."""
         jobs, alone = [], {}
-        for number, config in configs.items():
+        for number, words in overrides.items():
+            config = self._compose(number, words)
             with _settings_of(config):
+                directory = Path(config.hydra.sweep.dir, str(config.hydra.sweep.subdir))
                 try:
-                    jobs.append(_job(config, Path(config.hydra.sweep.dir, str(config.hydra.sweep.subdir))))
+                    jobs.append(Job(number=number, config=_parsed(config), directory=directory))
                 except UserError:  # the job says it itself when it runs
                     alone[number] = "its configuration is wrong"
-        planned = plan(jobs, self.most)
+        planned = (
+            plan(jobs, self.most)
+            if self.on == HERE
+            else plan(jobs, self.most or most_in_a_stack(self.resources), at_once=1)
+        )
         return planned.stacks, alone | {job.number: reason for job, reason in planned.alone}
 
     def _open(self, job: Job, config: DictConfig) -> tuple[JobReturn, Job]:
@@ -113,6 +131,17 @@ class StackedLauncher(Launcher):
         return returned
 
 
+def _place(resources: Resources, sweep: Path) -> dispatch.Place:
+    """The place elsewhere that was asked for; its package is imported only then."""
+    if resources.on == RAY:
+        from mnist_mlp.extras.stacked_launcher.on_ray import RayTasks
+
+        return RayTasks(resources)
+    from mnist_mlp.extras.stacked_launcher.on_submitit import SubmititJobs
+
+    return SubmititJobs(resources, sweep / ".submitit")
+
+
 def _stacks_at_once(config: DictConfig) -> int:
     """Of a sweep with this configuration; 0 where only its jobs have a whole one."""
     try:
@@ -124,19 +153,6 @@ def _stacks_at_once(config: DictConfig) -> int:
 def _parsed(config: DictConfig) -> Any:
     """An instance of the schema that belongs to the command."""
     return parse(without_sections(config, "hydra"), SCHEMAS[config.hydra.callbacks.check.command])
-
-
-def _job(config: DictConfig, directory: Path) -> Job:
-    """The job of a composed configuration.
-
-    Raises:
-        ConfigError: as `configuration.parse`.
-    """
-    return Job(
-        number=config.hydra.job.num,
-        config=_parsed(config),
-        directory=directory,
-    )
 
 
 @contextmanager

@@ -44,6 +44,7 @@ from mnist_mlp.runs.loggers import build_loggers, log_final
 from mnist_mlp.runs.result import Result, timed_results, written_results
 from mnist_mlp.runs.resume import occupied
 from mnist_mlp.runs.signals import interruptible
+from mnist_mlp.runs.thinning import thin
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ def train(config: Config, directory: Path, *, callbacks: Sequence[L.Callback] = 
     before = runs.read(directory)
     if config.resume and before.status == runs.COMPLETED and _same_length(config, before.result["config"]):
         log.info("%s is complete already", directory)
+        thin(directory, config.sweep.keep)
         return Result.of(before)
     return train_stack([Job(config=config, directory=directory)], callbacks=[callbacks], test=test)[0]
 
@@ -104,6 +106,10 @@ def train_stack(
         for member in trained:
             member.collect()
             log_final(member.loggers, member.result.metrics, member.trainer.global_step)
+    if world.rank == 0:
+        for job, result in zip(jobs, results, strict=True):
+            if result.status == runs.COMPLETED:
+                thin(job.directory, job.config.sweep.keep)
     return results
 
 

@@ -11,7 +11,7 @@ import pytest
 from helpers import commands as started
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from mnist_mlp.cli import sweep
 from mnist_mlp.config.keys import keys
@@ -54,6 +54,11 @@ def test_a_preset_with_overrides_prints_the_numbers_of_its_runs_and_writes_the_p
     ("words", "complaint"),
     [
         (("sweep=losses",), "sweep=losses: expected -m beside it"),
+        (("sweep.keep=best",), "sweep.keep=best: expected -m beside it"),
+        (
+            ("-m", "hydra/launcher=stacked", "hydra.launcher.on=moon"),
+            "expected one of here, submitit_local, slurm, ray",
+        ),
         (("-m", "sweep=losses", "optimizer.lr=-1"), "optimizer.lr: expected a number above 0"),
         (("-m", "sweep=los"), "expected one of activations, losses, seeds, width_lr"),
         (("-m", "sweep=seeds", "hydra.sweeper.params.seed='0,-1'"), "seed: expected a number at least 0, got -1"),
@@ -79,21 +84,28 @@ def test_all_jobs_of_a_sweep_lie_in_the_one_directory_that_is_named_after_its_be
     assert directory == late.hydra.sweep.dir == other.hydra.sweep.dir
 
 
-def test_a_job_is_composed_once_and_whoever_asks_has_a_configuration_of_its_own() -> None:
-    class Loader:
-        composed = 0
-
-        def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-            self.composed += 1
-            return OmegaConf.create({"job": {"num": None}, "words": sweep_overrides})
-
-    loader, master = Loader(), OmegaConf.create({})
-    sweep.compose_once(loader)
-    first, again, other = (loader.load_sweep_config(master, words) for words in (["seed=1"], ["seed=1"], ["seed=2"]))
-    assert loader.composed == 2
-    assert first == again != other
-    first.job.num = 3
-    assert again.job.num is None
+def test_jobs_that_differ_in_values_are_composed_once_to_what_hydra_composes(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [
+        ["seed=1", "optimizer=adamw", "model.hidden=[8]", "data.dir='a b=c'"],
+        ["seed=2", "optimizer=adamw", "model.hidden=[16,4]", "data.dir=null"],
+        ["seed=2", "optimizer=sgd", "model.hidden=[16,4]", "data.dir=null"],
+        ["seed=3", "optimizer=sgd", "model.hidden=[]", "data.dir=x"],
+    ]
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        master = compose("train", ["hydra.job.config.override_dirname.exclude_keys=[seed]"], return_hydra_config=True)
+        expected = [loader.load_sweep_config(master, job) for job in jobs]
+        with monkeypatch.context() as patch:
+            composed: list[list[str]] = []
+            original = loader.load_sweep_config
+            patch.setattr(loader, "load_sweep_config", lambda *given: (composed.append(given[1]), original(*given))[1])
+            sweep.compose_once(loader)
+            found = [loader.load_sweep_config(master, job) for job in jobs]
+            again = loader.load_sweep_config(master, jobs[0])
+    assert composed == [jobs[0], jobs[2]]
+    assert [OmegaConf.to_container(job) for job in found] == [OmegaConf.to_container(job) for job in expected]
+    again.hydra.job.num = 3  # whoever asks has a configuration of their own
+    assert OmegaConf.is_missing(found[0].hydra.job, "num")
 
 
 def test_a_sweep_is_finished_from_its_record_however_it_was_composed_and_its_folders_are_named(tmp_path: Path) -> None:

@@ -98,10 +98,7 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
         except UserError as error:  # the other jobs go on
             log.error("job %s failed: %s", settings.job.num, error)
         except Interrupted as error:
-            if error.exit_code == 143 and os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
-                # Making room for another job: SLURM sends back to the queue only what it had to end itself.
-                log.info("saved; waiting for SLURM to end this job")
-                time.sleep(LONGEST_GRACE)
+            await_slurm(error)
             raise
         except Exception as error:
             if (reason := system_error(error, run_directory)) is not None:
@@ -110,6 +107,13 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
                 log.exception("job %s failed", settings.job.num)
 
     return job
+
+
+def await_slurm(error: Interrupted) -> None:
+    """Wait, in a job of SLURM that makes room for another: SLURM sends back to the queue only what it ends itself."""
+    if error.exit_code == 143 and os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
+        log.info("saved; waiting for SLURM to end this job")
+        time.sleep(LONGEST_GRACE)
 
 
 @contextmanager

@@ -48,6 +48,8 @@ class CheckBeforeWork(Callback):
                 raise ConfigError(f"-cn {name}: expected another configuration, this is one of {self.command}.py")
             given = own_configuration(without_sections(config, "hydra"), config.hydra, self.schema)
             _refuse_words_for_sweeps(config.hydra)
+            if self.schema is Config and given.sweep.keep != "all":
+                raise ConfigError(f"sweep.keep={given.sweep.keep}: expected -m beside it, as in train.py -m seed=0,1")
             directory = Path(config.hydra.run.dir)
             refuse_unwritable_directory("hydra.run.dir", directory)
             resuming = config.get("resume") is not None
@@ -70,7 +72,7 @@ class CheckBeforeWork(Callback):
             if not issubclass(self.schema, Config):
                 raise ConfigError("-m: only training runs can be swept over")
             launcher = config.hydra.runtime.choices["hydra/launcher"]
-            _refuse_unusable_launcher(launcher)
+            _refuse_unusable_launcher(launcher, config.hydra.launcher.get("on"))
             loader = GlobalHydra.instance().config_loader()
             # Submitit would send the loader along with each job, with the configurations of all jobs that it remembers.
             if not launcher.startswith("submitit"):
@@ -131,14 +133,28 @@ def _refuse_unusable_data(config: Config) -> None:
     plan(config.data, config.trainer, images=describe(config.data).train_size - config.data.val_size)
 
 
-def _refuse_unusable_launcher(name: str) -> None:
-    if not name.startswith("submitit"):
-        return
-    if find_spec("submitit") is None or find_spec("hydra_plugins.hydra_submitit_launcher") is None:
-        install = f"{sys.executable} -m pip install hydra-submitit-launcher"
-        raise MissingPackageError(f"hydra/launcher={name}: needs a package that is not installed: {install}")
-    if name == "submitit_slurm" and shutil.which("srun") is None:
+PLACES = ("here", "submitit_local", "slurm", "ray")
+
+
+def _refuse_unusable_launcher(name: str, on: str | None) -> None:
+    """
+    Args:
+        on: where `hydra/launcher=stacked` trains its stacks.
+    """
+    chosen = f"hydra.launcher.on={on}" if on else f"hydra/launcher={name}"
+    if on is not None and on not in PLACES:
+        raise ConfigError(f"hydra.launcher.on: expected one of {', '.join(PLACES)}, got {on}")
+    needed = []
+    if name.startswith("submitit") or on in ("submitit_local", "slurm"):
+        needed = ["submitit"] if on else ["submitit", "hydra_plugins.hydra_submitit_launcher"]
+    if on == "ray":
+        needed = ["ray"]
+    if any(find_spec(module) is None for module in needed):
+        install = f"{sys.executable} -m pip install {'ray' if on == 'ray' else 'hydra-submitit-launcher'}"
+        raise MissingPackageError(f"{chosen}: needs a package that is not installed: {install}")
+    if (name == "submitit_slurm" or on == "slurm") and shutil.which("srun") is None:
         raise ConfigError(
-            "hydra/launcher=submitit_slurm: expected SLURM's commands on this machine, found no srun; "
-            "hydra/launcher=submitit_local runs jobs side by side without it"
+            f"{chosen}: expected SLURM's commands on this machine, found no srun; "
+            f"{chosen.replace('submitit_slurm', 'submitit_local').replace('=slurm', '=submitit_local')} "
+            "runs jobs side by side without it"
         )

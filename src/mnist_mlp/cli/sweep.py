@@ -14,9 +14,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.keys import keys
 from mnist_mlp.config.optional import optional
+from mnist_mlp.config.overrides import key_of
+from mnist_mlp.config.schema import Config
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.runs import ownership
+from mnist_mlp.runs import ownership, thinning
 from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
 from mnist_mlp.runs.command_line import command
 from mnist_mlp.runs.record import Command, Job, SweepRecord, read_sweep, write_sweep
@@ -113,22 +116,43 @@ def _subdir(config: DictConfig, number: int) -> str:
 
 
 def compose_once(loader: ConfigLoader) -> None:
-    """Have the loader remember what it composed for a job, which takes a tenth of a second.
+    """Have the loader compose jobs that differ only in values of keys once, which takes a tenth of a second.
 
     Hydra's sweeper composes every job to see whether that can be done, and its launcher composes it once more.
     """
     compose = loader.load_sweep_config
-    composed: dict[tuple[str, ...], DictConfig] = {}
+    parser = OverridesParser.create(loader)
+    composed: dict[tuple[str, ...], tuple[list[str], DictConfig]] = {}
 
     def load_sweep_config(master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        job = tuple(sweep_overrides)
-        if job not in composed:
-            composed[job] = compose(master_config, sweep_overrides)
-        own = deepcopy(composed[job])
+        values = {word: (key_of(word), parser.parse_override(word).value()) for word in sweep_overrides if _plain(word)}
+        values = {word: (key, value) for word, (key, value) in values.items() if not isinstance(value, dict)}
+        alike = tuple(values[word][0] if word in values else word for word in sweep_overrides)
+        if alike not in composed:
+            composed[alike] = sweep_overrides, compose(master_config, sweep_overrides)
+        before, first = composed[alike]
+        own = deepcopy(first)
+        if before != sweep_overrides:
+            for key, value in values.values():
+                OmegaConf.update(own, key, value)
+            _note_overrides(own.hydra, dict(zip(before, sweep_overrides, strict=True)))
         OmegaConf.copy_cache(from_config=master_config, to_config=own)  # ${now:}, the same for the whole sweep
         return own
 
     loader.load_sweep_config = load_sweep_config  # type: ignore[method-assign]
+
+
+def _plain(override: str) -> bool:
+    """Whether it gives a key of the configuration a value, and chooses no group."""
+    return override.partition("=")[0] in keys(Config)
+
+
+def _note_overrides(hydra: DictConfig, changed: dict[str, str]) -> None:
+    """What Hydra notes of a job's overrides, of a job that has others."""
+    hydra.overrides.task = [changed.get(word, word) for word in hydra.overrides.task]
+    form = hydra.job.config.override_dirname
+    words = sorted(word for word in hydra.overrides.task if key_of(word) not in form.exclude_keys)
+    hydra.job.override_dirname = form.item_sep.join(words).replace("=", form.kv_sep)
 
 
 def report() -> bool:
@@ -138,6 +162,10 @@ def report() -> bool:
     jobs = runs.jobs(_directory)
     describe = optional("sweep_report") or _list_of_jobs
     print(describe(jobs, _directory))
+    record = read_sweep(_directory)
+    keep = record.config.get("sweep", {}).get("keep", "all") if record is not None else "all"
+    if keep != "all":
+        print(thinning.told(keep, sum(job.status == runs.COMPLETED for job in jobs)))
     print(f"sweep directory  {runs.shown(_directory)}")
     unfinished = sum(job.status != runs.COMPLETED for job in jobs)
     if unfinished:

@@ -45,7 +45,7 @@ def help_for(command: str, topics: Sequence[str] = ()) -> str:
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         composed = compose(command, return_hydra_config=True)
     schema = SCHEMAS[command]
-    groups = [*sections(Config), *global_groups(), LAUNCHERS] if issubclass(schema, Config) else []
+    groups = list(dict.fromkeys([*sections(Config), *global_groups(), LAUNCHERS])) if issubclass(schema, Config) else []
     groups = [group for group in groups if _options(group)]
     entries = _keys_in_order(schema)
     if not topics:

@@ -32,10 +32,10 @@ def schemas() -> dict[str, Schema]:
 def schema_name(path: Path) -> str:
     """Name of the schema that a file in configs/ must satisfy."""
     folder = path.relative_to(CONFIGS).parts[0]
-    if folder in sections(Config):
-        return folder
     if folder in global_groups():
         return "train"
+    if folder in sections(Config):
+        return folder
     if path.stem in SCHEMAS and path.parent == CONFIGS:
         return path.stem
     package = re.search(r"^# @package (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)

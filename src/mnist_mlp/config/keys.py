@@ -10,6 +10,8 @@ from typing import Any, get_type_hints
 from mnist_mlp.config.declare import VARIANTS, Key, Section, declared
 from mnist_mlp.config.schema import CONFIGS, Config
 
+GLOBAL = "# @package _global_"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
@@ -22,6 +24,7 @@ class Entry:
     """the default one for a key outside of sections"""
 
 
+@cache
 def keys(schema: type[Any] = Config) -> dict[str, Entry]:
     """All keys of a schema by name, those of every variant included."""
     kinds, entries = get_type_hints(schema), {}
@@ -109,8 +112,8 @@ def unstackable(config: Any) -> list[str]:
 @cache
 def global_groups() -> tuple[str, ...]:
     """Groups whose files are `# @package _global_` and set keys of several sections: experiment, sweep, debug."""
-    folders = sorted({path.parent.name for path in CONFIGS.glob("*/*.yaml")})
-    return tuple(name for name in folders if name not in (*sections(), "hydra"))
+    files = sorted(CONFIGS.glob("*/*.yaml"))
+    return tuple(dict.fromkeys(file.parent.name for file in files if GLOBAL in file.read_text(encoding="utf-8")))
 
 
 def depends_on_length(scheduler: str) -> bool:

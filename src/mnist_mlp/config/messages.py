@@ -140,7 +140,7 @@ def _unknown(name: str, schema: type[Any]) -> str:
         if len(owners) == len(VARIANTS[section]):
             return f"{name}: no file under configs/{section} has it; type +{name}=<value> to add it"
         return f"{name}: not a key of the chosen {section}; {section}={' or '.join(owners)} has it"
-    groups = [*sections(schema), *global_groups()] if issubclass(schema, Config) else []
+    groups = list(dict.fromkeys([*sections(schema), *global_groups()])) if issubclass(schema, Config) else []
     if name in groups:
         return f"{name}: has no such key; expected {name}=<option>, and --help lists the options"
     if name.startswith("hydra.launcher."):

@@ -5,10 +5,14 @@ The checks do not depend on this machine; `mnist_mlp.distributed.preflight` has 
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
-from typing import Any, TypeVar
+from copy import copy, deepcopy
+from dataclasses import fields, make_dataclass
+from functools import cache, lru_cache
+from typing import Any, TypeVar, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -64,7 +68,9 @@ def parse(composed: DictConfig, schema: type[Schema]) -> Schema:
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema)) from error
     assert isinstance(values, dict)
-    for group in global_groups():  # their files set keys of other sections; a section of this name is a mistake
+    for group in set(global_groups()).difference(
+        sections()
+    ):  # their files set keys of other sections; a section of this name is a mistake
         if group in values:
             raise ConfigError(f"{group}: the chosen file puts its keys below {group}; {PACKAGE_HEADER}")
     return from_dict(_with_paths({str(name): value for name, value in values.items()}, schema), schema)
@@ -90,7 +96,9 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
         if section in values and not isinstance(values[section], dict):
             raise ConfigError(not_a_section(section, values[section]))
     try:
-        config = OmegaConf.to_object(OmegaConf.merge(_typed(values, schema), values))
+        config = _from_known_sections(values, schema)
+        if config is None:
+            config = OmegaConf.to_object(OmegaConf.merge(_typed(values, schema), values))
     except ValidationError as error:
         raise ConfigError(wrong_type(str(error.full_key), values, schema)) from error
     except OmegaConfBaseException as error:
@@ -108,6 +116,37 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
     if isinstance(config, EvaluateConfig) and config.committee and not isinstance(config.checkpoint, list):
         raise ConfigError("committee: expected several checkpoints beside it, as checkpoint=[a,b], got one")
     return config
+
+
+def _from_known_sections(values: dict[str, Any], schema: type[Schema]) -> Schema | None:
+    """The same a section at a time, which is remembered: thousands of jobs of a sweep differ in one section, or none.
+
+    None where something is wrong, for the whole configuration to say what.
+    """
+    parts, kinds = {}, get_type_hints(schema)
+    rest = {name: value for name, value in values.items() if name not in sections(schema)}
+    try:
+        for name in sections(schema):
+            variants = VARIANTS.get(name)
+            kind = variants[values[name]["name"]] if variants else kinds[name]
+            parts[name] = deepcopy(_section(kind, json.dumps(values[name])))
+        plain = OmegaConf.to_container(OmegaConf.merge(_without_sections(schema), rest), throw_on_missing=True)
+    except (OmegaConfBaseException, KeyError, TypeError, ValueError):
+        return None
+    assert isinstance(plain, dict)
+    return schema(**parts, **{str(name): value for name, value in plain.items()})
+
+
+@lru_cache(maxsize=1024)
+def _section(kind: type[Any], content: str) -> Any:
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), json.loads(content)))
+
+
+@cache
+def _without_sections(schema: type[Any]) -> DictConfig:
+    kinds = get_type_hints(schema)
+    keys_alone = [(part.name, kinds[part.name], copy(part)) for part in fields(schema) if "key" in part.metadata]
+    return OmegaConf.structured(make_dataclass(schema.__name__, keys_alone, kw_only=True))  # type: ignore[no-any-return]
 
 
 def _typed(values: dict[str, Any], schema: type[Any]) -> DictConfig:

@@ -19,6 +19,7 @@ ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "elu")
 LOSSES = ("cross_entropy", "nll", "mse")
 ENGINES = ("fast", "plain")
 METRICS = ("acc", "f1")
+KEEP = ("all", "best", "results")
 
 
 @dataclass(kw_only=True)
@@ -240,6 +241,18 @@ class CallbacksConfig:
 
 
 @dataclass(kw_only=True)
+class SweepConfig:
+    keep: str = key(
+        "files that each completed run of a sweep or a search keeps: all; best: result.json and best.ckpt; results: "
+        "result.json alone",
+        choices=KEEP,
+        legacy_default="all",
+        per_member=True,
+        affects_result=False,
+    )
+
+
+@dataclass(kw_only=True)
 class Config:
     """The configuration of one training run, composed from configs/train.yaml."""
 
@@ -276,3 +289,4 @@ class Config:
     logger: LoggerConfig = section(stackable=True)
     dashboard: DashboardConfig = section(stackable=True, legacy_default=DashboardConfig)
     checkpoint: CheckpointConfig = section(stackable=True)
+    sweep: SweepConfig = section(stackable=True, legacy_default=SweepConfig)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -70,6 +71,16 @@ def release(directory: Path) -> None:
         _held[key] = lock, count - 1
     else:
         lock.release()
+
+
+def wait_until_free(directories: Sequence[Path], seconds: float) -> None:
+    """Wait, at most so long in all, for other processes that work in `directories` to end."""
+    from filelock import FileLock, Timeout
+
+    end = time.monotonic() + seconds
+    for lock in (directory / LOCK for directory in directories if (directory / LOCK).exists()):
+        with suppress(Timeout), FileLock(lock).acquire(timeout=max(0.0, end - time.monotonic())):
+            pass
 
 
 def _self() -> dict[str, str | int]:

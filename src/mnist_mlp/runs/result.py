@@ -128,7 +128,8 @@ class Result:
     def summary(self) -> str:
         """What came out, where it lies, and what to do next; of a job of a sweep, whose end says the rest, one line."""
         record = read_run(self.directory)
-        if record is not None and record.sweep is not None:
+        thinned = self.config.get("sweep", {}).get("keep", "all") != "all"
+        if thinned or (record is not None and record.sweep is not None):
             test = self.metrics["test/acc"]
             return f"{runs.shown(self.directory)}   {self.status if test is None else f'test accuracy {test:.2%}'}"
         lines = [self._tested()] if self._tested() else []

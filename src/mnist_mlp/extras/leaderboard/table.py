@@ -120,7 +120,7 @@ def _best(board: Leaderboard, *, titled: bool) -> str:
         [
             f"best run{of}: {score} {board.monitor}, epoch {epoch(run)}",
             f"  {runs.shown(run.directory)}",
-            f"  {checkpoint(run)}",
+            *([f"  {checkpoint(run)}"] if (run.directory / runs.CHECKPOINTS / runs.BEST).exists() else []),
             "train it again:",
             f"  {command(best.config, best.seeds)}",
         ]

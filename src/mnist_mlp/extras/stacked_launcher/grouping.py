@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from mnist_mlp.runs import directories as runs
 
 # More on one core would not fit into its cache; on a GPU each keeps a log file open, and more gain nothing.
 MOST_ON_A_CORE, MOST_ON_A_GPU = 16, 256
+COMPLETE = "complete already"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +28,10 @@ class Plan:
     """jobs for one after another, each with the reason"""
 
 
-def plan(jobs: Sequence[Job], most: int | None = None) -> Plan:
+def plan(jobs: Sequence[Job], most: int | None = None, at_once: int | None = None) -> Plan:
     """Divide the jobs into stacks, alike in size, and the rest; `most` in one stack, or what suits the device.
 
-    A group makes as many stacks as can be trained at once, or a multiple of that, so that all cores end together.
+    A group makes as many stacks as can be trained `at_once`, or a multiple of that, so that all cores end together.
     """
     groups, alone = alike(jobs)
     stacks = []
@@ -38,9 +39,9 @@ def plan(jobs: Sequence[Job], most: int | None = None) -> Plan:
         if len(group) == 1:
             alone.append((group[0], _difference(group[0], jobs)))
             continue
-        at_once = stacks_at_once(group[0].config)
+        width = at_once or stacks_at_once(group[0].config)
         parts = math.ceil(len(group) / (most or members_at_once(group[0].config)))
-        stacks += even_parts(group, max(parts, min(at_once * math.ceil(parts / at_once), len(group) // 2)))
+        stacks += even_parts(group, max(parts, min(width * math.ceil(parts / width), len(group) // 2)))
     return Plan(stacks=stacks, alone=alone)
 
 
@@ -88,7 +89,7 @@ def obstacle(job: Job) -> str | None:
     if trainer.profiler is not None or trainer.detect_anomaly:
         return "trainer.profiler and trainer.detect_anomaly look at one network"
     if runs.read(job.directory).status == runs.COMPLETED:
-        return "complete already"
+        return COMPLETE
     return None
 
 
@@ -121,9 +122,14 @@ def even_parts(members: Sequence[Any], parts: int) -> list[list[Any]]:
 
 def numbers(jobs: Sequence[Job]) -> str:
     """`0-3, 7`: the numbers of the jobs in words."""
-    found = sorted(job.number for job in jobs)
-    starts = [number for number in found if number - 1 not in found]
-    ends = [number for number in found if number + 1 not in found]
+    return ranges(job.number for job in jobs)
+
+
+def ranges(given: Iterable[int]) -> str:
+    found = sorted(given)
+    known = set(found)
+    starts = [number for number in found if number - 1 not in known]
+    ends = [number for number in found if number + 1 not in known]
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))
 
 

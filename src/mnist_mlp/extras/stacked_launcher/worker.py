@@ -1,4 +1,7 @@
-"""`python -m mnist_mlp.extras.stacked_launcher.worker`: trains the stacks that it reads from its input, one by one."""
+"""What trains a stack, wherever that is; `python -m mnist_mlp.extras.stacked_launcher.worker` does so on this machine.
+
+A stack that was begun before, here or on a machine that is no more, goes on from its checkpoints.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,11 @@ import json
 import logging
 import logging.config
 import os
+import queue
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,29 +27,28 @@ from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.resume_points import group_by_saved_step
 from mnist_mlp.extras.stacked_launcher.grouping import numbers
 from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.ownership import wait_until_free
 from mnist_mlp.training import train_stack
 
 log = logging.getLogger(__name__)
 
-
-def main() -> NoReturn:
-    with exit_codes():
-        if line := sys.stdin.readline():  # none where there is nothing to do after all
-            _work(json.loads(line))
-    leave(0)
+# For a process whose machine is lost to the rest of its cluster, but not yet ended.
+LONGEST_END = 60
 
 
-def _work(order: dict[str, Any]) -> None:
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
+def work(order: dict[str, Any]) -> None:
+    """Train the jobs of one stack that are not complete."""
     if order["console"]:
         logging.config.dictConfig(order["console"])
-    for stack in order["stacks"]:
-        for part in group_by_saved_step([_job(given) for given in stack]):
-            _attempt(part)
+    jobs = [_job(given) for given in order["stack"]]
+    due = [job for job in jobs if runs.read(job.directory).status != runs.COMPLETED]
+    wait_until_free([job.directory for job in due], LONGEST_END)
+    for part in group_by_saved_step(due):
+        _attempt(part)
 
 
 def _attempt(jobs: list[Job]) -> None:
-    """Train one stack; what is wrong with it is said, and in the result of each of its jobs, and others go on."""
+    """Train jobs side by side; what is wrong is logged, and in the result of each of them, and others go on."""
     log.info("jobs %s: %s networks side by side", numbers(jobs), len(jobs))
     try:
         train_stack(jobs)
@@ -61,9 +65,36 @@ def _job(given: dict[str, Any]) -> Job:
     return Job(number=given["number"], config=config, directory=directory, logging=given["logging"])
 
 
-def _stop_with_parent() -> None:
-    os.read(sys.stdin.fileno(), 1)  # returns when the parent closes its end, or is no more
-    os.kill(os.getpid(), signal.SIGTERM)
+def main() -> NoReturn:
+    """Train one stack after another that come in as lines; a line goes out on the given file when one is done."""
+    orders = Orders()
+    with exit_codes(), os.fdopen(int(sys.argv[1]), "w") as replies:
+        for order in orders:
+            work(order)
+            orders.busy = False
+            print("done", file=replies, flush=True)
+    leave(0)
+
+
+class Orders:
+    """Read by a thread of its own, to notice that the process which gives them ends: then this one stops as well."""
+
+    def __init__(self) -> None:
+        self.busy = False
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in sys.stdin:
+            self._lines.put(line)
+        self._lines.put("")
+        if self.busy:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        while line := self._lines.get():
+            self.busy = True
+            yield json.loads(line)
 
 
 if __name__ == "__main__":

@@ -1,85 +1,114 @@
-"""Stacks in processes of their own, one for each core: threads would wait for one another at every step."""
+"""Stacks in processes of this machine, one for each core: threads would wait for one another at every step."""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
 from subprocess import PIPE, Popen
 from typing import Any
 
 from mnist_mlp.distributed.world import python_path
-from mnist_mlp.engine.job import Job
-from mnist_mlp.extras.stacked_launcher.grouping import numbers, stacks_at_once
-from mnist_mlp.runs import directories as runs
-from mnist_mlp.runs.signals import passed_on, uninterrupted
+from mnist_mlp.runs.signals import SIGNALS, passed_on, uninterrupted
 
-log = logging.getLogger(__name__)
-
-Stacks = Sequence[Sequence[Job]]
-Worker = Popen[bytes]
+MODULE = "mnist_mlp.extras.stacked_launcher.worker"
+# The exit codes of processes that were told to stop, or were before they had begun to listen.
+STOPPED = {code for number in SIGNALS for code in (128 + number, -number)}
 
 
-def begin(count: int) -> list[Worker]:
-    """Start as many processes as `train` will want. They import torch while it is still found out what they train, and
-    end by themselves if this process does.
+class Worker:
+    """`python -m MODULE <file>` in a session of its own: Ctrl-C reaches this process alone, whose end closes its input.
+
+    It imports torch while it is still found out what it trains.
     """
-    return [start("mnist_mlp.extras.stacked_launcher.worker") for _ in range(count)]
+
+    def __init__(self) -> None:
+        read, write = os.pipe()
+        environment = {**os.environ, "PYTHONPATH": python_path()}
+        command = [sys.executable, "-m", MODULE, str(write)]
+        self.process = Popen(command, env=environment, stdin=PIPE, start_new_session=True, pass_fds=[write])
+        os.close(write)
+        self.replies = os.fdopen(read, "rb")
+        self.ticket: int | None = None
+        """of the stack that it trains"""
+
+    def order(self, ticket: int, content: dict[str, Any]) -> None:
+        self.ticket = ticket
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):  # it has ended already, which its exit code will say
+            self.process.stdin.write(json.dumps(content).encode() + b"\n")
+            self.process.stdin.flush()
+
+    def end(self) -> int:
+        """Its exit code; it ends when it has nothing to do."""
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):  # of an order that it has not read
+            self.process.stdin.close()
+        self.replies.close()
+        return self.process.wait()
 
 
-def start(module: str) -> Worker:
-    """`python -m module` in a session of its own: Ctrl-C reaches this process alone, whose end closes its input."""
-    environment = {**os.environ, "PYTHONPATH": python_path()}
-    return Popen([sys.executable, "-m", module], env=environment, stdin=PIPE, start_new_session=True)
+class Processes:
+    """A place for stacks: as many processes of this machine as suit it, each with one stack at a time."""
 
+    attempts = 1
+    """What ended a process here, as too little memory, would end it again."""
 
-def train(stacks: Stacks, console: dict[str, Any] | None = None, begun: Sequence[Worker] = ()) -> None:
-    """Train all stacks, as many at once as suits the device.
+    def __init__(self, count: int) -> None:
+        self.at_once = count
+        self._workers = [Worker() for _ in range(count)]
+        self._tickets = 0
 
-    Args:
-        console: where the processes say how far they are, as `logging.config.dictConfig` takes it; None: nowhere.
-        begun: processes from `begin`; they have ended afterwards.
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Take stacks during the block.
 
-    Raises:
-        Interrupted: SIGINT or SIGTERM came; the processes have saved what they had, and ended.
-    """
-    count = min(len(stacks), stacks_at_once(stacks[0][0].config)) if stacks else 0
-    shares = [stacks[number::count] for number in range(count)]
-    for idle in begun[count:]:
-        idle.kill()
-        _part(idle)
-    workers = list(begun[:count])
-    try:
-        with passed_on(workers):
-            with uninterrupted():  # else a signal would miss those that are still to be started
-                workers.extend(begin(count - len(workers)))
-            for worker, share in zip(workers, shares, strict=True):
-                _order(worker, share, console)
-            codes = [worker.wait() for worker in workers]
-    finally:
-        for worker in workers:
-            _part(worker)
-    for share, code in zip(shares, codes, strict=True):
-        lost = [job for stack in share for job in stack if runs.read(job.directory).status == runs.MISSING]
-        if lost:
-            sweep = runs.shown(lost[0].directory.parent)
-            log.error("jobs %s are lost: their process ended with %s; resume=%s", numbers(lost), code, sweep)
+        Raises:
+            Interrupted: SIGINT or SIGTERM came; the processes have saved what they had, and ended.
+        """
+        processes = [worker.process for worker in self._workers]
+        try:
+            with passed_on(processes):
+                self._processes = processes
+                yield
+        finally:
+            self.close()
 
+    def close(self) -> None:
+        for worker in self._workers:
+            if worker.process.poll() is None and worker.ticket is None:
+                worker.process.kill()  # it may still be importing torch
+            worker.end()
+        self._workers = []
 
-def _order(worker: Worker, share: Stacks, console: dict[str, Any] | None) -> None:
-    stacks = [[{**asdict(job), "directory": str(job.directory)} for job in stack] for stack in share]
-    assert worker.stdin is not None
-    with suppress(BrokenPipeError):  # it has ended already, which its exit code will say
-        worker.stdin.write(json.dumps({"console": console, "stacks": stacks}).encode() + b"\n")
-        worker.stdin.flush()
+    def submit(self, order: dict[str, Any]) -> int:
+        idle = next((worker for worker in self._workers if worker.ticket is None), None)
+        if idle is None:
+            with uninterrupted():  # else a signal would miss the one that is being started
+                idle = Worker()
+                self._workers.append(idle)
+                self._processes.append(idle.process)
+        self._tickets += 1
+        idle.order(self._tickets, order)
+        return self._tickets
 
-
-def _part(worker: Worker) -> None:
-    assert worker.stdin is not None
-    with suppress(BrokenPipeError):  # of an order that it has not read
-        worker.stdin.close()
-    worker.wait()
+    def ended(self, seconds: float) -> list[tuple[int, str | None]]:
+        """Wait until a stack has ended, at most so long: its ticket, and what ended its process, if that is no more."""
+        busy = {worker.replies: worker for worker in self._workers if worker.ticket is not None}
+        found: list[tuple[int, str | None]] = []
+        for replies in wait(list(busy), timeout=seconds):
+            worker = busy[replies]  # type: ignore[index]
+            assert worker.ticket is not None
+            ticket, worker.ticket = worker.ticket, None
+            if worker.replies.readline():
+                found.append((ticket, None))
+                continue
+            code = worker.end()
+            self._workers.remove(worker)
+            stopped = code in STOPPED  # its jobs say so in their results
+            self.at_once -= stopped
+            found.append((ticket, None if stopped else f"their process ended with {code}"))
+        return found

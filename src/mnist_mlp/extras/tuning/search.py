@@ -24,6 +24,7 @@ from mnist_mlp.extras.tuning.space import SearchSpace, compose_trial
 from mnist_mlp.extras.tuning.study import Claim, SharedStudy
 from mnist_mlp.extras.tuning.trial_pruning import Pruning
 from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.thinning import thin
 from mnist_mlp.training import train_stack
 
 log = logging.getLogger(__name__)
@@ -134,6 +135,7 @@ def _settle(study: SharedStudy, trial: Trial) -> bool:
         outcome = f"{accuracy:.2%}"
     elif status == runs.INTERRUPTED and error.startswith(Pruned.WORD):
         study.prune(claim)
+        thin(claim.directory, trial.job.config.sweep.keep)
         outcome = error
     elif status == runs.FAILED and kind == DivergedError.__name__:  # tells the sampler as much as a poor accuracy
         study.prune(claim, reason)

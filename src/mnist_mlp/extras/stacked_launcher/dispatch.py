@@ -1,0 +1,105 @@
+"""Dispatch: stacks of jobs handed to a place that trains them, and handed out again where they were lost."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from mnist_mlp.engine.job import Job
+from mnist_mlp.extras.stacked_launcher.grouping import numbers
+from mnist_mlp.runs import directories as runs
+
+log = logging.getLogger(__name__)
+
+Stack = Sequence[Job]
+UNFINISHED = (runs.MISSING, runs.INTERRUPTED)
+MINUTE = 60
+
+
+class Place(Protocol):
+    """Where stacks are trained: processes of this machine, or jobs of a cluster."""
+
+    at_once: int
+    """stacks that it takes at any time"""
+    attempts: int
+    """how often a stack is handed out whose process or machine was lost"""
+
+    def open(self) -> AbstractContextManager[None]: ...
+
+    def submit(self, order: dict[str, Any]) -> int: ...
+
+    def ended(self, seconds: float) -> list[tuple[int, str | None]]: ...
+
+
+def train(
+    stacks: Sequence[Stack],
+    place: Place,
+    *,
+    prepare: Callable[[Stack], Stack] = lambda stack: stack,
+    console: dict[str, Any] | None = None,
+) -> None:
+    """Train all stacks. Once a minute a line tells how many jobs are done.
+
+    Args:
+        prepare: what is to be done before a stack is handed out, and not earlier: a sweep may have many.
+        console: where those who train tell of it, as `logging.config.dictConfig` takes it; None: nowhere.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM came; those who train have saved what they had.
+    """
+    progress = Progress(sum(map(len, stacks)))
+    waiting = deque((stack, 1, prepare) for stack in stacks)
+    running: dict[int, tuple[Stack, int]] = {}
+    with place.open():
+        while (waiting and place.at_once > 0) or running:
+            while waiting and len(running) < place.at_once:
+                stack, attempt, make_ready = waiting.popleft()
+                ready = make_ready(stack)
+                running[place.submit(_order(ready, console))] = ready, attempt
+            for ticket, lost in place.ended(progress.seconds_to_next_line()):
+                stack, attempt = running.pop(ticket)
+                left = [job for job in stack if runs.read(job.directory).status in UNFINISHED] if lost else []
+                if left and attempt < place.attempts:
+                    log.warning("jobs %s go on elsewhere: %s", numbers(left), lost)
+                    waiting.appendleft((stack, attempt + 1, lambda stack: stack))
+                    continue
+                if left:
+                    where = runs.shown(left[0].directory.parent)
+                    log.error("jobs %s are lost: %s; resume=%s", numbers(left), lost, where)
+                progress.add(len(stack))
+            progress.tell()
+
+
+def _order(stack: Stack, console: dict[str, Any] | None) -> dict[str, Any]:
+    """What `worker.work` takes: plain values, which can be sent anywhere."""
+    return {"console": console, "stack": [{**asdict(job), "directory": str(job.directory)} for job in stack]}
+
+
+class Progress:
+    """How many jobs are done, and when the rest will be, in a line once a minute."""
+
+    def __init__(self, jobs: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.jobs, self.done, self.clock = jobs, 0, clock
+        self.began = self.told = clock()
+
+    def add(self, jobs: int) -> None:
+        self.done += jobs
+
+    def seconds_to_next_line(self) -> float:
+        return max(0.0, self.told + MINUTE - self.clock())
+
+    def tell(self) -> None:
+        now = self.clock()
+        if now - self.told < MINUTE or self.done == self.jobs:
+            return
+        self.told = now
+        rest = ""
+        if self.done:
+            minutes = (now - self.began) / self.done * (self.jobs - self.done) / 60
+            rest = f", the rest in about {minutes:.0f} min" if minutes < 100 else f", the rest in {minutes / 60:.1f} h"
+        log.info("%s of %s jobs done%s", f"{self.done:,}", f"{self.jobs:,}", rest)

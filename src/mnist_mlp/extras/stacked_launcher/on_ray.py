@@ -1,0 +1,87 @@
+"""Stacks as tasks of Ray: on a cluster of any kind, or on this machine.
+
+Ray itself begins a task again, on another node, whose worker or node is lost; the stack goes on from its checkpoints.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from mnist_mlp.distributed.world import python_path
+from mnist_mlp.extras.stacked_launcher.places import Resources
+from mnist_mlp.runs.signals import interruptible
+
+LONGEST_SAVE = 60
+# Waiting in Ray's queue for each that runs: a cluster that grows with its queue should see one.
+QUEUED = 2
+
+
+def work_in_task(order: dict[str, Any]) -> None:
+    from mnist_mlp.extras.stacked_launcher.worker import work  # torch: only where there is training to do
+
+    work(order)
+
+
+class RayTasks:
+    """A place for stacks: tasks of a Ray cluster, one for each of them."""
+
+    attempts = 1
+    """Of `dispatch`; Ray counts its own."""
+
+    def __init__(self, resources: Resources) -> None:
+        self.resources = resources
+        self.at_once = 1
+        self._tasks: dict[Any, int] = {}
+        self._tickets = 0
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        given = self.resources
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        environment = {"PYTHONPATH": python_path(), "OMP_NUM_THREADS": str(given.cpus), "OMP_WAIT_POLICY": "PASSIVE"}
+        begun = not ray.is_initialized()
+        if begun:
+            ray.init(
+                address=given.address or "local",
+                include_dashboard=False if given.address is None else None,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": environment},
+            )
+        self.task = ray.remote(num_cpus=given.cpus, num_gpus=given.gpus, max_retries=given.attempts - 1)(work_in_task)
+        self.at_once = given.at_once or QUEUED * max(1, int(ray.cluster_resources().get("CPU", 1)) // given.cpus)
+        try:
+            with interruptible():
+                yield
+        finally:
+            for task in self._tasks:
+                ray.cancel(task)  # as Ctrl-C would: it saves and ends
+            if self._tasks:
+                ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=LONGEST_SAVE)
+            if begun:
+                ray.shutdown()
+
+    def submit(self, order: dict[str, Any]) -> int:
+        self._tickets += 1
+        self._tasks[self.task.remote(order)] = self._tickets
+        return self._tickets
+
+    def ended(self, seconds: float) -> list[tuple[int, str | None]]:
+        done, _ = ray.wait(list(self._tasks), timeout=seconds)
+        return [(self._tasks.pop(task), _lost(task)) for task in done]
+
+
+def _lost(task: Any) -> str | None:
+    """What ended the task, if it did not end by itself."""
+    try:
+        ray.get(task)
+    except RayError as error:
+        return str(error).strip().partition("\n")[0]
+    return None

@@ -1,0 +1,115 @@
+"""Stacks as jobs of submitit: of SLURM, in arrays, or processes of this machine that stand for them.
+
+A stack that has to make room for another, or whose time is over, goes back to the queue and goes on from its
+checkpoints. One whose process or node is lost is handed out again by `dispatch`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import submitit
+from submitit.core.utils import FailedJobError, UncompletedJobError
+
+from mnist_mlp.cli.app import await_slurm
+from mnist_mlp.config.errors import Interrupted
+from mnist_mlp.distributed.hardware import cores
+from mnist_mlp.distributed.world import python_path
+from mnist_mlp.extras.stacked_launcher.places import SLURM, Resources
+from mnist_mlp.runs.signals import interruptible
+
+# Seconds between two looks at the jobs; SLURM's own service should not be asked often.
+LOOK_LOCAL, LOOK_SLURM = 0.2, 10.0
+# What SLURM keeps in its queue for one user, usually.
+MOST_ON_SLURM = 1000
+LONGEST_SAVE = 60
+
+
+class Work:
+    """What a job calls, pickled by its name; submitit asks for `checkpoint` when the job has to make room."""
+
+    def __call__(self, order: dict[str, Any]) -> None:
+        from mnist_mlp.extras.stacked_launcher.worker import work  # torch: only where there is training to do
+
+        try:
+            work(order)
+        except Interrupted as error:
+            await_slurm(error)
+            raise
+
+    def checkpoint(self, order: dict[str, Any]) -> submitit.helpers.DelayedSubmission:
+        return submitit.helpers.DelayedSubmission(self, order)
+
+
+class SubmititJobs:
+    """A place for stacks: jobs that submitit starts, one for each of them."""
+
+    def __init__(self, resources: Resources, folder: Path) -> None:
+        self.on_slurm = resources.on == SLURM
+        self.attempts = resources.attempts
+        self.at_once = resources.at_once or (MOST_ON_SLURM if self.on_slurm else max(1, cores() // resources.cpus))
+        # The jobs are other processes: what they import has to be found.
+        os.environ["PYTHONPATH"] = python_path()
+        os.environ["OMP_NUM_THREADS"] = str(resources.cpus)
+        # Without SLURM's accounting it tells of every question that went unanswered, and waits for results alone.
+        logging.getLogger("submitit").setLevel(logging.ERROR)
+        self.executor = submitit.AutoExecutor(folder, cluster="slurm" if self.on_slurm else "local")
+        self.executor.update_parameters(
+            name="stack",
+            timeout_min=resources.timeout_min,
+            cpus_per_task=resources.cpus,
+            gpus_per_node=resources.gpus,
+            mem_gb=resources.mem_gb,
+            slurm_array_parallelism=self.at_once,
+            slurm_additional_parameters={"requeue": True},
+            **{f"slurm_{name}": value for name, value in resources.slurm.items()},
+        )
+        self._new: list[tuple[int, dict[str, Any]]] = []
+        self._jobs: dict[int, submitit.Job[None]] = {}
+        self._tickets = 0
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        try:
+            with interruptible():
+                yield
+        finally:
+            for job in self._jobs.values():
+                job.cancel()
+            end = time.monotonic() + LONGEST_SAVE
+            while any(not job.done() for job in self._jobs.values()) and time.monotonic() < end:
+                time.sleep(LOOK_LOCAL)
+
+    def submit(self, order: dict[str, Any]) -> int:
+        """Jobs are submitted with the next look at them, so that many are one array."""
+        self._tickets += 1
+        self._new.append((self._tickets, order))
+        return self._tickets
+
+    def ended(self, seconds: float) -> list[tuple[int, str | None]]:
+        if self._new:
+            with self.executor.batch():
+                jobs = [(ticket, self.executor.submit(Work(), order)) for ticket, order in self._new]
+            self._jobs.update(jobs)
+            self._new = []
+        end = time.monotonic() + seconds
+        while True:
+            done = [ticket for ticket, job in self._jobs.items() if job.done()]
+            if done or time.monotonic() >= end:
+                return [(ticket, _lost(self._jobs.pop(ticket))) for ticket in done]
+            time.sleep(LOOK_SLURM if self.on_slurm else LOOK_LOCAL)
+
+
+def _lost(job: submitit.Job[None]) -> str | None:
+    """What ended the job, if it did not end by itself."""
+    try:
+        job.result()
+    except (UncompletedJobError, FailedJobError) as error:
+        return str(error).partition("\n")[0]
+    return None

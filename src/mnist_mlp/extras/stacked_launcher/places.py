@@ -1,0 +1,40 @@
+"""The places where stacks can be trained, and what each stack is given there: keys of `hydra.launcher`.
+
+Hydra imports this module whatever command runs.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mnist_mlp.extras.stacked_launcher.grouping import MOST_ON_A_CORE, MOST_ON_A_GPU
+
+HERE, SUBMITIT_LOCAL, SLURM, RAY = "here", "submitit_local", "slurm", "ray"
+
+
+@dataclass
+class Resources:
+    """Where stacks are trained, and, elsewhere than `here`, what each of them is given."""
+
+    on: str = HERE
+    """here: processes of this command; submitit_local: processes of their own; slurm; ray"""
+    at_once: int | None = None
+    """stacks in the queue or running at any time; null: a core each, on SLURM a thousand"""
+    attempts: int = 5
+    """how often a stack is begun whose process or machine is lost"""
+    cpus: int = 1
+    """cores of a stack, and with them threads"""
+    gpus: int = 0
+    """of a stack"""
+    mem_gb: float = 4
+    """of a stack on SLURM"""
+    timeout_min: int = 240
+    """after which SLURM ends a stack; it goes back to the queue and goes on"""
+    slurm: dict[str, Any] = field(default_factory=dict)
+    """more options of SLURM, as submitit names them: {partition: gpu, account: mine, setup: [module load python]}"""
+    address: str | None = None
+    """of a Ray cluster; null: one of this machine, for this sweep"""
+
+
+def most_in_a_stack(resources: Resources) -> int:
+    """Networks; the machine that trains them is not known yet."""
+    return MOST_ON_A_GPU if resources.gpus else MOST_ON_A_CORE

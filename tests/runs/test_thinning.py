@@ -1,0 +1,41 @@
+"""What a completed run of a sweep keeps on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers.kill_and_resume import configuration
+
+from mnist_mlp.engine.job import Job
+from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.thinning import thin
+from mnist_mlp.training import train_stack
+
+WORDS = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger=tensorboard", "logger.csv=true")
+
+
+def files(directory: Path) -> set[str]:
+    return {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"), [("best", {"result.json", "checkpoints/best.ckpt"}), ("results", {"result.json"})]
+)
+def test_a_completed_job_keeps_what_was_asked_for_and_is_not_trained_again(
+    tmp_path: Path, keep: str, kept: set[str]
+) -> None:
+    own = tmp_path / "0" / "notes.txt"  # of somebody else
+    own.parent.mkdir()
+    own.touch()
+    config = configuration(*WORDS, f"sweep.keep={keep}")
+    train_stack([Job(config=config, directory=tmp_path / "0")], test=False)
+    assert files(tmp_path / "0") == {*kept, "notes.txt"}
+    assert runs.read(tmp_path / "0").status == runs.COMPLETED
+
+
+def test_everything_is_kept_unless_asked_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    thin(tmp_path, "all")
+    assert files(tmp_path) == {"checkpoints/last.ckpt"}
