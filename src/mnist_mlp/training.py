@@ -26,7 +26,7 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.distributed.launch import launched
 from mnist_mlp.distributed.preflight import require_machine
-from mnist_mlp.distributed.strategy import KnownWorld, SharedMinibatches, own_device
+from mnist_mlp.distributed.strategy import SharedMinibatches, WorldEnvironment, device_arguments
 from mnist_mlp.distributed.world import World
 from mnist_mlp.engine.chunked_data import ChunkedData, limited_part
 from mnist_mlp.engine.hooks import MemberHooks
@@ -211,7 +211,7 @@ def _build_trainer(
         logger=False,
         enable_checkpointing=False,  # each member saves its own checkpoints
         # Without an explicit environment Lightning would detect SLURM, and install its own signal handlers.
-        plugins=[MemberCheckpointIO(members), KnownWorld(world)],
+        plugins=[MemberCheckpointIO(members), WorldEnvironment(world)],
         default_root_dir=members[0].directory,
     )
     return stack, ChunkedData(data, length, [member.config for member in members]), trainer
@@ -221,7 +221,7 @@ def _trainer_arguments(config: Config, world: World) -> dict[str, Any]:
     """Arguments of lightning.Trainer with the same names in the configuration, and device and strategy."""
     ours = keys_where(by_engine)
     settings = {name: value for name, value in asdict(config.trainer).items() if f"trainer.{name}" not in ours}
-    settings |= own_device(config.trainer, world)
+    settings |= device_arguments(config.trainer, world)
     settings["strategy"] = "auto" if world.size == 1 else SharedMinibatches()
     return settings
 

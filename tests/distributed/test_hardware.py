@@ -12,7 +12,7 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema_trainer import TrainerConfig
 from mnist_mlp.distributed import hardware
 from mnist_mlp.distributed.preflight import require_accelerator
-from mnist_mlp.distributed.world import World, gpu_of, per_node
+from mnist_mlp.distributed.world import World, gpu_index, ranks_per_node
 
 
 class Driver:
@@ -77,7 +77,7 @@ def test_a_driver_of_the_same_major_version_serves_and_old_cards_beside_new_ones
     monkeypatch.setattr(hardware, "_cuda_driver", lambda: Driver(13000, (9, 0), (7, 5), (6, 1)))
     assert hardware.cuda_devices() == 2
     require_accelerator(trainer(accelerator="gpu"))
-    assert per_node(trainer(strategy="ddp", devices="auto")) == 2
+    assert ranks_per_node(trainer(strategy="ddp", devices="auto")) == 2
 
 
 def test_an_amd_device_needs_a_torch_that_is_built_for_it(
@@ -109,9 +109,9 @@ def test_a_rank_has_the_gpu_that_the_list_names_or_the_only_one_that_its_task_se
 ) -> None:
     second = World(rank=1, size=2, local_rank=1, local_size=2)
     monkeypatch.setattr(hardware, "_cuda_driver", lambda: Driver(13020, *[(9, 0)] * 4))
-    assert gpu_of(trainer(devices=[2, 3]), second) == 3
-    assert gpu_of(trainer(devices=2), second) == 1
+    assert gpu_index(trainer(devices=[2, 3]), second) == 3
+    assert gpu_index(trainer(devices=2), second) == 1
     monkeypatch.setattr(hardware, "_cuda_driver", lambda: Driver(13020, (9, 0)))
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    assert gpu_of(trainer(devices=[2, 3]), second) == 0
+    assert gpu_index(trainer(devices=[2, 3]), second) == 0

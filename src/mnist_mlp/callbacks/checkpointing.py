@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from mnist_mlp.config.errors import ConfigError, DivergedError
 from mnist_mlp.config.schema import CheckpointConfig, Config
 from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.distributed.strategy import agree
+from mnist_mlp.distributed.strategy import max_over_ranks
 from mnist_mlp.engine.loop_progress import set_progress
 from mnist_mlp.engine.run_length import RunLength
 from mnist_mlp.runs import checkpoint_file as files
@@ -60,7 +60,7 @@ class Checkpointing(Checkpoint):
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         # At the start of a chunk, not at the end of the one before: its validation has run by now.
-        if agree(trainer, time.monotonic() - self.saved_at) > self.config.every_seconds:
+        if max_over_ranks(trainer, time.monotonic() - self.saved_at) > self.config.every_seconds:
             self.save_last(trainer)
 
     def on_validation_end(self, trainer: L.Trainer, *_: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import lightning as L
 
 from mnist_mlp.config.errors import Interrupted
-from mnist_mlp.distributed.strategy import agree
+from mnist_mlp.distributed.strategy import max_over_ranks
 from mnist_mlp.runs.signals import listen, stop_at_once
 
 
@@ -49,4 +49,4 @@ class Interruption(L.Callback):
             raise Interrupted(number)
 
     def _received_by_any(self, trainer: L.Trainer) -> int:
-        return int(agree(trainer, self.received or 0))
+        return int(max_over_ranks(trainer, self.received or 0))

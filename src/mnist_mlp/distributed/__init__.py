@@ -1,19 +1,19 @@
-"""The ranks that train one network, on one machine or on many, and the hardware that they find.
+"""Distributed training of one network by several ranks, on one machine or many; and the hardware of this machine.
 
-    preflight.require_machine   a configuration -> refused in one line where this machine cannot do what it asks
-        hardware                    accelerators, cores: asked of the drivers, without importing torch
-    launch.launched             a configuration and a directory -> all ranks inside of one block
-        world.world                 the environment of torchrun, srun or rank 0 -> rank and size
-        store.meet                  torch's rendezvous -> torch's store; there rank 0 gives the jobs, as JSON
-        store.process_group         a job -> torch's process group, which turns a rank that is gone into a ProcessError
-    strategy.SharedMinibatches  what Lightning is given: one device for each rank, gradients summed by share
+    preflight.require_machine   refuses a configuration that this machine cannot train, in one line
+        hardware                    GPUs and cores, from the drivers, without importing torch
+    launch.launched             starts the other ranks, if nobody else has; all of them run its block
+        world.world                 rank and world size, from the environment of torchrun, srun or rank 0
+        store.rendezvous_store      torch's store, at which the ranks meet; rank 0 sends each job through it, as JSON
+        store.process_group         torch's process group for one job; the loss of a rank becomes a ProcessError
+    strategy.SharedMinibatches  Lightning's strategy: each rank trains on its part of every minibatch
 
-torch starts the processes, watches them and ends the others when one dies (`start_processes`), keeps what they raise
-(`record`), and lets them meet (`rendezvous`, `TCPStore`). What is our own, and why:
+torch starts and watches the processes and ends all when one dies (`start_processes`), records their exceptions
+(`record`), and provides the rendezvous (`rendezvous`, `TCPStore`). This folder adds:
 
-- Rank 0 is the command itself, and starts ranks 1, 2, ...: `elastic_launch` would keep the command as an agent and
-  train in a child, which has neither the command's log file nor its signals.
-- One line for a rank that dies: torch reports in twenty, and after the time-out of an operation that hangs.
-- Ranks above 0 end with rank 0 (`_end_with_rank_0`): an operation of NCCL would wait ten minutes for it.
-- Jobs through the store: see `store`. The ports of srun: torch has no rendezvous for it.
+- Rank 0 is the command itself, and starts ranks 1, 2, ...: torch's `elastic_launch` would turn the command into an
+  agent and train in a child, without the command's log file and signals.
+- One line when a rank dies: torch prints twenty, and only after the time-out of a collective operation.
+- Ranks above 0 end with rank 0 (`_end_with_rank_0`): a collective operation of NCCL would wait ten minutes for it.
+- Jobs through the store, for the reason in `store`; and a port for srun, for which torch has no rendezvous.
 """

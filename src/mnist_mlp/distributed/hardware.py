@@ -1,4 +1,4 @@
-"""Hardware of this machine, asked without importing torch: a wrong accelerator must be refused at once."""
+"""Hardware of this machine: GPUs and cores, found without importing torch, so that checks take no time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-# Multiply-adds of a forward pass from which a second thread pays. Below, threads wait for one another longer than they
-# work, and on a machine that is busy otherwise a step takes a hundred times as long.
-WORTH_THREADS = 20_000_000
+# A step with fewer multiply-adds in its forward pass uses one thread. More would wait for one another longer than they
+# work; on a busy machine a step would take a hundred times as long.
+MIN_WORK_FOR_THREADS = 20_000_000
 
 # The oldest NVIDIA GPUs that torch's wheels have kernels for (Turing).
 OLDEST_CAPABILITY = (7, 5)
@@ -25,17 +25,17 @@ def has_cuda() -> bool:
 
 
 def cuda_devices() -> int:
-    """NVIDIA GPUs that torch can use here."""
-    return _ask_cuda()[0]
+    """Number of NVIDIA GPUs that torch can use."""
+    return _usable_cuda()[0]
 
 
 def why_no_cuda() -> str | None:
-    """What keeps torch from an NVIDIA GPU that is here; None where there is none, or where nothing does."""
-    return _ask_cuda()[1]
+    """Why torch cannot use the NVIDIA GPU of this machine; None if it can, or if there is no GPU."""
+    return _usable_cuda()[1]
 
 
-def _ask_cuda() -> tuple[int, str | None]:
-    """Asks the driver itself: a device node may be there without a usable GPU behind it."""
+def _usable_cuda() -> tuple[int, str | None]:
+    """Number of usable GPUs, and why there are none, from the driver: a device node alone does not mean a GPU."""
     driver = _cuda_driver()
     if driver is None or driver.cuInit(0) != 0:
         return 0, None
@@ -74,7 +74,7 @@ def _cuda_driver() -> ctypes.CDLL | None:
 
 @functools.cache
 def torch_built_for(platform_name: str) -> str | None:
-    """The version of `cuda` or `hip` that the installed torch is built for, read from its files; None: without it."""
+    """The version of `cuda` or `hip` that the installed torch is built for, from its version.py; None if for none."""
     package = find_spec("torch")
     if package is None or package.origin is None:
         return None
@@ -84,7 +84,7 @@ def torch_built_for(platform_name: str) -> str | None:
 
 
 def has_rocm() -> bool:
-    """Whether torch can use an AMD GPU here: the kernel's device is there, and torch is built for it."""
+    """Whether torch can use an AMD GPU: the kernel has its device, and torch is built for ROCm."""
     return Path("/dev/kfd").exists() and torch_built_for("hip") is not None
 
 
@@ -97,27 +97,27 @@ def has_gpu() -> bool:
 
 
 def uses_gpu(accelerator: str) -> bool:
-    """Whether `trainer.accelerator` stands for a GPU on this machine."""
+    """Whether `trainer.accelerator` means a GPU on this machine."""
     return accelerator in ("gpu", "cuda", "mps") or (accelerator == "auto" and has_gpu())
 
 
 def uses_cuda(accelerator: str) -> bool:
-    """Whether `trainer.accelerator` stands for what torch calls `cuda`: a GPU of NVIDIA, or of AMD."""
+    """Whether `trainer.accelerator` means a device that torch calls `cuda`: a GPU of NVIDIA or AMD."""
     return accelerator in ("auto", "gpu", "cuda") and (has_cuda() or has_rocm())
 
 
 def uses_mps(accelerator: str) -> bool:
-    """Whether `trainer.accelerator` stands for an Apple GPU on this machine."""
+    """Whether `trainer.accelerator` means an Apple GPU on this machine."""
     return has_mps() and accelerator in ("auto", "gpu", "mps")
 
 
 def cores() -> int:
-    """Cores for this process: those it may run on, fewer where OpenMP or a job of SLURM was given fewer."""
+    """Number of cores for this process: its CPU affinity, limited by OMP_NUM_THREADS and SLURM_CPUS_PER_TASK."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     given = [os.environ.get(name, "") for name in ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK")]
     return min([allowed, *(int(number) for number in given if number.isdigit() and number != "0")])
 
 
 def cpu_threads(batch_size: int, parameters: int, processes: int = 1) -> int:
-    """How many threads a training step of this size should have on this machine, shared by so many processes."""
-    return max(1, cores() // processes) if batch_size * parameters >= WORTH_THREADS else 1
+    """Number of threads for a training step of this size, with `processes` of them on this machine."""
+    return max(1, cores() // processes) if batch_size * parameters >= MIN_WORK_FOR_THREADS else 1

@@ -1,7 +1,7 @@
-"""Launch of the ranks that train one network; rank 0 alone reads the command line and writes files.
+"""Launch of the ranks that train one network. Only rank 0 reads the command line and writes files.
 
-On one machine rank 0 starts the others itself; torchrun and srun start all of them, on any number of machines, with
-the same command. The others never ask Hydra: it would give each of them a run directory, and under `-m` a whole sweep.
+On one machine rank 0 starts the other ranks. On several machines torchrun or srun starts all ranks, with the same
+command. Ranks above 0 do not use Hydra, which would give each of them a run directory, and with `-m` a whole sweep.
 """
 
 from __future__ import annotations
@@ -24,54 +24,55 @@ from mnist_mlp.config import errors
 from mnist_mlp.config.errors import DivergedError, Interrupted, ProcessError, UserError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
-from mnist_mlp.distributed.store import A_LONG_TIME, give_job, meet, process_group, take_job
-from mnist_mlp.distributed.world import ALONE, World, per_node, python_path, world
+from mnist_mlp.distributed.store import NO_TIMEOUT, process_group, receive_job, rendezvous_store, send_job
+from mnist_mlp.distributed.world import SINGLE_PROCESS, World, python_path, ranks_per_node, world
 
 if TYPE_CHECKING:
     from torch.distributed import Store  # type: ignore[attr-defined]
     from torch.distributed.elastic.multiprocessing.api import RunProcsResult
 
-# Seconds in which a rank may find out by itself that another one has died, before it is ended.
-GRACE = 10.0
+# A rank has this long to notice the death of another one by itself; then it is killed.
+GRACE_SECONDS = 10.0
 
 
 @contextmanager
 def launched(config: Config, directory: Path, on_loss: Callable[[str], None]) -> Iterator[World]:
-    """The ranks that `config` asks for are all in this block at the same time; yields the world of this one.
+    """All ranks that `config` asks for run the block at the same time; yields the world of this one.
 
-    Where a rank dies and this one waits for it for ever, `on_loss` gets the reason, and this process ends.
+    If a rank dies and this one hangs in a collective operation, `on_loss` is called with the reason, and this process
+    ends.
     """
     job, here = {"config": asdict(config), "directory": str(directory)}, world()
-    if per_node(config.trainer) * config.trainer.num_nodes == 1:
-        yield ALONE
-    elif here.rank > 0:  # `train_jobs` has joined the process group
+    if ranks_per_node(config.trainer) * config.trainer.num_nodes == 1:
+        yield SINGLE_PROCESS
+    elif here.rank > 0:  # `train_jobs` has created the process group
         yield here
     elif here.size > 1:
-        with process_group(meet(), give_job(meet(), job), here, config.trainer):
+        with process_group(rendezvous_store(), send_job(rendezvous_store(), job), here, config.trainer):
             yield here
     else:
-        here = World(size=per_node(config.trainer), local_size=per_node(config.trainer))
-        with _started(here.size, on_loss) as store, process_group(store, give_job(store, job), here, config.trainer):
+        here = World(size=ranks_per_node(config.trainer), local_size=ranks_per_node(config.trainer))
+        with _started(here.size, on_loss) as store, process_group(store, send_job(store, job), here, config.trainer):
             yield here
 
 
 @contextmanager
 def _started(size: int, on_loss: Callable[[str], None]) -> Iterator[Store]:
-    """The store of this process, rank 0, and of `size - 1` new ones, which end with the block or with this process."""
+    """Start ranks 1 to `size - 1`, which end with the block or with this process; yields the store of all ranks."""
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, start_processes
 
-    listener = socket.create_server(("127.0.0.1", 0))  # torch's own would listen to the whole network
+    listener = socket.create_server(("127.0.0.1", 0))  # torch's own would listen on all network interfaces
     port = listener.getsockname()[1]
     store = TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach())
     common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     common |= {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), "PYTHONPATH": python_path()}
-    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = ""  # ours save first
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = ""  # our own handlers save a checkpoint first
     logging.getLogger("torch.distributed.elastic.multiprocessing").setLevel(logging.CRITICAL)  # one line is enough
-    parted = threading.Event()
+    block_ended = threading.Event()
 
     def end_if_waiting(ended: Future[RunProcsResult | None]) -> None:
-        if not parted.wait(GRACE):
+        if not block_ended.wait(GRACE_SECONDS):
             on_loss(str(_reason(ended.result())))
             os._exit(1)
 
@@ -88,20 +89,20 @@ def _started(size: int, on_loss: Callable[[str], None]) -> Iterator[Store]:
         try:
             yield store
         except ProcessError as error:
-            with suppress(TimeoutError):  # no rank has ended: an operation failed by itself
-                raise _reason(ended.result(GRACE)) from error
+            with suppress(TimeoutError):  # then no rank has ended: the operation failed for another reason
+                raise _reason(ended.result(GRACE_SECONDS)) from error
             raise
         finally:
-            parted.set()
-            give_job(store, None)
+            block_ended.set()
+            send_job(store, None)
             with suppress(TimeoutError):
-                ended.result(GRACE)
+                ended.result(GRACE_SECONDS)
             ranks.close()
 
 
 def _reason(ended: RunProcsResult | None) -> ProcessError | Interrupted:
-    """Why the first rank failed that did: torch ends the others then."""
-    assert ended is not None  # as `wait` is without a limit
+    """The error of the rank that failed; torch ended the others after it."""
+    assert ended is not None  # `wait` has no timeout
     rank, failure = next((child + 1, failure) for child, failure in ended.failures.items())
     if failure.exitcode in (130, 143):
         return Interrupted(failure.exitcode - 128)
@@ -114,7 +115,7 @@ def _reason(ended: RunProcsResult | None) -> ProcessError | Interrupted:
 
 
 def train_jobs(train: Callable[[Config, Path], object]) -> int:
-    """On the ranks above 0: `train` what rank 0 gives until there is no more; the exit code of this process."""
+    """Main function of ranks above 0: call `train` for each job that rank 0 sends; returns the exit code."""
     from torch.distributed.elastic.multiprocessing.errors import record
 
     threading.Thread(target=_end_with_rank_0, daemon=True).start()
@@ -123,30 +124,30 @@ def train_jobs(train: Callable[[Config, Path], object]) -> int:
     except (UserError, Interrupted) as error:
         if "TORCHELASTIC_ERROR_FILE" not in os.environ:
             raise
-        return error.exit_code  # rank 0 or torchrun reads the file and says why
+        return error.exit_code  # rank 0 or torchrun prints the error in that file
     return 0
 
 
 def _train_jobs(train: Callable[[Config, Path], object]) -> None:
     for number in itertools.count(1):
-        if (job := take_job(meet(), number)) is None:
+        if (job := receive_job(rendezvous_store(), number)) is None:
             return
         config = from_dict(job["config"], Config)
-        # The job of these errors is over on every rank, and rank 0 says why.
-        with suppress(DivergedError, ProcessError), process_group(meet(), number, world(), config.trainer):
+        # These errors end the job on every rank, and rank 0 reports them.
+        with suppress(DivergedError, ProcessError), process_group(rendezvous_store(), number, world(), config.trainer):
             train(config, Path(job["directory"]))
 
 
 def _end_with_rank_0() -> None:
     from torch.distributed import DistError
 
-    with suppress(DistError):  # the store ends with rank 0, or with torchrun
-        meet().clone().wait(["never set"], A_LONG_TIME)
-    threading.main_thread().join(GRACE)
+    with suppress(DistError):  # raised when the store ends, with rank 0 or with torchrun
+        rendezvous_store().clone().wait(["never set"], NO_TIMEOUT)
+    threading.main_thread().join(GRACE_SECONDS)
     os._exit(1)
 
 
 def release_ranks() -> None:
-    """Let ranks that torchrun or srun started go: the command that rank 0 read is done, or was wrong."""
+    """End the ranks that torchrun or srun started: the command of rank 0 has completed or failed."""
     if world().rank == 0 and world().size > 1:
-        give_job(meet(), None)
+        send_job(rendezvous_store(), None)

@@ -1,4 +1,4 @@
-"""Preflight: what a training run asks of this machine, looked at before work begins and without importing torch."""
+"""Preflight: checks of a configuration against this machine, before any work and without importing torch."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from mnist_mlp.config.errors import ConfigError, require
 from mnist_mlp.config.schema import Config
 from mnist_mlp.config.schema_trainer import TrainerConfig
 from mnist_mlp.distributed.hardware import cuda_devices, has_cuda, has_gpu, has_mps, has_rocm, uses_mps, why_no_cuda
-from mnist_mlp.distributed.world import per_node, started_by_srun, world
+from mnist_mlp.distributed.world import ranks_per_node, started_by_srun, world
 
 
 def require_machine(config: Config) -> None:
-    """Refuse a run that this machine cannot do.
+    """Check that this machine can train `config`.
 
     Raises:
-        ConfigError: names the key, what is here, and what to do.
-        MissingPackageError: a logger is asked for whose package is not installed.
+        ConfigError: it cannot; names the key, what this machine has, and what to do.
+        MissingPackageError: the package of a logger is not installed.
     """
     require_accelerator(config.trainer)
     require_processes(config)
@@ -23,10 +23,10 @@ def require_machine(config: Config) -> None:
 
 
 def require_accelerator(trainer: TrainerConfig) -> None:
-    """Refuse an accelerator that is not here, or that cannot compute in this precision.
+    """Check that this machine has the accelerator, and that it supports the precision.
 
     Raises:
-        ConfigError: names what is here instead, and what keeps torch from a GPU that is here.
+        ConfigError: names what this machine has, and why torch cannot use its GPU.
     """
     name = trainer.accelerator
     needs = {"gpu": has_gpu, "cuda": lambda: has_cuda() or has_rocm(), "mps": has_mps}
@@ -45,13 +45,13 @@ def require_accelerator(trainer: TrainerConfig) -> None:
 
 
 def require_processes(config: Config) -> None:
-    """Refuse numbers of processes that cannot work.
+    """Check the number of ranks against the devices, the nodes and the batch size.
 
     Raises:
-        ConfigError: names the key, what is here, and what to do.
+        ConfigError: names the key, what this machine has, and what to do.
     """
     trainer, devices = config.trainer, config.trainer.devices
-    here, started = per_node(trainer), world().size
+    here, started = ranks_per_node(trainer), world().size
     asked = here * trainer.num_nodes
     if started > 1 and asked != started:
         raise ConfigError(

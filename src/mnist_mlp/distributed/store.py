@@ -1,7 +1,7 @@
-"""Store of torch at which the ranks meet: rank 0 leaves each job there, and each job has a process group of its own.
+"""Store of torch that all ranks share: rank 0 sends each job through it, and each job has its own process group.
 
-A job is JSON in the store. `broadcast_object_list` would unpickle it, and would need a process group before the
-configuration can say of which kind.
+A job is JSON in the store. `broadcast_object_list` would unpickle it, and needs a process group, whose backend depends
+on the configuration in the job.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any
 from mnist_mlp.config.errors import ProcessError
 from mnist_mlp.config.schema_trainer import TrainerConfig
 from mnist_mlp.distributed.hardware import uses_cuda
-from mnist_mlp.distributed.world import World, gpu_of, world
+from mnist_mlp.distributed.world import World, gpu_index, world
 
 if TYPE_CHECKING:
     from torch.distributed import Store  # type: ignore[attr-defined]
 
-A_LONG_TIME = timedelta(days=365)
+NO_TIMEOUT = timedelta(days=365)
 
 
 @functools.cache
-def meet() -> Store:
-    """The store that torchrun, the first task of srun, or rank 0 opened: one for all jobs of a sweep."""
+def rendezvous_store() -> Store:
+    """The store of torchrun, of the first task of srun, or of rank 0: one for all jobs of a sweep."""
     from torch.distributed.rendezvous import rendezvous
 
     if "MASTER_ADDR" not in os.environ:
@@ -38,7 +38,7 @@ def meet() -> Store:
 
 
 def _slurm_address() -> tuple[str, str]:
-    """Where the first task of this srun listens; another port for every job and step on the same machine."""
+    """Host and port of the first task of this srun; the port differs between jobs and steps on one machine."""
     from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
     nodes = os.environ.get("SLURM_STEP_NODELIST", os.environ["SLURM_JOB_NODELIST"])
@@ -46,19 +46,19 @@ def _slurm_address() -> tuple[str, str]:
     return SLURMEnvironment.resolve_root_node_address(nodes), str(port)
 
 
-def give_job(store: Store, job: dict[str, Any] | None) -> int:
-    """Leave the next job for the other ranks, or None: there are no more. Returns its number, from 1."""
+def send_job(store: Store, job: dict[str, Any] | None) -> int:
+    """Send the next job to the other ranks; None means that there are no more. Returns its number, from 1."""
     number = store.add("jobs", 1)
     store.set(f"job {number}", json.dumps(job))
     return number
 
 
-def take_job(store: Store, number: int) -> dict[str, Any] | None:
-    """Wait for a job, however long rank 0 takes; None: there are no more, or rank 0 is gone."""
+def receive_job(store: Store, number: int) -> dict[str, Any] | None:
+    """Wait for a job, without a timeout; None if there are no more, or rank 0 has ended."""
     from torch.distributed import DistError
 
     try:
-        store.wait([f"job {number}"], A_LONG_TIME)
+        store.wait([f"job {number}"], NO_TIMEOUT)
         job: dict[str, Any] | None = json.loads(store.get(f"job {number}"))
     except DistError:
         return None
@@ -67,10 +67,10 @@ def take_job(store: Store, number: int) -> dict[str, Any] | None:
 
 @contextmanager
 def process_group(store: Store, number: int, world: World, trainer: TrainerConfig) -> Iterator[None]:
-    """The process group of a job, on the devices that Lightning is given too.
+    """The process group of a job, on the same devices as in Lightning's trainer.
 
     Raises:
-        ProcessError: an operation over all ranks broke off, as another one left the block or died.
+        ProcessError: a collective operation failed, as another rank left the block or died.
     """
     import torch
     from torch import distributed
@@ -81,15 +81,15 @@ def process_group(store: Store, number: int, world: World, trainer: TrainerConfi
         store=distributed.PrefixStore(f"group {number}", store),  # type: ignore[attr-defined]
         rank=world.rank,
         world_size=world.size,
-        device_id=torch.device("cuda", gpu_of(trainer, world)) if on_gpu else None,
+        device_id=torch.device("cuda", gpu_index(trainer, world)) if on_gpu else None,
     )
     try:
-        distributed.barrier()  # a rank that fails at once must not be gone before all others have connected to it
+        distributed.barrier()  # a rank that fails at once must not end before the others have connected to it
         yield
-    except RuntimeError as error:  # gloo has no class of its own
+    except RuntimeError as error:  # gloo has no exception class of its own
         frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
         if not frames[-1].f_globals["__name__"].startswith("torch.distributed."):
             raise
-        raise ProcessError("another process of this run is no more") from error
+        raise ProcessError("another process of this run has ended") from error
     finally:
         distributed.destroy_process_group()

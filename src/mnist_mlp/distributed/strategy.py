@@ -1,9 +1,9 @@
-"""Strategy of Lightning for several ranks, without DistributedDataParallel: each takes its share of every minibatch.
+"""Strategy of Lightning for several ranks, without DistributedDataParallel: each trains on a part of every minibatch.
 
-The gradient of the mean loss over a minibatch is the sum over the ranks of (gradient of the mean loss over the own
-share) x (size of the share / size of the minibatch), so one sum over one flat tensor gives exactly that, whatever the
-sizes. DistributedDataParallel would average with equal weights, which is wrong for a last minibatch that does not
-divide evenly, and it expects one backward pass for each call of `training_step`, where ours makes many.
+The gradient of the mean loss over a minibatch is the sum over the ranks of (gradient of the mean loss over their part)
+x (size of the part / size of the minibatch): one sum over one flat tensor. DistributedDataParallel would average with
+equal weights, which is wrong if the parts differ in size, and expects one backward pass per `training_step`, where the
+engine makes many.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from torch import Tensor
 
 from mnist_mlp.config.schema_trainer import TrainerConfig
 from mnist_mlp.distributed.hardware import uses_cuda, uses_mps
-from mnist_mlp.distributed.world import World, gpu_of
+from mnist_mlp.distributed.world import World, gpu_index
 
 
 def sum_over_ranks(values: Tensor) -> Tensor:
-    """The sum of what all ranks hold, in place; every one of them must ask at the same point."""
+    """Sum over all ranks, in place. A collective operation: every rank has to call it at the same point."""
     torch.distributed.all_reduce(values)
     return values
 
 
-def agree(trainer: L.Trainer, value: float) -> float:
-    """The largest value that any rank gives; every one of them must ask at the same point."""
+def max_over_ranks(trainer: L.Trainer, value: float) -> float:
+    """The largest value of any rank. A collective operation: every rank has to call it at the same point."""
     if trainer.world_size == 1:
         return value
     values = torch.tensor(float(value), device=trainer.strategy.root_device)
@@ -36,15 +36,15 @@ def agree(trainer: L.Trainer, value: float) -> float:
     return float(values)
 
 
-def own_device(trainer: TrainerConfig, world: World) -> dict[str, Any]:
-    """Accelerator and device of this rank for lightning.Trainer, whose own `auto` takes GPUs that torch cannot use."""
+def device_arguments(trainer: TrainerConfig, world: World) -> dict[str, Any]:
+    """Arguments `accelerator` and `devices` of lightning.Trainer for this rank. Its `auto` may pick an unusable GPU."""
     if uses_cuda(trainer.accelerator):
-        return {"accelerator": "cuda", "devices": [gpu_of(trainer, world)]}
+        return {"accelerator": "cuda", "devices": [gpu_index(trainer, world)]}
     return {"accelerator": "mps" if uses_mps(trainer.accelerator) else "cpu", "devices": 1}
 
 
 class SharedMinibatches(DDPStrategy):
-    """Lightning's strategy for ranks that `launch` has brought together, each with its own device alone."""
+    """Strategy for ranks whose process group exists already, each with one device."""
 
     @property
     def root_device(self) -> torch.device:
@@ -52,14 +52,15 @@ class SharedMinibatches(DDPStrategy):
         return self.parallel_devices[0]
 
     def _configure_launcher(self) -> None:
-        self._launcher = None  # Lightning's own would choose the number of threads anew
+        # Private names of Lightning: there is no public way to have no launcher, which would set the number of threads.
+        self._launcher = None
 
     def configure_ddp(self) -> None:
-        pass  # `SharedGradients` sums the gradients
+        """Do not wrap the module in DistributedDataParallel: `engine.flat.SharedGradients` sums the gradients."""
 
 
-class KnownWorld(TorchElasticEnvironment):
-    """The world as Lightning asks for it: also of one rank, and of ranks that srun or rank 0 has started."""
+class WorldEnvironment(TorchElasticEnvironment):
+    """Adapter from `World` to Lightning's interface, also for ranks that rank 0 or srun started."""
 
     def __init__(self, world: World) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""World: how many ranks train one network, which of them this process is, and its device; known without torch."""
+"""World: rank of this process, number of ranks, and the GPU of a rank. Does not import torch."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from mnist_mlp.distributed.hardware import cuda_devices
 
 @dataclass(frozen=True, kw_only=True)
 class World:
+    """Rank and world size, over all machines and on this one."""
+
     rank: int = 0
     size: int = 1
     """ranks on all machines"""
@@ -20,11 +22,11 @@ class World:
     """ranks on this machine"""
 
 
-ALONE = World()
+SINGLE_PROCESS = World()
 
 
 def world() -> World:
-    """The world that torchrun, srun or rank 0 has described in this process's environment; else a world of one."""
+    """The world in the environment variables of torchrun, srun or rank 0; without any, a single process."""
     given = os.environ
     if "RANK" in given and "LOCAL_WORLD_SIZE" in given:
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
@@ -34,17 +36,17 @@ def world() -> World:
         rank, size, local_rank, nodes = (int(given[name]) for name in names)
         local_size = size // nodes
     else:
-        return ALONE
+        return SINGLE_PROCESS
     return World(rank=rank, size=size, local_rank=local_rank, local_size=local_size)
 
 
 def started_by_srun() -> bool:
-    """Whether each rank is a task of SLURM; a batch script alone starts one process, and srun may start torchrun."""
+    """Whether each rank is a task of srun. Not so in a batch script without srun, or if srun started torchrun."""
     return "SLURM_STEP_NUM_TASKS" in os.environ and "LOCAL_WORLD_SIZE" not in os.environ
 
 
-def per_node(trainer: TrainerConfig) -> int:
-    """Ranks on each machine, one for each device that takes part."""
+def ranks_per_node(trainer: TrainerConfig) -> int:
+    """Number of ranks on each machine: one per device."""
     if isinstance(trainer.devices, list):
         return len(trainer.devices)
     if trainer.devices == "auto":
@@ -54,13 +56,13 @@ def per_node(trainer: TrainerConfig) -> int:
     return int(trainer.devices)
 
 
-def gpu_of(trainer: TrainerConfig, world: World) -> int:
-    """Index of the GPU that belongs to this rank, among those that it sees."""
-    if started_by_srun() and cuda_devices() == 1:  # SLURM may show each task its own GPU alone
+def gpu_index(trainer: TrainerConfig, world: World) -> int:
+    """Index of the GPU of this rank, among those visible to it."""
+    if started_by_srun() and cuda_devices() == 1:  # SLURM may make only one GPU visible to each task
         return 0
     return int(trainer.devices[world.local_rank]) if isinstance(trainer.devices, list) else world.local_rank
 
 
 def python_path() -> str:
-    """PYTHONPATH for a new process, in whatever directory, that imports what this one does."""
+    """PYTHONPATH with which a new process, in any directory, imports this package."""
     return os.pathsep.join([str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -1,4 +1,4 @@
-"""Where something may be written, judged before the work whose outcome goes there; and how a file is replaced."""
+"""Atomic writes: a file is replaced as a whole; and checks, before any work, that a place can be written to."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from pathlib import Path
 
 from mnist_mlp.config.errors import ConfigError, SaveError
 
-LONGEST_NAME = 255
-"""Bytes in the name of a file, on every file system in common use."""
+MAX_NAME_BYTES = 255
+"""Longest name of a file, on all common file systems."""
 
 
 def refuse_unwritable_directory(name: str, directory: Path, what: str = "directory") -> None:
-    """Raise ConfigError where `directory`, given as the option `name`, is not there and cannot be made."""
+    """Raise ConfigError if `directory`, the value of the option `name`, neither exists nor can be created."""
     for part in directory.parts:
-        if len(os.fsencode(part)) > LONGEST_NAME:
-            raise ConfigError(f"{name}: expected names of at most {LONGEST_NAME} bytes, got {part[:40]}...")
+        if len(os.fsencode(part)) > MAX_NAME_BYTES:
+            raise ConfigError(f"{name}: expected names of at most {MAX_NAME_BYTES} bytes, got {part[:40]}...")
     above = (directory, *directory.absolute().parents)
     try:
         place = next(path for path in above if os.path.lexists(path))
         if place.is_symlink() and not place.exists():
             raise ConfigError(f"{name}: expected a place where a {what} can be made, but {place} is a link to nothing")
         possible = place.is_dir() and os.access(place, os.W_OK | os.X_OK)
-    except (OSError, ValueError) as error:  # too long as a whole, a loop of links, a zero byte
+    except (OSError, ValueError) as error:  # the path is too long, has a loop of links, or a zero byte
         raise ConfigError(f"{name}: expected a place where a {what} can be made, got {directory}: {error}") from error
     if not possible:
         raise ConfigError(f"{name}: expected a place where a {what} can be made, got {directory}; {place} is not one")
 
 
 def refuse_unwritable_file(name: str, path: Path) -> None:
-    """Raise ConfigError where a file `path`, given as the option `name`, cannot be written."""
+    """Raise ConfigError if the file `path`, the value of the option `name`, cannot be written."""
     if not os.path.exists(path):
         refuse_unwritable_directory(name, path.parent, "file")
     elif path.is_dir() or not os.access(path, os.W_OK):
@@ -40,8 +40,10 @@ def refuse_unwritable_file(name: str, path: Path) -> None:
 
 @contextmanager
 def written(name: str, path: Path) -> Iterator[None]:
-    """Make the folders that a file `path`, given as the option `name`, needs, and raise SaveError where the block
-    cannot write it after all.
+    """Create the parent folders of `path`, the value of the option `name`, for the block to write it.
+
+    Raises:
+        SaveError: the file cannot be written.
     """
     with saving(path, f"{name} {path}: cannot be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,9 +52,7 @@ def written(name: str, path: Path) -> Iterator[None]:
 
 @contextmanager
 def saving(path: Path, what: str | None = None) -> Iterator[None]:
-    """Raise SaveError, one line that says why, where the block cannot write `path`: the disk is full, or there is no
-    permission.
-    """
+    """Turn an OSError in the block, which writes `path`, into a SaveError with the reason in one line."""
     try:
         yield
     except OSError as error:
@@ -63,9 +63,9 @@ def saving(path: Path, what: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to write beside `path`, which takes its place when the block ends: whoever reads `path` finds it whole.
+    """A temporary file beside `path`, which replaces `path` at the end of the block: readers never see half a file.
 
-    Where the block fails, `path` stays as it was.
+    If the block fails, `path` is unchanged.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:

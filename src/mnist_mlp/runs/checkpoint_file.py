@@ -1,7 +1,6 @@
-"""Checkpoint files: written whole or not at all, verified and never unpickled when read.
+"""Checkpoint files: written atomically; verified, and never unpickled, when read.
 
-Torch takes seconds to import, so each function that needs it imports it: a file that is missing or damaged is said
-to be at once.
+Torch takes seconds to import, so the functions that need it import it: a missing or damaged file is reported at once.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ BEST, LAST, PREVIOUS = directories.BEST, "last.ckpt", "previous.ckpt"
 
 
 class DamagedCheckpoint(CheckpointError):
-    """The file is not what was once written; an earlier one may still be whole."""
+    """The file is truncated or altered; an earlier checkpoint may be intact."""
 
 
 def write(content: dict[str, Any], path: Path) -> None:
-    """Write beside the target, flush to the disk, then put in place: a crash or a full disk leaves the old file.
+    """Write a temporary file, flush it to the disk, then move it to `path`: after a crash the old file is still there.
 
     Raises:
-        SaveError: disk full, no permission, ...; nothing at `path` has changed.
+        SaveError: the disk is full, or there is no permission; `path` is unchanged.
     """
     import torch
 
     with saving(path):
-        # Written by Python, whose error says what is wrong where torch's own writer only says that something is.
+        # Written by Python, not by torch, whose errors do not give the reason.
         packed = io.BytesIO()
         torch.save({"format": FORMAT, **content}, packed)
         with replacing(path) as draft, draft.open("wb") as file:
@@ -54,18 +53,18 @@ def write(content: dict[str, Any], path: Path) -> None:
 
 
 def keep_previous(path: Path, previous: Path) -> None:
-    """Give the file at `path` a second name, so that it outlives its successor there."""
+    """Keep the file at `path` also as `previous`, before `path` is replaced: a hard link, or else a copy."""
     if path.exists():
         with saving(previous), replacing(previous) as draft:
             draft.unlink(missing_ok=True)
             try:
                 draft.hardlink_to(path)
-            except OSError:  # a file system without links
+            except OSError:  # a file system without hard links
                 shutil.copyfile(path, draft)
 
 
 def _flush_directory(directory: Path) -> None:
-    """The new name, too, must be on the disk before the old file counts as replaced."""
+    """Flush the entries of a directory to the disk, so that a rename survives a crash."""
     if os.name == "posix":
         descriptor = os.open(directory, os.O_RDONLY)
         try:
@@ -75,11 +74,11 @@ def _flush_directory(directory: Path) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint: tensors and plain values.
+    """The content of a checkpoint: tensors and plain values, on the CPU.
 
     Raises:
-        DamagedCheckpoint: truncated, altered, or not a checkpoint at all.
-        CheckpointError: not there, or with anything in it that would have to be unpickled.
+        DamagedCheckpoint: the file is truncated, altered, or not a checkpoint.
+        CheckpointError: the file is missing, or contains objects that would have to be unpickled.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -105,11 +104,13 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def chosen(given: Any) -> list[Path]:
-    """The files meant by a command's `checkpoint` key: a file or run directory, a list of them, or null, the newest.
+    """Checkpoint files for the key `checkpoint` of a command: a file, a run directory, a list of them, or None.
+
+    None means the newest completed run.
 
     Raises:
-        ConfigError: it is something else.
-        CheckpointError: there is none.
+        ConfigError: the value has another type.
+        CheckpointError: there is no such checkpoint.
     """
     if given is None:
         return [newest(OUTPUTS)]
@@ -120,12 +121,12 @@ def chosen(given: Any) -> list[Path]:
 
 
 def refuse_unusable(given: Any) -> None:
-    """Read the networks meant by a command's `checkpoint` key before it begins.
+    """Check the checkpoints for the key `checkpoint` of a command, before it begins.
 
     Raises:
-        CheckpointError: one cannot be used, or they do not belong together.
+        CheckpointError: one cannot be used, or their runs had different validation images.
     """
-    kept_apart: dict[tuple[str, int, Any], Path] = {}  # by data set, its checksum, and how many for validation
+    held_out: dict[tuple[str, int, Any], Path] = {}  # by data set, size of the validation set, checksum
     for path in chosen(given):
         content = read(path)
         try:
@@ -134,14 +135,14 @@ def refuse_unusable(given: Any) -> None:
             data = config.data
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
-        kept_apart.setdefault((data.name, data.val_size, content.get("data_sha256")), path)
-    if len(kept_apart) > 1:
-        found = ", ".join(f"{size:,} of {name} ({whose})" for (name, size, _), whose in kept_apart.items())
+        held_out.setdefault((data.name, data.val_size, content.get("data_sha256")), path)
+    if len(held_out) > 1:
+        found = ", ".join(f"{size:,} of {name} ({whose})" for (name, size, _), whose in held_out.items())
         raise CheckpointError(f"checkpoint: expected networks with the same images kept from training, got {found}")
 
 
 def find(place: Path) -> Path:
-    """The checkpoint meant by `place`: a file, or a run directory, whose best one is taken.
+    """The checkpoint at `place`: a checkpoint file, or a run directory with a best or at least a last checkpoint.
 
     Raises:
         CheckpointError: there is none.
@@ -155,7 +156,7 @@ def find(place: Path) -> Path:
 
 
 def newest(outputs: Path) -> Path:
-    """The best checkpoint of the run that `newest.newest_or_best` chooses below `outputs`.
+    """The best checkpoint of the run that `newest.newest_or_best` selects below `outputs`.
 
     Raises:
         CheckpointError: no run has completed.
@@ -169,7 +170,11 @@ def newest(outputs: Path) -> Path:
 
 
 def config_of(content: dict[str, Any]) -> Config:
-    """The configuration of the run that wrote this checkpoint, typed and checked again."""
+    """The configuration in a checkpoint, typed and checked.
+
+    Raises:
+        CheckpointError: this version cannot read it.
+    """
     try:
         return from_dict(content["config"], Config)
     except (KeyError, TypeError, ConfigError) as error:
@@ -177,9 +182,12 @@ def config_of(content: dict[str, Any]) -> Config:
 
 
 def network_of(content: dict[str, Any], config: Config | None = None) -> Network:
-    """The trained network, rebuilt from the checkpoint alone, ready for use: the one of averaged weights, if any.
+    """The trained network in a checkpoint, in evaluation mode: the EMA of the weights, if there is one.
 
-    `config` is `config_of(content)`, where that has been read already: its checks take as long as all the rest.
+    `config` is `config_of(content)`, if known: its checks take as long as all the rest.
+
+    Raises:
+        CheckpointError: the weights do not fit the network.
     """
     from mnist_mlp.model.networks import DataSpec, build_network
 

@@ -1,4 +1,4 @@
-"""Lightning's saves and loads, through our own writing and reading of checkpoint files."""
+"""Checkpoint plugin of Lightning: saves and loads by `checkpoint_file`, so atomically and without unpickling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Directories of runs and sweeps: how they are found, and what the result.json of a run says."""
+"""Directories of runs and sweeps: finding them, and reading the result.json of a run."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mnist_mlp.runs import record
 RESULT = "result.json"
 CHECKPOINTS = "checkpoints"
 BEST = "best.ckpt"
-# The order in which a job of a sweep is told: what it did, or that it left no word.
+# Status of a run.
 COMPLETED, FAILED, INTERRUPTED, MISSING = "completed", "failed", "interrupted", "no result"
-# What a sweep leaves in its directory at its start: ours, and Hydra's, which older versions left alone.
+# Files of a sweep: our own, and Hydra's, the only one of older versions.
 OF_A_SWEEP = (record.SWEEP, "multirun.yaml")
-# What a job that was killed leaves in its directory, however that is named.
+# Files and folders of a run without a result, as it was killed.
 OF_A_JOB = (record.RUN, ".hydra", CHECKPOINTS, "train.log")
 
 
@@ -27,7 +27,7 @@ OF_A_JOB = (record.RUN, ".hydra", CHECKPOINTS, "train.log")
 class Run:
     directory: Path
     result: dict[str, Any]
-    """The content of result.json; empty where there is none, or none that can be read."""
+    """content of result.json; empty if it is missing or cannot be read"""
 
     @property
     def status(self) -> str:
@@ -35,7 +35,7 @@ class Run:
 
 
 def read(directory: Path) -> Run:
-    """The run in `directory`; a job that was killed leaves no result, which is no error here."""
+    """The run in `directory`; one without a readable result has the status MISSING, which is not an error."""
     try:
         result = json.loads((directory / RESULT).read_text("utf-8"))
         record.refuse_later_version(result, directory / RESULT)
@@ -49,7 +49,7 @@ def is_sweep(directory: Path) -> bool:
 
 
 def jobs(sweep_directory: Path) -> list[Run]:
-    """The jobs of a sweep, in the order of their numbers, those among them that never began.
+    """The jobs of a sweep in the order of their numbers, including those that have not begun.
 
     Raises:
         ConfigError: as `record.read_sweep`.
@@ -57,7 +57,7 @@ def jobs(sweep_directory: Path) -> list[Run]:
     sweep = record.read_sweep(sweep_directory)
     if sweep is not None and sweep.jobs is not None:
         return [read(sweep_directory / job.directory) for job in sweep.jobs]
-    # Its sweeper chose them one after the other, or an older version left no record.
+    # No list of jobs: the sweeper chose them one by one, or the sweep is of an older version.
     return [job for folder in _folders(sweep_directory) for job in _jobs_without_record(folder)]
 
 
@@ -65,15 +65,15 @@ def _jobs_without_record(place: Path) -> Iterator[Run]:
     inside = {path.name for path in place.iterdir()}
     if not inside or inside & {RESULT, *OF_A_JOB}:
         yield read(place)
-    else:  # the names of its jobs have several parts
+    else:  # hydra.sweep.subdir has several levels
         for folder in _folders(place):
             yield from _jobs_without_record(folder)
 
 
 def runs_below(place: Path) -> Iterator[Run]:
-    """Every run in `place` or below it, however the folders are named; of a sweep, the jobs that never began too.
+    """All runs in `place` or below it, including jobs of a sweep that have not begun.
 
-    Links are followed, each directory is looked at once, and what lies inside of a run is no run.
+    Links are followed, each directory is visited once, and nothing inside of a run is a run.
 
     Raises:
         ConfigError: as `record.read_sweep`.
@@ -98,15 +98,15 @@ def _below(place: Path, seen: set[Path]) -> Iterator[Run]:
 
 
 def _folders(place: Path) -> list[Path]:
-    """The folders in `place` that are not hidden: numbers in their order, then names."""
+    """The folders in `place` that are not hidden, sorted: numbers first, in numerical order."""
     try:
         folders = [Path(entry.path) for entry in os.scandir(place) if entry.is_dir() and entry.name[0] != "."]
-    except OSError:  # no folder, or one that nobody may look into
+    except OSError:  # not a folder, or no permission
         return []
     return sorted(folders, key=lambda path: (not path.name.isdecimal(), len(path.name), path.name))
 
 
 def shown(path: Path) -> Path:
-    """As a person would name it: relative to where they stand, if it is below."""
+    """`path` for printing: relative to the current directory, if it is below."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,4 +1,4 @@
-"""Where a run's scalars go, and that a run which goes on has one record there."""
+"""Loggers of Lightning for the section `logger`; a resumed run continues its record in each of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from mnist_mlp.config.schema import PROJECT, Config
 
 
 def build_loggers(config: Config, directory: Path, again_from: int | None) -> list[Logger]:
-    """The loggers of the section `logger`; what a stopped run logged from the step `again_from` on is logged again."""
+    """The loggers of the section `logger`.
+
+    `again_from` is the first step that a resumed run makes again; earlier entries from that step on are discarded.
+    """
     loggers: list[Logger] = []
     if config.logger.tensorboard:
         loggers.append(
@@ -32,7 +35,7 @@ def build_loggers(config: Config, directory: Path, again_from: int | None) -> li
     if config.logger.wandb:
         import wandb
 
-        wandb.finish()  # or Lightning would write on in the record of an earlier run of this process
+        wandb.finish()  # else Lightning would continue the record of an earlier run in this process
         record = directory / "wandb" / "id"
         logger = WandbLogger(
             directory.name, save_dir=directory, offline=True, project="mnist-mlp", id=_known_id(record)
@@ -42,28 +45,28 @@ def build_loggers(config: Config, directory: Path, again_from: int | None) -> li
 
 
 def _known_id(record: Path) -> str | None:
-    """The id under which a logger keeps this run, if it does so already: a run that goes on has one record."""
+    """The id of this run in a logger's database, if it was resumed."""
     return record.read_text().strip() if record.exists() else None
 
 
 def _recording(logger: Logger, config: Config, record: Path) -> Logger:
-    """`logger`, which has the configuration from the beginning of its record, with the id left in the file `record`."""
+    """Log the configuration when the record begins, and save its id in the file `record`, for a resumed run."""
     if not record.exists():
         logger.log_hyperparams(asdict(config))
-        if id_of_record := logger.version:  # of several processes, only the first one has a record
+        if id_of_record := logger.version:  # None on ranks above 0
             record.parent.mkdir(exist_ok=True)
             record.write_text(f"{id_of_record}\n")
     return logger
 
 
 def _csv_logger(directory: Path, again_from: int) -> CSVLogger:
-    """Goes on with the table that is there, up to the step `again_from`; Lightning's own would delete it."""
+    """A CSVLogger that keeps the rows before the step `again_from`; Lightning's own would delete all of them."""
     try:
         lines = (directory / "csv" / "metrics.csv").read_text().splitlines()
-    except FileNotFoundError:  # not there yet, or with the first of several processes already
+    except FileNotFoundError:  # a new run; on ranks above 0 the file may not be there
         lines = []
     kept: list[dict[str, Any]] = [row for row in csv.DictReader(lines) if int(row["step"]) < again_from]
-    # Every row at once: a run that is killed has no later chance to write.
+    # Flush every row: a run may be killed.
     logger = CSVLogger(directory, name="", version="csv", flush_logs_every_n_steps=1)
     if kept:
         logger.experiment.metrics = kept
@@ -71,7 +74,7 @@ def _csv_logger(directory: Path, again_from: int) -> CSVLogger:
 
 
 def log_final(loggers: Sequence[Logger], metrics: dict[str, float | None], step: int) -> None:
-    """The metrics of the best checkpoint, by which loggers can sort runs."""
+    """Log the metrics of the best checkpoint as `final/...`, so that loggers can sort runs by them."""
     final = {f"final/{name}": value for name, value in metrics.items() if value is not None}
     for logger in loggers:
         logger.log_metrics(final, step=step)

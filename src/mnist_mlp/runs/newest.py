@@ -1,4 +1,4 @@
-"""The run that a command takes where none is named: the best of the newest sweep, or the newest run."""
+"""Newest run: the default of commands that need a checkpoint; of a sweep, its best run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from mnist_mlp.runs.directories import BEST, CHECKPOINTS, COMPLETED, RESULT, Run
 
 OUTPUTS = PROJECT / "outputs"
 STUDY = "journal.log"
-"""What a search leaves beside the directories of its trials."""
+"""file of a search, beside the directories of its trials"""
 
 
 def newest_or_best(outputs: Path) -> Run | None:
-    """The completed run below `outputs` whose result was written last; where it is a job of a sweep or a trial of a
-    search, the best completed one of that by validation. None where no run has completed.
+    """The completed run below `outputs` with the latest result; if it belongs to a sweep or a search, its best run.
+
+    None if no run has completed.
     """
     runs = [run for run in runs_below(outputs) if _usable(run)]
     if not runs:
@@ -27,18 +28,18 @@ def newest_or_best(outputs: Path) -> Run | None:
 
 
 def best(runs: Iterable[Run]) -> Run:
-    """By validation accuracy, and by validation loss where that is the same."""
+    """The run with the highest val/acc; ties are broken by the lower val/loss."""
     return max(runs, key=lambda run: (_metric(run, "val/acc", 0.0), -_metric(run, "val/loss", float("inf"))))
 
 
 def sweep_of(directory: Path, outputs: Path) -> Path | None:
-    """The sweep or search, at or below `outputs`, that the run in `directory` is a part of."""
+    """The directory, at or below `outputs`, of the sweep or search to which the run in `directory` belongs."""
     above = [path for path in directory.parents if path == outputs or path.is_relative_to(outputs)]
     return next((path for path in above if is_sweep(path) or (path / STUDY).is_file()), None)
 
 
 def remarks(checkpoint: Path, outputs: Path) -> list[str]:
-    """Which run was chosen and how good it is, and what may not be expected of it."""
+    """Remarks for the user on the selected run: which it is, its accuracy, and whether it was a quick try."""
     directory = checkpoint.parent.parent
     run, sweep = read(directory), sweep_of(directory, outputs)
     words = ["the newest completed run" if sweep is None else f"the best of the newest sweep, {sweep.name}"]

@@ -1,8 +1,7 @@
-"""Ownership of a directory: the process that works in one holds a lock there, and a second one is refused.
+"""Lock on a directory: one process works in it, a second one is refused.
 
-The lock is the operating system's (`flock`, on network file systems too), so it dies with its process however that
-ends. On a file system that has no such lock, `filelock` falls back to a marker file with the process and the host,
-and takes it over once that process is gone.
+The lock is that of the operating system (`flock`), so it ends with its process. On a file system without `flock`,
+`filelock` uses a marker file with process and host, and takes it over when that process has ended.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ if TYPE_CHECKING:
 
 LOCK = ".in_use"
 
-# The locks that this process holds, and how many blocks rely on each. A forked child holds none of them.
+# Locks of this process (by its id, as a forked child holds none of them), each with its nesting depth.
 _held: dict[tuple[int, Path], tuple[BaseFileLock, int]] = {}
 
 
 @contextmanager
 def owned(directory: Path, name: str = "hydra.run.dir") -> Iterator[None]:
-    """No other process works in `directory`, given as the option `name`, during this block; blocks may be nested.
+    """Hold the lock on `directory`, the value of the option `name`, during the block; blocks may be nested.
 
     Raises:
-        ConfigError: another process does; one line says which, where and since when.
+        ConfigError: another process holds it; the message says which one, and since when.
     """
     claim(directory, name)
     try:
@@ -43,12 +42,12 @@ def owned(directory: Path, name: str = "hydra.run.dir") -> Iterator[None]:
 
 
 def claim(directory: Path, name: str = "hydra.run.dir") -> None:
-    """Begin what `owned` does in a block: make the directory where there is none, and take its lock.
+    """Create the directory if necessary, and lock it until `release`.
 
     Raises:
         ConfigError: as `owned`.
     """
-    from filelock import FileLock, Timeout  # after the command line was found to be right
+    from filelock import FileLock, Timeout  # imported here, so that --help does not wait for it
 
     directory.mkdir(parents=True, exist_ok=True)
     key = (os.getpid(), directory.resolve())
@@ -58,13 +57,13 @@ def claim(directory: Path, name: str = "hydra.run.dir") -> None:
             lock.acquire(blocking=False)
         except Timeout:
             raise ConfigError(f"{name}: {directory} is in use by {_owner(directory)}") from None
-        with suppress(OSError):  # a full disk, or a lock that nobody may write to: it holds all the same
+        with suppress(OSError):  # the lock holds, even if its file cannot be written
             (directory / LOCK).write_text(json.dumps(_self()) + "\n")
     _held[key] = lock, count + 1
 
 
 def release(directory: Path) -> None:
-    """End what `claim` began."""
+    """Release the lock taken by `claim`."""
     key = (os.getpid(), directory.resolve())
     lock, count = _held.pop(key)
     if count > 1:
@@ -91,5 +90,5 @@ def _owner(directory: Path) -> str:
     try:
         owner = json.loads((directory / LOCK).read_text())
         return f"process {owner['process']} on {owner['host']} since {owner['since']}"
-    except (OSError, ValueError, KeyError, TypeError):  # just being written, or the marker of the fallback
+    except (OSError, ValueError, KeyError, TypeError):  # not written yet, or a marker file of `filelock`
         return "another process"

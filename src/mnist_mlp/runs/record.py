@@ -1,7 +1,6 @@
-"""run.json and sweep.json: what a run or a sweep is, written first, so that it is found and continued anywhere.
+"""Records run.json and sweep.json: configuration, jobs and command line, written when a run or a sweep starts.
 
-A directory may be named and lie as its user likes, Hydra's own files may be elsewhere or left out, and the files
-under configs/ may change; what a run was begun with stands here.
+With them a run can be found and resumed under any name, without Hydra's own files, and after changes in configs/.
 """
 
 from __future__ import annotations
@@ -22,31 +21,31 @@ from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.runs.atomic_write import replacing, saving
 
 RUN, SWEEP = "run.json", "sweep.json"
-# Overrides that whoever goes on gives anew, or that Hydra adds itself.
+# Overrides that are not recorded: they are given again on resume, or Hydra adds them.
 RESUMING = "hydra.callbacks.check.resuming"
 GIVEN_ANEW = ("hydra.run.dir", "hydra.sweep.dir", "hydra.mode", "hydra.output_subdir", RESUMING)
 FORMAT = 1
-"""Of run.json, sweep.json, result.json and checkpoints; a greater number is that of a later version."""
+"""version of the format of run.json, sweep.json, result.json and checkpoints"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """How a configuration was composed: enough to compose it again."""
+    """Arguments of Hydra that compose a configuration again."""
 
     config_name: str
     config_dirs: Sequence[str]
-    """Absolute paths, from --config-dir and --config-path."""
+    """absolute paths, from --config-dir and --config-path"""
     task: Sequence[str]
-    """Overrides of the configuration's keys and groups, sweeps among them."""
+    """overrides of keys and groups of the configuration"""
     hydra: Sequence[str]
-    """Overrides of Hydra's own: launcher, sweeper parameters, subdir."""
+    """overrides of Hydra's own keys: launcher, sweeper parameters, subdir"""
 
     @classmethod
     def of(cls, hydra: DictConfig) -> Command:
-        """How Hydra composed the configuration of which `hydra` is a section."""
-        # --config-dir is a source called `command-line`, --config-path another `main`.
+        """The command that composed the configuration with this section `hydra`."""
+        # Hydra's names of the sources: `command-line` for --config-dir, `main` for --config-path.
         sources = [source for source in hydra.runtime.config_sources if source.provider in ("command-line", "main")]
-        words: Any = OmegaConf.to_container(hydra.overrides, resolve=False)  # a word may hold ${...} of its own
+        words: Any = OmegaConf.to_container(hydra.overrides, resolve=False)  # keeps ${...} in values
         return cls(
             config_name=str(hydra.job.config_name),
             config_dirs=[str(Path(source.path).absolute()) for source in sources if Path(source.path) != CONFIGS],
@@ -55,7 +54,7 @@ class Command:
         )
 
     def arguments(self) -> list[str]:
-        """The words behind `train.py` that compose the same again."""
+        """The arguments of `train.py` that compose the same configuration."""
         folders = [word for path in self.config_dirs for word in ("--config-dir", path)]
         return ["--config-name", self.config_name, *folders, *self.hydra, *self.task]
 
@@ -63,18 +62,18 @@ class Command:
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
     config: dict[str, Any]
-    """Resolved: no key refers to another one."""
+    """without interpolations"""
     command: Command | None = None
-    """None where the run was begun by a call of `training.train`."""
+    """None if the run was started by a call of `training.train`"""
     sweep: str | None = None
-    """The directory of the sweep that the run is a job of, relative to the run's own."""
+    """directory of its sweep, relative to the directory of the run"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
     number: int
     directory: str
-    """Relative to the sweep's own."""
+    """relative to the directory of the sweep"""
     overrides: Sequence[str]
 
 
@@ -82,13 +81,13 @@ class Job:
 class SweepRecord:
     command: Command
     config: dict[str, Any]
-    """What the jobs have in common: resolved, without their overrides."""
+    """configuration without the overrides of the jobs, and without interpolations"""
     jobs: Sequence[Job] | None
-    """None where a sweeper chooses them one after the other."""
+    """None if the sweeper chooses them one by one"""
 
 
 def write_run(directory: Path, record: RunRecord) -> None:
-    """Leave run.json in `directory`.
+    """Write run.json into `directory`.
 
     Raises:
         SaveError: it cannot be written.
@@ -97,7 +96,7 @@ def write_run(directory: Path, record: RunRecord) -> None:
 
 
 def read_run(directory: Path) -> RunRecord | None:
-    """The record of the run in `directory`; None where there is none, as older versions left none.
+    """The record of the run in `directory`; None if there is none, as in older versions.
 
     Raises:
         ConfigError: it is damaged, or of a later version.
@@ -110,7 +109,7 @@ def read_run(directory: Path) -> RunRecord | None:
 
 
 def write_sweep(directory: Path, record: SweepRecord) -> None:
-    """Leave sweep.json in `directory`.
+    """Write sweep.json into `directory`.
 
     Raises:
         SaveError: it cannot be written.
@@ -119,7 +118,7 @@ def write_sweep(directory: Path, record: SweepRecord) -> None:
 
 
 def read_sweep(directory: Path) -> SweepRecord | None:
-    """The record of the sweep in `directory`; None where there is none.
+    """The record of the sweep in `directory`; None if there is none.
 
     Raises:
         ConfigError: it is damaged, or of a later version.
@@ -136,7 +135,7 @@ def read_sweep(directory: Path) -> SweepRecord | None:
 
 
 def refuse_later_version(content: Mapping[str, Any], path: Path) -> None:
-    """Raise ConfigError where `content`, read from `path`, is laid out as this version does not know."""
+    """Raise ConfigError if `content`, read from `path`, has the format of a later version."""
     if content.get("format", 0) > FORMAT:
         raise ConfigError(f"{path}: written by a later version (format {content['format']}, known up to {FORMAT})")
 
@@ -161,5 +160,5 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def relative(path: Path, to: Path) -> str:
-    """`path` as seen from the directory `to`, so that both can be moved together."""
+    """`path` relative to the directory `to`, so that both can be moved together."""
     return os.path.relpath(path.resolve(), to.resolve())

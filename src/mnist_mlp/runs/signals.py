@@ -1,6 +1,6 @@
-"""Signals that stop a run: it ends where it stands, but neither half way through a write nor without a word.
+"""Signals that stop a run: SIGINT (Ctrl-C), SIGTERM (kill, or the scheduler of a cluster), SIGHUP (terminal closed).
 
-SIGINT is Ctrl-C, SIGTERM asks to end, SIGHUP comes when the terminal is closed.
+They raise `Interrupted`, so that the run saves its state and its result; never in the middle of a write.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Handler = Callable[[int, FrameType | None], object]
 
 
 def listen(handler: Handler) -> dict[signal.Signals, Handler | int | None]:
-    """Call `handler` at these signals from now on; returns who was called before.
+    """Install `handler` for these signals; returns the handlers before.
 
-    Only the main thread may do so. A signal that is ignored stays so: `nohup` wants that of SIGHUP.
+    Does nothing outside of the main thread. An ignored signal stays ignored: `nohup` ignores SIGHUP.
     """
     if threading.current_thread() is not threading.main_thread():
         return {}
-    heeded = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-    return {number: signal.signal(number, handler) for number in heeded}
+    not_ignored = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    return {number: signal.signal(number, handler) for number in not_ignored}
 
 
 def stop_at_once(number: int, frame: FrameType | None) -> None:
@@ -37,14 +37,14 @@ def stop_at_once(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """A signal in this block raises Interrupted there, for those around it to save and to say what happened."""
+    """A signal in this block raises Interrupted."""
     with _handled_by(stop_at_once):
         yield
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """A signal in this block acts at its end."""
+    """A signal in this block is delivered at its end."""
     received: list[int] = []
     try:
         with _handled_by(lambda number, frame: received.append(number)):
@@ -56,7 +56,7 @@ def uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def passed_on(processes: Sequence[Popen[Any]]) -> Iterator[None]:
-    """A signal in this block goes to these processes, which are waited for there; at its end it raises Interrupted."""
+    """A signal in this block, which waits for `processes`, is forwarded to them; the block ends with Interrupted."""
     received: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:

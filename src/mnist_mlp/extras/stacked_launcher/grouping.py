@@ -12,7 +12,7 @@ from typing import Any
 from mnist_mlp.config.keys import keys_where, leaves, per_member, unstackable
 from mnist_mlp.config.schema import Config, MLPConfig
 from mnist_mlp.distributed.hardware import cores, has_mps, uses_gpu
-from mnist_mlp.distributed.world import per_node
+from mnist_mlp.distributed.world import ranks_per_node
 from mnist_mlp.engine.job import Job
 from mnist_mlp.runs import directories as runs
 
@@ -78,7 +78,7 @@ def obstacle(job: Job) -> str | None:
         return "engine=plain trains one network"
     if config.model.name != "mlp":
         return f"model.name={config.model.name} has no stacked form"
-    if per_node(trainer) * trainer.num_nodes > 1:
+    if ranks_per_node(trainer) * trainer.num_nodes > 1:
         return "trainer.devices divides one network's work among processes"
     if config.logger.wandb:
         return "logger.wandb follows one run at a time"
@@ -94,7 +94,7 @@ def obstacle(job: Job) -> str | None:
 
 
 def shared_keys(config: Config) -> dict[str, str]:
-    """The keys in which members of one stack agree, with their values in words."""
+    """The keys in which members of one stack max_over_ranks, with their values in words."""
     own = keys_where(per_member)
     return {name: repr(value) for name, value, _ in leaves(config) if name not in own}
 
