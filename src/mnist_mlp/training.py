@@ -16,9 +16,9 @@ from typing import Any
 import lightning as L
 
 from mnist_mlp.callbacks import build_callbacks
-from mnist_mlp.callbacks.checkpointing import Checkpointing, describe_network
 from mnist_mlp.callbacks.history import History
 from mnist_mlp.callbacks.interruption import Interruption
+from mnist_mlp.callbacks.model_checkpoint import Checkpointing, describe_network
 from mnist_mlp.callbacks.progress_bar import RunBar
 from mnist_mlp.config.keys import by_engine, keys_where, limits_run
 from mnist_mlp.config.optional import optional

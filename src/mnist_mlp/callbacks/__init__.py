@@ -1,10 +1,10 @@
 """Callbacks of a run: ordinary Lightning callbacks.
 
-    history.py          metrics of each epoch: one row, one line on the console, scalars for the loggers
-    checkpointing.py    best.ckpt (the best by `checkpoint.monitor`) and last.ckpt
-    early_stopping.py   stops a run that no longer improves
-    interruption.py     on a signal: save a checkpoint and stop
-    progress_bar.py     one progress bar for the whole run
+    history.py           metrics of each epoch: one row, one line on the console, scalars for the loggers
+    model_checkpoint.py  best.ckpt (the best by `checkpoint.monitor`) and last.ckpt
+    early_stopping.py    stops a run that no longer improves
+    interruption.py      on a signal: save a checkpoint and stop
+    progress_bar.py      one progress bar for the whole run
 
 To add one: a class in a new file of this folder, and a file in configs/callbacks/ that names it:
 

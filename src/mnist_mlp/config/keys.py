@@ -24,9 +24,13 @@ class Entry:
     """the default one for a key outside of sections"""
 
 
-@cache
 def keys(schema: type[Any] = Config) -> dict[str, Entry]:
     """All keys of a schema by name, those of every variant included."""
+    return _keys(schema)  # type: ignore[arg-type]  # mypy takes type[Any] for unhashable
+
+
+@cache
+def _keys(schema: type[Any]) -> dict[str, Entry]:
     kinds, entries = get_type_hints(schema), {}
     for part in fields(schema):
         if part.name not in sections(schema):

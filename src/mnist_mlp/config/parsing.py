@@ -96,7 +96,7 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
         if section in values and not isinstance(values[section], dict):
             raise ConfigError(not_a_section(section, values[section]))
     try:
-        config = _from_known_sections(values, schema)
+        config: Any = _from_known_sections(values, schema)
         if config is None:
             config = OmegaConf.to_object(OmegaConf.merge(_typed(values, schema), values))
     except ValidationError as error:
@@ -119,9 +119,9 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
 
 
 def _from_known_sections(values: dict[str, Any], schema: type[Schema]) -> Schema | None:
-    """The same a section at a time, which is remembered: thousands of jobs of a sweep differ in one section, or none.
+    """The configuration, merged section by section with a cache: thousands of jobs of a sweep have most sections equal.
 
-    None where something is wrong, for the whole configuration to say what.
+    None if a value is wrong: merging the whole configuration then raises the error.
     """
     parts, kinds = {}, get_type_hints(schema)
     rest = {name: value for name, value in values.items() if name not in sections(schema)}
@@ -129,8 +129,9 @@ def _from_known_sections(values: dict[str, Any], schema: type[Schema]) -> Schema
         for name in sections(schema):
             variants = VARIANTS.get(name)
             kind = variants[values[name]["name"]] if variants else kinds[name]
-            parts[name] = deepcopy(_section(kind, json.dumps(values[name])))
-        plain = OmegaConf.to_container(OmegaConf.merge(_without_sections(schema), rest), throw_on_missing=True)
+            parts[name] = deepcopy(_section(kind, json.dumps(values[name])))  # type: ignore[arg-type]
+        top = _without_sections(schema)  # type: ignore[arg-type]
+        plain = OmegaConf.to_container(OmegaConf.merge(top, rest), throw_on_missing=True)
     except (OmegaConfBaseException, KeyError, TypeError, ValueError):
         return None
     assert isinstance(plain, dict)
@@ -139,11 +140,13 @@ def _from_known_sections(values: dict[str, Any], schema: type[Schema]) -> Schema
 
 @lru_cache(maxsize=1024)
 def _section(kind: type[Any], content: str) -> Any:
+    """A section as an instance of `kind`; `content` has its values as JSON, which is hashable."""
     return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), json.loads(content)))
 
 
 @cache
 def _without_sections(schema: type[Any]) -> DictConfig:
+    """The structured configuration of the keys outside of sections."""
     kinds = get_type_hints(schema)
     keys_alone = [(part.name, kinds[part.name], copy(part)) for part in fields(schema) if "key" in part.metadata]
     return OmegaConf.structured(make_dataclass(schema.__name__, keys_alone, kw_only=True))  # type: ignore[no-any-return]

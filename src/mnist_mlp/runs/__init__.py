@@ -1,12 +1,15 @@
 """Files of a run and of a sweep: written, found again, and resumed from.
 
-directories, newest             run directories below a folder; the newest or best of them
-record                          run.json and sweep.json, written first: what was started, and how
-result                          result.json, written at the end: status, metrics, history
-checkpoint_file, checkpoint_io  checkpoints: written atomically, verified, never unpickled
-resume                          `resume=<directory>`: the command line and configuration of a stopped run
-loggers                         TensorBoard, CSV, MLflow, Weights & Biases
-ownership, atomic_write         a lock on a directory; files that are replaced as a whole
-signals                         SIGINT, SIGTERM and SIGHUP
-command_line                    commands to print for the user
+    directories, newest             run directories below a folder; the newest or best of them
+    record                          run.json and sweep.json, written first: what was started, and how
+    result                          result.json, written at the end: status, metrics, history
+    checkpoint_file, checkpoint_io  checkpoints: written atomically, verified, never unpickled
+    thinning                        `sweep.keep`: deletes most files of a completed job of a large sweep
+    resume                          `resume=<directory>`: the command line and configuration of a stopped run
+    loggers                         TensorBoard, CSV, MLflow, Weights & Biases
+    ownership, atomic_write         a lock on a directory; files that are replaced as a whole
+    signals                         SIGINT, SIGTERM and SIGHUP
+    command_line                    commands to print for the user
+
+Reading them never runs code: checkpoints hold tensors and plain values, everything else is JSON.
 """

@@ -1,4 +1,4 @@
-"""Thinning: what a completed run of a sweep leaves, where ten thousand runs must not leave a hundred thousand files."""
+"""Thinning of a completed run: deletes all files but those of `sweep.keep`, for sweeps of thousands of runs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ KEPT = {
     "best": (runs.RESULT, f"{runs.CHECKPOINTS}/{runs.BEST}"),
     "results": (runs.RESULT,),
 }
-# All that a run writes; what anybody else has put into its directory stays.
+# All files that a run writes; files of the user in its directory are not touched.
 WRITTEN = (*runs.OF_A_JOB, "tensorboard", "csv", "mlflow", "wandb", LOCK)
 
 
 def thin(directory: Path, keep: str) -> None:
-    """Remove what the completed run in `directory` has written, apart from what `sweep.keep` names."""
+    """Delete what the completed run in `directory` has written, except for the files of `KEPT[keep]`."""
     if keep == "all":
         return
     kept = {directory / name for name in KEPT[keep]}
@@ -35,5 +35,5 @@ def thin(directory: Path, keep: str) -> None:
 
 
 def told(keep: str, runs_thinned: int) -> str:
-    """One line for the end of a sweep."""
+    """The line for the end of a sweep that reports the thinning."""
     return f"kept             {' and '.join(KEPT[keep])} of {runs_thinned:,} completed jobs (sweep.keep={keep})"

@@ -1,4 +1,4 @@
-// From what a canvas holds to grey levels, as mnist_mlp/extras/handwriting/image_file.py makes them of a file.
+// From what a canvas holds to grey levels, as mnist_mlp/extras/handwriting/picture.py makes them of a file.
 //
 // A picture is an ImageData: {width, height, data}, RGBA in 0..255.
 

@@ -1,14 +1,16 @@
-"""A person's own picture, made into what MNIST's digits look like.
+"""Handwriting in photographs, scans and drawings: finds the digits, and brings each into the format of MNIST.
 
-    picture_file.read_picture   a file -> grey levels (H, W) uint8, at most a million of them
-    digits.find_digits          grey levels -> the digits in reading order, each (28, 28) uint8 with its box
-        ink.ink_map                 grey levels -> ink in [0, 1]: polarity and shadows are gone
-        writing.find_writing        ink -> connected pieces of writing, without frames and specks
-        pieces.gather               pieces -> which of them make up one digit, and in which order digits are read
-        form.as_mnist               the ink of one digit -> (28, 28): 20 for the longer side, mass in the middle
+    picture.read_picture            a file -> grey levels (H, W) uint8, at most a million of them
+    segmentation.find_digits        grey levels -> the digits in reading order, each (28, 28) uint8 with its box
+        ink_map.ink_map                 grey levels -> ink in [0, 1]: polarity and shadows are gone
+        text_regions.find_writing       ink -> connected components of writing, without frames and specks
+        connected_components.gather     components -> which of them make up one digit, and the reading order
+        touching_digits                 a wide component -> two digits that touch
+        mnist_format.as_mnist           the ink of one digit -> (28, 28): 20 for the longer side, centred by mass
+    reader.Reader                   files and a trained network -> what is written in each
 
 All from `find_digits` inwards is arithmetic on small arrays, so that it can be written again in another language. Such
 a port must reproduce `find_digits`: the same digits, boxes to the pixel, grey levels to within 2 of 255 (sums are
 taken in another order). Whoever reads the picture there shrinks it to `WORKING_PIXELS` by whole-pixel means and fills
-what is transparent by `ink.flatten`. Test vectors are pairs of a grey picture and its digits.
+what is transparent by `ink_map.flatten`. Test vectors are pairs of a grey picture and its digits.
 """

@@ -13,7 +13,7 @@ import torch
 from mnist_mlp.config.errors import CheckpointError
 from mnist_mlp.data.image_file import UnreadableError
 from mnist_mlp.extras.handwriting.connected_components import Box
-from mnist_mlp.extras.handwriting.image_file import read_picture
+from mnist_mlp.extras.handwriting.picture import read_picture
 from mnist_mlp.extras.handwriting.segmentation import Digit, find_digits
 from mnist_mlp.extras.inference.decision import Judged, doubts, is_two
 from mnist_mlp.extras.inference.predictor import Predictor

@@ -99,7 +99,7 @@ class Processes:
         """Wait until a stack has ended, at most so long: its ticket, and what ended its process, if that is no more."""
         busy = {worker.replies: worker for worker in self._workers if worker.ticket is not None}
         found: list[tuple[int, str | None]] = []
-        for replies in wait(list(busy), timeout=seconds):
+        for replies in wait(list(busy), timeout=seconds):  # type: ignore[arg-type]
             worker = busy[replies]  # type: ignore[index]
             assert worker.ticket is not None
             ticket, worker.ticket = worker.ticket, None

@@ -13,8 +13,8 @@ from PIL import Image
 
 from mnist_mlp.data.image_file import FORMATS, MAX_BYTES, ORIENTATION, UnreadableError
 from mnist_mlp.extras.handwriting.connected_components import Box
-from mnist_mlp.extras.handwriting.image_file import read_picture
 from mnist_mlp.extras.handwriting.ink_map import flatten
+from mnist_mlp.extras.handwriting.picture import read_picture
 from mnist_mlp.extras.handwriting.segmentation import find_digits
 
 HEIGHT, WIDTH = 40, 30
