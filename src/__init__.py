@@ -1,4 +1,4 @@
-"""Not a package of its own: `python -m src.train` lands here and would not find what the command imports."""
+"""Refuses `python -m src.train` with one line: the commands are scripts, as in `python src/train.py`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Make a page to draw digits on, with a trained network inside: `python src/demo.py checkpoint=<file or run>`."""
+"""Write an HTML page to draw digits on, with a trained network: `python src/demo.py checkpoint=<file or run>`."""
 
 from pathlib import Path
 

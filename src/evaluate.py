@@ -1,4 +1,4 @@
-"""See how good a trained network is: `python src/evaluate.py checkpoint=<file or run directory>`."""
+"""Evaluate a trained network: `python src/evaluate.py checkpoint=<file or run directory>`."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from mnist_mlp.config.commands import EvaluateConfig
 
 
 def main(config: EvaluateConfig, directory: Path) -> None:
-    from mnist_mlp.extras.evaluation.evaluate import evaluate  # torch and matplotlib: only once there is work
+    from mnist_mlp.extras.evaluation.evaluate import evaluate  # here, as torch takes seconds to import
 
     print(evaluate(config, directory, colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
 

@@ -1,4 +1,4 @@
-"""Take a trained network out of the project: `python src/export.py checkpoint=<file or run directory>`."""
+"""Export a trained network to ONNX and safetensors: `python src/export.py checkpoint=<file or run directory>`."""
 
 from pathlib import Path
 

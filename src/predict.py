@@ -1,4 +1,4 @@
-"""The digits in your own pictures: `python src/predict.py photo.jpg scans/ "more/*.png"`."""
+"""Predict the digits in your own pictures: `python src/predict.py photo.jpg scans/ "more/*.png"`."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def files_of(images: Sequence[str]) -> list[Path]:
-    """The files meant by the arguments, each once, in the order given; what is not there stays, to be told so."""
+    """Files for the arguments (files, folders, patterns), each once and in order; missing ones stay, to be reported."""
     from mnist_mlp.data.image_file import SUFFIXES
 
     files: list[Path] = []
@@ -70,7 +70,7 @@ def files_of(images: Sequence[str]) -> list[Path]:
 
 
 def check(options: argparse.Namespace, files: Sequence[Path]) -> None:
-    """Refuse what cannot succeed, before anything slow is imported."""
+    """Raise ConfigError for arguments that cannot succeed, before torch is imported."""
     if not any(os.path.isfile(file) for file in files):
         more = f" (nor {len(files) - 1} more)" if len(files) > 1 else ""
         raise ConfigError(f"{files[0]}: expected a picture or a folder with pictures, found none{more}")
@@ -81,7 +81,7 @@ def check(options: argparse.Namespace, files: Sequence[Path]) -> None:
 
 
 def predict(options: argparse.Namespace) -> int:
-    """Read every file, report, and return the exit code."""
+    """Read every file, print the digits, and return the exit code."""
     files = files_of(options.images)
     check(options, files)
     from mnist_mlp.extras.handwriting import output as report

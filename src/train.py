@@ -7,7 +7,7 @@ from mnist_mlp.config.schema import Config
 
 
 def main(config: Config, run_directory: Path) -> None:
-    from mnist_mlp.training import train  # torch and lightning take seconds to import: only once there is work
+    from mnist_mlp.training import train  # here, as torch and lightning take seconds to import
 
     print(train(config, run_directory).summary())
 

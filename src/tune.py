@@ -12,7 +12,7 @@ from mnist_mlp.extras.tuning.command import searched_on_the_command_line
 
 
 def main(config: TuneConfig, study_directory: Path) -> None:
-    from mnist_mlp.extras.tuning.search import search  # torch, lightning and optuna: only once there is work
+    from mnist_mlp.extras.tuning.search import search  # here, as torch takes seconds to import
     from mnist_mlp.extras.tuning.space import SearchSpace
 
     space = SearchSpace(config.tune.space, HydraConfig.get().overrides.task)

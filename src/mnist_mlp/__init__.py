@@ -1,6 +1,6 @@
 """Multilayer perceptrons on handwritten digits, with Lightning and Hydra.
 
-The names below are for use from outside; each is imported when it is first asked for, as torch takes seconds.
+The public names are in `__all__`. Each is imported at its first use, as importing torch takes seconds.
 """
 
 from importlib import import_module

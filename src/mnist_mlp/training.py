@@ -114,6 +114,7 @@ def train_stack(
 
 
 def _open_result(job: Job) -> Result:
+    """The result of a job; a resumed one begins with the metrics and history that it had."""
     result = Result(directory=job.directory, seed=job.config.seed, config=asdict(job.config))
     if job.config.resume:
         result.continue_from(runs.read(job.directory))

@@ -38,12 +38,12 @@ class ChunkedData(L.LightningDataModule):
         )
 
     def val_dataloader(self) -> EvaluationLoader:
-        return EvaluationLoader(self._own("val", self.config.trainer.limit_val_batches))
+        return EvaluationLoader(self._share_of_rank("val", self.config.trainer.limit_val_batches))
 
     def test_dataloader(self) -> EvaluationLoader:
-        return EvaluationLoader(self._own("test", self.config.trainer.limit_test_batches))
+        return EvaluationLoader(self._share_of_rank("test", self.config.trainer.limit_test_batches))
 
-    def _own(self, stage: str, limit: int | float) -> Part:
+    def _share_of_rank(self, stage: str, limit: int | float) -> Part:
         """Images and labels that this rank evaluates, on its device; every image belongs to exactly one rank."""
         assert self.trainer is not None
         rank, world_size = self.trainer.global_rank, self.trainer.world_size

@@ -20,9 +20,10 @@ OF_CALLBACK = FORWARDED | {"state_dict", "load_state_dict", "state_key", "setup"
 
 
 def refuse_unknown_hooks(module: L.LightningModule, callbacks: list[L.Callback]) -> None:
-    """
+    """Check that the engine calls every hook that the module and the callbacks override.
+
     Raises:
-        ConfigError: a module or a callback overrides a hook that only Lightning's own loop calls.
+        ConfigError: one of them overrides a hook that only Lightning's own loop calls.
     """
     for owner, base, known in [
         (module, L.LightningModule, OF_MODULE),

@@ -115,9 +115,7 @@ class Member:
         self.train_log.metrics |= dict(metrics.items())
 
     def refuse_infinite(self, losses: Tensor, first_step: int) -> None:
-        """
-        Args:
-            losses: `(steps,)`
+        """Check the losses `(steps,)` of the steps from `first_step` on.
 
         Raises:
             DivergedError: a loss is not finite.
@@ -164,8 +162,8 @@ class Member:
         saved_schedule = [] if self.schedule is None or isinstance(self.schedule, LambdaLR) else [self.schedule]
         content = {
             **stack_checkpoint,
-            "state_dict": _own(self.module.state_dict()),
-            "optimizer_states": [_own(self.optimizer.state_dict())],
+            "state_dict": _cloned(self.module.state_dict()),
+            "optimizer_states": [_cloned(self.optimizer.state_dict())],
             "lr_schedulers": [schedule.state_dict() for schedule in saved_schedule],
             "callbacks": {callback.state_key: state for callback in self.callbacks if (state := callback.state_dict())},
             "hyper_parameters": dict(self.module.hparams),
@@ -233,6 +231,6 @@ def _file_handlers(settings: dict[str, Any]) -> list[logging.Handler]:
     return found
 
 
-def _own(state: Any) -> Any:
+def _cloned(state: Any) -> Any:
     """A copy of all tensors: saving a view would save the rows of all members."""
     return apply_to_collection(state, Tensor, torch.clone)

@@ -94,7 +94,7 @@ class WrittenStep:
         self.order[:, :count] = order
         labels = chunk.labels.index_select(0, order.flatten()).view(order.shape)
         self.targets[:, :count] = self.loss.targets(labels)
-        rates = self._plan(first_step, len(sizes))
+        rates = self._learning_rates(first_step, len(sizes))
 
         def work() -> None:
             begin = 0
@@ -118,7 +118,7 @@ class WrittenStep:
             member.log_steps(losses[row].tolist(), sizes, logits[row], labels[row])
         return losses
 
-    def _plan(self, first_step: int, steps: int) -> Sequence[Any]:
+    def _learning_rates(self, first_step: int, steps: int) -> Sequence[Any]:
         """Learning rates of all members in each step: numbers, or views of the tensor that a CUDA graph reads."""
         rates = [[member.lr(step) for member in self.members] for step in range(first_step, first_step + steps)]
         for member, rate in zip(self.members, rates[-1], strict=True):
@@ -135,7 +135,14 @@ class WrittenStep:
         return list(self.rates[:steps])
 
     def _step(self, chunk: Chunk, taken: slice, size: int, step: int, number: int, rates: Any) -> None:
-        """Make one step on the images at `order[:, taken]`, this rank's part of a minibatch of `size` images."""
+        """Make one optimizer step.
+
+        Args:
+            taken: columns of `order`, this rank's part of the minibatch.
+            size: images in the whole minibatch.
+            step: optimizer steps of the run before this one; `number` counts those of the chunk.
+            rates: learning rates of the members.
+        """
         indices = self.order[:, taken]
         images, x = self._images(chunk, indices)
         self._augment(images, x, step, size, chunk)
@@ -184,6 +191,7 @@ class WrittenStep:
         return [mask[:, :count] for mask in self.masks]
 
     def _clip(self) -> None:
+        """Clip the gradients of each member by norm or by value, by the formula of `torch.nn.utils.clip_grad_norm_`."""
         trainer = self.configs[0].trainer
         if trainer.gradient_clip_val is None:
             return
@@ -195,6 +203,7 @@ class WrittenStep:
             gradients.clamp_(-trainer.gradient_clip_val, trainer.gradient_clip_val)
 
     def _average(self, step: int, number: int) -> None:
+        """Update the EMA of the weights of each member that has one."""
         if not self.averaged:
             return
         if self.recorder is None:
