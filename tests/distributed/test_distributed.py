@@ -65,7 +65,7 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("alone")
-    code, output = run(*TINY, f"hydra.run.dir={directory}")
+    code, output = run(*TINY, f"hydra.run.dir={directory}", workers=1)
     assert code == 0, output
     return directory
 
@@ -103,22 +103,40 @@ def test_an_empty_share_adds_nothing_to_the_gradient(tmp_path: Path) -> None:
         torch.distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
-def test_a_stopped_run_resumes_to_the_same_bits(tmp_path: Path, left_alone: Path, number: int) -> None:
-    process = start(*TINY, f"hydra.run.dir={tmp_path}")
-    while not (tmp_path / runs.CHECKPOINTS / files.LAST).exists():
-        assert process.poll() is None
-        time.sleep(0.001)
-    process.send_signal(number)
-    process.communicate()
-    if number == signal.SIGTERM:
-        assert process.returncode == 143
-        assert result(tmp_path)["status"] == "interrupted"
-    else:
-        assert not (tmp_path / runs.RESULT).exists()
-    code, output = run(f"resume={tmp_path}")
+# At its second checkpoint the first process gets a signal.
+AT_SAVING = """
+import os
+from mnist_mlp.runs import checkpoint_file
+
+write, saved = checkpoint_file.write, []
+
+def write_and_signal(content, path):
+    write(content, path)
+    saved.append(path)
+    if len(saved) == 2 and os.environ.get("RANK", "0") == "0":
+        os.kill(os.getpid(), {number})
+
+checkpoint_file.write = write_and_signal
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_and_then_stopped_resumes_to_the_same_bits(tmp_path: Path, left_alone: Path) -> None:
+    directory = tmp_path / "run"
+    for number, words in (
+        (signal.SIGKILL, [*TINY, f"hydra.run.dir={directory}"]),
+        (signal.SIGTERM, [f"resume={directory}"]),
+    ):
+        (tmp_path / "sitecustomize.py").write_text(AT_SAVING.format(number=int(number)))
+        code, output = run(*words, modules=tmp_path, workers=1)
+        if number == signal.SIGKILL:
+            assert code == -number, output
+            assert not (directory / runs.RESULT).exists()
+    assert code == 143, output
+    assert result(directory)["status"] == "interrupted"
+    code, output = run(f"resume={directory}", workers=1)
     assert code == 0, output
-    assert difference(tmp_path, left_alone) is None
+    assert difference(directory, left_alone) is None
 
 
 # What happens where a process would load the data.
@@ -139,25 +157,25 @@ if os.environ.get("RANK", "0") in {ranks}:
     ("ranks", "statement", "code", "said"),
     [
         ("1", "raise DataError('no images here')", 1, "process 1: no images here"),
-        pytest.param("01", "raise DataError('no images here')", 1, "no images here", marks=pytest.mark.slow),
-        pytest.param(
-            "1", "import signal; signal.raise_signal(15)", 143, "stopped by signal 15", marks=pytest.mark.slow
-        ),
+        ("01", "raise DataError('no images here')", 1, "no images here"),
+        ("1", "import signal; signal.raise_signal(15)", 143, "stopped by signal 15"),
     ],
 )
+@pytest.mark.slow
 def test_what_ends_a_process_is_told_in_one_line(
     tmp_path: Path, ranks: str, statement: str, code: int, said: str
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(AT_LOADING.format(ranks=repr(ranks), statement=statement))
     directory = tmp_path / "run"
-    assert run(*TINY, f"hydra.run.dir={directory}", modules=tmp_path) == (code, f"train.py: {said}\n")
+    answer = run(*TINY, f"hydra.run.dir={directory}", modules=tmp_path, workers=1)
+    assert answer == (code, f"train.py: {said}\n")
     assert result(directory)["status"] == ("interrupted" if code == 143 else "failed")
 
 
 @pytest.mark.slow
 def test_a_mistake_of_ours_in_a_process_keeps_its_traceback(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(AT_LOADING.format(ranks="'1'", statement="return {}['images']"))
-    code, output = run(*TINY, f"hydra.run.dir={tmp_path / 'run'}", modules=tmp_path)
+    code, output = run(*TINY, f"hydra.run.dir={tmp_path / 'run'}", modules=tmp_path, workers=1)
     assert code == 1
     assert output.count("Traceback") == 1
     assert output.count("train.py: process 1: KeyError: 'images'\n") == 1
@@ -165,8 +183,9 @@ def test_a_mistake_of_ours_in_a_process_keeps_its_traceback(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_process_that_dies_fails_the_run_instead_of_hanging(tmp_path: Path) -> None:
-    process = start(*TINY, "trainer.max_epochs=1000", f"hydra.run.dir={tmp_path}")
+    process = start(*TINY, "trainer.max_epochs=1000", f"hydra.run.dir={tmp_path}", workers=1)
     while not (tmp_path / runs.CHECKPOINTS / files.LAST).exists():
+        assert process.poll() is None
         time.sleep(0.01)
     (child,) = children(process.pid)
     os.kill(child, signal.SIGKILL)
@@ -191,7 +210,7 @@ def test_torchrun_starts_the_same_run(tmp_path: Path, left_alone: Path) -> None:
 
 @pytest.mark.slow
 def test_a_sweep_of_runs_on_two_processes_each(tmp_path: Path) -> None:
-    code, output = run("-m", *TINY, "trainer.max_epochs=1", "seed=0,1", f"hydra.sweep.dir={tmp_path}")
+    code, output = run("-m", *TINY, "trainer.max_epochs=1", "seed=0,1", f"hydra.sweep.dir={tmp_path}", workers=1)
     assert code == 0, output
     assert [job.status for job in runs.jobs(tmp_path)] == ["completed", "completed"]
     records = {".in_use", "multirun.yaml", "report.html", "sweep.json"}

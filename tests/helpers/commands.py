@@ -15,7 +15,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from helpers.standby import stand_by
+
 PROJECT = Path(__file__).parents[2]  # not from our package: a copy of the project has to import its own
+
+_OURS = tuple(str(PROJECT / folder) for folder in ("src", "tests", "docs"))
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["pytest", "hydra.main", "lightning.pytorch.loggers", "tensorboard", "matplotlib.pyplot"])
@@ -24,13 +28,17 @@ _FORKS.set_forkserver_preload(["pytest", "hydra.main", "lightning.pytorch.logger
 class Command:
     """`python script words` at work, with the names that `subprocess.Popen` has for the same things."""
 
-    def __init__(self, script: str | Path, *words: str, cwd: Path | None = None, **environment: str) -> None:
-        """`environment` is beside the variables of this process."""
+    def __init__(
+        self, script: str | Path, *words: str, cwd: Path | None = None, workers: int = 0, **environment: str
+    ) -> None:
+        """`environment` is beside the variables of this process; `workers` stand by to be what the command starts."""
         self.args = [str(script), *words]
         self._said = tempfile.TemporaryDirectory()
         self._files = tuple(Path(self._said.name, name) for name in ("out", "error"))
         place, variables = cwd or Path.cwd(), {**os.environ, **environment}
-        self._process = _FORKS.Process(target=_become, args=(self.args, place, variables, self._files), daemon=True)
+        self._process = _FORKS.Process(
+            target=_become, args=(self.args, place, variables, self._files, workers), daemon=True
+        )
         self._process.start()
         assert self._process.pid is not None
         self.pid = self._process.pid
@@ -53,26 +61,26 @@ class Command:
             return out, error
 
 
-def run(script: str | Path, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = Command(script, *words, cwd=cwd)
+def run(script: str | Path, *words: str, cwd: Path | None = None, workers: int = 0) -> subprocess.CompletedProcess[str]:
+    command = Command(script, *words, cwd=cwd, workers=workers)
     out, error = command.communicate()
     return subprocess.CompletedProcess(command.args, command.returncode, out, error)
 
 
-def start_training(*words: str, modules: Path | None = None) -> Command:
+def start_training(*words: str, modules: Path | None = None, workers: int = 0) -> Command:
     """`train.py` on one thread. `modules` is a folder with a sitecustomize.py, which every process imports first."""
     path = {"PYTHONPATH": os.pathsep.join([str(modules), str(PROJECT / "src")])} if modules else {}
-    return Command(PROJECT / "src" / "train.py", *words, OMP_NUM_THREADS="1", **path)
+    return Command(PROJECT / "src" / "train.py", *words, workers=workers, OMP_NUM_THREADS="1", **path)
 
 
-def train(*words: str, modules: Path | None = None) -> tuple[int, str]:
+def train(*words: str, modules: Path | None = None, workers: int = 0) -> tuple[int, str]:
     """The exit code of `train.py`, and all that it printed."""
-    process = start_training(*words, modules=modules)
+    process = start_training(*words, modules=modules, workers=workers)
     output = "".join(process.communicate())
     return process.returncode, output
 
 
-def _become(words: list[str], place: Path, variables: dict[str, str], files: tuple[Path, Path]) -> None:
+def _become(words: list[str], place: Path, variables: dict[str, str], files: tuple[Path, Path], workers: int) -> None:
     """Go on as the interpreter does that was started with these words, in this place, with these variables."""
     for descriptor, path in zip((1, 2), files, strict=True):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
@@ -80,8 +88,12 @@ def _become(words: list[str], place: Path, variables: dict[str, str], files: tup
     os.environ.clear()
     os.environ.update(variables)
     sys.argv = words
+    # Of what pytest put on the path nothing is left: a command that does not find its own modules finds none.
+    sys.path[:] = [entry for entry in sys.path if not entry.startswith(_OURS)]
     given = variables.get("PYTHONPATH", "").split(os.pathsep)
-    sys.path[:0] = [str(Path(words[0]).resolve().parent), *filter(None, given)]
+    sys.path[:0] = filter(None, given)
+    stand_by(workers)
+    sys.path.insert(0, str(Path(words[0]).resolve().parent))
     sys.modules.pop("sitecustomize", None)
     site.execsitecustomize()
     runpy.run_path(words[0], run_name="__main__")

@@ -17,7 +17,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,10 @@ EVERYTHING = ("augment=elastic", "averaging.decay=0.95")
 
 
 def configuration(*overrides: str) -> Config:
-    return composed(*OVERRIDES, *overrides)
+    return deepcopy(_composed_once(*OVERRIDES, *overrides))
+
+
+_composed_once = cache(composed)
 
 
 def train_in_child(config: Config, directory: Path, prepare: Callable[[], None] = lambda: None) -> int:

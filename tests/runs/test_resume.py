@@ -8,9 +8,11 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -66,37 +68,33 @@ def test_the_comparison_sees_an_order_that_depends_on_the_process(tmp_path: Path
     assert survive(tmp_path / "run", reference, 0.5, random.Random(0), prepare=break_the_order) is not None
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_says_so_and_loses_no_step(tmp_path: Path, reference: Path, number: int) -> None:
-    config = replace(configuration(), checkpoint=replace(configuration().checkpoint, every_seconds=1e6))
-    child = train_in_child(config, tmp_path)
-    while not (tmp_path / "checkpoints" / files.BEST).exists():  # the second epoch has begun, or soon will
-        pass
-    os.kill(child, number)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 1  # in_child's code for any exception; the script's is tested elsewhere
-    result = json.loads((tmp_path / runs.RESULT).read_text())
-    assert (result["status"], result["error"]) == ("interrupted", f"stopped by signal {int(number)}")
-    assert files.read(tmp_path / "checkpoints" / files.LAST)["global_step"] > 0
-    run_to_the_end(replace(configuration(), resume=str(tmp_path)), tmp_path)
-    assert difference(tmp_path, reference) is None
+def stopped_by(number: int, then: Callable[[], object]) -> Callable[..., torch.Tensor]:
+    """`WrittenStep.run` that gets a signal, once, in the second epoch."""
+    run, came = WrittenStep.run, []
 
-
-def test_an_epoch_that_was_stopped_in_its_middle_is_reported_whole(
-    tmp_path: Path, reference: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run, hours = WrittenStep.run, []
-
-    def stopped_in_the_second_epoch(step: WrittenStep, chunk: Chunk, first_step: int) -> torch.Tensor:
-        if first_step > step.length.steps_per_epoch and not hours:
-            hours.append(3600)
-            signal.raise_signal(signal.SIGTERM)
+    def stopped(step: WrittenStep, chunk: Chunk, first_step: int) -> torch.Tensor:
+        if first_step > step.length.steps_per_epoch and not came:
+            came.append(number)
+            then()
+            signal.raise_signal(number)
         return run(step, chunk, first_step)
 
+    return stopped
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_of_an_epoch_saves_says_so_loses_no_step_and_the_epoch_is_reported_whole(
+    tmp_path: Path, reference: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    config = replace(configuration(), checkpoint=replace(configuration().checkpoint, every_seconds=1e6))
+    hours: list[int] = []
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
-        patched.setattr(WrittenStep, "run", stopped_in_the_second_epoch)
+        patched.setattr(WrittenStep, "run", stopped_by(number, then=lambda: hours.append(3600)))
         patched.setattr(history, "time", SimpleNamespace(perf_counter=lambda: time.perf_counter() + sum(hours)))
-        train(configuration(), tmp_path)
+        train(config, tmp_path)
+    left = json.loads((tmp_path / runs.RESULT).read_text())
+    assert (left["status"], left["error"]) == ("interrupted", f"stopped by signal {int(number)}")
+    assert files.read(tmp_path / "checkpoints" / files.LAST)["global_step"] > 0
     result = train(replace(configuration(), resume=str(tmp_path)), tmp_path)
     assert difference(tmp_path, reference) is None
     assert 3600 < result.history[1]["seconds"] < 7200
@@ -119,11 +117,17 @@ def test_what_an_epoch_adds_up_is_the_same_to_the_bit_wherever_it_was_cut(cut: i
 def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
     tmp_path: Path, reference: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    child = train_in_child(configuration(), tmp_path)
-    while not (tmp_path / "checkpoints" / files.PREVIOUS).exists():
-        time.sleep(0.0005)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    def kill_once_two_are_written() -> None:
+        write = files.write
+
+        def written(content: dict[str, Any], path: Path) -> None:
+            write(content, path)
+            if (tmp_path / "checkpoints" / files.PREVIOUS).exists():
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        files.write = written
+
+    os.waitpid(train_in_child(configuration(), tmp_path, kill_once_two_are_written), 0)
     last = tmp_path / "checkpoints" / files.LAST
     content = bytearray(last.read_bytes())
     content[len(content) // 2] ^= 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -17,20 +16,23 @@ from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.runs import directories as runs
 
+pytestmark = pytest.mark.slow
+
 TRAIN = PROJECT / "src" / "train.py"
 SWEEP = [
     "data=synthetic",
     "threads=2",
     "model.hidden=[16],[8]",
     "model.loss=cross_entropy,mse",
-    "optimizer.lr=1e-3,1e-2",
+    "trainer.precision=32-true,bf16-mixed",
     "trainer.max_epochs=1",
     "trainer.limit_train_batches=20",
+    "trainer.limit_test_batches=1",
 ]
 
 
 def sweep(directory: Path, *overrides: str) -> str:
-    done = run(TRAIN, "-m", *overrides, f"hydra.sweep.dir={directory}")
+    done = run(TRAIN, "-m", *overrides, f"hydra.sweep.dir={directory}", workers=2)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -41,14 +43,19 @@ def stacked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return directory, sweep(directory, "hydra/launcher=stacked", *SWEEP)
 
 
-def test_a_mixed_sweep_is_stacked_by_shape_and_says_so(stacked: tuple[Path, str]) -> None:
+def test_a_mixed_sweep_is_stacked_by_shape_and_what_cannot_be_stacked_runs_alone_with_the_reason(
+    stacked: tuple[Path, str],
+) -> None:
     directory, words = stacked
-    for numbers in ("0-1", "2-3", "4-5", "6-7"):  # a stack for each of two processes
+    for numbers in ("0, 2", "4, 6"):
         assert f"jobs {numbers}: 2 networks side by side" in words
-    assert [job.status for job in runs.jobs(directory)] == [runs.COMPLETED] * 8
+    for number in (1, 3, 5, 7):
+        assert f"job {number} runs alone: trainer.precision=bf16-mixed has no stacked form" in words
+    jobs = runs.jobs(directory)
+    assert [job.status for job in jobs] == [runs.COMPLETED] * 8
+    assert [job.result["config"]["trainer"]["precision"] for job in jobs] == ["32-true", "bf16-mixed"] * 4
 
 
-@pytest.mark.slow
 def test_the_results_are_those_of_the_basic_launcher(stacked: tuple[Path, str], tmp_path: Path) -> None:
     sweep(tmp_path / "basic", *SWEEP)
     for together, alone in zip(runs.jobs(stacked[0]), runs.jobs(tmp_path / "basic"), strict=True):
@@ -65,31 +72,18 @@ def test_a_job_is_predicted_from_as_a_single_run(stacked: tuple[Path, str]) -> N
     assert Predictor.load(stacked[0] / "5").class_names == [str(digit) for digit in range(10)]
 
 
-@pytest.mark.slow
-def test_what_cannot_be_stacked_runs_alone_with_the_reason(tmp_path: Path) -> None:
-    common = ["data=synthetic", "model.hidden=[8]", "trainer.max_epochs=1", "trainer.limit_train_batches=3"]
-    words = sweep(
-        tmp_path / "sweep", "hydra/launcher=stacked", *common, "seed=0,1", "trainer.precision=32-true,bf16-mixed"
-    )
-    assert "jobs 0, 2: 2 networks side by side" in words
-    assert "job 1 runs alone: trainer.precision=bf16-mixed has no stacked form" in words
-    results = [json.loads((job.directory / runs.RESULT).read_text()) for job in runs.jobs(tmp_path / "sweep")]
-    assert [result["config"]["trainer"]["precision"] for result in results] == ["32-true", "bf16-mixed"] * 2
-    assert {result["status"] for result in results} == {runs.COMPLETED}
-
-
-@pytest.mark.slow
 def test_a_stopped_sweep_is_finished(stacked: tuple[Path, str]) -> None:
     directory, _ = stacked
-    for number in (1, 2, 3):  # as a kill before their first checkpoint would leave them
+    for number in (0, 2, 4):  # as a kill before their first checkpoint would leave them
         (directory / str(number) / runs.RESULT).unlink()
         for path in (directory / str(number) / runs.CHECKPOINTS).iterdir():
             path.unlink()
-    before = (directory / "0" / runs.RESULT).read_text()
-    done = run(TRAIN, f"resume={directory}")
+    before = (directory / "6" / runs.RESULT).read_text()
+    done = run(TRAIN, f"resume={directory}", workers=2)
     assert done.returncode == 0, done.stderr
-    assert "jobs 1-3: 3 networks side by side" in done.stdout  # too few for two processes
-    assert (directory / "0" / runs.RESULT).read_text() == before
+    assert "jobs 0, 2: 2 networks side by side" in done.stdout
+    assert "job 4 runs alone" in done.stdout
+    assert (directory / "6" / runs.RESULT).read_text() == before
     assert [job.status for job in runs.jobs(directory)] == [runs.COMPLETED] * 8
 
 
@@ -97,7 +91,7 @@ def long_sweep(directory: Path) -> tuple[Command, list[int]]:
     """A long sweep of four jobs that trains, and the processes that train it."""
     words = ["hydra/launcher=stacked", "data=synthetic", "model.hidden=[8]", "seed=0,1,2,3", "threads=2"]
     long = ["trainer.max_epochs=1000", "trainer.limit_train_batches=10", "dashboard.snapshots=0"]
-    process = Command(TRAIN, "-m", *words, *long, f"hydra.sweep.dir={directory}")
+    process = Command(TRAIN, "-m", *words, *long, f"hydra.sweep.dir={directory}", workers=2)
     wait_for(lambda: all((directory / str(job) / runs.CHECKPOINTS / "last.ckpt").exists() for job in range(4)))
     workers = children(process.pid)
     assert len(workers) == 2
@@ -115,7 +109,6 @@ def statuses(directory: Path) -> list[str]:
     return [runs.read(directory / str(job)).status for job in range(4)]
 
 
-@pytest.mark.slow
 def test_a_signal_stops_all_processes_which_save_first(tmp_path: Path) -> None:
     process, workers = long_sweep(tmp_path)
     process.send_signal(signal.SIGTERM)
@@ -126,7 +119,6 @@ def test_a_signal_stops_all_processes_which_save_first(tmp_path: Path) -> None:
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
 
 
-@pytest.mark.slow
 def test_a_process_that_is_killed_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     process, workers = long_sweep(tmp_path)
     os.kill(workers[0], signal.SIGKILL)
@@ -136,7 +128,6 @@ def test_a_process_that_is_killed_is_told_and_the_others_go_on(tmp_path: Path) -
     assert statuses(tmp_path) == [runs.MISSING, runs.MISSING, runs.INTERRUPTED, runs.INTERRUPTED]
 
 
-@pytest.mark.slow
 def test_the_processes_stop_where_the_first_one_is_no_more(tmp_path: Path) -> None:
     process, workers = long_sweep(tmp_path)
     process.send_signal(signal.SIGKILL)

@@ -1,0 +1,88 @@
+"""Processes that stand by to be `python -m module`, forked before a command begins its work: torch is there already.
+
+What a command starts (a rank, a worker of a stacked sweep) would otherwise import torch and Lightning anew, which is
+most of what it costs. It finds its arguments, directory, environment, streams and session as a new one does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import signal
+import site
+import socket
+import subprocess
+import sys
+import traceback
+from typing import Any
+
+_waiting: list[tuple[int, socket.socket]] = []  # process, and where it reads what it is to become
+
+
+def stand_by(count: int) -> None:
+    """Fork `count` processes, and have the next calls of `subprocess` for `python -m module` take them."""
+    for _ in range(count):
+        ours, its = socket.socketpair()
+        process = os.fork()
+        if not process:
+            ours.close()
+            for _, other in _waiting:
+                other.close()
+            _wait(its)
+        its.close()
+        _waiting.append((process, ours))
+    start_anew = subprocess.Popen._execute_child  # type: ignore[attr-defined]
+
+    def start(self: Any, args: Any, *others: Any) -> None:
+        if not (_waiting and list(args[:2]) == [sys.executable, "-m"]):
+            start_anew(self, args, *others)
+            return
+        _, _, _, _, cwd, env, _, _, _, *pipes = others[:15]
+        new_session = others[20]
+        self.pid, orders = _waiting.pop(0)
+        self._child_created = True
+        words = [list(args[2:]), cwd, dict(os.environ if env is None else env), new_session]
+        stdin, _, _, stdout, _, stderr = pipes
+        streams = [own if own >= 0 else number for number, own in enumerate((stdin, stdout, stderr))]
+        socket.send_fds(orders, [b"."], streams)
+        orders.sendall(json.dumps(words).encode())
+        orders.close()
+        self._close_pipe_fds(*pipes)
+
+    subprocess.Popen._execute_child = start  # type: ignore[attr-defined]
+
+
+def _wait(orders: socket.socket) -> None:
+    _, streams, _, _ = socket.recv_fds(orders, 1, 3)
+    text = b"".join(iter(lambda: orders.recv(65536), b""))
+    if not text:  # the command came to its end without
+        os._exit(0)
+    words, place, variables, new_session = json.loads(text)
+    if new_session:
+        os.setsid()
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+    os.closerange(3, 256)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    if place is not None:
+        os.chdir(place)
+    os.environ.clear()
+    os.environ.update(variables)
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.argv = ["-m", *words[1:]]
+    sys.path[:0] = variables.get("PYTHONPATH", "").split(os.pathsep)
+    sys.modules.pop("sitecustomize", None)
+    code: Any = 0
+    try:
+        site.execsitecustomize()
+        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
