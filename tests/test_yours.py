@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import commands as started
 
 PROJECT = Path(__file__).parents[1]
 TEXT = (PROJECT / "docs" / "yours.md").read_text()
@@ -50,15 +51,8 @@ def apply(patch: str, to: Path, *options: str) -> None:
     assert done.returncode == 0, f"{done.stderr}\n{patch}"
 
 
-def run(copy: Path, *words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=copy,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-        capture_output=True,
-        text=True,
-        timeout=250,
-    )
+def train(copy: Path, *words: str) -> str:
+    done = started.run("src/train.py", *words, cwd=copy)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -98,8 +92,8 @@ def test_each_change_applies_by_itself_and_touches_few_files(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_a_copy_without_the_extras_and_with_every_change_trains_and_resumes(changed: Path) -> None:
-    run(changed, "src/train.py", *CHANGED, "trainer.max_epochs=1", "hydra.run.dir=run")
-    printed = run(changed, "src/train.py", "resume=run", "trainer.max_epochs=2")
+    train(changed, *CHANGED, "trainer.max_epochs=1", "hydra.run.dir=run")
+    printed = train(changed, "resume=run", "trainer.max_epochs=2")
     assert "evaluate.py" not in printed
     found = result(changed / "run")
     assert (found["status"], found["epochs"]) == ("completed", 2)
@@ -111,7 +105,7 @@ def test_a_copy_without_the_extras_and_with_every_change_trains_and_resumes(chan
 @pytest.mark.slow
 def test_a_copy_with_every_change_sweeps_over_them(changed: Path) -> None:
     swept = ("scheduler.name=constant,steps", "+model.focal_gamma=0,2")
-    run(changed, "src/train.py", "-m", *CHANGED, *swept, "trainer.max_epochs=1", "hydra.sweep.dir=sweep")
+    train(changed, "-m", *CHANGED, *swept, "trainer.max_epochs=1", "hydra.sweep.dir=sweep")
     found = [result(changed / "sweep" / str(number)) for number in range(4)]
     assert [one["status"] for one in found] == ["completed"] * 4
     assert len({one["metrics"]["test/loss"] for one in found}) == 4
@@ -119,4 +113,13 @@ def test_a_copy_with_every_change_sweeps_over_them(changed: Path) -> None:
 
 @pytest.mark.slow
 def test_a_copy_without_the_extras_passes_the_cores_tests(core: Path) -> None:
-    assert " passed" in run(core, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CORE_TESTS)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *CORE_TESTS],
+        cwd=core,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
