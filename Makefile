@@ -5,8 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # A process for each core, but few, as the tests start others. A file stays in one of them, so that its fixtures are made
-# once. Threads that wait by spinning would hold up the processes beside them.
-PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# once; tests/conftest.py says which come first. Threads that wait by spinning would hold up the processes beside them.
+PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+	--no-loadscope-reorder
 # With uv, where it is installed, this takes seconds. It does not read pip's settings, so pip has a try where it fails.
 FROM_LOCK := --require-hashes -r requirements.lock
 CHECK_VERSION := 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit("expected Python 3.11 to 3.13, got " \
@@ -37,7 +38,7 @@ tensorboard: setup ## open the dashboards of all runs, on this machine only
 test: setup ## run the tests
 	$(PYTEST)
 
-test-fast: setup ## run the tests that take no more than a few seconds each
+test-fast: setup ## run the tests that take no more than a second or two each
 	$(PYTEST) -m "not slow"
 
 lint: setup ## check format and style

@@ -27,12 +27,18 @@ module = DigitClassifier.load_from_checkpoint(trainer.checkpoint_callback.best_m
 """
 
 
+@pytest.mark.slow
 def test_ten_lines_with_a_trainer_of_ones_own_in_another_folder(tmp_path: Path) -> None:
     check = "import torch; p = torch.cat(probabilities); print(p.shape, float((p.sum(1) - 1).abs().max()) < 1e-5)"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", TEN_LINES + check],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(PROJECT / "src"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        env={
+            "PYTHONPATH": str(PROJECT / "src"),
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "OMP_NUM_THREADS": "1",
+        },
         capture_output=True,
         text=True,
     )

@@ -24,14 +24,16 @@ QUICK = {
 }
 
 
+FIRST = "python src/train.py"
+
+
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what the commands need, with outputs of its own, under a name with a space in it."""
+def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A copy of what the commands need, with outputs of its own, under a name with a space in it, and its first run."""
     copy = tmp_path_factory.mktemp("my project")
     for part in ("src", "configs", "docs/photos"):
         shutil.copytree(PROJECT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-    run(copy, "python src/train.py")
-    return copy
+    return copy, run(copy, FIRST)
 
 
 def run(project: Path, command: str) -> subprocess.CompletedProcess[str]:
@@ -57,8 +59,9 @@ def test_the_readme_names_every_command() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_readme_works(project: Path, command: str) -> None:
-    done = run(project, command)
+def test_a_command_of_the_readme_works(project: tuple[Path, subprocess.CompletedProcess[str]], command: str) -> None:
+    copy, first = project
+    done = first if command == FIRST else run(copy, command)
     assert done.returncode == 0, done.stderr
     assert done.stdout
     assert "Traceback" not in done.stderr

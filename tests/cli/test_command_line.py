@@ -173,6 +173,7 @@ def test_a_place_that_cannot_hold_a_directory_is_refused(tmp_path: Path) -> None
     assert "hydra.run.dir: expected a place" in answer.error
 
 
+@pytest.mark.slow
 def test_a_run_from_another_directory_says_what_came_out_and_where_it_lies(tmp_path: Path) -> None:
     answer = train_from_a_shell(*TINY, f"hydra.run.dir={tmp_path / 'my runs' / 'first'}", cwd=tmp_path)
     assert (answer.code, answer.error) == (0, "")
@@ -184,6 +185,7 @@ def test_a_run_from_another_directory_says_what_came_out_and_where_it_lies(tmp_p
     assert {path.name for path in run.iterdir()} >= {".hydra", "checkpoints", "tensorboard", "train.log", "result.json"}
 
 
+@pytest.mark.slow
 def test_a_failing_job_does_not_stop_or_taint_the_others_and_resuming_trains_only_what_is_missing(
     tmp_path: Path,
 ) -> None:
@@ -205,6 +207,7 @@ def test_a_failing_job_does_not_stop_or_taint_the_others_and_resuming_trains_onl
     assert json.loads((together / "2" / "result.json").read_text())["metrics"] == one["metrics"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_the_command_with_its_code_and_a_saved_run(tmp_path: Path, number: int, code: int) -> None:
     run = tmp_path / "run"

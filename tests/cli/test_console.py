@@ -35,6 +35,7 @@ def test_help_that_nobody_reads_ends_silently(name: str) -> None:
     assert error == ""
 
 
+@pytest.mark.slow
 def test_a_sweep_that_nobody_reads_goes_on_to_its_end(tmp_path: Path) -> None:
     words = ("experiment=tiny", "trainer.max_epochs=2", "trainer.limit_train_batches=5", "seed=0,1")
     code, error = without_reader("train.py", "-m", *words, f"hydra.sweep.dir={tmp_path}")

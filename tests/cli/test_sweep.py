@@ -33,6 +33,7 @@ def test_every_preset_sweeps_keys_that_exist(name: str) -> None:
     assert params and set(params) <= set(keys(Config))
 
 
+@pytest.mark.slow
 def test_a_preset_with_overrides_prints_the_numbers_of_its_runs_and_writes_the_page(tmp_path: Path) -> None:
     words = ("sweep=losses", "experiment=tiny", "trainer.max_epochs=1", "seed=0,1", "threads=1")
     answer = train("-m", *words, f"hydra.sweep.dir={tmp_path}")
@@ -108,6 +109,7 @@ def test_jobs_that_differ_in_values_are_composed_once_to_what_hydra_composes(mon
     assert OmegaConf.is_missing(found[0].hydra.job, "num")
 
 
+@pytest.mark.slow
 def test_a_sweep_is_finished_from_its_record_however_it_was_composed_and_its_folders_are_named(tmp_path: Path) -> None:
     """With files of one's own, a preset of sweeper parameters, and a folder name made of the overrides."""
     own = tmp_path / "conf" / "experiment"

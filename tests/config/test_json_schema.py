@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
-from mnist_mlp.config.json_schema import FOLDER, schema_name, schemas, text_of, with_header
+from mnist_mlp.config import json_schema
+from mnist_mlp.config.json_schema import FOLDER, schema_name, text_of, with_header
 from mnist_mlp.config.schema import CONFIGS
 
+schemas = cache(json_schema.schemas)
 FILES = sorted(CONFIGS.rglob("*.yaml"))
 KINDS = {
     "object": dict,

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import signal
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +18,9 @@ from helpers.kill_and_resume import configuration
 from mnist_mlp.config.errors import Interrupted
 from mnist_mlp.config.schema import Config
 from mnist_mlp.engine import stack
+from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.job import Job
+from mnist_mlp.engine.written_step import WrittenStep
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.training import train, train_stack
@@ -136,6 +135,7 @@ def test_a_member_goes_on_as_a_single_run(tmp_path: Path) -> None:
     assert furthest(left["callbacks"], right["callbacks"]) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -190,6 +190,7 @@ def test_without_a_test_there_are_no_test_metrics(tmp_path: Path) -> None:
     assert (metrics["test/acc"], metrics["test/loss"]) == (None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [[], ["optimizer=sgd", "trainer.gradient_clip_val=0.1"]])
 def test_in_float32_weights_are_those_of_single_runs_to_the_bit(tmp_path: Path, overrides: list[str]) -> None:
     own = [[word for word in words if not overrides or not word.startswith("optimizer.")] for words in OWN]
@@ -243,19 +244,23 @@ def test_a_stack_of_failures_ends_without_an_error(tmp_path: Path) -> None:
     assert all(math.isfinite(result["seconds"]["total"]) for result in results)
 
 
-def test_a_signal_stops_all_members_in_step_and_they_go_on_as_single_runs(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_signal_stops_all_members_in_step_and_they_go_on_as_single_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     configs = [configuration("trainer.max_epochs=2", "checkpoint.every_seconds=1e6", f"seed={seed}") for seed in (1, 2)]
 
-    def interrupt() -> None:
-        while not (tmp_path / "stacked" / "0" / runs.CHECKPOINTS / files.LAST).exists():
-            time.sleep(0.001)
-        os.kill(os.getpid(), signal.SIGTERM)
+    run, came = WrittenStep.run, []
 
-    watcher = threading.Thread(target=interrupt)
-    watcher.start()
-    with pytest.raises(Interrupted):
+    def stopped_in_the_second_epoch(step: WrittenStep, chunk: Chunk, first_step: int) -> torch.Tensor:
+        if first_step > step.length.steps_per_epoch and not came:
+            came.append(first_step)
+            signal.raise_signal(signal.SIGTERM)
+        return run(step, chunk, first_step)
+
+    with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        patched.setattr(WrittenStep, "run", stopped_in_the_second_epoch)
         train_stack(jobs(configs, tmp_path / "stacked"))
-    watcher.join()
     for number, config in enumerate(configs):
         together, alone = tmp_path / "stacked" / str(number), tmp_path / "alone" / str(number)
         assert json.loads((together / runs.RESULT).read_text())["status"] == "interrupted"
@@ -267,6 +272,7 @@ def test_a_signal_stops_all_members_in_step_and_they_go_on_as_single_runs(tmp_pa
         assert left["epochs"] == right["epochs"] == 2
 
 
+@pytest.mark.slow
 def test_the_comparison_sees_a_step_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mnist_mlp.engine import written_step
 

@@ -49,11 +49,13 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_resume_after_sigkill_matches_uninterrupted_run(tmp_path: Path, reference: Path, seed: int) -> None:
     assert survive(tmp_path / "run", reference, longest=1.5, chance=random.Random(seed), kills=2) is None
 
 
+@pytest.mark.slow
 def test_resume_with_everything_on_matches_uninterrupted_run(tmp_path: Path) -> None:
     reference = tmp_path / "reference"
     reference.mkdir()
@@ -61,6 +63,7 @@ def test_resume_with_everything_on_matches_uninterrupted_run(tmp_path: Path) -> 
     assert survive(tmp_path / "run", reference, 1.5, random.Random(0), kills=2, overrides=EVERYTHING) is None
 
 
+@pytest.mark.slow
 def test_the_comparison_sees_an_order_that_depends_on_the_process(tmp_path: Path, reference: Path) -> None:
     def break_the_order() -> None:
         chunks.epoch_order = lambda count, seed, epoch: torch.randperm(count)

@@ -6,12 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mnist_mlp.config.errors import DataError
-from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.extras.handwriting.reader import OK, Reader
 from mnist_mlp.extras.inference.predictor import Predictor
-from mnist_mlp.training import train
 
 PHOTOS = sorted((PROJECT / "docs" / "photos").glob("*.jpg"))
 
@@ -22,10 +19,6 @@ def test_there_are_a_few_and_they_are_small() -> None:
 
 
 @pytest.mark.slow
-def test_the_default_network_reads_each_as_its_name_says(tmp_path: Path) -> None:
-    try:
-        train(composed("threads=1", "logger=none"), tmp_path)
-    except DataError as error:
-        pytest.skip(str(error))
-    readings = list(Reader(Predictor.load(tmp_path)).read(PHOTOS))
+def test_the_default_network_reads_each_as_its_name_says(default_run: Path) -> None:
+    readings = list(Reader(Predictor.load(default_run)).read(PHOTOS))
     assert [(reading.text, reading.status) for reading in readings] == [(photo.stem, OK) for photo in PHOTOS]

@@ -105,6 +105,7 @@ def test_the_report_names_the_best_and_leaves_pictures_and_an_experiment(finishe
         assert replace(before, logger=config.logger) == parse(compose_trial(WITHOUT_SEARCH), Config)
 
 
+@pytest.mark.slow
 def test_the_command_that_compares_the_best_with_the_start_runs(finished: tuple[Path, str], tmp_path: Path) -> None:
     _, told = finished
     line = next(line for line in told.splitlines() if " -m experiment=" in line)
@@ -115,6 +116,7 @@ def test_the_command_that_compares_the_best_with_the_start_runs(finished: tuple[
     assert [run.status for run in runs.jobs(tmp_path / "sweep")] == [runs.COMPLETED] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to kill a search cheaply")
 def test_a_search_that_was_killed_goes_on_to_what_it_would_have_found(
     finished: tuple[Path, str], tmp_path: Path
@@ -181,6 +183,7 @@ def test_the_same_command_again_only_reports(finished: tuple[Path, str]) -> None
     assert outcomes(directory) == before
 
 
+@pytest.mark.slow
 def test_ctrl_c_reports_what_was_found_and_leaves_the_trial_to_go_on_with(tmp_path: Path) -> None:
     words = [*SMALL, "trainer.max_epochs=12", "tune.pruner=none", "tune.trials=2", f"hydra.run.dir={tmp_path}"]
     process = started.Command(TUNE, *words)
