@@ -92,8 +92,10 @@ def test_the_command_ends_with_the_code_of_a_signal_that_comes_while_it_loads(
         f"synthetic.draw = lambda number, seed: signal.raise_signal({number:d})\n"
         f"runpy.run_path({str(PROJECT / 'src' / 'train.py')!r}, run_name='__main__')\n"
     )
-    done = started.run(script, *OVERRIDES, f"hydra.run.dir={tmp_path / 'run'}")
-    assert (done.returncode, done.stderr) == (code, f"train.py: stopped by signal {number:d}\n")
+    words = (*OVERRIDES, f"hydra.run.dir={tmp_path / 'run'}")
+    command = started.Command(script, *words, PYTHONPATH=str(PROJECT / "src"))
+    _, error = command.communicate()
+    assert (command.returncode, error) == (code, f"train.py: stopped by signal {number:d}\n")
     assert result(tmp_path / "run")["status"] == "interrupted"
 
 
