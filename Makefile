@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup train demo tensorboard test test-fast lint types format benchmark schemas lock clean
+.PHONY: help setup train demo tensorboard test test-fast lint types format benchmark mutate schemas lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -55,6 +55,9 @@ format: setup ## put format and style right
 benchmark: setup ## measure an epoch and whole commands against a hand-written loop and the usual project
 	PYTHONPATH=src $(BIN)/python benchmarks/epoch.py --scaling
 	PYTHONPATH=src $(BIN)/python benchmarks/command.py
+
+mutate: setup ## change the core in a line at a time, and see whether a test fails (minutes; not in .ci/run)
+	PYTHONPATH=src:tests $(BIN)/python tests/helpers/mutate.py
 
 schemas: setup ## write configs/schemas anew, from which editors complete the keys of YAML files
 	PYTHONPATH=src $(BIN)/python -m mnist_mlp.config.json_schema

@@ -6,6 +6,7 @@ most of what it costs. It finds its arguments, directory, environment, streams a
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import runpy
@@ -15,7 +16,10 @@ import socket
 import subprocess
 import sys
 import traceback
+from contextlib import suppress
 from typing import Any
+
+BEYOND = 256  # descriptors that are in use are below
 
 _waiting: list[tuple[int, socket.socket]] = []  # process, and where it reads what it is to become
 
@@ -38,15 +42,16 @@ def stand_by(count: int) -> None:
         if not (_waiting and list(args[:2]) == [sys.executable, "-m"]):
             start_anew(self, args, *others)
             return
-        _, _, _, _, cwd, env, _, _, _, *pipes = others[:15]
+        _, _, _, kept, cwd, env, _, _, _, *pipes = others[:15]
         new_session = others[20]
         self.pid, orders = _waiting.pop(0)
         self._child_created = True
-        words = [list(args[2:]), cwd, dict(os.environ if env is None else env), new_session]
         stdin, _, _, stdout, _, stderr = pipes
-        streams = [own if own >= 0 else number for number, own in enumerate((stdin, stdout, stderr))]
-        socket.send_fds(orders, [b"."], streams)
-        orders.sendall(json.dumps(words).encode())
+        streams = {number: own if own >= 0 else number for number, own in enumerate((stdin, stdout, stderr))}
+        streams |= {descriptor: descriptor for descriptor in kept}
+        variables = dict(os.environ if env is None else env)
+        socket.send_fds(orders, [b"."], list(streams.values()))
+        orders.sendall(json.dumps([list(args[2:]), cwd, variables, new_session, list(streams)]).encode())
         orders.close()
         self._close_pipe_fds(*pipes)
 
@@ -54,16 +59,19 @@ def stand_by(count: int) -> None:
 
 
 def _wait(orders: socket.socket) -> None:
-    _, streams, _, _ = socket.recv_fds(orders, 1, 3)
+    _, received, _, _ = socket.recv_fds(orders, 1, 16)
     text = b"".join(iter(lambda: orders.recv(65536), b""))
     if not text:  # the command came to its end without
         os._exit(0)
-    words, place, variables, new_session = json.loads(text)
+    words, place, variables, new_session, numbers = json.loads(text)
     if new_session:
         os.setsid()
-    for number, descriptor in enumerate(streams):
+    # First out of the way of one another.
+    for number, descriptor in zip(numbers, [fcntl.fcntl(one, fcntl.F_DUPFD, BEYOND) for one in received], strict=True):
         os.dup2(descriptor, number)
-    os.closerange(3, 256)
+    for descriptor in set(range(3, BEYOND + len(numbers))) - set(numbers):
+        with suppress(OSError):
+            os.close(descriptor)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if place is not None:
