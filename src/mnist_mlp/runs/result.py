@@ -1,4 +1,4 @@
-"""What a run reports of itself: result.json, written however the run ends, and the words on the screen."""
+"""Result of a run: result.json, which is also written if the run fails, and the summary on the console."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
-@functools.cache  # of the code that this process has imported
+@functools.cache  # the commit of the code that this process has imported, even if it changes meanwhile
 def git_commit() -> str | None:
-    """The commit of the project's own checkout, with a `+` behind it where files were changed; None outside of git."""
+    """Commit of the project's checkout, with a `+` at the end if files are changed; None outside of git."""
     command = ["git", "-C", str(PROJECT), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
@@ -46,7 +46,7 @@ def git_commit() -> str | None:
 
 @dataclass(kw_only=True)
 class Result:
-    """The metrics are those of the checkpoint that was tested: the best one by validation."""
+    """Content of result.json. The metrics are those of the best checkpoint by validation, the one that was tested."""
 
     directory: Path
     seed: int
@@ -64,12 +64,12 @@ class Result:
 
     @classmethod
     def of(cls, run: runs.Run) -> Result:
-        """The result that a run wrote."""
+        """The result in the result.json of `run`."""
         known = {part.name for part in fields(cls)} - {"directory"}
         return cls(directory=run.directory, **{name: run.result[name] for name in known & run.result.keys()})
 
     def continue_from(self, before: runs.Run) -> None:
-        """Keep what a stopped run has told of its epochs: it may stop again before its checkpoint is read."""
+        """Take over metrics and history of a stopped run, which may stop again before its checkpoint is read."""
         for name in ("metrics", "history", "best_epoch", "epochs", "parameters"):
             if name in before.result:
                 setattr(self, name, before.result[name])
@@ -106,7 +106,7 @@ class Result:
             self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - began
 
     def take_history(self, rows: list[dict[str, Any]], best_epoch: int | None) -> None:
-        """The rows of the epochs, and from them the metrics of the best one; without any, what is known stays."""
+        """Set the history, and the metrics of the best epoch in it; without any rows nothing changes."""
         if not rows:
             return
         self.history, self.epochs, self.best_epoch = rows, len(rows), best_epoch

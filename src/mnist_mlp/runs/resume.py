@@ -1,4 +1,4 @@
-"""`resume=<directory>`: what a run or a sweep needs to go on in its own directory with its own configuration."""
+"""Resume, `resume=<directory>`: the command line and the configuration with which a run or a sweep continues there."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from mnist_mlp.runs.record import GIVEN_ANEW, RESUMING, Command, RunRecord, read
 
 
 def expand(arguments: list[str]) -> list[str]:
-    """The command line, with what `resume=<directory>` stands for written out.
+    """The command line, with `resume=<directory>` expanded to all arguments that the run or sweep needs.
 
     Raises:
-        ConfigError: the directory holds neither a run nor a sweep, or words beside it cannot be honoured.
+        ConfigError: the directory holds neither a run nor a sweep, or another argument is not possible beside it.
     """
     given = [argument for argument in arguments if re.match(r"\+*resume=(?!null$)", argument)]
     if not given or {"--help", "-h", "--hydra-help"} & set(arguments):
@@ -53,7 +53,7 @@ def expand(arguments: list[str]) -> list[str]:
 
 
 def _directory(text: str) -> Path:
-    """The path that `text`, the value of an override, means: as Hydra reads it, or as it is where that is a path."""
+    """The path in `text`, the value of an override: without Hydra's quotes, unless a path of this name exists."""
     if not Path(text).expanduser().exists() and text[:1] == text[-1:] and text[:1] in ("'", '"'):
         text = re.sub(r"\\(['\"\\])", r"\1", text[1:-1])
     return Path(text).expanduser().resolve()
@@ -63,11 +63,13 @@ def _begun_by(sweep: Path) -> Command:
     record = read_sweep(sweep)
     if record is not None:
         return record.command
-    return Command.of(OmegaConf.load(sweep / "multirun.yaml").hydra)  # all that older versions left
+    return Command.of(OmegaConf.load(sweep / "multirun.yaml").hydra)  # a sweep of an older version
 
 
 def own_configuration(directory: Path, composed: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """The configuration that the run in `directory` was started with, changed only where that is safe.
+    """The configuration of the run in `directory`, with the changes in `overrides` that are allowed on resume.
+
+    `composed` is what Hydra composed with these overrides.
 
     Raises:
         ConfigError: names the key that must not change.
@@ -88,7 +90,7 @@ def own_configuration(directory: Path, composed: DictConfig, overrides: Sequence
 
 
 def refuse_occupied(directory: Path) -> None:
-    """Raise ConfigError where a run already lies: nothing that was saved is ever overwritten."""
+    """Raise ConfigError if `directory` holds a run: nothing is ever overwritten."""
     if (directory / runs.RESULT).exists() or (directory / runs.CHECKPOINTS).exists():
         go_on = command("train.py", resume=directory)
         raise ConfigError(f"hydra.run.dir: {directory} already holds a run; to go on with it: {go_on}")
@@ -122,9 +124,9 @@ def _select(config: DictConfig, name: str) -> Any:
 
 
 def refuse_changes(config: Any, own: Any, *, scheduler: str, key: str = "") -> None:
-    """Raise ConfigError where `config` differs from the run's own in a key that decides what is computed.
+    """Raise ConfigError if `config` differs from `own`, that of the run, in a key that must not change on resume.
 
-    Both are values of `key`, or whole configurations.
+    Both are whole configurations as plain values, or the values of `key`.
     """
     if isinstance(config, dict) and isinstance(own, dict):
         for name, before in own.items():
