@@ -47,6 +47,7 @@ def assert_whole(directory: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300 + 30 * COUNT)
 @pytest.mark.parametrize("name", WORDS)
 def test_a_fault_in_a_write_is_told_in_a_line_and_harms_nothing_that_was_saved(
     tmp_path: Path, name: str, trained: Path
