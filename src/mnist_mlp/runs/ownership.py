@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -45,10 +46,11 @@ def claim(directory: Path, name: str = "hydra.run.dir") -> None:
     """Create the directory if necessary, and lock it until `release`.
 
     Raises:
-        ConfigError: as `owned`.
+        ConfigError: as `owned`, or no directory can be made there.
     """
     from filelock import FileLock, Timeout  # imported here, so that --help does not wait for it
 
+    refuse_unwritable_directory(name, directory)
     directory.mkdir(parents=True, exist_ok=True)
     key = (os.getpid(), directory.resolve())
     lock, count = _held.get(key) or (FileLock(directory / LOCK), 0)

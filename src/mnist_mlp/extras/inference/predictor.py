@@ -5,18 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.loader import in_batches
 from mnist_mlp.extras.inference.ood_detector import OodDetector, outputs_of_layers
 from mnist_mlp.model.networks import Network
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import newest as newest_run
+
+Images = Tensor | NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +54,13 @@ class Predictor:
     """Its score is above 0 for an image of none of the classes."""
 
     @classmethod
-    def load(cls, place: Path) -> Predictor:
+    def load(cls, place: str | Path) -> Predictor:
         """From a checkpoint file, or the best checkpoint of a run directory.
 
         Raises:
             CheckpointError: there is none, it is damaged, or it holds more than tensors and plain values.
         """
-        path = files.find(place)
+        path = files.find(Path(place))
         content = files.read(path)
         return cls.of(content, path, files.config_of(content))
 
@@ -79,16 +85,22 @@ class Predictor:
         return f"{self.checkpoint}" + (f"   ({', '.join(remarks)})" if remarks else "")
 
     @torch.inference_mode()
-    def log_probabilities(self, images: Tensor) -> Tensor:
-        """Images `(N, 28, 28)` or `(N, 784)` uint8 to calibrated log-probabilities `(N, 10)`, in batches."""
+    def log_probabilities(self, images: Images) -> Tensor:
+        """Images `(N, 28, 28)` or `(N, 784)` to calibrated log-probabilities `(N, 10)`, in batches.
+
+        They are uint8, or floats in [0, 1] for the grey levels 0..255.
+
+        Raises:
+            UserError: they are anything else.
+        """
         return (self.logits(images) / self.calibration.temperature).log_softmax(dim=1)
 
     @torch.inference_mode()
-    def logits(self, images: Tensor) -> Tensor:
+    def logits(self, images: Images) -> Tensor:
         """Images as for `log_probabilities` to what the last layer gives out `(N, 10)`."""
-        return in_batches(self.network.logits, images)
+        return in_batches(self.network.logits, as_grey_levels(images, self.network.image_shape))
 
-    def in_distribution(self, images: Tensor) -> Tensor:
+    def in_distribution(self, images: Images) -> Tensor:
         """Whether each of images as for `log_probabilities` is of one of the classes at all: `(N,)` bool."""
         return self.ood_score(images) <= self.ood_limit
 
@@ -100,12 +112,31 @@ class Predictor:
         return math.inf if self.calibration.free_energy is None else self.calibration.free_energy
 
     @torch.inference_mode()
-    def ood_score(self, images: Tensor) -> Tensor:
+    def ood_score(self, images: Images) -> Tensor:
         """Images as for `log_probabilities` to scores `(N,)`: the detector's, or without one the free energies."""
         detector = self.ood_detector
         if detector is None:
             return free_energy(self.logits(images))
-        return in_batches(lambda part: detector(outputs_of_layers(self.network, part)), images)
+        levels = as_grey_levels(images, self.network.image_shape)
+        return in_batches(lambda part: detector(outputs_of_layers(self.network, part)), levels)
+
+
+def as_grey_levels(images: Images, image_shape: tuple[int, ...]) -> Tensor:
+    """Images of numpy or torch as grey levels 0..255, each of `image_shape`, or flat, or without its one channel.
+
+    Raises:
+        UserError: they are neither uint8 nor floats in [0, 1], or of another shape.
+    """
+    levels = images if isinstance(images, Tensor) else torch.from_numpy(np.array(images))  # of any strides
+    shapes = {image_shape, (prod(image_shape),), image_shape[1:] if image_shape[0] == 1 else image_shape}
+    if tuple(levels.shape[1:]) not in shapes:
+        raise UserError(f"expected images (N, {', '.join(map(str, image_shape))}), got {tuple(levels.shape)}")
+    if levels.is_floating_point() and (levels.numel() == 0 or (levels.min() >= 0 and levels.max() <= 1)):
+        return levels * 255
+    if levels.dtype != torch.uint8:
+        of = f" from {levels.min()} to {levels.max()}" if levels.numel() and not levels.is_complex() else ""
+        raise UserError(f"expected images as uint8 in 0..255 or as floats in [0, 1], got {levels.dtype}{of}")
+    return levels
 
 
 def free_energy(logits: Tensor) -> Tensor:

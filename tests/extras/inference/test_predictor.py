@@ -1,0 +1,44 @@
+"""The images that a predictor takes in a notebook: uint8, or floats in [0, 1]; what it would misread is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers.untrained_network import checkpoint
+
+from mnist_mlp.config.errors import UserError
+from mnist_mlp.extras.inference.predictor import Predictor
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 28, 28), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    return Predictor.load(str(checkpoint(tmp_path_factory.mktemp("run") / "untrained.ckpt")))  # text is a path
+
+
+@pytest.mark.parametrize(
+    "images",
+    [IMAGES[:, None], IMAGES.reshape(3, -1), IMAGES / 255.0, torch.tensor(IMAGES) / 255, IMAGES[:, ::-1][:, ::-1]],
+)
+def test_numpy_and_torch_and_both_ranges_of_grey_levels_give_the_same_answer(predictor: Predictor, images: Any) -> None:
+    expected = predictor.log_probabilities(torch.from_numpy(IMAGES))
+    torch.testing.assert_close(predictor.log_probabilities(images), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("images", "complaint"),
+    [
+        (IMAGES.astype(np.float32), r"uint8 in 0..255 or as floats in \[0, 1\], got torch.float32 from 0.0 to 255.0"),
+        (IMAGES * np.nan, r"got torch.float64 from nan to nan"),
+        (IMAGES.astype(np.int64), r"got torch.int64 from 0 to 255"),
+        (IMAGES[0], r"expected images \(N, 1, 28, 28\), got \(28, 28\)"),
+        (np.zeros((28, 28, 27), np.uint8), r"got \(28, 28, 27\)"),
+    ],
+)
+def test_images_of_another_range_or_shape_are_refused(predictor: Predictor, images: Any, complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint):
+        predictor.log_probabilities(images)
