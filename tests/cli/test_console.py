@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
 import shlex
 import subprocess
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mnist_mlp.cli.console import LogFile
 from mnist_mlp.config.schema import PROJECT
 
 COMMANDS = sorted(path.name for path in (PROJECT / "src").glob("*.py"))
@@ -68,3 +71,13 @@ def test_output_that_is_closed_is_no_error_and_one_that_is_full_is_a_line(output
     done = subprocess.run(["sh", "-c", words], capture_output=True, text=True)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False)
     assert done.stderr.count("\n") == code
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the file of Linux that is always full")
+def test_a_log_on_a_full_disk_is_one_line_however_much_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    log = LogFile("/dev/full", encoding="utf-8")
+    for word in ("one", "two"):
+        log.handle(logging.makeLogRecord({"msg": word}))
+    assert capsys.readouterr().err == "/dev/full: cannot be written: No space left on device\n"
+    with contextlib.suppress(OSError):
+        log.close()

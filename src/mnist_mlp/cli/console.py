@@ -66,6 +66,21 @@ class Console(logging.StreamHandler):  # type: ignore[type-arg]
             super().handleError(record)
 
 
+class LogFile(logging.FileHandler):
+    """Writes a log for as long as the disk has room, then prints one line: a run goes on without."""
+
+    failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self.failed:
+            self.failed = True
+            with suppress(OSError, ValueError):
+                print(f"{self.baseFilename}: cannot be written: {error.strerror}", file=sys.stderr)
+
+
 def _is_of_output(error: OSError) -> bool:
     """Whether standard output is what failed: it still does."""
     if isinstance(error, BrokenPipeError):

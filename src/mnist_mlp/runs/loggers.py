@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
 from mnist_mlp.config.schema import PROJECT, Config
+from mnist_mlp.runs.atomic_write import replacing
+
+log = logging.getLogger(__name__)
 
 
 def build_loggers(config: Config, directory: Path, again_from: int | None) -> list[Logger]:
@@ -46,31 +50,41 @@ def build_loggers(config: Config, directory: Path, again_from: int | None) -> li
 
 def _known_id(record: Path) -> str | None:
     """The id of this run in a logger's database, if it was resumed."""
-    return record.read_text().strip() if record.exists() else None
+    return (record.read_text().strip() or None) if record.exists() else None
 
 
 def _recording(logger: Logger, config: Config, record: Path) -> Logger:
     """Log the configuration when the record begins, and save its id in the file `record`, for a resumed run."""
-    if not record.exists():
+    if _known_id(record) is None:
         logger.log_hyperparams(asdict(config))
         if id_of_record := logger.version:  # None on ranks above 0
             record.parent.mkdir(exist_ok=True)
-            record.write_text(f"{id_of_record}\n")
+            with replacing(record) as draft:
+                draft.write_text(f"{id_of_record}\n")
     return logger
 
 
 def _csv_logger(directory: Path, again_from: int) -> CSVLogger:
     """A CSVLogger that keeps the rows before the step `again_from`; Lightning's own would delete all of them."""
-    try:
-        lines = (directory / "csv" / "metrics.csv").read_text().splitlines()
-    except FileNotFoundError:  # a new run; on ranks above 0 the file may not be there
-        lines = []
-    kept: list[dict[str, Any]] = [row for row in csv.DictReader(lines) if int(row["step"]) < again_from]
+    kept = [row for row in _whole_rows(directory / "csv" / "metrics.csv") if int(row["step"]) < again_from]
     # Flush every row: a run may be killed.
     logger = CSVLogger(directory, name="", version="csv", flush_logs_every_n_steps=1)
     if kept:
         logger.experiment.metrics = kept
     return logger
+
+
+def _whole_rows(table: Path) -> list[dict[str, Any]]:
+    """The rows of a table of metrics, without those that a killed run left incomplete."""
+    try:
+        text = table.read_text("utf-8", errors="replace")
+    except FileNotFoundError:  # a new run; on ranks above 0 the file may not be there
+        return []
+    rows = list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
+    whole = [row for row in rows if None not in row and str(row.get("step")).isdecimal() and None not in row.values()]
+    if text and (len(whole) < len(rows) or not text.endswith("\n")):
+        log.warning("%s: left out incomplete rows of a killed run", table)
+    return whole
 
 
 def log_final(loggers: Sequence[Logger], metrics: dict[str, float | None], step: int) -> None:

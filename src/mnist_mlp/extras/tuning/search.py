@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from mnist_mlp.cli.console import LogFile
 from mnist_mlp.config.commands import TuneConfig
 from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, Pruned, UserError
 from mnist_mlp.config.parsing import parse
@@ -162,7 +163,7 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 def _log_file(directory: Path) -> dict[str, Any]:
     """train.log of one trial, as `logging.config.dictConfig` takes it."""
-    file = {"class": "logging.FileHandler", "filename": str(directory / "train.log"), "formatter": "line"}
+    file = {"class": "mnist_mlp.cli.console.LogFile", "filename": str(directory / "train.log"), "formatter": "line"}
     return {
         "version": 1,
         "formatters": {"line": {"format": FORMAT}},
@@ -177,7 +178,7 @@ def _log_in(directory: Path | None) -> Iterator[None]:
     """What training logs goes into train.log of the trial, and of a stack each member's into its own alone: the
     console keeps one line a trial.
     """
-    handler = logging.FileHandler(directory / "train.log") if directory else logging.NullHandler()
+    handler = LogFile(directory / "train.log") if directory else logging.NullHandler()
     handler.setFormatter(logging.Formatter(FORMAT))
     root = logging.getLogger()
     others, root.handlers = root.handlers, [handler]
