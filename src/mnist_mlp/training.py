@@ -42,7 +42,7 @@ from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.checkpoint_io import PlainCheckpointIO
 from mnist_mlp.runs.loggers import build_loggers, log_final
 from mnist_mlp.runs.result import Result, timed_results, written_results
-from mnist_mlp.runs.resume import occupied
+from mnist_mlp.runs.resume import occupied, require_same_data
 from mnist_mlp.runs.signals import interruptible
 from mnist_mlp.runs.thinning import thin
 
@@ -86,6 +86,8 @@ def train_stack(
             data = DigitsDataModule(config)
             data.prepare_data()
             data.setup()
+            for job in jobs:
+                require_same_data(job.directory, data.dataset.sha256)
             length = plan(config.data, config.trainer, images=len(data.parts["train"][0]))
             modules = [_build_module(job, data) for job in jobs]
             prepare_torch(config, length.batch_size, _parameters(modules[0]), len(jobs), world.local_size)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
+import random
 import subprocess
 from pathlib import Path
 
 import pytest
 from helpers import commands as started
+from helpers import kill_sweep
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
@@ -16,7 +17,6 @@ from omegaconf import OmegaConf
 from mnist_mlp.cli import sweep
 from mnist_mlp.config.keys import keys
 from mnist_mlp.config.schema import CONFIGS, PROJECT
-from mnist_mlp.runs import directories as runs
 
 
 def train(*words: str) -> subprocess.CompletedProcess[str]:
@@ -110,28 +110,16 @@ def test_jobs_that_differ_in_values_are_composed_once_to_what_hydra_composes(mon
 
 
 @pytest.mark.slow
-def test_a_sweep_is_finished_from_its_record_however_it_was_composed_and_its_folders_are_named(tmp_path: Path) -> None:
-    """With files of one's own, a preset of sweeper parameters, and a folder name made of the overrides."""
-    own = tmp_path / "conf" / "experiment"
-    own.mkdir(parents=True)
-    (own / "mine.yaml").write_text("# @package _global_\ndefaults: [tiny]\nmodel: {hidden: [8]}\n")
-    sweep_directory = tmp_path / "my sweeps" / "first"
-    words = ["--config-dir", str(tmp_path / "conf"), "-m", "experiment=mine", "trainer.max_epochs=1", "logger=none"]
-    words += ["+hydra.sweeper.params.seed='0,1'", "hydra.sweep.subdir=${hydra.job.override_dirname}", "threads=1"]
-    assert train(*words, f"hydra.sweep.dir={sweep_directory}").returncode == 0
-    jobs = runs.jobs(sweep_directory)
-    assert [job.result["seed"] for job in jobs] == [0, 1]
-    shutil.rmtree(jobs[1].directory)  # as if it had never begun
-    before = (jobs[0].directory / "result.json").stat().st_mtime_ns
+def test_a_sweep_that_was_killed_is_finished_from_its_record_to_the_same_bits(tmp_path: Path) -> None:
+    """With files of one's own, parameters of the sweeper, and folders named by the overrides."""
+    sweep_directory, reference = tmp_path / "my sweeps" / "killed", tmp_path / "reference"
+    seconds = kill_sweep.run(kill_sweep.begun(tmp_path / "conf", reference))
+    words = kill_sweep.begun(tmp_path / "conf", sweep_directory)
+    kill_sweep.survive(words, sweep_directory, seconds, random.Random(0), kills=2)
+    assert kill_sweep.first_difference(sweep_directory, reference) is None
 
-    answer = train(f"resume={sweep_directory}")
-    assert (answer.returncode, answer.stderr) == (0, "")
-    again = runs.jobs(sweep_directory)
-    assert [job.result["metrics"] for job in again] == [job.result["metrics"] for job in jobs]
-    assert (jobs[0].directory / "result.json").stat().st_mtime_ns == before
-    assert len(list(sweep_directory.glob("*seed*"))) == 2
-
-    (own / "mine.yaml").write_text("# @package _global_\ndefaults: [tiny]\nmodel: {hidden: [9]}\n")
+    own = tmp_path / "conf" / "experiment" / "mine.yaml"
+    own.write_text(own.read_text().replace("hidden: [8]", "hidden: [9]"))
     answer = train(f"resume={sweep_directory}")
     assert answer.returncode == 2
     assert "model.hidden: cannot change when a run goes on; it is [8] there, got [9]" in answer.stderr

@@ -49,6 +49,11 @@ class Command:
     def send_signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
+    def kill(self) -> None:
+        with self._said:
+            self._process.kill()
+            self._process.join()
+
     def communicate(self, timeout: float = 250) -> tuple[str, str]:
         """Wait for the end, at most `timeout` seconds; what was written to the output and to the errors."""
         with self._said:

@@ -9,13 +9,15 @@ import random
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from helpers.command_lines import ask
 from helpers.kill_and_resume import (
     EVERYTHING,
     configuration,
@@ -36,6 +38,7 @@ from mnist_mlp.engine.epoch_log import EpochLog
 from mnist_mlp.engine.written_step import WrittenStep
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.record import RunRecord, read_run, write_run
 from mnist_mlp.runs.resume import own_configuration
 from mnist_mlp.training import train
 
@@ -101,6 +104,38 @@ def test_a_signal_in_the_middle_of_an_epoch_saves_says_so_loses_no_step_and_the_
     result = train(replace(configuration(), resume=str(tmp_path)), tmp_path)
     assert difference(tmp_path, reference) is None
     assert 3600 < result.history[1]["seconds"] < 7200
+
+
+def test_a_run_whose_data_have_changed_is_refused_and_keeps_its_result(tmp_path: Path) -> None:
+    images, labels = np.random.default_rng(0).integers(0, 256, (40, 4, 4), np.uint8), np.arange(40) % 2
+    arrays = {"train_images": images, "train_labels": labels, "test_images": images, "test_labels": labels}
+    np.savez(tmp_path / "own.npz", **arrays)
+    words = ("data=npz", f"data.path={tmp_path / 'own.npz'}", "data.val_size=10", "scheduler=constant")
+    run = tmp_path / "run"
+    train(configuration(*words, "trainer.max_epochs=1"), run)
+    before = (run / runs.RESULT).read_bytes()
+    longer = configuration(*words, "trainer.max_epochs=2", f"resume={run}")
+    np.savez(tmp_path / "own.npz", **{**arrays, "test_images": 255 - images})
+    with pytest.raises(ConfigError, match=r"own\.npz: the data has changed since \S*run was begun"):
+        train(longer, run)
+    assert (run / runs.RESULT).read_bytes() == before
+    np.savez(tmp_path / "own.npz", **arrays)
+    assert train(longer, run).status == runs.COMPLETED
+
+
+def test_a_run_killed_before_its_first_checkpoint_goes_on_with_its_own_configuration(tmp_path: Path) -> None:
+    """In the library, and as a command, which composes the default configuration beside it."""
+    config = configuration("seed=5")
+    write_run(tmp_path, RunRecord(config=asdict(config)))
+    with pytest.raises(ConfigError, match="seed: cannot change when a run goes on; it is 5 there, got 0"):
+        train(configuration(f"resume={tmp_path}"), tmp_path)
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    (modules / "torch.py").write_text("raise SystemExit('torch was imported')")
+    (answer,) = ask("train", [[f"resume={tmp_path}"]], modules=modules)
+    assert "torch was imported" in answer.error
+    record = read_run(tmp_path)
+    assert record is not None and record.config == asdict(config)
 
 
 @pytest.mark.parametrize("cut", range(1, 7))
@@ -184,10 +219,16 @@ def test_a_run_lengthened_from_the_middle_of_an_epoch_equals_a_long_run(tmp_path
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
 
 
-def test_the_table_of_a_run_that_goes_on_keeps_its_rows(tmp_path: Path) -> None:
+def test_the_table_of_a_run_that_goes_on_keeps_its_rows_but_the_last_that_was_written_by_half(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     words = ("scheduler=constant", "trainer.limit_train_batches=14", "logger=csv")
     for epochs in (1, 2):
         train(configuration(*words, f"trainer.max_epochs={epochs}", f"resume={tmp_path}"), tmp_path)
+        if epochs == 1:
+            with (tmp_path / "csv" / "metrics.csv").open("a") as file:
+                file.write("0.5,1")
+    assert "metrics.csv: left out incomplete rows" in caplog.text
     with (tmp_path / "csv" / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows if row["gradient_norm"]] == [7, 14, 21, 28]

@@ -6,13 +6,15 @@ Nothing slow is imported here: help and configuration errors answer without torc
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
+import re
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,11 +24,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from mnist_mlp.cli import sweep
-from mnist_mlp.cli.checks import own_configuration
+from mnist_mlp.cli.checks import CheckBeforeWork, own_configuration
 from mnist_mlp.cli.ending import leave
 from mnist_mlp.cli.exit_codes import Parser, exit_codes, stop, system_error
 from mnist_mlp.config.commands import SCHEMAS
-from mnist_mlp.config.errors import Interrupted, UserError
+from mnist_mlp.config.errors import ConfigError, Interrupted, UserError
 from mnist_mlp.config.help import FLAGS, help_for
 from mnist_mlp.config.overrides import quote_where_needed
 from mnist_mlp.config.schema import CONFIGS, Config
@@ -41,6 +43,9 @@ log = logging.getLogger(__name__)
 
 # Seconds that SLURM may leave between telling a job to make room and ending it.
 LONGEST_GRACE = 900
+
+# Options with which Hydra shows something and does nothing else.
+SHOWING = r"--cfg|-c$|--info|-i|--hydra-help|--version|--shell-completion|-sc"
 
 Task = Callable[[Any, Path], None]
 
@@ -69,11 +74,38 @@ def run_app(task: Task, config_name: str) -> NoReturn:
             sys.argv[1:] = quote_where_needed(sys.argv[1:])
             if issubclass(schema, Config):
                 sys.argv[1:] = resume.expand(sys.argv[1:])
-            hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(_job(task, schema))()
+            main = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)
+            if re.search(r"^(-cn|-cp|--config-(name|path))\b|hydra\.callbacks", "\n".join(sys.argv[1:]), re.MULTILINE):
+                _require_checks(main, config_name)
+            main(_job(task, schema))()
         finally:
             release_ranks()
             every_job_completed = sweep.report()
     leave(0 if every_job_completed else 1)
+
+
+def _require_checks(main: Callable[[Any], Callable[[], Any]], config_name: str) -> None:
+    """Raise ConfigError where a configuration of one's own, or a word, leaves out `CheckBeforeWork`.
+
+    Hydra would make a directory before anything of ours sees what it composed.
+    """
+    words = sys.argv[1:]
+    if any(re.match(SHOWING, word) for word in words):
+        return
+    shown, options = io.StringIO(), argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for short, option in (("-cn", "--config-name"), ("-cp", "--config-path"), ("-cd", "--config-dir")):
+        options.add_argument(short, option, dest=option)
+    files = [f"{option}={file}" for option, file in vars(options.parse_known_args(words)[0]).items() if file]
+    callbacks = [word for word in words if "hydra.callbacks" in word]
+    sys.argv[1:] = [*files, *callbacks, "--cfg", "hydra", "--package", "hydra.callbacks"]
+    with redirect_stdout(shown):
+        main(lambda _: None)()
+    sys.argv[1:] = words
+    if CheckBeforeWork.__name__ not in shown.getvalue():
+        raise ConfigError(
+            f"expected the configuration {config_name} with its hydra.callbacks; a file for --config-name begins with "
+            f"defaults: [{config_name}, _self_], and an option of a group is chosen by <group>=<option>"
+        )
 
 
 def _multirun_first(arguments: list[str]) -> list[str]:

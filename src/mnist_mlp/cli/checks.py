@@ -19,6 +19,7 @@ from mnist_mlp.cli import sweep
 from mnist_mlp.cli.exit_codes import BEFORE_WORK, exit_codes
 from mnist_mlp.config.commands import SCHEMAS, TrainedConfig, TuneConfig
 from mnist_mlp.config.errors import ConfigError, MissingPackageError
+from mnist_mlp.config.overrides import key_of
 from mnist_mlp.config.parsing import parse, without_sections
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
@@ -71,6 +72,9 @@ class CheckBeforeWork(Callback):
                 raise ConfigError("tune.py searches the values of a sweep in one run: leave -m out")
             if not issubclass(self.schema, Config):
                 raise ConfigError("-m: only training runs can be swept over")
+            named = {key_of(word) for word in config.hydra.overrides.hydra}
+            if "hydra.run.dir" in named and "hydra.sweep.dir" not in named:
+                raise ConfigError(f"hydra.run.dir: a sweep lies in hydra.sweep.dir={config.hydra.run.dir}")
             launcher = config.hydra.runtime.choices["hydra/launcher"]
             _refuse_unusable_launcher(launcher, config.hydra.launcher.get("on"))
             loader = GlobalHydra.instance().config_loader()
@@ -93,7 +97,7 @@ class CheckBeforeWork(Callback):
         if self.schema is not Config:
             return
         directory = Path(config.hydra.runtime.output_dir)
-        if (directory / CHECKPOINTS).exists():  # it goes on
+        if config.get("resume") is not None or (directory / CHECKPOINTS).exists():  # its record is there
             return
         with exit_codes(self.schema):
             given = asdict(parse(without_sections(config, "hydra"), Config)) | {"resume": None}
@@ -117,11 +121,13 @@ def own_configuration(composed: DictConfig, settings: Any, schema: type[Any]) ->
 def _refuse_words_for_sweeps(hydra: DictConfig) -> None:
     """Raise ConfigError where a word of the command line would have no effect without -m."""
     choices = hydra.runtime.choices
-    words = [word for word in hydra.overrides.hydra if word.startswith(("hydra.launcher", "hydra.sweep"))]
-    words += [word for word in hydra.overrides.hydra if word.startswith(("hydra/launcher=", "hydra/sweeper="))]
+    of_sweeps = ("hydra.launcher", "hydra.sweep", "hydra/launcher", "hydra/sweeper")
+    words = [word for word in hydra.overrides.hydra if key_of(word).startswith(of_sweeps)]
     if choices["hydra/launcher"] != "basic" or (hydra.sweeper or {}).get("params"):  # from a file of these groups
         words += [f"{group}={choices[group]}" for group in ("sweep", "experiment") if choices.get(group)]
-    words = [word for word in words if not word.startswith(("hydra.sweep.dir=", "hydra.sweep.subdir="))] or words[:0]
+    given = {key_of(word) for word in hydra.overrides.hydra}
+    if "hydra.run.dir" in given:  # whoever gives both means whichever there is
+        words = [word for word in words if key_of(word) not in ("hydra.sweep.dir", "hydra.sweep.subdir")]
     if words:
         raise ConfigError(f"{words[0]}: expected -m beside it, as in train.py -m {words[0]}")
 

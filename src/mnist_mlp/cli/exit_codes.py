@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import threading
 import traceback
@@ -18,6 +19,7 @@ from typing import Any, NoReturn
 from mnist_mlp.cli.console import open_streams, silent_without_reader
 from mnist_mlp.cli.startup import hasten_imports
 from mnist_mlp.config.errors import ConfigError, Interrupted, UserError
+from mnist_mlp.config.keys import keys
 from mnist_mlp.config.messages import COMPOSITION_ERRORS, explain_composition
 from mnist_mlp.config.schema import Config
 
@@ -28,7 +30,17 @@ class Parser(argparse.ArgumentParser):
     """For commands without Hydra: what is wrong is one line, as everywhere, and not a usage and a line."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; --help lists what there is")
+        to_type = "" if isinstance(self, Parser) else _without_dashes(message)  # Hydra's own parser calls this too
+        raise ConfigError(f"{message}{to_type}; --help lists what there is")
+
+
+def _without_dashes(message: str) -> str:
+    """What to type for `--seed=1`, where commands of another kind have options of this style."""
+    if option := re.match(r"unrecognized arguments: --?([\w.-]+)(=\S*)?", message):
+        name = option[1].replace("-", "_")
+        if found := [key for key in keys() if name in (key, key.rpartition(".")[2])]:
+            return f"; keys stand without dashes: {found[0]}{option[2] or '=...'}"
+    return ""
 
 
 @contextmanager

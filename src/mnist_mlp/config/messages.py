@@ -68,6 +68,10 @@ _COMPOSITIONS = (
         r"Multiple values for (\S+)\. To override a value use 'override (\S+): (\S+)'",
         r"\1: chosen twice; to change the choice, write - override /\2: \3 in a file, or \2=\3 on the command line",
     ),
+    (
+        r"Could not (?:override|delete) ''\.",
+        r"cannot read an override: expected key=value, as 'model.hidden=[128,64]', got no key",
+    ),
 )
 
 
@@ -107,7 +111,9 @@ def _what_to_type(key: str, kind: str, value: Any) -> str:
     if kind.startswith("list"):
         if value is None:
             return f"; an empty list is {shell_override(key, '[]')}"
-        numbers = re.findall(r"-?[\d.]+(?:e-?\d+)?", str(value))
+        numbers = re.findall(r"-?\d[\d.]*(?:e-?\d+)?", str(value))
+        if re.search(r"[^\d.e+\s,;'()\[\]-]", str(value)):  # something else stands among them
+            return ""
         whole = all(number.isdigit() for number in numbers)
         if numbers and (whole or kind == "list[float]"):
             return f"; type {shell_override(key, '[' + ','.join(numbers) + ']')}"

@@ -82,6 +82,8 @@ def _with_paths(values: dict[str, Any], schema: type[Any]) -> dict[str, Any]:
         section, _, own = name.rpartition(".")
         held = values.get(section) if section else values
         if entry.key.path and isinstance(held, dict) and isinstance(path := held.get(own), str):
+            if not path:  # of a variable of the shell that is not set
+                raise ConfigError(f"{name}: expected a file or folder, got an empty text")
             held[own] = os.path.expanduser(path)
     return values
 
@@ -157,9 +159,11 @@ def _typed(values: dict[str, Any], schema: type[Any]) -> DictConfig:
     typed: DictConfig = OmegaConf.structured(schema)
     if issubclass(schema, Config):
         for section, variants in VARIANTS.items():
-            name = str((values.get(section) or {}).get("name"))
-            if name not in variants:
-                raise ConfigError(f"{section}.name: expected {one_of(variants)}, got {name!r}{nearest(name, variants)}")
+            name = (values.get(section) or {}).get("name")
+            if not isinstance(name, str) or name not in variants:
+                missing = f"; a file under {section}/ has to set it, as in name: {next(iter(variants))}"
+                got = as_text(name) + (missing if name is None else nearest(name, variants))
+                raise ConfigError(f"{section}.name: expected {one_of(variants)}, got {got}")
             typed[section] = OmegaConf.structured(variants[name])
     return typed
 

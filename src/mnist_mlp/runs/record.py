@@ -67,6 +67,8 @@ class RunRecord:
     """None if the run was started by a call of `training.train`"""
     sweep: str | None = None
     """directory of its sweep, relative to the directory of the run"""
+    data_sha256: str | None = None
+    """checksum of the data set, as in checkpoints; None until the data has been read"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +107,12 @@ def read_run(directory: Path) -> RunRecord | None:
     if content is None:
         return None
     command = content.get("command")
-    return RunRecord(config=content["config"], command=command and Command(**command), sweep=content.get("sweep"))
+    return RunRecord(
+        config=content["config"],
+        command=command and Command(**command),
+        sweep=content.get("sweep"),
+        data_sha256=content.get("data_sha256"),
+    )
 
 
 def write_sweep(directory: Path, record: SweepRecord) -> None:
@@ -149,7 +156,7 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 def _read(path: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error

@@ -16,11 +16,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mnist_mlp.config.errors import Stopped
+from mnist_mlp.config.errors import ConfigError, SaveError, Stopped
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.distributed.world import world
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.runs.atomic_write import replacing
+from mnist_mlp.runs.atomic_write import replacing, saving
 from mnist_mlp.runs.command_line import command
 from mnist_mlp.runs.record import FORMAT, read_run
 from mnist_mlp.runs.signals import uninterrupted
@@ -76,24 +76,32 @@ class Result:
 
     @contextmanager
     def written(self) -> Iterator[None]:
-        """Write result.json when the block ends: completed, failed, or interrupted."""
+        """Write result.json when the block ends: completed, failed, or interrupted.
+
+        A run that is refused as it goes on, for other data or another configuration, keeps the result it has.
+
+        Raises:
+            SaveError: the run completed, and this cannot be written.
+        """
         try:
             with self.timed("total"):
                 yield
-            self.status = runs.COMPLETED
         except (Stopped, KeyboardInterrupt) as error:
             self.status, self.error = runs.INTERRUPTED, str(error) or "stopped by Ctrl-C"
+            self._write_if_possible()
             raise
         except BaseException as error:
             self.error = f"{type(error).__name__}: {error}"
+            if not (self.config["resume"] and isinstance(error, ConfigError)):
+                self._write_if_possible()
             raise
-        finally:
-            self._write()
+        self.status = runs.COMPLETED
+        self._write()
 
     def lost(self, reason: str) -> None:
         """Write that the run failed, from a thread: the one that trains waits for a process that is no more."""
         self.error = reason
-        self._write()
+        self._write_if_possible()
         print(reason, file=sys.stderr)
 
     @contextmanager
@@ -119,11 +127,13 @@ class Result:
             return
         content = {"format": FORMAT, **asdict(self)}
         del content["directory"]
-        try:
-            with uninterrupted(), replacing(self.directory / runs.RESULT) as draft:
-                draft.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-        except OSError as error:  # a full disk must not hide what really happened
-            print(f"{self.directory / runs.RESULT}: not written: {error}")
+        path = self.directory / runs.RESULT
+        with uninterrupted(), saving(path), replacing(path) as draft:
+            draft.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+    def _write_if_possible(self) -> None:
+        with suppress(SaveError):  # a full disk must not hide what really happened
+            self._write()
 
     def summary(self) -> str:
         """What came out, where it lies, and what to do next; of a job of a sweep, whose end says the rest, one line."""
@@ -168,8 +178,9 @@ def written_results(results: Sequence[Result]) -> Iterator[list[ExitStack]]:
                 with suppress(type(error)):
                     cleanup.__exit__(type(error), error, error.__traceback__)
         raise
-    for cleanup in cleanups:
-        cleanup.close()
+    with ExitStack() as every:  # also those after one that cannot be written
+        for cleanup in cleanups:
+            every.callback(cleanup.close)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,9 @@ def expand(arguments: list[str]) -> list[str]:
     given = [argument for argument in arguments if re.match(r"\+*resume=(?!null$)", argument)]
     if not given or {"--help", "-h", "--hydra-help"} & set(arguments):
         return arguments
-    directory = _directory(given[-1].partition("=")[2])
+    if not (place := given[-1].partition("=")[2]):
+        raise ConfigError("resume: expected the directory of a run or of a sweep, got nothing")
+    directory = _directory(place)
     others = [argument for argument in arguments if argument not in given]
     quoted = override_value(str(directory))
     if is_sweep(directory):
@@ -42,10 +44,14 @@ def expand(arguments: list[str]) -> list[str]:
         # Not a key of each job, which would be a job of another name: one that has begun goes on by itself.
         return ["-m", *_begun_by(directory).arguments(), f"{RESUMING}=true", f"hydra.sweep.dir={quoted}"]
     if read_run(directory) is None and not (directory / ".hydra" / "config.yaml").is_file():
-        raise ConfigError(f"resume: expected the directory of a run or of a sweep, got {directory}")
+        above = next((path for path in directory.parents[:2] if read_run(path) is not None), None)  # of a checkpoint
+        meant = f"; did you mean {command('train.py', resume=above)}?" if above else ""
+        raise ConfigError(f"resume: expected the directory of a run or of a sweep, got {directory}{meant}")
     for argument in others:
         if argument in ("-m", "--multirun"):
             raise ConfigError(f"resume: a run goes on alone, without {argument}; a sweep goes on by its own directory")
+        if re.match(r"-(c|cn|cd|cp|-cfg|-config-(name|dir|path))(=|$)", argument):
+            raise ConfigError(f"resume: a run goes on with its own configuration, without {argument}")
         if key_of(argument) in GIVEN_ANEW:
             raise ConfigError(f"{key_of(argument)}: a run goes on in its own directory; leave {argument} out")
     # The record that Hydra left at the start of the run stays as it is.
@@ -102,7 +108,7 @@ def occupied(directory: Path, config: Config) -> Iterator[None]:
     what is trained there; a run that lies there already is one that `config.resume` goes on with.
 
     Raises:
-        ConfigError: another process works there, or a run that was not asked for lies there.
+        ConfigError: another process works there, or a run of another configuration or that was not asked for.
         SaveError: the record cannot be written.
     """
     if world().rank > 0:  # the first of several processes that train together speaks for all
@@ -113,9 +119,32 @@ def occupied(directory: Path, config: Config) -> Iterator[None]:
             refuse_occupied(directory)
         own = {**asdict(config), "resume": None}
         before = read_run(directory)
+        if before is not None and config.resume is not None:
+            refuse_changes(own, before.config, scheduler=config.scheduler.name)
         if before is None or (config.resume is None and before.config != own):
             write_run(directory, RunRecord(config=own))
         yield
+
+
+def require_same_data(directory: Path, sha256: str) -> None:
+    """Record the checksum of the data that the run in `directory` trains on, once.
+
+    Raises:
+        ConfigError: the run was begun with other data.
+        SaveError: the record cannot be written.
+    """
+    record = read_run(directory)
+    if world().rank > 0 or record is None:
+        return
+    if record.data_sha256 is None:
+        write_run(directory, replace(record, data_sha256=sha256))
+    elif record.data_sha256 != sha256:
+        data = record.config["data"]
+        place = f"data.path: {data['path']}" if data.get("path") else f"data={data['name']}"
+        raise ConfigError(
+            f"{place}: the data has changed since {directory} was begun (SHA-256 {record.data_sha256[:12]}..., now "
+            f"{sha256[:12]}...); restore it to go on, or start a new run"
+        )
 
 
 def _select(config: DictConfig, name: str) -> Any:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mnist_mlp.cli.ending import leave
-from mnist_mlp.cli.exit_codes import exit_codes
+from mnist_mlp.cli.exit_codes import exit_codes, system_error
 from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
@@ -54,8 +54,11 @@ def _attempt(jobs: list[Job]) -> None:
         train_stack(jobs)
     except UserError as error:
         log.error("jobs %s failed: %s", numbers(jobs), error)
-    except Exception:
-        log.exception("jobs %s failed", numbers(jobs))
+    except Exception as error:
+        if (reason := system_error(error, jobs[0].directory)) is not None:
+            log.error("jobs %s failed: %s", numbers(jobs), reason)
+        else:
+            log.exception("jobs %s failed", numbers(jobs))
 
 
 def _job(given: dict[str, Any]) -> Job:
