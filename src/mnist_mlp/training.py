@@ -101,7 +101,7 @@ def train_stack(
             trainer.fit(model, datamodule=loaders, ckpt_path=starts[0], weights_only=True)
         trained = [member for member in members if member.error is None]
         if world.rank == 0:
-            _calibrate(trained, data)
+            _calibrate(trained, data, in_stack=len(jobs) > 1)
         if test and len(data.parts["test"][0]) > 0 and config.trainer.limit_test_batches:
             with timed_results(results, "test"):
                 _test_best(trained, trainer, model, loaders)
@@ -229,7 +229,7 @@ def _trainer_arguments(config: Config, world: World) -> dict[str, Any]:
     return settings
 
 
-def _calibrate(members: Sequence[Member], data: DigitsDataModule) -> None:
+def _calibrate(members: Sequence[Member], data: DigitsDataModule, *, in_stack: bool) -> None:
     """Calibrate the best checkpoint of each member on its validation images; skipped without the extras."""
     calibrate = optional("calibrate")
     if calibrate is None:
@@ -237,7 +237,7 @@ def _calibrate(members: Sequence[Member], data: DigitsDataModule) -> None:
     for member in members:
         val = limited_part(data.parts["val"], member.config.trainer.limit_val_batches, member.config)
         if len(val[0]) > 0:
-            calibrate(files.find(member.directory), val, data.parts["train"], member.config)
+            calibrate(files.find(member.directory), val, data.parts["train"], member.config, in_stack=in_stack)
 
 
 def _test_best(

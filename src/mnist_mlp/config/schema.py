@@ -174,8 +174,9 @@ class CalibrationConfig:
         at_most=1,
         per_member=True,
     )
-    ood_detector: bool = key(
-        "fit an out-of-distribution detector on synthetic outliers; false: the OOD score is the free energy",
+    ood_detector: bool | None = key(
+        "fit an out-of-distribution detector on synthetic outliers; false: the OOD score is the free energy; "
+        "null: a quick one, for a perceptron that is trained alone on digits of people",
         legacy_default=False,
         per_member=True,
     )

@@ -13,10 +13,11 @@ from helpers.data_sets import synthetic
 from helpers.kill_and_resume import configuration
 from sklearn.metrics import log_loss
 
+from mnist_mlp.config.parsing import composed
 from mnist_mlp.data.datamodule import split
-from mnist_mlp.extras.calibration.calibrate import ANSWERED, NUMBER_RISK, best_temperature, fit, highest_in_distribution
-from mnist_mlp.extras.calibration.ood_training import fit_ood_detector
-from mnist_mlp.extras.inference.predictions import Predictions, coverage_at_risk, log_softmax
+from mnist_mlp.extras.calibration.calibrate import ALONE, BESIDE_OTHERS, SURE, best_temperature, effort_for, fit
+from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, Effort, fit_ood_detector
+from mnist_mlp.extras.inference.predictions import Predictions, log_softmax
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.training import train
@@ -61,18 +62,6 @@ def test_where_no_answer_is_safe_none_is_given_lightly() -> None:
     assert fit(said, (np.arange(10) + 1) % 10, risk=0.0).threshold == 1.0
 
 
-def test_the_limit_of_what_is_known_leaves_as_many_answers_as_it_says() -> None:
-    energies = np.random.default_rng(0).permutation(10_000.0 * np.arange(10_000))
-    for answered_by_threshold, answered in ((1.0, ANSWERED), (0.98, ANSWERED), (0.9, 0.9 * 0.99)):
-        sure = np.arange(10_000) < answered_by_threshold * 10_000
-        limit = highest_in_distribution(energies, sure)
-        assert (sure & (energies <= limit)).mean() == pytest.approx(answered, abs=2e-4)
-
-
-def test_the_limit_of_what_is_known_holds_where_no_answer_is_sure() -> None:
-    assert highest_in_distribution(np.arange(101.0), np.zeros(101, bool)) == pytest.approx(100 * ANSWERED)
-
-
 @pytest.mark.parametrize("loss", ["cross_entropy", "nll", "mse"])
 def test_the_free_energy_is_that_of_the_logits_whatever_the_head(tmp_path: Path, loss: str) -> None:
     predictor = untrained.predictor(tmp_path, f"model.loss={loss}")
@@ -91,14 +80,10 @@ def test_a_run_keeps_the_calibration_of_its_validation_images_in_its_best_checkp
     expected = fit(said, dataset.train_labels[val], risk=0.02)
     assert predictor.calibration.temperature == pytest.approx(expected.temperature, rel=1e-5)
     assert predictor.calibration.threshold == pytest.approx(expected.threshold, rel=1e-5)
-    softened = Predictions(log_probabilities=said, labels=dataset.train_labels[val].astype(np.int64)).at_temperature(
-        predictor.calibration.temperature
-    )
-    threshold = coverage_at_risk(softened, NUMBER_RISK).threshold
-    assert predictor.calibration.number_threshold == pytest.approx(min(threshold, 1.0), rel=1e-5)
-    energies = predictor.ood_score(torch.from_numpy(dataset.train_images[val]))
-    assert predictor.calibration.free_energy is not None
-    assert 0.8 < float((energies <= predictor.calibration.free_energy).float().mean()) < 1
+    energies = predictor.ood_score(torch.from_numpy(dataset.train_images[val])).double().numpy()
+    limits = np.array([0, predictor.calibration.number_margin]) + predictor.calibration.free_energy
+    assert (energies[:, None] <= limits).mean(0) == pytest.approx([ALONE, BESIDE_OTHERS], abs=2 / len(val))
+    assert predictor.calibration.number_threshold == SURE
     assert "calibration" not in files.read(tmp_path / "checkpoints" / files.LAST)
 
 
@@ -118,6 +103,19 @@ def test_with_a_detector_the_checkpoint_keeps_it_and_its_limit_instead_of_a_free
     images = torch.from_numpy(dataset.train_images[val])
     shifts = predictor.ood_score(images) - replace(predictor, ood_detector=learned).ood_score(images)
     assert float(shifts.max() - shifts.min()) < 1e-3
-    sure = predictor.log_probabilities(images).exp().amax(1) >= predictor.calibration.number_threshold
-    assert float(predictor.in_distribution(images)[sure].float().mean()) == pytest.approx(0.99, abs=0.005)
+    assert float(predictor.in_distribution(images).float().mean()) == pytest.approx(ALONE, abs=0.005)
     assert "ood_detector" not in files.read(tmp_path / "checkpoints" / files.LAST)
+
+
+def test_a_quick_detector_is_fitted_unasked_where_a_perceptron_alone_learns_peoples_digits(tmp_path: Path) -> None:
+    predictor = untrained.predictor(tmp_path)
+
+    def effort(*overrides: str, in_stack: bool = False) -> Effort | None:
+        return effort_for(replace(predictor, config=composed(*overrides)), in_stack=in_stack)
+
+    assert effort("data=mnist") == QUICK
+    assert effort("data=mnist", in_stack=True) is effort("data=synthetic") is effort("model=cnn") is None
+    assert effort("data=synthetic", "calibration.ood_detector=true", in_stack=True) == THOROUGH
+    assert effort("data=mnist", "calibration.ood_detector=false") is None
+    shirts = replace(predictor, class_names=["shirt", "bag"], config=composed("data=mnist"))
+    assert effort_for(shirts, in_stack=False) is None

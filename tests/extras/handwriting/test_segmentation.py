@@ -133,6 +133,13 @@ def test_a_stroke_in_two_pieces_is_one_digit():
     assert digit.box == whole[0].box
 
 
+def test_a_stroke_that_shrinking_broke_is_one_digit_in_a_thumbnail():
+    five = np.full((28, 28), 255, np.uint8)
+    five[4:7, 9:21] = five[13:16, 13:19] = five[17:24, 18:20] = five[22:24, 10:18] = 0
+    [digit] = find_digits(five)
+    assert digit.box == Box(9, 4, 21, 24)
+
+
 def test_a_blurred_digit_that_is_cut_close_is_not_taken_for_a_frame():
     sheet = write("3", np.random.default_rng(0), height=80, pen=0.15).filter(ImageFilter.GaussianBlur(4))
     [whole] = find_digits(grey(sheet))

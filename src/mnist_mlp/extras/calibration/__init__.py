@@ -1,8 +1,7 @@
 """When a trained network may answer, fitted on images that it was not trained on and kept in its best checkpoint.
 
-calibrate.calibrate             a checkpoint -> the same with temperature, threshold and limit
+calibrate.calibrate             a checkpoint -> the same with temperature, threshold and limits
     fit                             validation -> temperature (Guo et al. 2017) and threshold for a given risk
     ood_training.fit_ood_detector   training images and outliers -> a detector of what is no class
         synthetic_outliers.make         images of the classes -> images of none
-    highest_in_distribution         validation -> the limit of the out-of-distribution score
 """

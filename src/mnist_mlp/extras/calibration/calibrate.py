@@ -8,69 +8,66 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from mnist_mlp.config.schema import Config
-from mnist_mlp.extras.calibration.ood_training import fit_ood_detector
+from mnist_mlp.config.schema import Config, MLPConfig
+from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, Effort, fit_ood_detector
 from mnist_mlp.extras.inference.predictions import Predictions, coverage_at_risk
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor, free_energy
 from mnist_mlp.runs import checkpoint_file as files
 
 # A network that has every validation image right would be made ever surer.
 LOWEST, HIGHEST = 0.1, 10.0
+DIGITS = list("0123456789")
 
-# Of people's pictures few answers are to be wrong. They are harder than the validation images: on pictures that the
-# project makes itself, the same threshold leaves about 1 % of the answers wrong.
-NUMBER_RISK = 0.004
-# Of the validation images as many are answered; where the threshold alone leaves fewer, few more are refused.
-ANSWERED = 0.958
-IN_DISTRIBUTION = 0.99
+# The least probability that all digits of a person's picture are right with which they are an answer.
+SURE = 0.85
+# Shares of the validation images, least odd first, that are odd enough for a digit alone and for one beside others.
+ALONE, BESIDE_OTHERS = 0.95, 0.99
 
 Part = tuple[Tensor, Tensor]
 
 
-def calibrate(checkpoint: Path, val: Part, train: Part, config: Config) -> Calibration:
+def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_stack: bool = False) -> Calibration:
     """Fit on validation images, and keep the outcome in the checkpoint file.
 
     Args:
         val: images `(N, 784)` uint8 and labels `(N,)`.
         train: the same, for a detector to learn from.
+        in_stack: the network is one of many; then only a detector that was asked for is worth its time.
     """
     content = files.read(checkpoint)
     predictor = replace(Predictor.of(content, checkpoint, config), calibration=Calibration(), ood_detector=None)
     images, labels = val[0].cpu(), val[1].cpu().numpy()
     logits = predictor.logits(images)
-    log_probabilities = logits.log_softmax(dim=1).double().numpy()
-    calibration = fit(log_probabilities, labels, config.calibration.risk)
-    said = Predictions(log_probabilities=log_probabilities, labels=labels).at_temperature(calibration.temperature)
-    number_threshold = min(coverage_at_risk(said, NUMBER_RISK).threshold, 1.0)
+    calibration = fit(logits.log_softmax(dim=1).double().numpy(), labels, config.calibration.risk)
     detector = None
-    if config.calibration.ood_detector:
-        detector = fit_ood_detector(predictor.network, train[0].flatten(1).cpu(), train[1].cpu(), config.seed)
+    effort = effort_for(predictor, in_stack=in_stack)
+    if effort is not None:
+        detector = fit_ood_detector(predictor.network, train[0].flatten(1).cpu(), train[1].cpu(), config.seed, effort)
         scores = replace(predictor, ood_detector=detector).ood_score(images).double().numpy()
     else:
         scores = free_energy(logits).double().numpy()
-    limit = highest_in_distribution(scores, said.confidences >= number_threshold)
-    margin = max(float(np.quantile(scores, IN_DISTRIBUTION)) - limit, 0.0)
-    calibration = replace(calibration, number_threshold=number_threshold, number_margin=margin)
+    alone, beside_others = np.quantile(scores, (ALONE, BESIDE_OTHERS)).tolist()
+    calibration = replace(calibration, number_threshold=SURE, number_margin=beside_others - alone)
     if detector is None:
-        calibration = replace(calibration, free_energy=limit)
+        calibration = replace(calibration, free_energy=alone)
     else:
-        detector.lower(by=limit)
+        detector.lower(by=alone)
         content["ood_detector"] = detector.state_dict()
     files.write({**content, "calibration": asdict(calibration)}, checkpoint)
     return calibration
 
 
-def highest_in_distribution(scores: np.ndarray, sure: np.ndarray) -> float:
-    """The limit of the out-of-distribution score: an image above it counts as of none of the classes.
+def effort_for(predictor: Predictor, *, in_stack: bool) -> Effort | None:
+    """What a detector is worth; None: the free energy does.
 
-    What is to be refused, letters or shirts, is not there to fit on, so this is a quantile of what is to be answered.
-
-    Args:
-        scores: `(N,)`, of validation images.
-        sure: `(N,)` bool, which of them reach the threshold.
+    Unless the configuration says so, a detector is for networks that are to read people's pictures, and digits of a
+    font teach nothing about these.
     """
-    answered = scores[sure] if sure.any() else scores
-    return float(np.quantile(answered, min(IN_DISTRIBUTION, ANSWERED * len(scores) / len(answered))))
+    config = predictor.config
+    if config.calibration.ood_detector is not None:
+        return THOROUGH if config.calibration.ood_detector else None
+    reads_digits = list(predictor.class_names) == DIGITS and isinstance(config.model, MLPConfig)
+    return QUICK if reads_digits and config.data.name != "synthetic" and not in_stack else None
 
 
 def fit(log_probabilities: np.ndarray, labels: np.ndarray, risk: float) -> Calibration:

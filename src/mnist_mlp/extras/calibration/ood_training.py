@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,11 +15,24 @@ from mnist_mlp.extras.handwriting.mnist_format import SIDE
 from mnist_mlp.extras.inference.ood_detector import OodDetector, outputs_of_layers
 from mnist_mlp.model.networks import Network
 
-EXAMPLES = 20_000  # at most so many images of the classes, and as many outliers
-EPOCHS, BATCH, LR = 10, 250, 3e-3
+BATCH = 250
 
 
-def fit_ood_detector(network: Network, images: Tensor, labels: Tensor, seed: int) -> OodDetector:
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    examples: int
+    """At most so many images of the classes, and as many outliers."""
+    epochs: int
+    lr: float
+
+
+THOROUGH = Effort(examples=20_000, epochs=10, lr=3e-3)  # seconds
+QUICK = Effort(examples=4_000, epochs=6, lr=1e-2)  # a tenth of it
+
+
+def fit_ood_detector(
+    network: Network, images: Tensor, labels: Tensor, seed: int, effort: Effort = THOROUGH
+) -> OodDetector:
     """Learn to tell images `(N, 784)` uint8 of the classes from outliers made of them; the same for the same arguments.
 
     Half of both are redrawn with other pens, so that a pen is no sign of an outlier.
@@ -25,7 +40,7 @@ def fit_ood_detector(network: Network, images: Tensor, labels: Tensor, seed: int
     Args:
         labels: `(N,)`, of at least two classes.
     """
-    images, labels = images[:EXAMPLES], labels[:EXAMPLES]
+    images, labels = images[: effort.examples], labels[: effort.examples]
     # A generator of its own: what else this process has drawn changes nothing.
     generator = torch.Generator().manual_seed(seed)
     outliers = _half_redrawn(synthetic_outliers.make(images, labels, len(images), seed), generator)
@@ -40,9 +55,9 @@ def fit_ood_detector(network: Network, images: Tensor, labels: Tensor, seed: int
     for layer in (detector.first, detector.last):
         for parameter in layer.parameters():
             nn.init.uniform_(parameter, -(layer.in_features**-0.5), layer.in_features**-0.5, generator=generator)
-    optimizer = torch.optim.AdamW(detector.parameters(), lr=LR)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS * -(-len(outputs) // BATCH))
-    for _ in range(EPOCHS):
+    optimizer = torch.optim.AdamW(detector.parameters(), lr=effort.lr)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, effort.epochs * -(-len(outputs) // BATCH))
+    for _ in range(effort.epochs):
         for batch in torch.randperm(len(outputs), generator=generator).split(BATCH):
             loss = F.binary_cross_entropy_with_logits(detector(outputs[batch]), is_outlier[batch])
             optimizer.zero_grad()

@@ -14,6 +14,7 @@ const SHEET_WHOLE = [0.85, 0.99]; // of what lies between its edges: less is a b
 const SHEET_RIM = 0.03; // of a sheet's longer side, left out as its edge
 const DRAWN = 0.55; // of the pixels around a piece of pen are paper; a patch of light has paper on one side only
 const LEAST_RING = 8; // pixels; fewer say nothing
+const THUMBNAIL = 32; // pixels: a picture no longer than it holds one piece of writing, whose strokes shrinking has broken
 const WIDE = 0.9; // times its height: a piece from this width on may be two digits that touch
 const CONTENT = 0.25; // of the height of a sheet, frame or circle: what is written inside is at least so tall
 
@@ -33,9 +34,9 @@ export function findDigits(grey) {
       return inside.map((digit) => withBoxes(digit, (each) => moved(each, box.x0, box.y0)));
   }
   const kept = [...boxes.keys()].filter((i) => !isFrame(labels, i, boxes, grey));
-  const digits = gather(kept.map((i) => boxes[i])).map((members) =>
-    cutOut(ink, labels, boxes, members.map((member) => kept[member])),
-  );
+  const isThumbnail = Math.max(grey.height, grey.width) <= THUMBNAIL;
+  const groups = isThumbnail ? [[...kept.keys()]] : gather(kept.map((i) => boxes[i]));
+  const digits = groups.map((members) => cutOut(ink, labels, boxes, members.map((member) => kept[member])));
   return readingOrder(digits.map(({ box }) => box)).map((i) => digits[i]);
 }
 

@@ -21,6 +21,7 @@ SHEET_WHOLE = 0.85, 0.99  # of what lies between its edges: less is a bold digit
 SHEET_RIM = 0.03  # of a sheet's longer side, left out as its edge
 DRAWN = 0.55  # of the pixels around a piece of pen are paper; a patch of light has paper on one side only
 LEAST_RING = 8  # pixels; fewer say nothing
+THUMBNAIL = 32  # pixels: a picture no longer than it holds one piece of writing, whose strokes shrinking has broken
 WIDE = 0.9  # times its height: a piece from this width on may be two digits that touch
 CONTENT = 0.25  # of the height of a sheet, frame or circle: what is written inside is at least so tall
 
@@ -58,10 +59,10 @@ def find_digits(grey: Grey) -> list[Digit]:
             if inside and all(digit.box.height >= CONTENT * box.height for digit in inside):
                 return [digit.moved(box.x0, box.y0) for digit in inside]
     kept = [i for i in range(len(boxes)) if not _is_frame(labels, i, boxes)]
-    digits = [
-        _cut_out(ink, labels, boxes, [kept[member] for member in members])
-        for members in gather([boxes[i] for i in kept])
-    ]
+    together = [kept]
+    if max(grey.shape) > THUMBNAIL:
+        together = [[kept[member] for member in members] for members in gather([boxes[i] for i in kept])]
+    digits = [_cut_out(ink, labels, boxes, members) for members in together]
     return [digits[i] for i in reading_order([digit.box for digit in digits])]
 
 
