@@ -171,6 +171,38 @@ def photograph(sheet: Image.Image, rng: Generator, *, side: int = 700, desk: boo
     return Image.open(buffer)
 
 
+def number(rng: Generator) -> str:
+    """One to six digits."""
+    return "".join(map(str, rng.integers(0, 10, rng.integers(1, 7))))
+
+
+def beside_a_shadow(rng: Generator) -> tuple[Image.Image, str, tuple[int, int]]:
+    """A page with a small or pale number beside a shadow with a hard edge; the number, and its columns."""
+    text = number(rng)
+    sheet = write(text, rng, height=rng.uniform(18, 45), pen=0.1, margin=0.3, ink=int(rng.integers(20, 130)))
+    height, width = 600, 450
+    ink = np.zeros((height, width))
+    top, left = int(rng.integers(20, height - sheet.height - 20)), int(rng.integers(10, 200 - sheet.width // 2))
+    ink[top : top + sheet.height, left : left + sheet.width] = 1 - np.asarray(sheet) / 255
+    down, across = np.mgrid[:height, :width]
+    # A lit wedge to the right of the number. A shadow narrower than two fifths of the picture would count as a stroke.
+    edge = max(left + sheet.width + rng.uniform(25, 60), 0.42 * width)
+    lit = (across > edge - 0.05 * (down - 300)) & (down < 300 + rng.uniform(0.3, 1.2) * (across - edge))
+    page = 200 * (1 - ink) * np.where(lit, 1, rng.uniform(0.35, 0.6)) + rng.normal(0, 2, ink.shape)
+    return Image.fromarray(page.clip(0, 255).astype(np.uint8)), text, (left, left + sheet.width)
+
+
+def on_lines(rng: Generator, *, squared: bool, line: int = 190) -> tuple[Image.Image, str]:
+    """A photograph of a number on ruled or squared paper, whose lines have the grey level `line`; the number."""
+    text = number(rng)
+    page = np.asarray(write(text, rng, height=rng.uniform(30, 80), margin=0.8, paper=235)).copy()
+    pitch = int(rng.uniform(20, 60))
+    rules = [page[rng.integers(pitch) :: pitch], page[:, rng.integers(pitch) :: pitch]]
+    for rule in rules[: 1 + squared]:
+        np.minimum(rule, line, out=rule)
+    return photograph(Image.fromarray(page), rng, side=500), text
+
+
 def main() -> None:
     """Write the photographs that the README's command reads, each under the name of what it shows."""
     folder = Path(__file__).parents[3] / "docs" / "photos"

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from extras.handwriting.drawings import photograph, write
+from extras.handwriting.drawings import beside_a_shadow, on_lines, photograph, write
 from PIL import Image, ImageDraw, ImageFilter
 
 from mnist_mlp.data.synthetic import draw
@@ -213,23 +213,19 @@ def test_small_digits_beside_a_tall_one_are_digits_of_their_own_in_its_line():
         assert len(boxes) == 3 and boxes[0].height > 90 and [box.x0 for box in boxes] == sorted(box.x0 for box in boxes)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_a_small_or_pale_number_beside_a_hard_edged_shadow_is_found(seed):
-    rng = np.random.default_rng(seed)
-    text = "".join(map(str, rng.integers(0, 10, rng.integers(1, 7))))
-    sheet = write(text, rng, height=rng.uniform(18, 45), pen=0.1, margin=0.3, ink=int(rng.integers(20, 130)))
-    height, width = 600, 450
-    ink = np.zeros((height, width))
-    top, left = int(rng.integers(20, height - sheet.height - 20)), int(rng.integers(10, 200 - sheet.width // 2))
-    ink[top : top + sheet.height, left : left + sheet.width] = 1 - np.asarray(sheet) / 255
-    down, across = np.mgrid[:height, :width]
-    # A lit wedge to the right of the number. A shadow narrower than two fifths of the picture would count as a stroke.
-    edge = max(left + sheet.width + rng.uniform(25, 60), 0.42 * width)
-    lit = (across > edge - 0.05 * (down - 300)) & (down < 300 + rng.uniform(0.3, 1.2) * (across - edge))
-    page = 200 * (1 - ink) * np.where(lit, 1, rng.uniform(0.35, 0.6)) + rng.normal(0, 2, ink.shape)
-    boxes = [digit.box for digit in find_digits(page.clip(0, 255).astype(np.uint8))]
+    page, text, (left, right) = beside_a_shadow(np.random.default_rng(seed))
+    boxes = [digit.box for digit in find_digits(grey(page))]
     assert len(boxes) == len(text)
-    assert all(left <= box.x0 and box.x1 <= left + sheet.width for box in boxes)
+    assert all(left <= box.x0 and box.x1 <= right for box in boxes)
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_ruled_and_squared_paper_is_no_writing(squared):
+    for seed in range(5):
+        page, text = on_lines(np.random.default_rng(seed), squared=squared)
+        assert len(find_digits(grey(page))) == len(text)
 
 
 def test_a_blurred_digit_of_few_pixels_is_no_sheet_of_paper():
