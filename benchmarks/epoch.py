@@ -1,10 +1,13 @@
-"""Seconds of an epoch: ours, a hand-written loop, and the matrix products alone; in one process, in turn.
+"""Seconds of an epoch: ours, a loop written by hand, the same compiled, JAX, and the matrix products alone; in turn.
 
-`python benchmarks/epoch.py` writes results/epoch.md and, with `--scaling`, the plot results/scaling.png.
+`python benchmarks/epoch.py` writes results/epoch.md and, with `--scaling`, the plot results/scaling.png: seconds by
+batch size, number of images, and width. `--with affine` and the like compare with a loop that does the same.
 
 Ours has everything on: TensorBoard, progress bar (on a terminal made for it), checkpoints, validation. The loop is
 what one would write by hand: images normalised once and kept as float tensors, a minibatch by index, the fused AdamW,
-the mean loss, and validation after the epoch. Both use the same number of threads.
+the mean loss, and validation after the epoch. *Compiled* is that loop with forward pass and loss under `torch.compile`,
+its first epoch left out. *JAX* is the whole epoch compiled, the images in memory, with AdamW and validation, in a
+process of its own. All use the same number of threads.
 """
 
 from __future__ import annotations
@@ -16,25 +19,28 @@ import statistics
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands set it, before torch is imported
+
+import peers
 import report
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import Config
-from mnist_mlp.data.datamodule import split
-from mnist_mlp.data.sources import load
-from mnist_mlp.distributed.hardware import cpu_threads
 from mnist_mlp.training import train
 
 EPOCHS = 3
+KINDS = {
+    "dropout": ["model.dropout=0.2"],
+    "affine": ["augment=affine"],
+    "elastic": ["augment=elastic"],
+    "cnn": ["model=cnn"],
+}
+"""What the written-out step has to do besides, or does not know."""
+ALL = ("ours", "by hand", "compiled", "JAX", "products")
 
 
 def configuration(*overrides: str) -> Config:
@@ -68,99 +74,59 @@ def ours(config: Config) -> list[float]:
         return [row["seconds"] for row in train(config, Path(folder)).history]
 
 
-class ByHand:
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        dataset = load(config.data)
-        chosen, val = split(dataset.train_labels, config.data.val_size)
-        images = torch.from_numpy(dataset.train_images).flatten(1).float().div(255)
-        images = (images - config.data.mean) / config.data.std
-        labels = torch.from_numpy(dataset.train_labels).long()
-        count = config.trainer.limit_train_batches
-        chosen = chosen[: count * config.data.batch_size if isinstance(count, int) else None]
-        self.train, self.val = (images[chosen], labels[chosen]), (images[val], labels[val])
-
-    def __call__(self) -> list[float]:
-        config = self.config
-        network = plain_network(config.model.hidden)
-        torch.set_num_threads(cpu_threads(config.data.batch_size, sum(p.numel() for p in network.parameters())))
-        optimizer = torch.optim.AdamW(network.parameters(), lr=config.optimizer.lr, fused=True)
-        seconds = []
-        for _ in range(EPOCHS):
-            began = time.perf_counter()
-            losses = [self.step(network, optimizer, batch) for batch in self.order().split(config.data.batch_size)]
-            float(torch.stack(losses).mean())
-            with torch.no_grad():
-                float((network(self.val[0]).argmax(1) == self.val[1]).float().mean())
-            seconds.append(time.perf_counter() - began)
-        return seconds
-
-    def order(self) -> Tensor:
-        return torch.randperm(len(self.train[0]))
-
-    def step(self, network: nn.Module, optimizer: torch.optim.Optimizer, batch: Tensor) -> Tensor:
-        images, labels = self.train
-        loss = F.cross_entropy(network(images[batch]), labels[batch], label_smoothing=0.05)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
-
-
-def plain_network(hidden: list[int]) -> nn.Sequential:
-    widths = [784, *hidden]
-    layers = [
-        part for before, after in zip(widths, hidden, strict=False) for part in (nn.Linear(before, after), nn.ReLU())
-    ]
-    return nn.Sequential(*layers, nn.Linear(widths[-1], 10))
-
-
-def products(config: Config, images: int) -> Callable[[], list[float]]:
-    """The matrix products of one epoch and nothing else: forward, and both halves of backward."""
-    batch, widths = config.data.batch_size, [784, *config.model.hidden, 10]
-    pairs = list(pairwise(widths))
-    inputs = [torch.randn(batch, before) for before, _ in pairs]
-    outputs = [torch.randn(batch, after) for _, after in pairs]
-    weights = [torch.randn(after, before) for before, after in pairs]
-
-    def run() -> list[float]:
-        began = time.perf_counter()
-        for _ in range(-(-images // batch)):
-            for number, (x, y, w) in enumerate(zip(inputs, outputs, weights, strict=True)):
-                x @ w.T
-                y.T @ x
-                if number:  # the images need no gradient
-                    y @ w
-        return [time.perf_counter() - began]
-
-    return run
-
-
-def compare(*overrides: str, rounds: int) -> tuple[float, float, float]:
-    """Median seconds of an epoch: ours, by hand, products alone."""
+def compare(*overrides: str, rounds: int, names: tuple[str, ...] = ALL) -> dict[str, float]:
+    """Median seconds of an epoch of each of these, where it is installed and trains such a network."""
     config = configuration(*overrides)
-    by_hand = ByHand(config)
-    floor = products(config, len(by_hand.train[0]))
-    seconds: tuple[list[float], ...] = ([], [], [])
+    plain = config.model.name == "mlp" and not config.model.dropout and not config.augment.shift
+    by_hand = peers.ByHand(config)
+    measured: dict[str, peers.Peer] = {"ours": lambda _: ours(config), "by hand": by_hand}
+    if "compiled" in names and peers.has_compiler():
+        compiled = peers.ByHand(config, compiled=True)
+        compiled(1)
+        measured["compiled"] = lambda epochs: compiled(epochs + 1)[1:]
+    jax = None
+    if "JAX" in names and plain and peers.has_jax():
+        jax = measured["JAX"] = peers.Jax(
+            batch_size=config.data.batch_size, threads=peers.threads(config), hidden=config.model.hidden
+        )
+    if "products" in names and config.model.name == "mlp":
+        measured["products"] = peers.products(config, len(by_hand.train[0]))
+    seconds: dict[str, list[float]] = {name: [] for name in measured}
     for _ in range(rounds):
-        for kept, measured in zip(seconds, (ours(config), by_hand(), floor()), strict=True):
-            kept += measured
-    return statistics.median(seconds[0]), statistics.median(seconds[1]), statistics.median(seconds[2])
+        for name, peer in measured.items():
+            seconds[name] += peer(EPOCHS)
+    if jax:
+        jax.close()
+    return {name: statistics.median(kept) for name, kept in seconds.items()}
+
+
+def row(first: object, seconds: dict[str, float]) -> tuple[object, ...]:
+    others = [name for name in ALL if name != "ours"]
+    quotients = [seconds["ours"] / seconds[name] if name in seconds else "" for name in others]
+    return (first, *(seconds.get(name, "") for name in ALL), *quotients)
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--scaling", action="store_true", help="also by number of images and by width, as a plot")
+    arguments.add_argument("--batch-sizes", type=int, nargs="+", default=[64, 128, 256, 1024])
+    arguments.add_argument("--with", dest="kinds", nargs="*", choices=KINDS, default=[], help="compare these instead")
+    arguments.add_argument("--only", nargs="+", choices=ALL, default=ALL)
+    arguments.add_argument("--scaling", action="store_true", help="also the plot")
     given = arguments.parse_args()
     logging.disable(logging.INFO)
     rows = []
-    for batch in (64, 128, 256, 1024):
-        our, hand, floor = compare(f"data.batch_size={batch}", rounds=given.rounds)
-        rows.append((batch, our, hand, floor, our / hand, our / floor))
-    head = ("batch", "ours (s)", "by hand (s)", "products alone (s)", "ours / by hand", "ours / products")
-    text = f"784-128-64-10, 55,000 training and 5,000 validation images; medians of {given.rounds * EPOCHS} epochs."
-    report.write("epoch", "Seconds of an epoch", text, report.table(head, rows), __doc__.split("\n\n")[2])
+    for kind in given.kinds or [""]:
+        for batch in given.batch_sizes:
+            words = KINDS.get(kind, [])
+            seconds = compare(f"data.batch_size={batch}", *words, rounds=given.rounds, names=tuple(given.only))
+            rows.append(row(f"{batch} {kind}".strip(), seconds))
+            print(*rows[-1], flush=True)
+    head = ("batch", *(f"{name} (s)" for name in ALL), *(f"ours / {name}" for name in ALL[1:]))
+    text = f"55,000 training and 5,000 validation images; medians of {given.rounds * EPOCHS} epochs."
+    network = "784-128-64-10; " if not given.kinds else ""
+    name = "epoch" if not given.kinds else "epoch_with"
+    report.write(name, "Seconds of an epoch", network + text, report.table(head, rows), __doc__.split("\n\n")[2])
     if given.scaling:
         scaling(given.rounds)
 
@@ -171,20 +137,28 @@ def scaling(rounds: int) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    batches = (53, 107, 214, 429)
-    widths = (32, 128, 512, 1024)
-    by_images = [compare("data.batch_size=128", f"trainer.limit_train_batches={n}", rounds=rounds) for n in batches]
-    by_width = [compare("data.batch_size=128", f"model.hidden=[{n},{n // 2}]", rounds=rounds) for n in widths]
-    for axes, places, measured, label in (
-        (left, [128 * n for n in batches], by_images, "training images"),
-        (right, widths, by_width, "width of the first hidden layer (the second is half)"),
+    sizes, batches, widths = (32, 64, 128, 256, 512, 1024), (53, 107, 214, 429), (32, 128, 512, 1024)
+    by_size = [compare(f"data.batch_size={n}", rounds=rounds) for n in sizes]
+    some = ("ours", "by hand", "products")
+    by_images = [
+        compare("data.batch_size=128", f"trainer.limit_train_batches={n}", rounds=rounds, names=some) for n in batches
+    ]
+    by_width = [
+        compare("data.batch_size=128", f"model.hidden=[{n},{n // 2}]", rounds=rounds, names=some) for n in widths
+    ]
+    figure, all_axes = pyplot.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
+    for axes, places, measured, label in zip(
+        all_axes,
+        (sizes, [128 * n for n in batches], widths),
+        (by_size, by_images, by_width),
+        ("batch size", "training images", "width of the first hidden layer (the second is half)"),
+        strict=True,
     ):
-        for name, values in zip(("ours", "by hand", "products alone"), zip(*measured, strict=True), strict=True):
-            axes.loglog(places, values, marker="o", label=name)
+        for name in measured[0]:
+            axes.loglog(places, [seconds[name] for seconds in measured], marker="o", label=name)
         axes.set(xlabel=label, ylabel="seconds of an epoch")
         axes.grid(alpha=0.3)
-    left.legend()
+    all_axes[0].legend()
     figure.savefig(report.RESULTS / "scaling.png", dpi=110)
 
 

@@ -89,19 +89,17 @@ class Checkpointing(Checkpoint):
         self.save_last(trainer)
 
     def save_last(self, trainer: L.Trainer) -> None:
-        if trainer.is_global_zero:
-            files.keep_previous(self.directory / files.LAST, self.directory / files.PREVIOUS)
-        self._save(trainer, files.LAST)
+        self._save(trainer, files.LAST, {"previous": files.PREVIOUS})
         self.saved_at = time.monotonic()
 
-    def _save(self, trainer: L.Trainer, name: str) -> None:
+    def _save(self, trainer: L.Trainer, name: str, options: dict[str, str] | None = None) -> None:
         for parameter, values in trainer.lightning_module.named_parameters():
             if not bool(values.isfinite().all()):
                 raise DivergedError(
                     f"{parameter} is no longer finite at step {trainer.global_step}; good checkpoints are kept. "
                     "Try a smaller optimizer.lr or trainer.gradient_clip_val=1.0"
                 )
-        trainer.save_checkpoint(self.directory / name, weights_only=False)
+        trainer.save_checkpoint(self.directory / name, weights_only=False, storage_options=options)
 
 
 def describe_network(config: Config, data: DigitsDataModule) -> dict[str, Any]:

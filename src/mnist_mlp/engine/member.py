@@ -191,10 +191,16 @@ class MemberCheckpointIO(PlainCheckpointIO):
     """Saves a member's checkpoint when Lightning saves the stack's; the directory in the path identifies the member."""
 
     def __init__(self, members: Sequence[Member]) -> None:
+        super().__init__()
         self.members = {member.directory / CHECKPOINTS: member for member in members}
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        super().save_checkpoint(self.members[Path(path).parent].checkpoint(checkpoint), path)
+        super().save_checkpoint(self.members[Path(path).parent].checkpoint(checkpoint), path, storage_options)
+
+    def fail(self, path: Path, error: BaseException) -> None:
+        if len(self.members) == 1 or not isinstance(error, UserError):
+            raise error
+        self.members[path.parent].fail(error)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = True) -> dict[str, Any]:
         """The progress of the loops only: `Member.restore` restores each member."""

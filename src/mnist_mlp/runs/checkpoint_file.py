@@ -34,19 +34,33 @@ class DamagedCheckpoint(CheckpointError):
 
 
 def write(content: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint: whole, or not at all.
+
+    Raises:
+        SaveError: the disk is full, or there is no permission; `path` is unchanged.
+    """
+    put(packed(content), path)
+
+
+def packed(content: dict[str, Any]) -> memoryview:
+    """The bytes of a checkpoint file."""
+    import torch
+
+    # Written by Python, not by torch, whose errors do not give the reason.
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, **content}, buffer)
+    return buffer.getbuffer()
+
+
+def put(data: memoryview, path: Path) -> None:
     """Write a temporary file, flush it to the disk, then move it to `path`: after a crash the old file is still there.
 
     Raises:
         SaveError: the disk is full, or there is no permission; `path` is unchanged.
     """
-    import torch
-
     with saving(path):
-        # Written by Python, not by torch, whose errors do not give the reason.
-        packed = io.BytesIO()
-        torch.save({"format": FORMAT, **content}, packed)
         with replacing(path) as draft, draft.open("wb") as file:
-            file.write(packed.getbuffer())
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         _flush_directory(path.parent)
