@@ -184,8 +184,8 @@ class WrittenStep:
                 seed_noise(self.configs[member].seed, step, rank, self.device)
             for mask in self.masks if share > 0 else ():
                 own = mask[member, :count]
-                if member in self.noise:
-                    own.bernoulli_(1 - share, generator=self.noise[member]).div_(1 - share)
+                if member in self.noise or self.device.type == "cpu":  # there dropout draws so, too
+                    own.bernoulli_(1 - share, generator=self.noise.get(member)).div_(1 - share)
                 else:
                     own.copy_(F.dropout(torch.ones_like(own), share))
         return [mask[:, :count] for mask in self.masks]
