@@ -1,8 +1,9 @@
-"""How long a sweep takes side by side and one after another, and how near that is to its matrix products alone.
+"""How long a sweep takes side by side and one after another, beside its matrix products, a loop by hand, and JAX.
 
 `python benchmarks/stacked.py` writes benchmarks/results/stacked.md. In each round two commands train the same jobs, 4
-learning rates with 8 seeds each: one with `hydra/launcher=stacked`, one with Hydra's own launcher. After the rounds one
-core takes training steps of one stack and their products, in turn.
+learning rates with 8 seeds each: one with `hydra/launcher=stacked`, one with Hydra's own launcher; the loop by hand of
+`peers.py` trains one network for an epoch, and JAX, where it is installed, 4, 16 and 32 at once under `vmap`. After the
+rounds one core takes training steps of one stack and their products, in turn.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the commands set it, b
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import lightning as L
+import peers
 import torch
 
 from mnist_mlp.config.parsing import composed
@@ -42,6 +44,8 @@ from mnist_mlp.runs import directories as runs
 
 RATES = ["1e-4", "3e-4", "1e-3", "3e-3"]
 WIDTHS = [784, 128, 64, 10]
+JAX_SIZES = (4, 16, 32)
+"""networks that JAX trains at once; the fastest counts"""
 IMAGES = 55_000
 
 
@@ -149,24 +153,36 @@ def furthest_validation_accuracy(one: Path, other: Path) -> float:
 def measure(batch_size: int, given: argparse.Namespace) -> str:
     """One row of the table."""
     networks = len(RATES) * given.seeds
-    together, alone, floor, apart = [], [], [], []
+    together, alone, floor, apart, by_hand = [], [], [], [], []
+    loop = peers.ByHand(composed(*words(batch_size, 1)))
+    jax = {size: peers.Jax(batch_size=batch_size, threads=cores(), networks=size) for size in given.jax_sizes}
+    at_once: dict[int, list[float]] = {size: [] for size in jax}
     for turn in range(given.rounds):
         with tempfile.TemporaryDirectory() as folder:
             places = Path(folder, "stacked"), Path(folder, "basic")
             together.append(sweep("stacked", batch_size, given, places[0]))
             alone.append(sweep("basic", batch_size, given, places[1]))
             apart.append(furthest_validation_accuracy(*places))
+        by_hand += loop(1)
+        for size, peer in jax.items():
+            at_once[size] += [seconds / size for seconds in peer(1)]
         steps = -(-IMAGES // batch_size)
         tenth = steps // 10
         floor.append(products_of_all(networks, batch_size, tenth) / networks / (tenth / steps))
         print(f"batch {batch_size}, round {turn + 1}: {together[-1]} {alone[-1]} {floor[-1]}", flush=True)
+    for peer in jax.values():
+        peer.close()
+    best = min(map(statistics.median, at_once.values()), default=float("nan"))
     cells = [str(batch_size)]
     for kind in ("wall", "cpu"):
         a, b, c = ([getattr(cost, kind) for cost in costs] for costs in (together, alone, floor))
         cells += [f"{statistics.median(values):.2f}" for values in (a, b, c)]
         cells.append(f"{statistics.median(y / x for x, y in zip(a, b, strict=True)):.1f}")
         cells.append(f"{statistics.median(x / z for x, z in zip(a, c, strict=True)):.1f}")
-    return "| " + " | ".join([*cells, f"{step_in_products(batch_size):.2f}", f"{max(apart):.2f}"]) + " |"
+    cells += [f"{step_in_products(batch_size):.2f}", f"{max(apart):.2f}"]
+    ours, hand = (statistics.median(values) for values in ([cost.wall for cost in together], by_hand))
+    cells += [f"{hand:.2f}", f"{ours / hand:.2f}", f"{best:.2f}", f"{ours / best:.2f}"]
+    return "| " + " | ".join(cells) + " |"
 
 
 def main() -> None:
@@ -177,6 +193,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=2)
     arguments.add_argument("--note", default="", help="what else the machine was doing")
     arguments.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "stacked.md")
+    arguments.add_argument("--jax-sizes", type=int, nargs="*", default=JAX_SIZES if peers.has_jax() else ())
     given = arguments.parse_args()
     rows = [measure(batch_size, given) for batch_size in given.batch_sizes]
     lines = [
@@ -192,11 +209,13 @@ def main() -> None:
         "clock, then of all cores together, which says more where other programs run too. *Products* are the matrix",
         "products of training alone. *Step / products*: of training steps alone, one stack on one core, in turn with",
         "its products. *Apart* is the largest difference of the final validation accuracy of a job, in points.",
+        "*By hand* and *JAX* are an epoch of training one network, bare, by the clock: a loop in PyTorch, and the",
+        "fastest of several numbers of networks compiled together.",
         "",
         "| batch | stacked | alone | products | alone / stacked | stacked / products "
         "| stacked, cores | alone, cores | products, cores | alone / stacked | stacked / products "
-        "| step / products | apart |",
-        "|" + " ---: |" * 13,
+        "| step / products | apart | by hand | stacked / by hand | JAX | stacked / JAX |",
+        "|" + " ---: |" * 17,
         *rows,
         "",
     ]
