@@ -156,14 +156,14 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
     tmp_path: Path, reference: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def kill_once_two_are_written() -> None:
-        write = files.write
+        put = files.put
 
-        def written(content: dict[str, Any], path: Path) -> None:
-            write(content, path)
+        def written(packed: memoryview, path: Path) -> None:
+            put(packed, path)
             if (tmp_path / "checkpoints" / files.PREVIOUS).exists():
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        files.write = written
+        files.put = written
 
     os.waitpid(train_in_child(configuration(), tmp_path, kill_once_two_are_written), 0)
     last = tmp_path / "checkpoints" / files.LAST
