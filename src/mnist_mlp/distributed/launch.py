@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,7 @@ from mnist_mlp.config.errors import DivergedError, Interrupted, ProcessError, Us
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.store import NO_TIMEOUT, process_group, receive_job, rendezvous_store, send_job
-from mnist_mlp.distributed.world import SINGLE_PROCESS, World, python_path, ranks_per_node, world
+from mnist_mlp.distributed.world import World, python_path, ranks_per_node, world
 
 if TYPE_CHECKING:
     from torch.distributed import Store  # type: ignore[attr-defined]
@@ -42,17 +42,15 @@ def launched(config: Config, directory: Path, on_loss: Callable[[str], None]) ->
     If a rank dies and this one hangs in a collective operation, `on_loss` is called with the reason, and this process
     ends.
     """
-    job, here = {"config": asdict(config), "directory": str(directory)}, world()
-    if ranks_per_node(config.trainer) * config.trainer.num_nodes == 1:
-        yield SINGLE_PROCESS
+    job, here, ranks = {"config": asdict(config), "directory": str(directory)}, world(), ranks_per_node(config.trainer)
+    if ranks * config.trainer.num_nodes == 1:
+        yield World()
     elif here.rank > 0:  # `train_jobs` has created the process group
         yield here
-    elif here.size > 1:
-        with process_group(rendezvous_store(), send_job(rendezvous_store(), job), here, config.trainer):
-            yield here
     else:
-        here = World(size=ranks_per_node(config.trainer), local_size=ranks_per_node(config.trainer))
-        with _started(here.size, on_loss) as store, process_group(store, send_job(store, job), here, config.trainer):
+        opened = nullcontext(rendezvous_store()) if here.size > 1 else _started(ranks, on_loss)
+        here = here if here.size > 1 else World(size=ranks, local_size=ranks)
+        with opened as store, process_group(store, send_job(store, job), here, config.trainer):
             yield here
 
 

@@ -33,8 +33,7 @@ def rendezvous_store() -> Store:
 
     if "MASTER_ADDR" not in os.environ:
         os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = _slurm_address()
-    store: Store = next(rendezvous("env://", world().rank, world().size))[0]
-    return store
+    return next(rendezvous("env://", world().rank, world().size))[0]  # type: ignore[no-any-return]
 
 
 def _slurm_address() -> tuple[str, str]:
@@ -59,10 +58,9 @@ def receive_job(store: Store, number: int) -> dict[str, Any] | None:
 
     try:
         store.wait([f"job {number}"], NO_TIMEOUT)
-        job: dict[str, Any] | None = json.loads(store.get(f"job {number}"))
+        return json.loads(store.get(f"job {number}"))  # type: ignore[no-any-return]
     except DistError:
         return None
-    return job
 
 
 @contextmanager

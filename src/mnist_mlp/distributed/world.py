@@ -22,9 +22,6 @@ class World:
     """ranks on this machine"""
 
 
-SINGLE_PROCESS = World()
-
-
 def world() -> World:
     """The world in the environment variables of torchrun, srun or rank 0; without any, a single process."""
     given = os.environ
@@ -36,7 +33,7 @@ def world() -> World:
         rank, size, local_rank, nodes = (int(given[name]) for name in names)
         local_size = size // nodes
     else:
-        return SINGLE_PROCESS
+        return World()
     return World(rank=rank, size=size, local_rank=local_rank, local_size=local_size)
 
 

@@ -75,7 +75,7 @@ def release(directory: Path) -> None:
 
 
 def wait_until_free(directories: Sequence[Path], seconds: float) -> None:
-    """Wait, at most so long in all, for other processes that work in `directories` to end."""
+    """Wait until no other process holds the lock on one of `directories`, but at most `seconds` in total."""
     from filelock import FileLock, Timeout
 
     end = time.monotonic() + seconds
