@@ -27,7 +27,7 @@ def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def _softmax(logits: Tensor) -> Tensor:
-    """Of each image: on the CPU with many images in a vector register, as the classes are too few to fill it."""
+    """Softmax over the classes; on the CPU transposed, so that vector registers hold images, not the few classes."""
     return logits.mT.contiguous().softmax(-2).mT if logits.is_cpu else logits.softmax(-1)
 
 

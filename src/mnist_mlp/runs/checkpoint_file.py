@@ -34,7 +34,7 @@ class DamagedCheckpoint(CheckpointError):
 
 
 def write(content: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint: whole, or not at all.
+    """Write a checkpoint atomically.
 
     Raises:
         SaveError: the disk is full, or there is no permission; `path` is unchanged.

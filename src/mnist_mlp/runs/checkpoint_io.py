@@ -12,11 +12,11 @@ from mnist_mlp.runs import checkpoint_file as files
 
 
 class PlainCheckpointIO(CheckpointIO):
-    """Packs a checkpoint at once and writes it in a thread, one after another, while training goes on.
+    """Serialises a checkpoint immediately, and writes it in a thread while training continues.
 
-    To flush a file to the disk takes as long as many steps. A run that dies before it is there goes on from the file
-    before. A write that fails raises SaveError at the next save into the same directory, or at `teardown`, which
-    Lightning calls at the end of a fit, however it ends.
+    Flushing a file to the disk takes as long as many steps. If a run is killed before that, it resumes from the file
+    before. If a write fails, SaveError is raised at the next save into the same directory, or at `teardown`, which
+    Lightning calls at the end of a fit, also after an exception.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class PlainCheckpointIO(CheckpointIO):
         self._writes: dict[Path, Future[None]] = {}
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """With `storage_options={"previous": name}` the file that is there keeps a second name beside it."""
+        """With `storage_options={"previous": name}` the file at `path` is kept under that name."""
         path = Path(path)
         packed = files.packed(checkpoint)
         for other in [other for other in self._writes if other.parent == path.parent]:
@@ -41,7 +41,7 @@ class PlainCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
     def teardown(self) -> None:
-        """Wait until everything is on the disk."""
+        """Wait until all checkpoints are on the disk."""
         writes, self._writes = self._writes, {}
         if self._thread is not None:
             self._thread.shutdown()
@@ -51,7 +51,7 @@ class PlainCheckpointIO(CheckpointIO):
                 self.fail(path, error)
 
     def fail(self, path: Path, error: BaseException) -> None:
-        """The last write to `path` has failed."""
+        """Called for a failed write to `path`; raises its error."""
         raise error
 
 

@@ -76,12 +76,12 @@ class Result:
 
     @contextmanager
     def written(self) -> Iterator[None]:
-        """Write result.json when the block ends: completed, failed, or interrupted.
+        """Write result.json at the end of the block, with the status completed, failed or interrupted.
 
-        A run that is refused as it goes on, for other data or another configuration, keeps the result it has.
+        A run whose resume is refused, for other data or another configuration, keeps its result.
 
         Raises:
-            SaveError: the run completed, and this cannot be written.
+            SaveError: the run completed, and the result cannot be written.
         """
         try:
             with self.timed("total"):
@@ -99,7 +99,7 @@ class Result:
         self._write()
 
     def lost(self, reason: str) -> None:
-        """Write that the run failed, from a thread: the one that trains waits for a process that is no more."""
+        """Write that the run failed; called from a thread, while the main thread waits for a rank that has died."""
         self.error = reason
         self._write_if_possible()
         print(reason, file=sys.stderr)
@@ -132,11 +132,11 @@ class Result:
             draft.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
     def _write_if_possible(self) -> None:
-        with suppress(SaveError):  # a full disk must not hide what really happened
+        with suppress(SaveError):  # a full disk must not hide the error that ended the run
             self._write()
 
     def summary(self) -> str:
-        """What came out, where it lies, and what to do next; of a job of a sweep, whose end says the rest, one line."""
+        """Text for the console: accuracy, run directory and next commands; one line for a job of a sweep."""
         record = read_run(self.directory)
         thinned = self.config.get("sweep", {}).get("keep", "all") != "all"
         if thinned or (record is not None and record.sweep is not None):

@@ -41,7 +41,7 @@ def expand(arguments: list[str]) -> list[str]:
         changes = [argument for argument in others if argument not in ("-m", "--multirun")]
         if changes:
             raise ConfigError(f"resume: a sweep goes on as it was begun, without {' '.join(changes)}")
-        # Not a key of each job, which would be a job of another name: one that has begun goes on by itself.
+        # Not as a key of the jobs, whose names would change: each job that has begun resumes by itself.
         return ["-m", *_begun_by(directory).arguments(), f"{RESUMING}=true", f"hydra.sweep.dir={quoted}"]
     if read_run(directory) is None and not (directory / ".hydra" / "config.yaml").is_file():
         above = next((path for path in directory.parents[:2] if read_run(path) is not None), None)  # of a checkpoint
@@ -54,7 +54,7 @@ def expand(arguments: list[str]) -> list[str]:
             raise ConfigError(f"resume: a run goes on with its own configuration, without {argument}")
         if key_of(argument) in GIVEN_ANEW:
             raise ConfigError(f"{key_of(argument)}: a run goes on in its own directory; leave {argument} out")
-    # The record that Hydra left at the start of the run stays as it is.
+    # output_subdir=null keeps the .hydra folder from the start of the run.
     return [*others, f"resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null"]
 
 
@@ -104,14 +104,13 @@ def refuse_occupied(directory: Path) -> None:
 
 @contextmanager
 def occupied(directory: Path, config: Config) -> Iterator[None]:
-    """This process alone trains `config` in `directory` during the block: made where it is missing, with a record of
-    what is trained there; a run that lies there already is one that `config.resume` goes on with.
+    """Lock `directory`, created if necessary, during the block, and write the record of the run there.
 
     Raises:
-        ConfigError: another process works there, or a run of another configuration or that was not asked for.
+        ConfigError: another process works there; or there is a run, but `config` does not resume it, or differs.
         SaveError: the record cannot be written.
     """
-    if world().rank > 0:  # the first of several processes that train together speaks for all
+    if world().rank > 0:  # rank 0 holds the lock
         yield
         return
     with owned(directory):
@@ -127,10 +126,10 @@ def occupied(directory: Path, config: Config) -> Iterator[None]:
 
 
 def require_same_data(directory: Path, sha256: str) -> None:
-    """Record the checksum of the data that the run in `directory` trains on, once.
+    """Record the checksum of the data of the run in `directory`; on resume, compare it.
 
     Raises:
-        ConfigError: the run was begun with other data.
+        ConfigError: the run was started with other data.
         SaveError: the record cannot be written.
     """
     record = read_run(directory)
