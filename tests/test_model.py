@@ -10,8 +10,10 @@ import torch
 from helpers.networks import mlp, model_config
 from torch.nn import functional as F
 
+from mnist_mlp.config.parsing import composed
 from mnist_mlp.model.losses import LOSSES as TABLE
-from mnist_mlp.model.networks import MLP
+from mnist_mlp.model.networks import MLP, DataSpec, build_network
+from mnist_mlp.model.size import parameters
 
 LOSSES = ("cross_entropy", "nll", "mse")
 
@@ -36,6 +38,14 @@ def network(loss: str = "cross_entropy", hidden: tuple[int, ...] = (128, 64), ac
 
 def test_the_default_network_has_the_parameters_of_784_128_64_10() -> None:
     assert sum(parameter.numel() for parameter in network().parameters()) == 109_386
+
+
+@pytest.mark.parametrize("words", [(), ("model.hidden=[]",), ("model=cnn",), ("model=cnn", "model.channels=[3,5,7]")])
+def test_the_size_that_is_announced_is_that_of_the_network(words: tuple[str, ...]) -> None:
+    config = composed(*words).model
+    spec = DataSpec(image_shape=(3, 30, 20), class_names=tuple("abcde"), mean=(0.5,), std=(0.5,))
+    built = sum(parameter.numel() for parameter in build_network(config, spec).parameters())
+    assert parameters(config, spec.image_shape, classes=5) == built
 
 
 @pytest.mark.parametrize("hidden", [(), (5,), (7, 6, 5, 4)])

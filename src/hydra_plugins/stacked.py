@@ -23,9 +23,11 @@ from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.parsing import parse, without_sections
 from mnist_mlp.engine.job import Job
 from mnist_mlp.extras.stacked_launcher import dispatch
-from mnist_mlp.extras.stacked_launcher.grouping import COMPLETE, plan, ranges, stacks_at_once
+from mnist_mlp.extras.stacked_launcher.grouping import COMPLETE, numbers, plan, ranges, stacks_at_once
 from mnist_mlp.extras.stacked_launcher.places import HERE, RAY, Resources, most_in_a_stack
 from mnist_mlp.extras.stacked_launcher.worker_pool import Processes
+from mnist_mlp.extras.text_table import wrapped
+from mnist_mlp.runs.command_line import in_common_form
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +61,12 @@ class StackedLauncher(Launcher):
         overrides = dict(enumerate(job_overrides, start=initial_job_idx))
         stacks, alone = self._plan(overrides)
         returns: dict[int, JobReturn] = {}
+        words = {number: list(filter_overrides(of_job)) for number, of_job in overrides.items()}
 
         def open_stack(stack: Sequence[Job]) -> list[Job]:
+            settings = in_common_form([words[job.number] for job in stack], list(words.values()))
+            log.info("jobs %s: %s networks side by side", numbers(stack), len(stack))
+            log.info(wrapped(f"  {settings}", indent="  "))
             opened = []
             for job in stack:
                 returns[job.number], ready = self._open(job, self._compose(job.number, overrides[job.number]))
@@ -76,8 +82,7 @@ class StackedLauncher(Launcher):
         self.begun = None  # of the next batch of jobs, if there is one
         for number, reason in alone.items():
             if reason != COMPLETE:
-                words = " ".join(filter_overrides(overrides[number]))
-                log.info("job %s runs alone: %s   %s", number, reason, words)
+                log.info("job %s runs alone: %s", number, reason)
                 returns[number] = self._run_job(self._compose(number, overrides[number]), self.task_function)
         if complete := [number for number, reason in alone.items() if reason == COMPLETE]:
             log.info("jobs %s: %s", ranges(complete), COMPLETE)

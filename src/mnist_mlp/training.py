@@ -72,11 +72,16 @@ def train(config: Config, directory: Path, *, callbacks: Sequence[L.Callback] = 
 
 
 def train_stack(
-    jobs: Sequence[Job], *, callbacks: Sequence[Sequence[L.Callback]] | None = None, test: bool = True
+    jobs: Sequence[Job],
+    *,
+    callbacks: Sequence[Sequence[L.Callback]] | None = None,
+    test: bool = True,
+    bar: str | None = "",
 ) -> list[Result]:
     """Train several jobs with networks of one shape at once, each with its own `callbacks`; one job is a stack of one.
 
     A job that fails or is pruned ends alone, and the others continue. An exception that ends all of them is raised.
+    `bar` is the title of the progress bar; None: another process draws one for all.
     """
     config = jobs[0].config
     results = [_open_result(job) for job in jobs]
@@ -96,7 +101,7 @@ def train_stack(
                 _build_member(*own, data=data, length=length)
                 for own in zip(jobs, modules, results, starts, cleanups, callbacks or [()] * len(jobs), strict=True)
             ]
-            model, loaders, trainer = _build_trainer(config, members, data, length, world)
+            model, loaders, trainer = _build_trainer(config, members, data, length, world, bar)
         with timed_results(results, "fit"):
             trainer.fit(model, datamodule=loaders, ckpt_path=starts[0], weights_only=True)
         trained = [member for member in members if member.error is None]
@@ -178,16 +183,23 @@ def _build_member(
 
 
 def _build_trainer(
-    config: Config, members: Sequence[Member], data: DigitsDataModule, length: RunLength, world: World
+    config: Config,
+    members: Sequence[Member],
+    data: DigitsDataModule,
+    length: RunLength,
+    world: World,
+    title: str | None,
 ) -> tuple[L.LightningModule, L.LightningDataModule, L.Trainer]:
     """Module, data module and trainer: those of the engine, or with engine=plain Lightning's own."""
     quieten_lightning()
-    bar = [RunBar(length)] if config.trainer.enable_progress_bar and world.rank == 0 else []
+    settings = _settings(config, world)
+    settings["enable_progress_bar"] = config.trainer.enable_progress_bar and world.rank == 0 and title is not None
+    bar = [RunBar(length, members, title or "")] if settings["enable_progress_bar"] else []
     if config.engine == "plain":
         member = members[0]
         checkpointing = next(callback for callback in member.callbacks if isinstance(callback, Checkpointing))
         trainer = L.Trainer(
-            **_trainer_arguments(config, world),
+            **settings,
             max_epochs=length.epochs,
             max_steps=length.total_steps,
             limit_train_batches=length.steps_per_epoch,
@@ -206,7 +218,7 @@ def _build_trainer(
         return member.module, data, trainer
     stack = Stack(members)
     trainer = L.Trainer(
-        **_trainer_arguments(config, world),
+        **settings,
         max_epochs=length.epochs,
         val_check_interval=length.chunks_between_validations,
         log_every_n_steps=1,

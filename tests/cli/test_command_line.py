@@ -167,6 +167,18 @@ def test_help_and_configuration_are_shown_without_importing_torch(words: tuple[s
     assert "label_smoothing" in answer.out
 
 
+def test_what_begins_is_printed_before_torch_is_imported(without_torch: Path, tmp_path: Path) -> None:
+    words = ("data=synthetic", "trainer.accelerator=cpu", "seed=3", f"hydra.run.dir={tmp_path / 'it'}")
+    answer = train_from_a_shell(*words, modules=without_torch)
+    assert answer.error == "torch was imported\n"
+    assert answer.out.splitlines() == [
+        "network          mlp 784-128-64-10, 109,386 parameters",
+        "data             synthetic: 5,500 training, 500 validation, 1,000 test images",
+        "training         10 epochs on the CPU, seed 3",
+        f"run directory    {tmp_path / 'it'}",
+    ]
+
+
 def test_a_run_directory_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text("{}")
     answer = train(*TINY, f"hydra.run.dir={tmp_path}")
@@ -229,6 +241,6 @@ def test_a_signal_ends_the_command_with_its_code_and_a_saved_run(tmp_path: Path,
     assert process.returncode == code
     first, go_on = error.splitlines()
     by = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-    assert first == f"train.py: stopped by {by}, everything is saved. Continue with:"
+    assert first == f"Stopped by {by}, everything is saved. Continue with:"
     assert go_on == f"python src/train.py resume={run}"
     assert json.loads((run / "result.json").read_text())["status"] == "interrupted"

@@ -118,7 +118,7 @@ def test_a_run_leaves_the_same_files(in_float64: list[tuple[Path, Path]]) -> Non
 
 def test_each_job_has_its_own_words_in_its_log(in_float64: list[tuple[Path, Path]]) -> None:
     logs = [(together / "train.log").read_text() for together, _ in in_float64]
-    assert all(len(log.splitlines()) == 2 and "epoch   2/2   train loss" in log for log in logs)
+    assert all(len(log.splitlines()) == 2 and "epoch   2/2  train loss" in log for log in logs)
     assert len(set(logs)) == len(logs)
 
 

@@ -103,6 +103,8 @@ def test_a_signal_in_the_middle_of_an_epoch_saves_says_so_loses_no_step_and_the_
     result = train(replace(configuration(), resume=str(tmp_path)), tmp_path)
     assert difference(tmp_path, reference) is None
     assert 3600 < result.history[1]["seconds"] < 7200
+    assert result.seconds["setup"] > left["seconds"]["setup"]
+    assert result.seconds["fit"] >= 3600  # of an epoch whose process left no whole record, too
 
 
 def test_a_run_whose_data_have_changed_is_refused_and_keeps_its_result(tmp_path: Path) -> None:

@@ -81,9 +81,9 @@ def test_a_signal_in_any_phase_is_told_and_loses_nothing(
     assert difference(tmp_path, reference) is None
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")])
 def test_the_command_ends_with_the_code_of_a_signal_that_comes_while_it_loads(
-    tmp_path: Path, number: int, code: int
+    tmp_path: Path, number: int, code: int, name: str
 ) -> None:
     script = tmp_path / "train.py"
     script.write_text(
@@ -95,7 +95,7 @@ def test_the_command_ends_with_the_code_of_a_signal_that_comes_while_it_loads(
     words = (*OVERRIDES, f"hydra.run.dir={tmp_path / 'run'}")
     command = started.Command(script, *words, PYTHONPATH=str(PROJECT / "src"))
     _, error = command.communicate()
-    assert (command.returncode, error) == (code, f"train.py: stopped by signal {number:d}\n")
+    assert (command.returncode, error) == (code, f"train.py: stopped by {name}\n")
     assert result(tmp_path / "run")["status"] == "interrupted"
 
 

@@ -119,13 +119,25 @@ def _log(trainer: L.Trainer, scalars: dict[str, float | None]) -> None:
 
 
 def _line(row: dict[str, Any], epochs: int | None) -> str:
-    words = [f"epoch {row['epoch'] + 1:>3}/{epochs}"]
-    for stage in ("train", "val"):
-        if row[f"{stage}/loss"] is not None:
-            words.append(f"{stage} loss {row[f'{stage}/loss']:.4f}{_shares(row, f'{stage}/')}")
-    return "   ".join([*words, f"{row['seconds']:.2f} s"])
+    """At most 80 columns: validation has a line of its own where there are further metrics."""
+    head, end = f"epoch {row['epoch'] + 1:>3}/{epochs}", f"{row['seconds']:.1f} s"
+    stages = [
+        f"{stage} loss {row[f'{stage}/loss']:.4f}{_shares(row, f'{stage}/')}"
+        for stage in ("train", "val")
+        if row[f"{stage}/loss"] is not None
+    ]
+    line = "  ".join([head, *stages, end])
+    return (
+        line if len(line) <= 80 else f"{head}  " + f"\n{' ' * len(head)}  ".join([*stages[:-1], f"{stages[-1]}  {end}"])
+    )
 
 
 def _shares(row: dict[str, Any], prefix: str) -> str:
     names = [name for name in row if name.startswith(prefix) and name != f"{prefix}loss" and row[name] is not None]
-    return "".join(f"  {name.removeprefix(prefix)} {row[name]:.2%}" for name in names)
+    return "".join(f" {name.removeprefix(prefix)} {_percent(row[name])}" for name in names)
+
+
+def _percent(share: float) -> str:
+    """Six characters wide, in one column with those of the other epochs."""
+    written = f"{share:.2%}"
+    return "  100%" if written == "100.00%" else f"{written:>6}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
@@ -11,20 +12,28 @@ from tqdm import tqdm
 
 from mnist_mlp.engine.run_length import RunLength
 
+if TYPE_CHECKING:
+    from mnist_mlp.engine.member import Member
+
 
 class RunBar(ProgressBar):
-    """Counts optimizer steps; Lightning's own bar would count chunks."""
+    """Counts optimizer steps; Lightning's own bar would count chunks.
 
-    def __init__(self, length: RunLength) -> None:
+    What is logged meanwhile takes its line, and it is drawn again below: see `mnist_mlp.cli.console`.
+    """
+
+    def __init__(self, length: RunLength, members: Sequence[Member], title: str = "") -> None:
+        """`title` stands before the epoch: of several stacks, which one."""
         super().__init__()
-        self.length = length
+        self.length, self.members, self.title = length, members, title
         self._bar: tqdm[Any] | None = None
 
     def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
         self._bar = tqdm(
             total=self.length.total_steps,
             initial=trainer.global_step,
-            unit="step",
+            desc=self._description(trainer),
+            unit=" steps",
             leave=False,
             mininterval=0.2,
             disable=not sys.stderr.isatty(),
@@ -34,21 +43,35 @@ class RunBar(ProgressBar):
 
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
         if self._bar is not None:
-            self._bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", refresh=False)
+            self._bar.set_description_str(self._description(trainer), refresh=False)
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         if self._bar is not None:
             self._bar.update(trainer.global_step - self._bar.n)
 
-    def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        if self._bar is not None and "val/acc" in trainer.callback_metrics:
-            self._bar.set_postfix_str(f"val {trainer.callback_metrics['val/acc']:.2%}", refresh=False)
+    def on_train_epoch_end(self, *_: Any) -> None:
+        if self._bar is not None:
+            self._bar.set_postfix_str(self._validation(), refresh=True)
 
     def on_train_end(self, *_: Any) -> None:
         self._close()
 
     def on_exception(self, *_: Any) -> None:
         self._close()
+
+    def _description(self, trainer: L.Trainer) -> str:
+        return f"{self.title}epoch {trainer.current_epoch + 1}/{self.length.epochs}"
+
+    def _validation(self) -> str:
+        """The metric that decides which checkpoint is the best; of several networks, that of the best one."""
+        chosen = self.members[0].config.checkpoint
+        measured = [member.trainer.callback_metrics.get(chosen.monitor) for member in self.members]
+        values = [float(value) for value in measured if value is not None]
+        if not values:
+            return ""
+        value = max(values) if chosen.mode == "max" else min(values)
+        number = f"{value:.4f}" if chosen.monitor.endswith("/loss") else f"{value:.2%}"
+        return f"{'best ' if len(values) > 1 else ''}{chosen.monitor.replace('/', ' ')} {number}"
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -10,11 +10,10 @@ import io
 import logging
 import os
 import re
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,7 +25,8 @@ from omegaconf import DictConfig
 from mnist_mlp.cli import sweep
 from mnist_mlp.cli.checks import CheckBeforeWork, own_configuration
 from mnist_mlp.cli.ending import leave
-from mnist_mlp.cli.exit_codes import Parser, exit_codes, stop, system_error
+from mnist_mlp.cli.exit_codes import Parser, exit_codes, system_error
+from mnist_mlp.cli.header import run_header
 from mnist_mlp.config.commands import SCHEMAS
 from mnist_mlp.config.errors import ConfigError, Interrupted, UserError
 from mnist_mlp.config.help import FLAGS, help_for
@@ -121,8 +121,12 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
         if settings.mode == RunMode.RUN:
             # Before Hydra adds a line of its own to an error.
             with exit_codes(schema, directory=run_directory), _saying_how_to_go_on(run_directory):
-                task(own_configuration(composed, settings, schema), run_directory)
+                config = own_configuration(composed, settings, schema)
+                if isinstance(config, Config):
+                    log.info(run_header(config, run_directory))
+                task(config, run_directory)
             return
+        log.info("job %s: %s", settings.job.num, sweep.settings_of(settings.job.num, settings.overrides.task))
         if (run_directory / CHECKPOINTS).exists() or (run_directory / RESULT).exists():
             composed.resume = str(run_directory)  # a job that was preempted and came back goes on
         try:
@@ -157,6 +161,6 @@ def _saying_how_to_go_on(run_directory: Path) -> Iterator[None]:
         if not (run_directory / CHECKPOINTS / LAST).exists():
             raise
         go_on = command("train.py", resume=run_directory)
-        by = signal.Signals(error.exit_code - 128)
-        name = "Ctrl-C" if by == signal.SIGINT else by.name
-        stop(f"stopped by {name}, everything is saved. Continue with:\n{go_on}", error.exit_code)
+        with suppress(OSError):  # the terminal is gone
+            print(f"Stopped by {error.name}, everything is saved. Continue with:\n{go_on}", file=sys.stderr, flush=True)
+        sys.exit(error.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 from dataclasses import asdict
@@ -17,6 +18,7 @@ from omegaconf import DictConfig
 
 from mnist_mlp.cli import sweep
 from mnist_mlp.cli.exit_codes import BEFORE_WORK, exit_codes
+from mnist_mlp.cli.header import sweep_header
 from mnist_mlp.config.commands import SCHEMAS, TrainedConfig, TuneConfig
 from mnist_mlp.config.errors import ConfigError, MissingPackageError
 from mnist_mlp.config.overrides import key_of
@@ -26,6 +28,8 @@ from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.runs import checkpoint_file, ownership, record, resume
 from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
 from mnist_mlp.runs.directories import CHECKPOINTS
+
+log = logging.getLogger(__name__)
 
 
 class CheckBeforeWork(Callback):
@@ -91,6 +95,7 @@ class CheckBeforeWork(Callback):
                     _refuse_unusable_data(given)
             refuse_unwritable_directory("hydra.sweep.dir", Path(config.hydra.sweep.dir))
             base = asdict(parse(without_sections(config, "hydra"), self.schema))
+            log.info(sweep_header(jobs, Path(config.hydra.sweep.dir)))
             sweep.begin(config, jobs, loader, base, resuming=self.resuming)
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:

@@ -1,6 +1,7 @@
-"""Output that nobody can read: closed (`>&-`), full (`>/dev/full`), no longer read (`| head -1`), or of few letters.
+"""The console: lines that are clean beside a progress bar, and output that nobody can read.
 
-A command ends there, a run goes on, and neither complains with a traceback.
+That is closed (`>&-`), full (`>/dev/full`), no longer read (`| head -1`), or of few letters. A command ends there, a
+run goes on, and neither complains with a traceback.
 """
 
 from __future__ import annotations
@@ -56,8 +57,19 @@ def silent_without_reader() -> Iterator[None]:
         sys.exit(1)
 
 
+ERASED_LINE = "\r\x1b[K"
+
+
 class Console(logging.StreamHandler):  # type: ignore[type-arg]
-    """Prints what is logged for as long as it can be written: a run goes on without."""
+    """Prints what is logged for as long as it can be written: a run goes on without.
+
+    On a terminal a line takes the place of a progress bar, of this process or of another one, which draws it again.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        on_terminal = self.stream.isatty() and os.environ.get("TERM") != "dumb"
+        return ERASED_LINE + line if on_terminal else line
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
         if isinstance(sys.exc_info()[1], OSError):

@@ -69,7 +69,7 @@ def exit_codes(schema: type[Any] = Config, *, system: int = FAILED, directory: P
             line = system_error(other) or str(other)
         stop(line, BEFORE_WORK)
     except Interrupted as error:
-        stop(str(error), error.exit_code)
+        stop(f"stopped by {error.name}", error.exit_code)
     except KeyboardInterrupt:
         stop("stopped by Ctrl-C", 130)
     except Exception as error:

@@ -21,11 +21,12 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs import ownership, thinning
 from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
-from mnist_mlp.runs.command_line import command
+from mnist_mlp.runs.command_line import command, in_common_form
 from mnist_mlp.runs.record import Command, Job, SweepRecord, read_sweep, write_sweep
 from mnist_mlp.runs.resume import refuse_changes
 
 _directory: Path | None = None
+_jobs: list[list[str]] = []
 
 
 def jobs_of(config: DictConfig, loader: ConfigLoader) -> list[list[str]] | None:
@@ -62,7 +63,7 @@ def begin(
         ConfigError: another sweep lies there already, or it is this one with other jobs.
         SaveError: the record cannot be written.
     """
-    global _directory
+    global _directory, _jobs
     directory = Path(config.hydra.sweep.dir)
     _refuse_other(directory, resuming)
     record = SweepRecord(
@@ -77,7 +78,7 @@ def begin(
             raise ConfigError(f"resume: {directory} was begun with other jobs: a file under configs/ has changed since")
     ownership.claim(directory, "hydra.sweep.dir")
     _refuse_other(directory, resuming)
-    _directory = directory
+    _directory, _jobs = directory, jobs or []
     if before is None:
         write_sweep(directory, record)
 
@@ -153,6 +154,12 @@ def _note_overrides(hydra: DictConfig, changed: dict[str, str]) -> None:
     form = hydra.job.config.override_dirname
     words = sorted(word for word in hydra.overrides.task if key_of(word) not in form.exclude_keys)
     hydra.job.override_dirname = form.item_sep.join(words).replace("=", form.kv_sep)
+
+
+def settings_of(number: int, words: Sequence[str]) -> str:
+    """What a job has of its own: of its words those that not all jobs have, if this process knows the others."""
+    own = in_common_form([_jobs[number]], _jobs) if number < len(_jobs) else " ".join(words)
+    return own or "the only one"
 
 
 def report() -> bool:

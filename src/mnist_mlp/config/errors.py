@@ -1,5 +1,6 @@
 """Errors that the user can fix, with their exit codes; any other exception is a bug and keeps its traceback."""
 
+import signal
 import sys
 from importlib.util import find_spec
 
@@ -72,6 +73,8 @@ class Interrupted(Stopped):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by signal {signal_number}")
         self.exit_code = 128 + signal_number
+        # As a person knows it.
+        self.name = "Ctrl-C" if signal_number == signal.SIGINT else signal.Signals(signal_number).name
 
 
 class Pruned(Stopped):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import platform
-import shlex
 import subprocess
 import sys
 import time
@@ -21,7 +20,8 @@ from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.distributed.world import world
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.atomic_write import replacing, saving
-from mnist_mlp.runs.command_line import command
+from mnist_mlp.runs.command_line import in_lines, words_of
+from mnist_mlp.runs.newest import OUTPUTS
 from mnist_mlp.runs.record import FORMAT, read_run
 from mnist_mlp.runs.signals import uninterrupted
 
@@ -69,8 +69,8 @@ class Result:
         return cls(directory=run.directory, **{name: run.result[name] for name in known & run.result.keys()})
 
     def continue_from(self, before: runs.Run) -> None:
-        """Take over metrics and history of a stopped run, which may stop again before its checkpoint is read."""
-        for name in ("metrics", "history", "best_epoch", "epochs", "parameters"):
+        """Take over what a stopped run knew, seconds too: it may stop again before its checkpoint is read."""
+        for name in ("metrics", "history", "best_epoch", "epochs", "parameters", "seconds"):
             if name in before.result:
                 setattr(self, name, before.result[name])
 
@@ -97,6 +97,13 @@ class Result:
             raise
         self.status = runs.COMPLETED
         self._write()
+
+    def _add_killed_epochs(self) -> None:
+        """The seconds of epochs whose process was killed: the history alone, from the checkpoint, has them."""
+        missing = sum(row["seconds"] for row in self.history) - self.seconds.get("fit", 0.0)
+        if missing > 0:
+            for part in ("fit", "total"):
+                self.seconds[part] = self.seconds.get(part, 0.0) + missing
 
     def lost(self, reason: str) -> None:
         """Write that the run failed; called from a thread, while the main thread waits for a rank that has died."""
@@ -125,6 +132,7 @@ class Result:
     def _write(self) -> None:
         if world().rank > 0:
             return
+        self._add_killed_epochs()
         content = {"format": FORMAT, **asdict(self)}
         del content["directory"]
         path = self.directory / runs.RESULT
@@ -142,26 +150,32 @@ class Result:
         if thinned or (record is not None and record.sweep is not None):
             test = self.metrics["test/acc"]
             return f"{runs.shown(self.directory)}   {self.status if test is None else f'test accuracy {test:.2%}'}"
-        lines = [self._tested()] if self._tested() else []
+        lines = self._reached()
         lines.append(
             "seconds          " + "   ".join(f"{part} {seconds:.1f}" for part, seconds in self.seconds.items())
         )
-        lines.append(f"run directory    {runs.shown(self.directory)}")
-        lines.append("next             make tensorboard")
-        commands_there = (PROJECT / "src" / "evaluate.py").exists()  # a copy may have left them out
-        if (self.directory / runs.CHECKPOINTS / runs.BEST).exists() and commands_there:
-            lines.append(f"                 {command('evaluate.py', checkpoint=self.directory)}")
-            picture = shlex.join(["python", "src/predict.py", "--checkpoint", str(runs.shown(self.directory))])
-            lines.append(f"                 {picture} <image>")
+        lines += [f"run directory    {runs.shown(self.directory)}", "next:"]
+        by_make = Path.cwd() == PROJECT and (PROJECT / "Makefile").exists() and self.directory.is_relative_to(OUTPUTS)
+        tensorboard = (
+            ["make", "tensorboard"] if by_make else ["tensorboard", "--logdir", str(runs.shown(self.directory))]
+        )
+        lines.append(in_lines(tensorboard))
+        if (self.directory / runs.CHECKPOINTS / runs.BEST).exists():
+            scripts = [name for name in ("evaluate.py", "demo.py") if (PROJECT / "src" / name).exists()]
+            lines += [in_lines(words_of(name, checkpoint=self.directory)) for name in scripts]  # a copy may have none
         return "\n".join(lines)
 
-    def _tested(self) -> str:
-        if self.metrics["test/acc"] is None:
-            return ""
-        epochs = f"epoch {self.epochs}, the last; none was validated"
+    def _reached(self) -> list[str]:
+        lines = []
+        if (test := self.metrics["test/acc"]) is not None:
+            lines.append(f"test accuracy    {test:.2%} on the official test set")
         if self.best_epoch is not None:
-            epochs = f"epoch {self.best_epoch + 1} of {self.epochs}, the best on validation"
-        return f"test accuracy    {self.metrics['test/acc']:.2%}   (official test set; {epochs})"
+            accuracy = self.metrics["val/acc"]
+            validation = "" if accuracy is None else f": {accuracy:.2%}"
+            lines.append(f"best epoch       {self.best_epoch + 1} of {self.epochs}, by validation{validation}")
+        elif self.epochs:
+            lines.append(f"epochs           {self.epochs}, none was validated: the last one counts")
+        return lines
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pytest
 from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.extras.leaderboard.command import command
+from mnist_mlp.runs.command_line import in_lines
 
 BACK_TO_THE_DEFAULT = ("optimizer.lr=3e-3", "model.activation=relu", "augment=none", "averaging.decay=0.0")
 EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
@@ -29,12 +30,20 @@ EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml
 )
 def test_the_command_composes_to_the_configuration_of_the_run(words: tuple[str, ...]) -> None:
     config = asdict(composed(*words, "seed=3"))
-    program, script, *typed = shlex.split(command(config, [3]))
+    program, script, *typed = command(config, [3])
     assert (program, script) == ("python", "src/train.py")
     assert asdict(composed(*typed)) == config
 
 
 def test_the_default_needs_no_words_and_several_seeds_make_a_sweep() -> None:
-    assert command(asdict(composed()), [0]) == "python src/train.py"
+    assert command(asdict(composed()), [0]) == ["python", "src/train.py"]
     line = command(asdict(composed("optimizer.lr=0.01", "model.hidden=[32]")), [0, 1, 2])
-    assert shlex.split(line) == shlex.split("python src/train.py -m model.hidden=[32] optimizer.lr=0.01 seed=0,1,2")
+    assert line == shlex.split("python src/train.py -m model.hidden=[32] optimizer.lr=0.01 seed=0,1,2")
+
+
+def test_a_long_command_is_several_lines_that_a_shell_takes_for_one() -> None:
+    words = ["python", "src/train.py", *(f"model.hidden=[{width}]" for width in range(20)), "hydra.run.dir=my runs"]
+    lines = in_lines(words)
+    assert shlex.split(lines.replace("\\\n", "")) == words
+    assert 70 < max(map(len, lines.splitlines())) <= 80
+    assert in_lines(words[:2]) == "  python src/train.py"

@@ -192,7 +192,7 @@ def test_ctrl_c_reports_what_was_found_and_leaves_the_trial_to_go_on_with(tmp_pa
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     out, error = process.communicate()
-    assert (process.returncode, error) == (130, "tune.py: stopped by signal 2\n")
+    assert (process.returncode, error) == (130, "tune.py: stopped by Ctrl-C\n")
     assert "1 completed, 1 not finished; 2 wanted" in out
     assert result(tmp_path / "1")["status"] == "interrupted"
     assert "trial 0" in out

@@ -13,6 +13,7 @@ from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.extras.leaderboard.leaderboard import flattened, settings
 from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.command_line import words_of
 
 
 def checkpoint(run: runs.Run) -> str:
@@ -22,15 +23,15 @@ def checkpoint(run: runs.Run) -> str:
     return shlex.quote(f"checkpoint={place if plain else override_value(place)}")
 
 
-def command(config: Mapping[str, Any], seeds: Sequence[int]) -> str:
-    """One line for a shell; a sweep over `seeds` where there are several.
+def command(config: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
+    """The words of a command line; a sweep over `seeds` where there are several.
 
     Found by comparing with what the files under configs/ give now, so it holds whatever wrote the configuration: a
     command line, a sweep, a search, or an experiment file that has changed since.
     """
-    words = ["python", "src/train.py", *(["-m"] if len(seeds) > 1 else []), *overrides(config)]
+    words = [*(["-m"] if len(seeds) > 1 else []), *overrides(config)]
     words += [f"seed={','.join(map(str, seeds))}"] if list(seeds) != [0] else []
-    return shlex.join(words)
+    return words_of("train.py", *words)
 
 
 def overrides(config: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -78,7 +79,7 @@ def _board(board: Leaderboard, folder: Path, number: int, *, plots: bool) -> Ite
         f"{_count(seeds, 'seed')}, on {escape(board.data)}</p>"
     )
     run = board.best_run
-    best = f"{checkpoint(run)}\n{command(board.entries[0].config, board.entries[0].seeds)}"
+    best = f"{checkpoint(run)}\n{shlex.join(command(board.entries[0].config, board.entries[0].seeds))}"
     place = f"{_link(run, folder, str(runs.shown(run.directory)))}, epoch {epoch(run)}"
     yield section("The best run", f"<p>{place}</p><pre>{escape(best)}</pre>", "Its checkpoint, and the command again:")
     hidden = len(board.entries) - ROWS

@@ -12,6 +12,7 @@ from mnist_mlp.extras.leaderboard.leaderboard import NOT_IN_BOTH, Comparison, En
 from mnist_mlp.extras.leaderboard.statistics import Estimate
 from mnist_mlp.extras.text_table import WIDTH, shortened, text_table, widest, wrapped
 from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.command_line import in_lines
 
 ROWS = 50
 """Entries, and runs that did not complete, that a terminal shows; files have all of them."""
@@ -122,7 +123,7 @@ def _best(board: Leaderboard, *, titled: bool) -> str:
             f"  {runs.shown(run.directory)}",
             *([f"  {checkpoint(run)}"] if (run.directory / runs.CHECKPOINTS / runs.BEST).exists() else []),
             "train it again:",
-            f"  {command(best.config, best.seeds)}",
+            in_lines(command(best.config, best.seeds)),
         ]
     )
 

@@ -55,12 +55,17 @@ def train(
     progress = Progress(sum(map(len, stacks)))
     waiting = deque((stack, 1, prepare) for stack in stacks)
     running: dict[int, tuple[Stack, int]] = {}
+    begun, drawing = 0, None  # the ticket of the stack that draws the progress bar, one for all
     with place.open():
         while (waiting and place.at_once > 0) or running:
             while waiting and len(running) < place.at_once:
                 stack, attempt, make_ready = waiting.popleft()
                 ready = make_ready(stack)
-                running[place.submit(_order(ready, console))] = ready, attempt
+                begun += 1
+                title = f"stack {begun}/{len(stacks)} " if len(stacks) > place.at_once else ""
+                ticket = place.submit(_order(ready, console, bar=None if drawing in running else title))
+                drawing = drawing if drawing in running else ticket
+                running[ticket] = ready, attempt
             for ticket, lost in place.ended(progress.seconds_to_next_line()):
                 stack, attempt = running.pop(ticket)
                 left = [job for job in stack if runs.read(job.directory).status in UNFINISHED] if lost else []
@@ -75,9 +80,9 @@ def train(
             progress.tell()
 
 
-def _order(stack: Stack, console: dict[str, Any] | None) -> dict[str, Any]:
+def _order(stack: Stack, console: dict[str, Any] | None, bar: str | None) -> dict[str, Any]:
     """What `worker.work` takes: plain values, which can be sent anywhere."""
-    return {"console": console, "stack": [{**asdict(job), "directory": str(job.directory)} for job in stack]}
+    return {"console": console, "bar": bar, "stack": [{**asdict(job), "directory": str(job.directory)} for job in stack]}
 
 
 class Progress:

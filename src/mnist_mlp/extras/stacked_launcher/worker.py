@@ -44,14 +44,13 @@ def work(order: dict[str, Any]) -> None:
     due = [job for job in jobs if runs.read(job.directory).status != runs.COMPLETED]
     wait_until_free([job.directory for job in due], LONGEST_END)
     for part in group_by_saved_step(due):
-        _attempt(part)
+        _attempt(part, order["bar"])
 
 
-def _attempt(jobs: list[Job]) -> None:
+def _attempt(jobs: list[Job], bar: str | None) -> None:
     """Train jobs side by side; what is wrong is logged, and in the result of each of them, and others go on."""
-    log.info("jobs %s: %s networks side by side", numbers(jobs), len(jobs))
     try:
-        train_stack(jobs)
+        train_stack(jobs, bar=bar)
     except UserError as error:
         log.error("jobs %s failed: %s", numbers(jobs), error)
     except Exception as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,6 +16,7 @@ from mnist_mlp.extras.tuning.best_experiment import as_experiment
 from mnist_mlp.extras.tuning.study import SharedStudy, stack_of
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.atomic_write import replacing
+from mnist_mlp.runs.command_line import in_lines, words_of
 
 BEST, START = "best", "start"  # experiment files
 WORDS = {
@@ -45,21 +45,25 @@ def report(study: SharedStudy, images: int) -> str:
         return "\n".join(lines)
     best = max(completed, key=_accuracy)  # of several equal ones the earliest
     plain = next((trial for trial in completed if trial.params == study.space.first()), None)
-    compared = f"; the settings it started from: {_accuracy(plain):.2%}" if plain and plain is not best else ""
+    compared = [f"started from     {_accuracy(plain):.2%}"] if plain and plain is not best else []
     doubt = math.sqrt(_accuracy(best) * (1 - _accuracy(best)) / images)
     drawn = study.space.overrides(best.params)
     origin = f"The best of {len(trials)} trials: {_accuracy(best):.2%} of {images} validation images."
     _write(study.directory / "experiment" / f"{BEST}.yaml", as_experiment(drawn, origin))
     _write(study.directory / "experiment" / f"{START}.yaml", as_experiment(study.space.fixed, "Before the search."))
-    train = f"python src/train.py --config-dir {shlex.quote(str(where))}"
+    train = words_of("train.py", "--config-dir", str(where))
     lines += [
-        f"best             {_accuracy(best):.2%} on validation, trial {best.number}{compared}",
+        f"best             {_accuracy(best):.2%} on validation, trial {best.number}",
         *(f"                 {word}" for word in drawn[len(study.space.fixed) :]),
-        f"doubt            one seed, {images} images: a standard error of {100 * doubt:.2f} points. To be surer:",
-        f"                 {train} -m experiment={START},{BEST} seed=1,2,3",
-        f"to train it      {train} experiment={BEST}",
+        *compared,
+        f"doubt            one seed, {images:,} images: a standard error of {100 * doubt:.2f} points",
         f"pictures         {_pictures(study, trials, best, plain)}",
-        f"all trials       python src/compare.py {shlex.quote(str(where))}",
+        "to be surer:",
+        in_lines([*train, "-m", f"experiment={START},{BEST}", "seed=1,2,3"]),
+        "to train the best:",
+        in_lines([*train, f"experiment={BEST}"]),
+        "all trials:",
+        in_lines(words_of("compare.py", str(where))),
     ]
     return "\n".join(lines)
 
@@ -71,7 +75,7 @@ def _pictures(study: SharedStudy, trials: Sequence[FrozenTrial], best: FrozenTri
     from mnist_mlp.extras.tuning import plots
 
     names = plots.draw(study.study, trials, best, plain, study.directory)
-    return " ".join(str(runs.shown(study.directory) / name) for name in names)
+    return f"\n{' ' * 17}".join(str(runs.shown(study.directory) / name) for name in names)
 
 
 def trial_line(study: SharedStudy, number: int, outcome: str, drawn: Sequence[str]) -> str:

@@ -1,0 +1,59 @@
+"""The header of a run or a sweep: what begins now, printed before torch and Lightning are imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mnist_mlp.config.commands import TuneConfig
+from mnist_mlp.config.schema import Config
+from mnist_mlp.distributed.hardware import uses_gpu
+from mnist_mlp.distributed.world import per_node
+from mnist_mlp.model.size import parameters, shape
+from mnist_mlp.runs.directories import shown
+
+
+def run_header(config: Config, directory: Path) -> str:
+    """Network, data and split, length, device and directory; the search around them, where there is one."""
+    from mnist_mlp.data.sources import describe  # NumPy: help and wrong keys do without
+
+    info = describe(config.data)
+    classes, training = len(info.class_names), info.train_size - config.data.val_size
+    known = parameters(config.model, info.image_shape, classes)
+    network = f"{config.model.name} {shape(config.model, info.image_shape, classes)}"
+    size = "" if known is None else f", {known:,} parameters"
+    lines = {
+        "network": network + size,
+        "data": f"{info.name}: {training:,} training, {config.data.val_size:,} validation, "
+        f"{info.test_size:,} test images",
+        "training": f"{_length(config)} on {_device(config)}, seed {config.seed}",
+        "run directory": f"{shown(directory)}",
+    }
+    if isinstance(config, TuneConfig):
+        lines["training"] = f"{config.tune.trials} trials of {_length(config)} on {_device(config)}"
+        lines["study directory"] = lines.pop("run directory")
+    elif config.resume is not None:
+        lines["run directory"] += ", which goes on"
+    return "\n".join(f"{name:<17}{words}" for name, words in lines.items())
+
+
+def sweep_header(jobs: Sequence[Sequence[str]] | None, directory: Path) -> str:
+    """How many jobs, and where; None where a sweeper finds that out on its way."""
+    count = "as many jobs as its sweeper asks for" if jobs is None else f"{len(jobs):,} job{'s' * (len(jobs) != 1)}"
+    return f"sweep            {count}\nsweep directory  {shown(directory)}"
+
+
+def _length(config: Config) -> str:
+    trainer = config.trainer
+    if trainer.fast_dev_run:
+        return f"{int(trainer.fast_dev_run)} batches, to see that it works,"
+    epochs = f"{trainer.max_epochs:,} epoch{'s' * (trainer.max_epochs != 1)}"
+    return epochs if trainer.max_steps == -1 else f"{epochs}, at most {trainer.max_steps:,} steps,"
+
+
+def _device(config: Config) -> str:
+    devices = per_node(config.trainer) * config.trainer.num_nodes
+    kind = "GPU" if uses_gpu(config.trainer.accelerator) else "CPU"
+    if devices == 1:
+        return f"the {kind}"
+    return f"{devices} GPUs" if kind == "GPU" else f"{devices} processes of the CPU"

@@ -1,0 +1,62 @@
+"""The terminal of a run: whole lines above one bar, within 80 columns."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from mnist_mlp.callbacks.history import _line
+from mnist_mlp.callbacks.progress_bar import RunBar
+from mnist_mlp.cli.console import Console
+
+
+class Terminal(io.StringIO):
+    """Knows of control characters what a progress bar needs."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def screen(self) -> list[str]:
+        return [line.split("\x1b[K")[-1].split("\r")[-1].rstrip() for line in self.getvalue().split("\n")]
+
+
+def member(accuracy: float) -> Any:
+    chosen = SimpleNamespace(monitor="val/acc", mode="max")
+    return SimpleNamespace(
+        config=SimpleNamespace(checkpoint=chosen),
+        trainer=SimpleNamespace(callback_metrics={"val/acc": torch.tensor(accuracy)}),
+    )
+
+
+def test_a_logged_line_takes_the_place_of_the_bar_which_is_drawn_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    length: Any = SimpleNamespace(total_steps=100, epochs=2)
+    bar = RunBar(length, [member(0.5), member(0.75)], title="stack 1/3 ")
+    trainer: Any = SimpleNamespace(global_step=0, current_epoch=0)
+    bar.on_train_start(trainer)
+    trainer.global_step = 50
+    bar.on_train_batch_end(trainer)
+    Console(terminal).emit(logging.LogRecord("", logging.INFO, "", 0, "epoch   1/2", None, None))
+    bar.on_train_epoch_end()
+    line, drawn = terminal.screen()
+    assert line == "epoch   1/2"
+    assert drawn.startswith("stack 1/3 epoch 1/2  50%|")
+    assert drawn.endswith("best val acc 75.00%")
+    bar.on_train_end()
+    assert terminal.screen()[-1] == ""
+
+
+@pytest.mark.parametrize("metrics", [["acc"], ["acc", "f1"]])
+def test_the_line_of_an_epoch_fits_into_80_columns(metrics: list[str]) -> None:
+    row = {f"{stage}/{name}": 1.0 for stage in ("train", "val") for name in ("loss", *metrics)}
+    lines = _line({"epoch": 98, "seconds": 99.9, **row}, epochs=100).splitlines()
+    assert len(lines) == len(metrics)
+    assert max(map(len, lines)) <= 80
