@@ -218,8 +218,8 @@ def test_every_event_file_counts_in_optimizer_steps(tmp_path: Path) -> None:
     result = train(configuration(*BASE, "trainer.log_every_n_steps=43"), tmp_path)
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
-    assert [event.step for event in events.Scalars("lr")] == [43, 86, 129, 172]
-    val = events.Scalars("val/acc")
+    assert [event.step for event in events.Scalars("optimizer/lr")] == [43, 86, 129, 172]
+    val = events.Scalars("accuracy/val")
     assert [event.step for event in val] == [86, 172]
     assert [event.value for event in val] == pytest.approx([row["val/acc"] for row in result.history])
 

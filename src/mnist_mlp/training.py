@@ -192,7 +192,7 @@ def _build_trainer(
 ) -> tuple[L.LightningModule, L.LightningDataModule, L.Trainer]:
     """Module, data module and trainer: those of the engine, or with engine=plain Lightning's own."""
     quieten_lightning()
-    settings = _settings(config, world)
+    settings = _trainer_arguments(config, world)
     settings["enable_progress_bar"] = config.trainer.enable_progress_bar and world.rank == 0 and title is not None
     bar = [RunBar(length, members, title or "")] if settings["enable_progress_bar"] else []
     if config.engine == "plain":

@@ -26,7 +26,7 @@ def process_of(job: Path, sweep: Command) -> int:
     while not (job / runs.CHECKPOINTS / files.LAST).exists():
         assert sweep.poll() is None
         time.sleep(0.01)
-    (events,) = (job / "tensorboard").glob("events*")
+    (events,) = (job / "tensorboard").rglob("events*")
     return int(events.name.split(".")[-2])
 
 

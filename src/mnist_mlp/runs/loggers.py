@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoa
 
 from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.runs.atomic_write import replacing
+from mnist_mlp.runs.run_name import folder_name, run_name
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +25,7 @@ def build_loggers(config: Config, directory: Path, again_from: int | None) -> li
     """
     loggers: list[Logger] = []
     if config.logger.tensorboard:
-        loggers.append(
-            TensorBoardLogger(directory, name="", version="tensorboard", default_hp_metric=False, purge_step=again_from)
-        )
+        loggers.append(_tensorboard_logger(directory, again_from))
     if config.logger.csv:
         loggers.append(_csv_logger(directory, again_from or 0))
     if config.logger.mlflow:
@@ -46,6 +45,37 @@ def build_loggers(config: Config, directory: Path, again_from: int | None) -> li
         )
         loggers.append(_recording(logger, config, record))
     return loggers
+
+
+class TaggedForTensorBoard(TensorBoardLogger):
+    """TensorBoard's page begins with accuracy and loss, and has training beside validation."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:  # type: ignore[override]
+        super().log_metrics({tensorboard_tag(name): value for name, value in metrics.items()}, step)
+
+
+def tensorboard_tag(name: str) -> str:
+    """`accuracy/val` for `val/acc`: the page groups tags by their first word, in alphabetical order."""
+    first, _, rest = name.partition("/")
+    if first == "final":
+        return f"result/{rest}"
+    if not rest:
+        return f"optimizer/{name}"  # what a step has done: lr, gradient_norm, images_per_second
+    return f"{'accuracy' if rest == 'acc' else rest}/{first}" if first in ("train", "val") else name
+
+
+def _tensorboard_logger(directory: Path, again_from: int | None) -> TensorBoardLogger:
+    """TensorBoard names a run after the folders of its events: the last one says what the command line said."""
+    place = directory / "tensorboard"
+    in_place = any(place.glob("events*"))  # begun by an older version
+    return TaggedForTensorBoard(
+        directory,
+        name="",
+        version=place.name,
+        sub_dir=None if in_place else folder_name(run_name(directory)) or None,
+        default_hp_metric=False,
+        purge_step=again_from,
+    )
 
 
 def _known_id(record: Path) -> str | None:

@@ -33,6 +33,7 @@ from mnist_mlp.extras.tensorboard.probe import features, layers_of, probe, sees_
 from mnist_mlp.model.networks import MLP
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import record
+from mnist_mlp.runs.loggers import build_loggers
 from mnist_mlp.runs.result import Result
 from mnist_mlp.training import train
 
@@ -65,14 +66,17 @@ def test_every_page_of_tensorboard_has_something_to_show(shown: EventAccumulator
     tags = shown.Tags()
     layers = ("layer1", "layer2", "layer3")
     assert set(tags["scalars"]) >= {
-        *("train/loss", "train/acc", "val/loss", "val/acc", "lr", "images_per_second", "gradient_norm"),
-        *(f"gradient_norm/{layer}" for layer in layers),
-        *("final/val/acc", "final/test/acc", "final/train/loss"),
+        *("loss/train", "accuracy/train", "loss/val", "accuracy/val"),
+        *("optimizer/lr", "optimizer/images_per_second", "optimizer/gradient_norm"),
+        *(f"network/gradient_norm/{layer}" for layer in layers),
+        *("result/val/acc", "result/test/acc", "result/train/loss"),
     }
     assert set(tags["histograms"]) == {
-        *(f"{kind}/{layer}" for kind in ("weights", "gradients") for layer in layers),
-        *("activations/layer1", "activations/layer2"),
+        *(f"network/{kind}/{layer}" for kind in ("weights", "gradients") for layer in layers),
+        *("network/activations/layer1", "network/activations/layer2"),
     }
+    groups = {tag.partition("/")[0] for kind in ("scalars", "histograms", "images") for tag in tags[kind]}
+    assert sorted(groups)[:2] == ["accuracy", "loss"]  # as TensorBoard's page orders them
     assert set(tags["images"]) == {"pictures/first_layer", "pictures/confusion", "pictures/worst_mistakes"}
     assert {f"pr/{digit}" for digit in range(10)} <= set(tags["tensors"])
     assert "config/text_summary" in tags["tensors"]
@@ -89,7 +93,7 @@ def test_snapshots_come_before_the_first_step_and_then_as_often_as_asked(shown: 
 
 def test_the_last_scalars_are_the_metrics_of_the_run(shown: EventAccumulator, run: Result) -> None:
     for name, value in run.metrics.items():
-        assert shown.Scalars(f"final/{name}")[-1].value == pytest.approx(value)
+        assert shown.Scalars(f"result/{name}")[-1].value == pytest.approx(value)
 
 
 def test_the_hparams_tab_has_a_row_with_the_keys_that_sweeps_change(shown: EventAccumulator) -> None:
@@ -101,20 +105,22 @@ def test_the_hparams_tab_has_a_row_with_the_keys_that_sweeps_change(shown: Event
 def test_a_row_of_the_hparams_tab_is_named_by_the_overrides_and_the_place_of_its_run(tmp_path: Path) -> None:
     directory = tmp_path / "noon" / "3"
     directory.mkdir(parents=True)
-    assert events.run_name(directory) == "noon/3"
+    assert events.row_name(directory) == "noon/3"
     task = ["optimizer.lr=0.003", "model.hidden=[64]", "seed=1", "experiment=tiny"]
     command = record.Command(config_name="train", config_dirs=[], task=task, hydra=[])
     record.write_run(directory, record.RunRecord(config={}, command=command))
-    assert events.run_name(directory) == "lr=0.003 hidden=[64] seed=1 experiment=tiny (noon/3)"
+    assert events.row_name(directory) == "lr=0.003 hidden=[64] seed=1 experiment=tiny (noon/3)"
     of = record.Command(config_name="train", config_dirs=[], task=["seed=1", "optimizer.lr=0.003,0.01"], hydra=[])
     record.write_sweep(directory.parent, record.SweepRecord(command=of, config={}, jobs=None))
     record.write_run(directory, record.RunRecord(config={}, command=replace(command, task=task[::2]), sweep=".."))
-    assert events.run_name(directory) == "lr=0.003 (noon/3)"
+    assert events.row_name(directory) == "lr=0.003 (noon/3)"
     with SummaryWriter(directory) as writer:
-        events.hyperparameters(writer, configuration(), events.run_name(directory))
+        events.hyperparameters(writer, configuration(), events.row_name(directory))
     start = EventAccumulator(str(directory)).Reload().summary_metadata["_hparams_/session_start_info"]
     content = HParamsPluginData.FromString(start.plugin_data.content)
-    assert content.session_start_info.group_name == events.run_name(directory)
+    assert content.session_start_info.group_name == events.row_name(directory)
+    (logger,) = build_loggers(configuration(), directory, again_from=None)
+    assert Path(str(logger.log_dir)) == directory / "tensorboard" / "lr=0.003"
 
 
 def test_arrows_of_the_graph_lead_from_box_to_box(shown: EventAccumulator) -> None:
@@ -126,7 +132,7 @@ def test_arrows_of_the_graph_lead_from_box_to_box(shown: EventAccumulator) -> No
 
 def test_a_histogram_is_that_of_the_weights(shown: EventAccumulator, run: Result) -> None:
     weights = files.read(run.directory / "checkpoints" / files.LAST)["state_dict"]["network.layers.0.weight"]
-    last = shown.Histograms("weights/layer1")[-1].histogram_value
+    last = shown.Histograms("network/weights/layer1")[-1].histogram_value
     assert (last.min, last.max, last.num) == (float(weights.min()), float(weights.max()), weights.numel())
     assert sum(last.bucket) == weights.numel()
     for limit, upto in zip(last.bucket_limit, torch.tensor(last.bucket).cumsum(0).tolist(), strict=True):

@@ -82,7 +82,11 @@ def train(
 
 def _order(stack: Stack, console: dict[str, Any] | None, bar: str | None) -> dict[str, Any]:
     """What `worker.work` takes: plain values, which can be sent anywhere."""
-    return {"console": console, "bar": bar, "stack": [{**asdict(job), "directory": str(job.directory)} for job in stack]}
+    return {
+        "console": console,
+        "bar": bar,
+        "stack": [{**asdict(job), "directory": str(job.directory)} for job in stack],
+    }
 
 
 class Progress:

@@ -45,14 +45,13 @@ class Dashboard(L.Callback):
         self._logits: list[Tensor] = []  # of the validation since the last training step
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        writer = _writer(trainer)
-        if writer is None or trainer.global_step > 0:  # a run that goes on has shown this
+        logger, writer = _logger(trainer), _writer(trainer)
+        if logger is None or writer is None or trainer.global_step > 0:  # a run that goes on has shown this
             return
         assert isinstance(pl_module, DigitClassifier)
         network = pl_module.network
         events.text(writer, self.config)
-        name = events.run_name(Path(writer.log_dir).parent)
-        events.hyperparameters(writer, self.config, name)
+        events.hyperparameters(writer, self.config, events.row_name(Path(str(logger.save_dir))))
         events.layout(writer)
         events.graph(writer, network, _part(trainer, "train")[0][:1])
         self._show_learning(writer, trainer, pl_module)
@@ -100,12 +99,12 @@ class Dashboard(L.Callback):
             picture = first_layer_picture(_array(layers[0].weight).reshape(-1, *shape))
             events.picture(writer, "pictures/first_layer", picture, step)
         for number, (layer, gradient) in enumerate(zip(layers, found.gradients, strict=True), start=1):
-            events.histogram(writer, f"weights/layer{number}", layer.weight, step)
+            events.histogram(writer, f"network/weights/layer{number}", layer.weight, step)
             if gradient is not None:
-                events.histogram(writer, f"gradients/layer{number}", gradient, step)
-                writer.add_scalar(f"gradient_norm/layer{number}", float(gradient.norm()), step)
+                events.histogram(writer, f"network/gradients/layer{number}", gradient, step)
+                writer.add_scalar(f"network/gradient_norm/layer{number}", float(gradient.norm()), step)
         for number, activation in enumerate(found.activations, start=1):
-            events.histogram(writer, f"activations/layer{number}", activation, step)
+            events.histogram(writer, f"network/activations/layer{number}", activation, step)
 
     def _show_answers(self, writer: SummaryWriter, step: int, images: Tensor, predicted: Predictions) -> None:
         events.precision_recall(writer, self.names[:CURVES], predicted, THRESHOLDS, step)
@@ -152,10 +151,12 @@ def _part(trainer: L.Trainer, name: str) -> tuple[Tensor, Tensor]:
     return images.to(device), labels.to(device)
 
 
+def _logger(trainer: L.Trainer) -> TensorBoardLogger | None:
+    return next((logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)), None)
+
+
 def _writer(trainer: L.Trainer) -> SummaryWriter | None:
     """TensorBoard's, on the one process that logs; None where nothing is logged to TensorBoard."""
-    for logger in trainer.loggers if trainer.is_global_zero else []:
-        if isinstance(logger, TensorBoardLogger):
-            writer: SummaryWriter = logger.experiment
-            return writer
-    return None
+    logger = _logger(trainer) if trainer.is_global_zero else None
+    writer: SummaryWriter | None = logger.experiment if logger else None
+    return writer

@@ -22,14 +22,14 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import in_hparams, keys_where, leaves, shown_by_default
 from mnist_mlp.config.schema import Config
 from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.tensorboard.probe import Layer
 from mnist_mlp.model.networks import Network
-from mnist_mlp.runs.record import read_run, read_sweep
+from mnist_mlp.runs.loggers import tensorboard_tag
 from mnist_mlp.runs.result import METRICS
+from mnist_mlp.runs.run_name import run_name
 
 BINS = 60
 
@@ -144,11 +144,11 @@ def _node(name: str, operation: str, inputs: list[str], shape: Sequence[int | No
 
 
 def hyperparameters(writer: SummaryWriter, config: Config, name: str) -> None:
-    """A row of the HParams tab, called `name`; its metrics are the scalars `final/...` of the end of the run."""
+    """A row of the HParams tab, called `name`; its metrics are the scalars `result/...` of the end of the run."""
     given = {key: value for key, value, _ in leaves(config)}
     row = {key: value for key, value in given.items() if key in keys_where(in_hparams)}
     row = {key: value if isinstance(value, int | float) else str(value) for key, value in row.items()}
-    experiment, start, _ = hparams(row, {f"final/{metric}": None for metric in METRICS})
+    experiment, start, _ = hparams(row, {tensorboard_tag(f"final/{metric}"): None for metric in METRICS})
     described = experiment.value[0].metadata.plugin_data
     content = HParamsPluginData.FromString(described.content)
     for column in content.experiment.hparam_infos:
@@ -162,21 +162,10 @@ def hyperparameters(writer: SummaryWriter, config: Config, name: str) -> None:
         _file(writer).add_summary(summary)
 
 
-def run_name(directory: Path) -> str:
-    """The overrides of a run with short keys, and its directory: `lr=0.003 hidden=[64] seed=1 (<time>/3)`.
-
-    Of a job of a sweep only those that the sweep varies: all jobs have the others.
-    """
-    place = "/".join(directory.parts[-2:])
-    try:
-        run = read_run(directory)
-        sweep = read_sweep(directory / run.sweep) if run and run.sweep else None
-    except ConfigError:  # damaged, which is no matter here
-        return place
-    typed = run.command.task if run and run.command else []
-    varied = [word for word in typed if not sweep or word not in sweep.command.task]
-    words = [word[word.rfind(".", 0, word.find("=")) + 1 :] for word in varied or typed if "=" in word]
-    return f"{' '.join(words)} ({place})" if words else place
+def row_name(directory: Path) -> str:
+    """The name of a run and its directory: `lr=0.003 hidden=[64] seed=1 (<time>/3)`."""
+    place, name = "/".join(directory.parts[-2:]), run_name(directory)
+    return f"{name} ({place})" if name else place
 
 
 def text(writer: SummaryWriter, config: Config) -> None:
@@ -189,13 +178,13 @@ def layout(writer: SummaryWriter) -> None:
     writer.add_custom_scalars(
         {
             "Does it learn?": {
-                "accuracy": ["Multiline", [r"accuracy/(train|val)", r"(train|val)/acc"]],
-                "loss": ["Multiline", [r"loss/(train|val)", r"(train|val)/loss"]],
+                "accuracy": ["Multiline", [r"accuracy/(train|val)"]],
+                "loss": ["Multiline", [r"loss/(train|val)"]],
             },
             "How does it learn?": {
-                "gradient norm of each layer": ["Multiline", [r"gradient_norm/layer\d+"]],
-                "learning rate": ["Multiline", ["lr"]],
-                "images per second": ["Multiline", ["images_per_second"]],
+                "gradient norm of each layer": ["Multiline", [r"network/gradient_norm/layer\d+"]],
+                "learning rate": ["Multiline", ["optimizer/lr"]],
+                "images per second": ["Multiline", ["optimizer/images_per_second"]],
             },
         }
     )

@@ -1,0 +1,32 @@
+"""The name of a run for people: what its command line said that others did not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.runs.record import read_run, read_sweep
+
+LONGEST = 100  # as the name of a folder, among others of a path
+
+
+def run_name(directory: Path) -> str:
+    """The overrides of a run with short keys, `lr=0.003 hidden=[64] seed=1`; empty where there are none.
+
+    Of a job of a sweep only those that the sweep varies: all jobs have the others.
+    """
+    try:
+        run = read_run(directory)
+        sweep = read_sweep(directory / run.sweep) if run and run.sweep else None
+    except ConfigError:  # damaged, which is no matter here
+        return ""
+    typed = run.command.task if run and run.command else []
+    varied = [word for word in typed if not sweep or word not in sweep.command.task]
+    words = [word[word.rfind(".", 0, word.find("=")) + 1 :] for word in varied or typed if "=" in word]
+    return " ".join(words)
+
+
+def folder_name(name: str) -> str:
+    """`name` without what no folder on any system may hold."""
+    return re.sub(r"[^\w=.,+\[\] -]+", "-", name)[:LONGEST].strip(" .")
