@@ -1,6 +1,6 @@
-"""The pictures of the page to draw on: `python docs/page_pictures.py <demo.html>`, with Playwright and a Chromium.
+"""The moving picture of the page to draw on: `python docs/page_pictures.py <demo.html>`, with Playwright and Chromium.
 
-demo.png is the page with a digit on it; draw.gif shows how digits are drawn and read, for the README's first screen.
+draw.gif shows how digits are drawn and read, for the README's first screen.
 """
 
 from __future__ import annotations
@@ -46,8 +46,6 @@ def main(html: Path) -> None:
         frames: list[tuple[Image.Image, int]] = []
         for digit in DIGITS:
             frames += drawing(page, digit)
-            if digit == "3":
-                page.screenshot(path=PICTURES / "demo.png")
             page.locator("#clear").click()
         browser.close()
     stills, durations = zip(*frames, strict=True)

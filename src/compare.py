@@ -12,6 +12,18 @@ from mnist_mlp.extras.leaderboard.results import write_csv, write_json
 from mnist_mlp.extras.leaderboard.table import text
 from mnist_mlp.runs.atomic_write import refuse_unwritable_file, written
 
+HELP = """\
+A leaderboard over runs, one for each data set: mean over seeds with its 95 %
+confidence interval, ranked on validation, and what can be concluded.
+
+  python src/compare.py outputs/multirun
+      every sweep
+  python src/compare.py outputs/train/<time> outputs/train/<time>
+      of two runs: what differs
+  python src/compare.py outputs --csv runs.csv --report report.html
+      everything, also as a table of all runs and as a page with plots
+"""
+
 
 def main() -> None:
     with exit_codes(system=BEFORE_WORK):
@@ -19,10 +31,8 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    parser = Parser(
-        description="A leaderboard over runs, one for each data set: mean over seeds with its 95 % confidence "
-        "interval, ranked on validation, and what can be concluded. Of exactly two runs it shows what differs."
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = Parser(usage=argparse.SUPPRESS, description=HELP, formatter_class=raw)
     parser.add_argument("directories", nargs="+", type=Path, metavar="dir", help="a run, a sweep, or a folder of them")
     parser.add_argument("--csv", type=Path, metavar="file", help="also write every run, with learning curves, as CSV")
     parser.add_argument("--json", type=Path, metavar="file", help="the same as JSON, with whole configurations")

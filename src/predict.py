@@ -20,19 +20,31 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.runs.atomic_write import refuse_unwritable_file, written
 
 MOST_PICTURED = 12  # files in one picture
+HELP = """\
+Read the handwritten digits in photographs, scans, screenshots, drawings.
+
+  python src/predict.py docs/photos/*.jpg
+      the newest completed run reads these photographs
+  python src/predict.py scans/ --picture answer.png
+      all pictures of a folder, and a picture of what was found in them
+  python src/predict.py photo.jpg --checkpoint <run directory> --format json
+      another run, in a form for programs
+"""
 NOTES = """\
 Options may be written as in the other commands, checkpoint=<run directory>.
-Folders are searched for PNG, JPEG, WebP, BMP, TIFF and GIF; patterns in quotes are expanded here.
-A digit that the network is not sure of stands in parentheses; in JSON and CSV it is a ? of the text, and the best
-guess stands beside it.
+Folders are searched for PNG, JPEG, WebP, BMP, TIFF and GIF; patterns in quotes
+are expanded here. A digit that the network is not sure of stands in
+parentheses; in JSON and CSV it is a ? of the text, beside the best guess.
 
-exit code: 0 all files were read, 1 some could not be, 2 none could be or the command was wrong
+exit code: 0 all files were read, 1 some could not be, 2 none could be or the
+command was wrong
 """
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = Parser(
-        description="Read the handwritten digits in pictures: photographs, scans, screenshots, drawings.",
+        usage=argparse.SUPPRESS,
+        description=HELP,
         epilog=NOTES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -70,6 +70,8 @@ def run_app(task: Task, config_name: str) -> NoReturn:
             if set(FLAGS) & set(sys.argv[1:]):
                 print(help_for(config_name, [word for word in sys.argv[1:] if not word.startswith("-")]))
                 sys.exit(0)
+            if "--hydra-help" in sys.argv:
+                sys.argv[1:] = ["--hydra-help"]  # Hydra composes its own part alone, and other words would be unknown
             sys.argv[1:] = _multirun_first(sys.argv[1:])
             sys.argv[1:] = quote_where_needed(sys.argv[1:])
             if issubclass(schema, Config):

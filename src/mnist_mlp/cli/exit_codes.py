@@ -29,6 +29,9 @@ BEFORE_WORK, FAILED = 2, 1
 class Parser(argparse.ArgumentParser):
     """For commands without Hydra: what is wrong is one line, as everywhere, and not a usage and a line."""
 
+    def print_help(self, file: Any = None) -> None:
+        print(self.format_help(), end="", file=file)  # argparse itself would keep silent about a full disk
+
     def error(self, message: str) -> NoReturn:
         to_type = "" if isinstance(self, Parser) else _without_dashes(message)  # Hydra's own parser calls this too
         raise ConfigError(f"{message}{to_type}; --help lists what there is")
