@@ -34,6 +34,7 @@ class RunBar(ProgressBar):
             initial=trainer.global_step,
             desc=self._description(trainer),
             unit=" steps",
+            unit_scale=True,  # 1.05k steps/s
             leave=False,
             mininterval=0.2,
             disable=not sys.stderr.isatty(),

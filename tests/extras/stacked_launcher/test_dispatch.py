@@ -24,6 +24,8 @@ class Machine:
         self.at_once, self.attempts, self.losses = at_once, attempts, losses
         self.running: deque[tuple[int, dict[str, Any]]] = deque()
         self.most, self.given = 0, 0
+        self.bars: list[list[str]] = []
+        """of the stacks that are trained at once, whenever a stack is added"""
 
     def open(self) -> nullcontext[None]:
         return nullcontext()
@@ -32,6 +34,7 @@ class Machine:
         self.given += 1
         self.running.append((self.given, order))
         self.most = max(self.most, len(self.running))
+        self.bars.append([order["bar"] for _, order in self.running if order["bar"] is not None])
         return self.given
 
     def ended(self, seconds: float) -> list[tuple[int, str | None]]:
@@ -83,6 +86,7 @@ def test_a_stack_is_prepared_when_there_is_room_for_it_and_not_before(stacks: li
 
     dispatch.train(stacks, place, prepare=prepare)
     assert (place.most, prepared) == (2, [0, 1, 2])
+    assert place.bars == [["stack 1/3 "], ["stack 1/3 "], ["stack 3/3 "]]  # one progress bar at any time
 
 
 def test_once_a_minute_a_line_tells_how_many_jobs_are_done(caplog: pytest.LogCaptureFixture) -> None:
