@@ -45,11 +45,13 @@ def test_the_best_seed_of_the_first_is_named_with_its_epoch_as_training_counts_i
 
 @pytest.mark.parametrize("name", ["plain", "my runs", "lr=0.1,seed=0", "it's", "größe (neu)", "a$b"])
 def test_the_checkpoint_of_the_best_can_be_pasted_whatever_its_path(tmp_path: Path, name: str) -> None:
-    ran(tmp_path / name, accuracy=0.98)
+    best = ran(tmp_path / name, accuracy=0.98) / "checkpoints" / "best.ckpt"
+    best.parent.mkdir()
+    best.touch()
     line = next(line for line in said_of(tmp_path).splitlines() if "checkpoint=" in line)
     (typed,) = shlex.split(line)
     override = OverridesParser.create().parse_override(typed)
-    assert override.value() == str(tmp_path / name / "checkpoints" / "best.ckpt")
+    assert override.value() == str(best)
 
 
 KEYS = ("optimizer.lr", "optimizer.weight_decay", "model.dropout", "model.label_smoothing", "augment.shift", "seed")
