@@ -16,7 +16,8 @@ def main(config: TuneConfig, study_directory: Path) -> None:
     from mnist_mlp.extras.tuning.space import SearchSpace
 
     space = SearchSpace(config.tune.space, HydraConfig.get().overrides.task)
-    print(search(config, study_directory, space))
+    if report := search(config, study_directory, space):  # none of a helper's own
+        print(report)
 
 
 if __name__ == "__main__":

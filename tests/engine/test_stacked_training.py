@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers.kill_and_resume import configuration
+from helpers.kill_and_resume import configuration, difference
 
 from mnist_mlp.config.errors import Interrupted
 from mnist_mlp.config.schema import Config
@@ -104,6 +104,15 @@ def test_checkpoints_equal_those_of_single_runs(in_float64: list[tuple[Path, Pat
         assert furthest(left, right) < 1e-6  # history and counters, in the same layout
         sizes = [(place / runs.CHECKPOINTS / name).stat().st_size for place in (together, alone)]
         assert sizes[0] == pytest.approx(sizes[1], rel=0.05)  # its own rows, not those of the whole stack
+
+
+def test_a_network_has_the_same_bits_in_any_stack_and_alone(tmp_path: Path) -> None:
+    """Whose 6,370 weights fill no whole number of cache lines."""
+    words = ("model.hidden=[8]", "trainer.limit_train_batches=10", "logger=none")
+    configs = [configuration(*words, f"seed={seed}") for seed in range(3)]
+    train_stack(jobs(configs, tmp_path / "stacked"))
+    train_stack(jobs(configs[1:2], tmp_path / "alone"))
+    assert difference(tmp_path / "stacked" / "1", tmp_path / "alone" / "0") is None
 
 
 def test_a_run_leaves_the_same_files(in_float64: list[tuple[Path, Path]]) -> None:

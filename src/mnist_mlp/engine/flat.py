@@ -6,11 +6,15 @@ So an update, a norm or an average is one call for all layers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 import torch
 from torch import Tensor, nn
 
 from mnist_mlp.distributed.strategy import sum_over_ranks
+
+ALIGNED = 32
+"""Numbers; 128 bytes of the smaller ones that are trained with."""
 
 
 class Flat:
@@ -25,7 +29,7 @@ class Flat:
         self.sizes = [shape.numel() for shape in self.shapes]
         columns = [list(network.parameters()) for network in networks]
         self.parameters = self.flatten([[parameter.data for parameter in row] for row in columns])
-        self.gradients = torch.zeros_like(self.parameters)
+        self.gradients = self._zeros(len(networks), like=self.parameters)
         self._pairs: list[tuple[nn.Parameter, Tensor]] = []
         for row, values, gradients in zip(columns, self.rows(self.parameters), self.rows(self.gradients), strict=True):
             for parameter, value in zip(row, values, strict=True):
@@ -39,7 +43,18 @@ class Flat:
 
     def flatten(self, rows: Sequence[Sequence[Tensor]]) -> Tensor:
         """From lists of tensors in the parameters' shapes, one list per network, to one tensor `(M, P)`."""
-        return torch.stack([torch.cat([tensor.flatten() for tensor in row]) for row in rows])
+        flat = self._zeros(len(rows), like=rows[0][0])
+        for own, row in zip(flat, rows, strict=True):
+            own.copy_(torch.cat([tensor.flatten() for tensor in row]))
+        return flat
+
+    def _zeros(self, rows: int, like: Tensor) -> Tensor:
+        """`(rows, P)`, each row at the start of a cache line, as a network of its own is.
+
+        Kernels that read from another place may round otherwise; so a network has the same bits in any stack.
+        """
+        width = sum(self.sizes)
+        return like.new_zeros(rows, ceil(width / ALIGNED) * ALIGNED)[:, :width]
 
     def rows(self, flat: Tensor) -> list[list[Tensor]]:
         """From `(M, P)` to views of each row, in the parameters' shapes."""

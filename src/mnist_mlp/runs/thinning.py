@@ -36,4 +36,4 @@ def thin(directory: Path, keep: str) -> None:
 
 def told(keep: str, runs_thinned: int) -> str:
     """The line for the end of a sweep that reports the thinning."""
-    return f"kept             {' and '.join(KEPT[keep])} of {runs_thinned:,} completed jobs (sweep.keep={keep})"
+    return f"kept             {' and '.join(KEPT[keep])} of {runs_thinned:,} completed runs (sweep.keep={keep})"

@@ -29,6 +29,7 @@ LOOK_LOCAL, LOOK_SLURM = 0.2, 10.0
 # What SLURM keeps in its queue for one user, usually.
 MOST_ON_SLURM = 1000
 LONGEST_SAVE = 60
+OF_SLURM = ("partition", "account", "qos", "constraint", "setup")
 
 
 class Work:
@@ -68,7 +69,7 @@ class SubmititJobs:
             mem_gb=resources.mem_gb,
             slurm_array_parallelism=self.at_once,
             slurm_additional_parameters={"requeue": True},
-            **{f"slurm_{name}": value for name, value in resources.slurm.items()},
+            **{f"slurm_{name}": value for name in OF_SLURM if (value := getattr(resources, name)) is not None},
         )
         self._new: list[tuple[int, dict[str, Any]]] = []
         self._jobs: dict[int, submitit.Job[None]] = {}

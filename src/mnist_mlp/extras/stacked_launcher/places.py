@@ -3,8 +3,7 @@
 Hydra imports this module whatever command runs.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from mnist_mlp.extras.stacked_launcher.grouping import MOST_ON_A_CORE, MOST_ON_A_GPU
 
@@ -29,8 +28,13 @@ class Resources:
     """of a stack on SLURM"""
     timeout_min: int = 240
     """after which SLURM ends a stack; it goes back to the queue and goes on"""
-    slurm: dict[str, Any] = field(default_factory=dict)
-    """more options of SLURM, as submitit names them: {partition: gpu, account: mine, setup: [module load python]}"""
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    """of SLURM"""
+    setup: list[str] | None = None
+    """commands to run before, as [module load python]"""
     address: str | None = None
     """of a Ray cluster; null: one of this machine, for this sweep"""
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.resume_points import group_by_saved_step
 from mnist_mlp.extras.stacked_launcher.grouping import alike, differing, numbers
+from mnist_mlp.extras.tuning.helpers import helped, helpers_of, is_helper
 from mnist_mlp.extras.tuning.report import report, trial_line
 from mnist_mlp.extras.tuning.space import SearchSpace, compose_trial
 from mnist_mlp.extras.tuning.study import Claim, SharedStudy
 from mnist_mlp.extras.tuning.trial_pruning import Pruning
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.runs.thinning import thin
+from mnist_mlp.runs.signals import interruptible
+from mnist_mlp.runs.thinning import thin, told
 from mnist_mlp.training import train_stack
 
 log = logging.getLogger(__name__)
@@ -45,16 +48,31 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
     Trials are judged by validation accuracy; the test set is not touched.
     """
     study = SharedStudy(directory, config, space)
+    others = helpers_of(config)
+    most = ceil(config.tune.stack / (others + 1))
     try:
-        while claims := study.claim(config.tune.stack):
-            with ExitStack() as held:
-                for claim in claims:
-                    held.enter_context(claim.held)
-                _run(study, claims)
+        with interruptible(), helped(0 if is_helper() else others):
+            _work(study, most)
+        _work(study, most)  # what a helper was at that is no more
     except (Interrupted, KeyboardInterrupt):  # its trials stay begun, and the next start goes on with them
-        log.info(report(study, config.data.val_size))
+        if not is_helper():
+            log.info(_report(study, config))
         raise
-    return report(study, config.data.val_size)
+    return "" if is_helper() else _report(study, config)
+
+
+def _work(study: SharedStudy, most: int) -> None:
+    while claims := study.claim(most):
+        with ExitStack() as held:
+            for claim in claims:
+                held.enter_context(claim.held)
+            _run(study, claims)
+
+
+def _report(study: SharedStudy, config: TuneConfig) -> str:
+    words = report(study, config.data.val_size)
+    keep, ended = config.sweep.keep, sum(trial.state.is_finished() for trial in study.trials)
+    return words if keep == "all" else f"{words}\n{told(keep, ended)}"
 
 
 def _run(study: SharedStudy, claims: Sequence[Claim]) -> None:

@@ -1,0 +1,45 @@
+"""Helpers of a search: the same command once more on each other core, for stacks use one core each."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mnist_mlp.config.commands import TuneConfig
+from mnist_mlp.distributed.world import python_path
+from mnist_mlp.extras.stacked_launcher.grouping import stacks_at_once
+
+HELPING = "MNIST_MLP_HELPS_SEARCH"
+
+
+def is_helper() -> bool:
+    """Whether another process has started this one, and reports what both find."""
+    return HELPING in os.environ
+
+
+def helpers_of(config: TuneConfig) -> int:
+    """How many others should work on the study beside this process: none where trials are trained one by one."""
+    return min(stacks_at_once(config), config.tune.stack) - 1
+
+
+@contextmanager
+def helped(count: int) -> Iterator[None]:
+    """`count` helpers search during the block, and have ended, with what they were at, behind it.
+
+    Ctrl-C reaches them as well as this process; another end of the block stops them as it would.
+    """
+    command = [sys.executable, *sys.argv]
+    environment = {**os.environ, HELPING: "1", "PYTHONPATH": python_path()}
+    started = [subprocess.Popen(command, env=environment) for _ in range(count)]
+    try:
+        yield
+    except BaseException:
+        for helper in started:
+            helper.terminate()
+        raise
+    finally:
+        for helper in started:
+            helper.wait()
