@@ -18,7 +18,7 @@ import submitit
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from mnist_mlp.cli.app import await_slurm
-from mnist_mlp.config.errors import Interrupted
+from mnist_mlp.config.errors import ConfigError, Interrupted
 from mnist_mlp.distributed.hardware import cores
 from mnist_mlp.distributed.world import python_path
 from mnist_mlp.extras.stacked_launcher.places import SLURM, Resources
@@ -66,9 +66,9 @@ class SubmititJobs:
             timeout_min=resources.timeout_min,
             cpus_per_task=resources.cpus,
             gpus_per_node=resources.gpus,
-            mem_gb=resources.mem_gb,
             slurm_array_parallelism=self.at_once,
             slurm_additional_parameters={"requeue": True},
+            **({} if resources.mem_gb is None else {"mem_gb": resources.mem_gb}),
             **{f"slurm_{name}": value for name in OF_SLURM if (value := getattr(resources, name)) is not None},
         )
         self._new: list[tuple[int, dict[str, Any]]] = []
@@ -95,8 +95,11 @@ class SubmititJobs:
 
     def ended(self, seconds: float) -> list[tuple[int, str | None]]:
         if self._new:
-            with self.executor.batch():
-                jobs = [(ticket, self.executor.submit(Work(), order)) for ticket, order in self._new]
+            try:
+                with self.executor.batch():
+                    jobs = [(ticket, self.executor.submit(Work(), order)) for ticket, order in self._new]
+            except FailedJobError as error:
+                raise ConfigError(f"hydra.launcher.on=slurm: not submitted: {' '.join(str(error).split())}") from error
             self._jobs.update(jobs)
             self._new = []
         end = time.monotonic() + seconds

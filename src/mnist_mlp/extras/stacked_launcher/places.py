@@ -24,8 +24,8 @@ class Resources:
     """cores of a stack, and with them threads"""
     gpus: int = 0
     """of a stack"""
-    mem_gb: float = 4
-    """of a stack on SLURM"""
+    mem_gb: float | None = None
+    """of a stack on SLURM; null: SLURM's own default"""
     timeout_min: int = 240
     """after which SLURM ends a stack; it goes back to the queue and goes on"""
     partition: str | None = None

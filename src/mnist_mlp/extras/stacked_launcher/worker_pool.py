@@ -97,10 +97,10 @@ class Processes:
 
     def ended(self, seconds: float) -> list[tuple[int, str | None]]:
         """Wait until a stack has ended, at most so long: its ticket, and what ended its process, if that is no more."""
-        busy = {worker.replies: worker for worker in self._workers if worker.ticket is not None}
+        busy = {worker.replies.fileno(): worker for worker in self._workers if worker.ticket is not None}
         found: list[tuple[int, str | None]] = []
-        for replies in wait(list(busy), timeout=seconds):  # type: ignore[arg-type]
-            worker = busy[replies]  # type: ignore[index]
+        for replies in wait(list(busy), timeout=seconds):
+            worker = busy[replies]  # type: ignore[index]  # numbers go in, and come out
             assert worker.ticket is not None
             ticket, worker.ticket = worker.ticket, None
             if worker.replies.readline():
