@@ -98,6 +98,7 @@ class SharedStudy:
             except Timeout:  # another process is at work on it
                 continue
             if whole:
+                # A private name of Optuna, which has no public way to continue a trial of another process.
                 trial = optuna.Trial(self.study, left._trial_id)
                 claims.append(self._claim(trial, held, goes_on=True, reported=set(left.intermediate_values)))
             else:
