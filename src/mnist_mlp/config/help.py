@@ -116,7 +116,10 @@ def _key_text(entry: Entry, composed: DictConfig) -> str:
     words = ", ".join(word for word in allowed if word)
     first = _setting(entry, composed) + (f"   ({words})" if words else "")
     return "\n".join(
-        [*textwrap.wrap(first, WIDTH, initial_indent=" ", subsequent_indent=" " * 5), _wrapped(key.doc, 5)]
+        [
+            *textwrap.wrap(first, WIDTH, initial_indent=" ", subsequent_indent=" " * 5),
+            textwrap.fill(key.doc, WIDTH, initial_indent=" " * 5, subsequent_indent=" " * 5),
+        ]
     )
 
 
@@ -143,7 +146,3 @@ def _columns(name: str, text: str, indent: int) -> str:
     lines = textwrap.wrap(text, WIDTH - indent) or [""]
     head = f"{name:<{indent}}" if len(name) < indent else f"{name}\n{' ' * indent}"
     return ("\n" + " " * indent).join([head + lines[0], *lines[1:]]).rstrip()
-
-
-def _wrapped(text: str, indent: int) -> str:
-    return textwrap.fill(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * indent)

@@ -36,10 +36,6 @@ class RunLength:
             return self.epochs, 0
         return divmod(step, self.steps_per_epoch)
 
-    def ends_chunk(self, step: int) -> bool:
-        """Whether a chunk ends after `step` optimizer steps."""
-        return self.position(step)[1] % self.chunk_steps == 0
-
     def step_by_step(self) -> RunLength:
         """The same run with chunks of one step, for Lightning's own loop."""
         between = min(self.chunks_between_validations * self.chunk_steps, self.steps_per_epoch)
