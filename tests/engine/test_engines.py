@@ -59,8 +59,9 @@ def test_gradients_are_clipped_in_mixed_precision_too(tmp_path: Path) -> None:
     assert furthest(fast, plain) < 1e-4
 
 
-def test_fast_and_plain_report_the_same_history(tmp_path: Path) -> None:
-    words = [*SHORT, *QUIET, "metrics=[acc,f1]"]
+@pytest.mark.parametrize("network", [[], ["model=cnn", "model.channels=[3]", "model.hidden=[8]"]], ids=["mlp", "cnn"])
+def test_fast_and_plain_report_the_same_history(tmp_path: Path, network: list[str]) -> None:
+    words = [*SHORT, *QUIET, "metrics=[acc,f1]", *network]
     fast, plain = (train(configuration(*words, f"engine={name}"), tmp_path / name) for name in ("fast", "plain"))
     for one, other in zip(fast.history, plain.history, strict=True):
         names = {"epoch", "lr", "train/loss", "train/acc", "train/f1", "val/loss", "val/acc", "val/f1"}

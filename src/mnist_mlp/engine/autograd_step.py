@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import MetricCollection
 
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.flat import SharedGradients
@@ -31,7 +33,8 @@ class AutogradStep:
     def run(self, chunk: Chunk, first_step: int) -> Tensor:
         """Make one optimizer step for each minibatch of the chunk; returns the losses `(1, steps)`."""
         minibatches = enumerate(chunk.minibatches(), start=first_step)
-        losses = torch.stack([self._step(chunk, indices[0], step) for step, indices in minibatches])
+        with _updated_at_once(self.member.module.metrics_of("train")):
+            losses = torch.stack([self._step(chunk, indices[0], step) for step, indices in minibatches])
         self.member.train_log.add_up()
         return losses.unsqueeze(0)
 
@@ -68,3 +71,25 @@ class AutogradStep:
     def _training_step(self, batch: Batch, step: int) -> Any:
         with self.member.trainer.precision_plugin.train_step_context():
             return self.member.module.training_step(batch, step)
+
+
+@contextmanager
+def _updated_at_once(metrics: MetricCollection) -> Iterator[None]:
+    """Update the metrics at the end of the block with all batches of the block: a call costs as much as a loss."""
+    update = metrics.update
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def note(*given: Any, **named: Any) -> None:
+        if len(given) == 2 and not named and all(isinstance(values, Tensor) for values in given):
+            seen.append((given[0].detach(), given[1]))
+        else:
+            update(*given, **named)
+
+    metrics.update = note  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del metrics.update
+    if seen:
+        outputs, labels = zip(*seen, strict=True)
+        update(torch.cat(outputs), torch.cat(labels))
