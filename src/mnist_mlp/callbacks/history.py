@@ -119,7 +119,7 @@ def _log(trainer: L.Trainer, scalars: dict[str, float | None]) -> None:
 
 
 def _line(row: dict[str, Any], epochs: int | None) -> str:
-    """At most 80 columns: validation has a line of its own where there are further metrics."""
+    """The line of an epoch for the console; two lines if it is longer than 80 columns."""
     head, end = f"epoch {row['epoch'] + 1:>3}/{epochs}", f"{row['seconds']:.1f} s"
     stages = [
         f"{stage} loss {row[f'{stage}/loss']:.4f}{_shares(row, f'{stage}/')}"
@@ -138,6 +138,6 @@ def _shares(row: dict[str, Any], prefix: str) -> str:
 
 
 def _percent(share: float) -> str:
-    """Six characters wide, in one column with those of the other epochs."""
+    """A fraction in percent, six characters wide, so that epochs are aligned."""
     written = f"{share:.2%}"
     return "  100%" if written == "100.00%" else f"{written:>6}"

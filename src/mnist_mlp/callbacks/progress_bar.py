@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 class RunBar(ProgressBar):
     """Counts optimizer steps; Lightning's own bar would count chunks.
 
-    What is logged meanwhile takes its line, and it is drawn again below: see `mnist_mlp.cli.console`.
+    A log message replaces the bar, which is drawn again below it: see `mnist_mlp.cli.console`.
     """
 
     def __init__(self, length: RunLength, members: Sequence[Member], title: str = "") -> None:
-        """`title` stands before the epoch: of several stacks, which one."""
+        """`title` precedes the epoch: the name of the stack, if there are several."""
         super().__init__()
         self.length, self.members, self.title = length, members, title
         self._bar: tqdm[Any] | None = None
@@ -64,7 +64,7 @@ class RunBar(ProgressBar):
         return f"{self.title}epoch {trainer.current_epoch + 1}/{self.length.epochs}"
 
     def _validation(self) -> str:
-        """The metric that decides which checkpoint is the best; of several networks, that of the best one."""
+        """The metric `checkpoint.monitor` as text; that of the best network, if there are several."""
         chosen = self.members[0].config.checkpoint
         measured = [member.trainer.callback_metrics.get(chosen.monitor) for member in self.members]
         values = [float(value) for value in measured if value is not None]

@@ -1,4 +1,4 @@
-"""The size of a network, from its configuration alone: known before torch is imported."""
+"""Size of a network, computed from its configuration without importing torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mnist_mlp.config.schema import CNNConfig, MLPConfig, ModelConfig
 
 
 def shape(config: ModelConfig, image_shape: Sequence[int], classes: int) -> str:
-    """`784-128-64-10` for a perceptron, `28x28x1, 16, 32, 128-10` with convolutions; a name for another network."""
+    """Shape as text: `784-128-64-10` for a perceptron, `28x28x1, 16, 32, 128-10` with convolutions, else the name."""
     if isinstance(config, MLPConfig):
         return "-".join(map(str, _widths(config, prod(image_shape), classes)))
     if isinstance(config, CNNConfig):
@@ -21,7 +21,7 @@ def shape(config: ModelConfig, image_shape: Sequence[int], classes: int) -> str:
 
 
 def parameters(config: ModelConfig, image_shape: Sequence[int], classes: int) -> int | None:
-    """Weights and biases; None for a network of another kind."""
+    """Number of weights and biases; None for other networks."""
     if isinstance(config, MLPConfig):
         return _fully_connected(_widths(config, prod(image_shape), classes))
     if isinstance(config, CNNConfig):

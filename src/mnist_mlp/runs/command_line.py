@@ -1,4 +1,4 @@
-"""Command lines to paste into a shell: quoted for bash and zsh, and for Hydra, which reads their values."""
+"""Command lines for the user to paste into a shell, quoted for bash and zsh and for Hydra."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ WIDTH = 80
 
 
 def command(script: str, *words: str, **paths: Path) -> str:
-    """`python src/<script> <words> <key>=<path> ...` in one line, with paths as seen from where its reader stands."""
+    """`python src/<script> <words> <key>=<path> ...` in one line; paths are relative to the current directory."""
     return shlex.join(words_of(script, *words, **paths))
 
 
 def words_of(script: str, *words: str, **paths: Path) -> list[str]:
-    """The words of `command`, before a shell reads them."""
+    """The arguments of `command`, not yet quoted for a shell."""
     values = [f"{key}={_readable(str(shown(path)))}" for key, path in paths.items()]
     return [_python(), str(shown(PROJECT / "src" / script)), *words, *values]
 
 
 def in_common_form(jobs: Sequence[Sequence[str]], every: Sequence[Sequence[str]]) -> str:
-    """`optimizer.lr=1e-3,3e-3 seed=0`: the words of some jobs of a sweep, without those that `every` job of it has."""
+    """The overrides of some jobs as one sweep, `optimizer.lr=1e-3,3e-3 seed=0`, without those that `every` job has."""
     shared = set.intersection(*map(set, every)) if len(every) > 1 else set()
     values: dict[str, list[str]] = {}
     for word in dict.fromkeys(word for words in jobs for word in words if word not in shared):
@@ -37,7 +37,7 @@ def in_common_form(jobs: Sequence[Sequence[str]], every: Sequence[Sequence[str]]
 
 
 def in_lines(words: Sequence[str], *, indent: str = "  ") -> str:
-    """A command behind `indent`, within 80 columns as far as its words allow: lines that a shell takes for one."""
+    """A command in lines of at most 80 columns, if its words allow, joined by backslashes for a shell."""
     lines = [indent]
     for word in map(shlex.quote, words):
         end = "" if lines[-1].isspace() else " "
@@ -50,7 +50,7 @@ def in_lines(words: Sequence[str], *, indent: str = "  ") -> str:
 
 
 def _python() -> str:
-    """The Python that runs this, by the name under which the reader's shell finds it, else by its path."""
+    """The running Python, by its name if the shell finds it under this name, else by its path."""
     executable = Path(sys.executable)
     for name in ("python", executable.name):
         found = shutil.which(name)
@@ -60,7 +60,7 @@ def _python() -> str:
 
 
 def _readable(path: str) -> str:
-    """`path` as Hydra reads it back: in double quotes, which a shell's single ones leave as they are, if need be."""
+    """`path` as a value for Hydra: in double quotes if necessary, which can stand within a shell's single quotes."""
     if re.fullmatch(r"[\w./:@%+ -]*\S", path, re.ASCII):
         return path
     escaped = re.sub(r'(\\*)"', r'\1\1\\"', path)

@@ -48,14 +48,14 @@ def build_loggers(config: Config, directory: Path, again_from: int | None) -> li
 
 
 class TaggedForTensorBoard(TensorBoardLogger):
-    """TensorBoard's page begins with accuracy and loss, and has training beside validation."""
+    """TensorBoardLogger with tags in an order that begins with accuracy and loss, training beside validation."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:  # type: ignore[override]
         super().log_metrics({tensorboard_tag(name): value for name, value in metrics.items()}, step)
 
 
 def tensorboard_tag(name: str) -> str:
-    """`accuracy/val` for `val/acc`: the page groups tags by their first word, in alphabetical order."""
+    """The tag for a metric, `accuracy/val` for `val/acc`: TensorBoard groups tags by their first word, sorted."""
     first, _, rest = name.partition("/")
     if first == "final":
         return f"result/{rest}"
@@ -65,7 +65,7 @@ def tensorboard_tag(name: str) -> str:
 
 
 def _tensorboard_logger(directory: Path, again_from: int | None) -> TensorBoardLogger:
-    """TensorBoard names a run after the folders of its events: the last one says what the command line said."""
+    """Folder for the event files: TensorBoard shows its name, made of the overrides, as the name of the run."""
     place = directory / "tensorboard"
     in_place = any(place.glob("events*"))  # begun by an older version
     return TaggedForTensorBoard(

@@ -69,7 +69,7 @@ class Result:
         return cls(directory=run.directory, **{name: run.result[name] for name in known & run.result.keys()})
 
     def continue_from(self, before: runs.Run) -> None:
-        """Take over what a stopped run knew, seconds too: it may stop again before its checkpoint is read."""
+        """Take over metrics, history and seconds of a stopped run; it may stop again before its checkpoint is read."""
         for name in ("metrics", "history", "best_epoch", "epochs", "parameters", "seconds"):
             if name in before.result:
                 setattr(self, name, before.result[name])
@@ -99,7 +99,7 @@ class Result:
         self._write()
 
     def _add_killed_epochs(self) -> None:
-        """The seconds of epochs whose process was killed: the history alone, from the checkpoint, has them."""
+        """Seconds of epochs in a process that was killed; only the history in the checkpoint has them."""
         missing = sum(row["seconds"] for row in self.history) - self.seconds.get("fit", 0.0)
         if missing > 0:
             for part in ("fit", "total"):

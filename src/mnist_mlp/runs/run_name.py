@@ -1,4 +1,4 @@
-"""The name of a run for people: what its command line said that others did not."""
+"""Name of a run for display, made of the overrides on its command line."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.runs.record import read_run, read_sweep
 
-LONGEST = 100  # as the name of a folder, among others of a path
+LONGEST = 100  # characters in the name of a folder
 
 
 def run_name(directory: Path) -> str:
-    """The overrides of a run with short keys, `lr=0.003 hidden=[64] seed=1`; empty where there are none.
+    """The overrides of a run with short keys, `lr=0.003 hidden=[64] seed=1`; empty if there are none.
 
-    Of a job of a sweep only those that the sweep varies: all jobs have the others.
+    For a job of a sweep only those that differ between the jobs.
     """
     try:
         run = read_run(directory)
         sweep = read_sweep(directory / run.sweep) if run and run.sweep else None
-    except ConfigError:  # damaged, which is no matter here
+    except ConfigError:  # a damaged record: no name
         return ""
     typed = run.command.task if run and run.command else []
     varied = [word for word in typed if not sweep or word not in sweep.command.task]
@@ -28,5 +28,5 @@ def run_name(directory: Path) -> str:
 
 
 def folder_name(name: str) -> str:
-    """`name` without what no folder on any system may hold."""
+    """`name` without characters that are not allowed in the name of a folder on some system."""
     return re.sub(r"[^\w=.,+\[\] -]+", "-", name)[:LONGEST].strip(" .")
