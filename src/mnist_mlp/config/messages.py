@@ -149,6 +149,8 @@ def _unknown(name: str, schema: type[Any]) -> str:
     groups = list(dict.fromkeys([*sections(schema), *global_groups()])) if issubclass(schema, Config) else []
     if name in groups:
         return f"{name}: has no such key; expected {name}=<option>, and --help lists the options"
+    if name.startswith("hydra.sweeper.params."):
+        return f"unknown key {name}; type -m {name.removeprefix('hydra.sweeper.params.')}=<values>, or +{name}=<values>"
     if name.startswith("hydra.launcher."):
         return f"unknown key {name}; keys of a launcher need it beside them, as in -m hydra/launcher=stacked"
     return f"unknown key {name}{_nearest_key(name, [*known, *groups])}"
