@@ -97,6 +97,7 @@ WRONG = {
     "-cn data/mnist": "a file for --config-name begins with defaults: [train, _self_]",
     "~hydra.callbacks.check": "expected the configuration train with its hydra.callbacks",
     "-m hydra.sweeper.params.seed=0": "type -m seed=<values>, or +hydra.sweeper.params.seed=<values>",
+    "-m hydra.sweeper.params.seed=0,1": "a sweep over several values is -m seed=0,1",
     "+hydra.sweeper.params.seed=0": "+hydra.sweeper.params.seed=0: expected -m beside it",
     "optimizer.betas=[0.9,null]": "optimizer.betas: expected list[float], got [0.9, None]\n",
     "--tset": "unrecognized arguments: --tset; --help lists what there is",

@@ -69,6 +69,10 @@ _COMPOSITIONS = (
         r"\1: chosen twice; to change the choice, write - override /\2: \3 in a file, or \2=\3 on the command line",
     ),
     (
+        r"Sweeping over Hydra's configuration is not supported : '\+*hydra\.sweeper\.params\.([\w.]+)=(.*)'$",
+        r"hydra.sweeper.params.\1=\2: a sweep over several values is -m \1=\2",
+    ),
+    (
         r"Could not (?:override|delete) ''\.",
         r"cannot read an override: expected key=value, as 'model.hidden=[128,64]', got no key",
     ),
