@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from helpers.kill_and_resume import configuration
 
+from mnist_mlp.cli.exit_codes import system_error
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.runs.ownership import LOCK, owned
@@ -68,6 +70,15 @@ def test_a_block_in_a_block_of_the_same_process_keeps_the_directory(tmp_path: Pa
             [sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True
         )
         assert "is in use by process" in done.stderr
+
+
+def test_a_full_disk_that_does_not_say_what_cannot_be_written_is_told_with_the_directory_in_use(
+    tmp_path: Path,
+) -> None:
+    error = OSError(errno.ENOSPC, "No space left on device")
+    with owned(tmp_path / "run"):
+        assert system_error(error) == f"{tmp_path / 'run'}: No space left on device"
+    assert system_error(error) == "No space left on device"
 
 
 def test_a_call_makes_its_directory_leaves_a_record_and_overwrites_no_run(tmp_path: Path) -> None:

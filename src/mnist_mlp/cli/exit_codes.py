@@ -22,6 +22,7 @@ from mnist_mlp.config.errors import ConfigError, Interrupted, UserError
 from mnist_mlp.config.keys import keys
 from mnist_mlp.config.messages import COMPOSITION_ERRORS, explain_composition
 from mnist_mlp.config.schema import Config
+from mnist_mlp.runs import ownership
 
 BEFORE_WORK, FAILED = 2, 1
 
@@ -89,7 +90,7 @@ def system_error(error: BaseException | None, directory: Path | None = None) -> 
     while error is not None:
         if isinstance(error, OSError) and error.errno is not None:
             named = isinstance(error.filename, str | bytes | os.PathLike)  # a number is that of an open file
-            place = os.fsdecode(error.filename) if named else directory
+            place = os.fsdecode(error.filename) if named else directory or ownership.latest()
             return f"{place}: {error.strerror or error}" if place else str(error.strerror or error)
         error = error.__cause__
     return None

@@ -84,6 +84,11 @@ def wait_until_free(directories: Sequence[Path], seconds: float) -> None:
             pass
 
 
+def latest() -> Path | None:
+    """The directory that this process has locked last, if it holds any."""
+    return next((path for process, path in reversed(_held) if process == os.getpid()), None)
+
+
 def _self() -> dict[str, str | int]:
     return {"process": os.getpid(), "host": socket.gethostname(), "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}"}
 
