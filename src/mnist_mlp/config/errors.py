@@ -51,6 +51,12 @@ class SaveError(UserError):
     exit_code = 1
 
 
+class SearchError(UserError):
+    """No trial of a search completed."""
+
+    exit_code = 1
+
+
 class DivergedError(UserError):
     """A loss or a weight is NaN or infinite."""
 

@@ -19,9 +19,11 @@ from helpers.small_search import SMALL, outcomes, result, search_in, space, stud
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
+from mnist_mlp.config.errors import SaveError, SearchError
 from mnist_mlp.config.parsing import composed, parse
 from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.extras.inference.predictor import Predictor
+from mnist_mlp.extras.tuning import search
 from mnist_mlp.extras.tuning.space import compose_trial
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.training import train
@@ -174,6 +176,15 @@ def test_a_trial_that_diverges_does_not_end_the_search(tmp_path: Path) -> None:
     told = search_in(tmp_path, "optimizer=sgd", "++tune.space={optimizer.lr:'choice(1e30)'}", "tune.trials=2")
     assert "2 ended early" in told
     assert [result(tmp_path / number)["status"] for number in "01"] == ["failed", "failed"]
+
+
+def test_a_search_whose_trials_all_fail_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise SaveError("No space left on device")
+
+    monkeypatch.setattr(search, "train_stack", full)
+    with pytest.raises(SearchError, match="every trial failed"):
+        search_in(tmp_path, "tune.trials=2")
 
 
 def test_the_same_command_again_only_reports(finished: tuple[Path, str]) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from optuna.trial import TrialState
 
 from mnist_mlp.cli.console import LogFile
 from mnist_mlp.config.commands import TuneConfig
-from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, Pruned, UserError
+from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, Pruned, SearchError, UserError
 from mnist_mlp.config.parsing import parse
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
@@ -46,6 +47,9 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
     """Work on the study in `directory` until it has `config.tune.trials` trials; a report of what was found.
 
     Trials are judged by validation accuracy; the test set is not touched.
+
+    Raises:
+        SearchError: every trial failed, as on a full disk.
     """
     study = SharedStudy(directory, config, space)
     others = helpers_of(config)
@@ -58,7 +62,13 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
         if not is_helper():
             log.info(_report(study, config))
         raise
-    return "" if is_helper() else _report(study, config)
+    if is_helper():
+        return ""
+    found = _report(study, config)
+    if all(trial.state == TrialState.FAIL for trial in study.trials):
+        log.info(found)
+        raise SearchError("every trial failed, for the reasons above")
+    return found
 
 
 def _work(study: SharedStudy, most: int) -> None:
