@@ -45,6 +45,7 @@ def test_a_logged_line_takes_the_place_of_the_bar_which_is_drawn_below(monkeypat
     trainer.global_step = 50
     bar.on_train_batch_end(trainer)
     Console(terminal).emit(logging.LogRecord("", logging.INFO, "", 0, "epoch   1/2", None, None))
+    assert terminal.screen()[-1].startswith("stack 1/3 epoch 1/2  50%|")
     bar.on_train_epoch_end()
     line, drawn = terminal.screen()
     assert line == "epoch   1/2"

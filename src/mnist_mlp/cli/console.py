@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 # What we print beyond ASCII, for terminals that know nothing else.
 PLAIN = {"±": "+-", "–": "-", "—": "-", "…": "...", "×": "x", "·": ".", "→": "->", "≥": ">=", "≤": "<=", "█": "#"}
@@ -63,8 +63,14 @@ ERASED_LINE = "\r\x1b[K"
 class Console(logging.StreamHandler):  # type: ignore[type-arg]
     """Prints what is logged for as long as it can be written: a run goes on without.
 
-    On a terminal a line takes the place of a progress bar, of this process or of another one, which draws it again.
+    On a terminal a line takes the place of a progress bar, which is drawn again below: at once where it is one of this
+    process, and else by the process that draws it.
     """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        bars = sys.modules.get("tqdm")  # not imported: there is no bar
+        with bars.tqdm.external_write_mode(file=self.stream) if bars else nullcontext():
+            super().emit(record)
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)

@@ -6,7 +6,7 @@
     checkpoint_file, checkpoint_io  checkpoints: written atomically, verified, never unpickled
     thinning                        `sweep.keep`: deletes most files of a completed job of a large sweep
     resume                          `resume=<directory>`: the command line and configuration of a stopped run
-    loggers                         TensorBoard, CSV, MLflow, Weights & Biases
+    loggers, run_name               TensorBoard, CSV, MLflow, Weights & Biases; the overrides by which they name a run
     ownership, atomic_write         a lock on a directory; files that are replaced as a whole
     signals                         SIGINT, SIGTERM and SIGHUP
     command_line                    commands to print for the user
