@@ -103,7 +103,7 @@ def test_a_run_that_is_stopped_before_it_goes_on_keeps_its_history(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
-        patched.setattr(training, "_calibrate", lambda *_: signal.raise_signal(signal.SIGTERM))
+        patched.setattr(training, "_calibrate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
         train(configuration(*WORDS), tmp_path)
     before = result(tmp_path)
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
@@ -119,7 +119,7 @@ def test_a_run_that_is_stopped_before_it_goes_on_keeps_its_history(
 def test_a_signal_to_a_stack_stands_in_the_result_of_every_member(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any, phase: str
 ) -> None:
-    monkeypatch.setattr(place, phase, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(place, phase, lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
     jobs = [
         Job(number=seed, config=configuration(*WORDS, f"seed={seed}"), directory=tmp_path / str(seed))
         for seed in (0, 1)
