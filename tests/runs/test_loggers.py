@@ -100,7 +100,7 @@ def test_mlflow_has_one_record_of_a_run_that_was_stopped(tmp_path: Path, monkeyp
     (tmp_path / "run").mkdir()
     config = configuration("logger=mlflow", "trainer.max_epochs=1", "trainer.limit_train_batches=14")
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
-        patched.setattr(training, "calibrate", lambda *_: signal.raise_signal(signal.SIGTERM))
+        patched.setattr(training, "_calibrate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
         train(config, tmp_path / "run")
     train(replace(config, resume=str(tmp_path / "run")), tmp_path / "run")
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'outputs' / 'mlflow.db'}")
@@ -119,7 +119,7 @@ def test_weights_and_biases_knows_a_run_that_was_stopped_by_one_id(
     ids = []
     for resume in (None, str(tmp_path)):
         with monkeypatch.context() as patched, pytest.raises(Interrupted):
-            patched.setattr(training, "calibrate", lambda *_: signal.raise_signal(signal.SIGTERM))
+            patched.setattr(training, "_calibrate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
             train(replace(config, resume=resume), tmp_path)
         ids.append(wandb.run.id)
         wandb.finish()
