@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -29,14 +30,14 @@ from numpy.random import Generator
 from PIL import Image, ImageDraw, ImageFont
 
 from mnist_mlp.config.schema import PROJECT
-from mnist_mlp.data.datamodule import split
 from mnist_mlp.data.image_file import FORMATS
 from mnist_mlp.data.mnist import FASHION_MNIST, MNIST
-from mnist_mlp.extras.calibration.calibrate import highest_in_distribution
 from mnist_mlp.extras.handwriting.reader import BLANK, ERROR, OK, UNSURE, Reader, Reading
-from mnist_mlp.extras.inference.predictions import Predictions, coverage_at_risk
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.runs import checkpoint_file as checkpoint
+
+sys.path.insert(0, str(PROJECT / "tests"))
+from extras.handwriting import drawings  # noqa: E402
 
 RESULTS = report.RESULTS / "handwriting.md"
 # Letters whose strokes are those of somebody's 0, 1, 2, 5, 6, 8 or 9. By their shape; the rest is listed one by one.
@@ -44,11 +45,11 @@ LOOK_ALIKE = set("OoQDIlijZzSsbGBgq")
 SECTIONS = {
     "damage": "Digits as people have them",
     "writers": "Other writers",
+    "paper": "Shadows and lines",
     "refusals": "What is no digit",
     "files": "Files of all kinds",
     "speed": "Speed",
 }
-RISKS = (0.0005, 0.001, 0.002, 0.005)
 FONTS = ("DejaVuSans", "DejaVuSerif", "DejaVuSansMono-Oblique", "STIXGeneral", "DejaVuSans-Bold")
 
 # What is done to a digit; each kind alone, then all at once.
@@ -180,6 +181,27 @@ def other_writers(reader: Reader, folder: Path) -> str:
     return f"scikit-learn's {which}: **{accuracy:.1%}** right."
 
 
+def paper(reader: Reader, folder: Path) -> str:
+    """Numbers of one to six digits, drawn by the tests' pen: from hands that are in no data set."""
+    kinds: dict[str, Callable[[Generator], tuple[Any, ...]]] = {
+        "small or pale, beside a shadow with a hard edge": drawings.beside_a_shadow,
+        "on ruled paper": lambda rng: drawings.on_lines(rng, squared=False),
+        "on squared paper": lambda rng: drawings.on_lines(rng, squared=True),
+    }
+    rows: list[tuple[object, ...]] = []
+    for kind, draw in kinds.items():
+        drawn = [draw(np.random.default_rng(seed)) for seed in range(20)]
+        readings = read(reader, [page for page, *_ in drawn], folder)
+        texts = [text for _, text, *_ in drawn]
+        pairs = list(zip(readings, texts, strict=True))
+        found = sum(len(reading.guesses) == len(text) for reading, text in pairs)
+        best = sum(reading.guess == text for reading, text in pairs)
+        answered = [(reading.text, text) for reading, text in pairs if reading.status == OK]
+        wrong = sum(answer != text for answer, text in answered)
+        rows.append((f"{kind} (20)", found, best, len(answered) - wrong, wrong))
+    return report.table(("numbers", "all digits found", "best guess right", "answered right", "answered wrong"), rows)
+
+
 def refusals(reader: Reader, images: np.ndarray, labels: np.ndarray, data: Path, folder: Path) -> str:
     rng = np.random.default_rng(0)
     groups: dict[str, Iterable[Image.Image]] = {
@@ -212,36 +234,8 @@ def refusals(reader: Reader, images: np.ndarray, labels: np.ndarray, data: Path,
             report.table(("pictures of", "answered", "unsure", "no digit found"), rows),
             f"{wrong} of the answers to digits are wrong. Letters answered, of {len(readings['a'])} pictures each, and "
             f"as what: {', '.join(told)}.",
-            "Shares that are answered, by the risk of a wrong answer that the network may take (`calibration.risk`):",
-            risks(reader.predictor, {name: readings[name] for name in kinds}),
         ]
     )
-
-
-def risks(predictor: Predictor, readings: dict[str, list[Reading]]) -> str:
-    """What is answered of each kind, by the risk for which threshold and limit would have been fitted."""
-    config = predictor.config
-    dataset = MNIST.load_from(Path(config.data.dir))
-    val = split(dataset.train_labels, config.data.val_size)[1]
-    images, labels = torch.from_numpy(dataset.train_images[val]), dataset.train_labels[val]
-    said = Predictions(log_probabilities=predictor.log_probabilities(images).double().numpy(), labels=labels)
-    val_scores = predictor.ood_score(images).double().numpy()
-
-    def doubts(reading: Reading) -> tuple[float, float]:
-        """The least probability and the highest out-of-distribution score found; of nothing, what is never answered."""
-        if not reading.guesses:
-            return -1.0, np.inf
-        seen = torch.from_numpy(np.stack([guess.image for guess in reading.guesses]))
-        return min(guess.probability for guess in reading.guesses), float(predictor.ood_score(seen).max())
-
-    found = {name: np.array([doubts(reading) for reading in group]).T for name, group in readings.items()}
-    rows: list[tuple[object, ...]] = []
-    for risk in RISKS:
-        threshold = coverage_at_risk(said, risk).threshold
-        limit = highest_in_distribution(val_scores, said.confidences >= threshold)
-        answered = (((sure >= threshold) & (strange <= limit)).mean() for sure, strange in found.values())
-        rows.append((f"{risk:.2%}", *(f"{share:.1%}" for share in answered)))
-    return report.table(("risk", *readings), rows)
 
 
 def fuzz(reader: Reader, number: int, folder: Path) -> str:
@@ -309,6 +303,7 @@ def main() -> None:
     measure: dict[str, Callable[[Path], str]] = {
         "damage": lambda folder: damage(reader, images[: options.digits], labels[: options.digits], folder),
         "writers": lambda folder: other_writers(reader, folder),
+        "paper": lambda folder: paper(reader, folder),
         "refusals": lambda folder: refusals(reader, images, labels, data, folder),
         "files": lambda folder: fuzz(reader, options.fuzzed, folder),
         "speed": lambda folder: speed(predictor.checkpoint, images, folder),

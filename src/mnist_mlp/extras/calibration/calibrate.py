@@ -20,8 +20,9 @@ DIGITS = list("0123456789")
 
 # The least probability that all digits of a person's picture are right with which they are an answer.
 SURE = 0.85
-# Shares of the validation images, least odd first, that are odd enough for a digit alone and for one beside others.
-ALONE, BESIDE_OTHERS = 0.95, 0.99
+# Shares of the validation images, least odd first, that are not too odd: for a digit alone, judged by the free energy,
+# and for one beside others.
+ALONE, BESIDE_OTHERS = 0.95, 0.995
 
 Part = tuple[Tensor, Tensor]
 
@@ -46,7 +47,7 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_st
         scores = replace(predictor, ood_detector=detector).ood_score(images).double().numpy()
     else:
         scores = free_energy(logits).double().numpy()
-    alone, beside_others = np.quantile(scores, (ALONE, BESIDE_OTHERS)).tolist()
+    alone, beside_others = np.quantile(scores, (effort.kept if effort else ALONE, BESIDE_OTHERS)).tolist()
     calibration = replace(calibration, number_threshold=SURE, number_margin=beside_others - alone)
     if detector is None:
         calibration = replace(calibration, free_energy=alone)
