@@ -24,6 +24,8 @@ from mnist_mlp.distributed.world import python_path
 from mnist_mlp.extras.stacked_launcher.places import SLURM, Resources
 from mnist_mlp.runs.signals import interruptible
 
+log = logging.getLogger(__name__)
+
 # Seconds between two looks at the jobs; SLURM's own service should not be asked often.
 LOOK_LOCAL, LOOK_SLURM = 0.2, 10.0
 # What SLURM keeps in its queue for one user, usually.
@@ -114,6 +116,8 @@ def _lost(job: submitit.Job[None]) -> str | None:
     """What ended the job, if it did not end by itself."""
     try:
         job.result()
-    except (UncompletedJobError, FailedJobError) as error:
+    except UncompletedJobError as error:
         return str(error).partition("\n")[0]
+    except FailedJobError as error:  # a mistake in the program: it would happen again
+        log.error("a stack failed: %s", str(error).strip().rpartition("\n")[2])
     return None
