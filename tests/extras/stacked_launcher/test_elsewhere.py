@@ -45,11 +45,12 @@ def killed_once(place: Any, begun: Callable[[], bool], kill: Callable[[], None])
     return place  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 def test_a_killed_job_of_submitit_is_begun_again_and_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     pytest.importorskip("submitit", reason="needs the extra `cluster`")
     from mnist_mlp.extras.stacked_launcher.on_submitit import SubmititJobs
 
-    long = "trainer.max_epochs=40"
+    long = "trainer.max_epochs=20"
     jobs, alone = stack(tmp_path / "jobs", long), stack(tmp_path / "alone", long)
     begun = tmp_path / "submitit"  # where each job leaves files named after its process, which starts another one
 
