@@ -274,7 +274,7 @@ def test_classes_with_names_and_a_network_without_hidden_layers_are_shown_too(op
 
 def test_pictures_can_be_dropped_and_one_that_is_none_is_said_to_be(page):
     picture = next(iter(vectors.pictures(1)))
-    (expected,) = vectors.answer_json(picture)
+    (expected,) = vectors.found_in(picture)
     file = io.BytesIO()
     picture.save(file, "PNG")
     drop = """(content) => {
@@ -285,7 +285,7 @@ def test_pictures_can_be_dropped_and_one_that_is_none_is_said_to_be(page):
     page.evaluate(drop, base64.b64encode(file.getvalue()).decode())
     page.wait_for_selector("#digits button")
     assert said(page).startswith("It says")
-    assert np.abs(255 * seen(page) - np.reshape(expected["image"], (28, 28))).max() <= 2
+    assert np.abs(255 * seen(page) - expected.image).max() <= 2
     page.evaluate(drop, base64.b64encode(b"no picture").decode())
     page.wait_for_selector("#words:has-text('That file is no picture')")  # by function would need eval, which is off
 
@@ -360,7 +360,7 @@ def test_200_pictures_and_their_probabilities_are_those_of_python(open_page, htm
         for digits in page.evaluate(read, [vectors.picture_json(each) for each in pictures[start : start + 50]])
         for digit in digits
     ]
-    expected = np.array([digit["image"] for each in pictures for digit in vectors.answer_json(each)], np.uint8)
+    expected = np.stack([digit.image.ravel() for each in pictures for digit in vectors.found_in(each)])
     images = np.array([digit["image"] for digit in got], np.uint8)
     assert np.abs(images.astype(int) - expected).max() <= 1
     probabilities = predictor.log_probabilities(torch.from_numpy(images)).exp().numpy()
