@@ -71,7 +71,7 @@ def files_of(images: Sequence[str]) -> list[Path]:
     files: list[Path] = []
     for image in images:
         path = Path(image)
-        if path.is_dir():
+        if os.path.isdir(path):  # False for a name that is too long, too
             inside: list[Path] = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
         elif glob.has_magic(image) and not os.path.lexists(path):
             inside = sorted(Path(match) for match in glob.glob(image, recursive=True))

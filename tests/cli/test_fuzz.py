@@ -58,7 +58,9 @@ def word(chance: random.Random, known: dict[str, Any]) -> str:
     if kind < 0.65 and known:
         key, entry = chance.choice(list(known.items()))
         choices = entry.key.choices
-        return f"{key}={chance.choice(choices) if choices else RIGHT.get(str(entry.type).split(' |')[0], 'null')}"
+        return (
+            f"{key}={chance.choice(sorted(choices)) if choices else RIGHT.get(str(entry.type).split(' |')[0], 'null')}"
+        )
     key = chance.choice([*known, "resume", "checkpoint", "nothing.here", "model.", ".seed", "data"])
     if chance.random() < 0.1:
         key = key.upper() if chance.random() < 0.5 else key[:-1]
