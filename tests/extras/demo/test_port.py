@@ -53,7 +53,7 @@ def test_200_pictures_give_the_same_digits_to_one_grey_level_and_the_same_answer
     got = run(tmp_path, pictures=given, networks=[description(predictor, digits)])
     expected = [[vectors.digit_json(digit) for digit in pieces] for pieces in found]
     assert sum(map(len, expected)) > 200  # some hold several
-    assert sum(bool(digit["halves"]) for pieces in expected for digit in pieces) > 30
+    assert sum(bool(digit["halves"]) for pieces in expected for digit in pieces) > 10
     for number, (ours, theirs) in enumerate(zip(expected, got["digits"], strict=True)):
         for one, other in zip(ours, theirs, strict=True):
             assert one["box"] == other["box"], number
