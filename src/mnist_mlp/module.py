@@ -106,8 +106,8 @@ class DigitClassifier(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         # In mixed precision Lightning cannot clip the gradients of a fused optimizer.
-        unfused = {"fused": False} if self.config.trainer.precision.endswith("mixed") else {}
-        optimizer = build_optimizer(self.config.optimizer, self.network.parameters(), **unfused)
+        fused = not self.config.trainer.precision.endswith("mixed")
+        optimizer = build_optimizer(self.config.optimizer, self.network.parameters(), fused=fused)
         total_steps = int(self.trainer.estimated_stepping_batches)
         schedule = build_lr_schedule(self.config.scheduler, optimizer, total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
