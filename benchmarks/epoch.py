@@ -44,7 +44,7 @@ ALL = ("ours", "by hand", "compiled", "JAX", "products")
 
 
 def configuration(*overrides: str) -> Config:
-    return composed(f"trainer.max_epochs={EPOCHS}", *overrides)
+    return composed(f"trainer.max_epochs={EPOCHS}", "augment=none", *overrides)
 
 
 @contextmanager

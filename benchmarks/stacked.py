@@ -54,6 +54,7 @@ def words(batch_size: int, epochs: int) -> list[str]:
     return [
         f"data.batch_size={batch_size}",
         f"trainer.max_epochs={epochs}",
+        "augment=none",
         "trainer.accelerator=cpu",
         "trainer.enable_progress_bar=false",
     ]

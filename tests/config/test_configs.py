@@ -51,6 +51,12 @@ def test_a_checkpoint_from_before_a_key_is_still_read() -> None:
     assert from_dict(values, Config) == composed("augment=elastic")
 
 
+@pytest.mark.parametrize("name", ["seed", "quick", "no_augment"])
+def test_a_recipe_without_augmentation_does_not_inherit_that_of_the_default(name: str) -> None:
+    augment = composed(f"experiment={name}").augment
+    assert not any((augment.shift, augment.rotation, augment.scale, augment.slant, augment.elastic))
+
+
 def test_an_experiment_gives_way_to_the_command_line() -> None:
     assert composed("experiment=seed", "optimizer.lr=0.5").optimizer.lr == 0.5
 

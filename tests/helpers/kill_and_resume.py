@@ -34,6 +34,7 @@ from mnist_mlp.training import train
 
 OVERRIDES = [
     "data=synthetic",
+    "augment=none",
     "data.batch_size=24",
     "model.hidden=[32,16]",
     "model.dropout=0.2",

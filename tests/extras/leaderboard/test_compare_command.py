@@ -12,7 +12,7 @@ from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.extras.leaderboard.command import command
 from mnist_mlp.runs.command_line import in_lines
 
-BACK_TO_THE_DEFAULT = ("optimizer.lr=3e-3", "model.activation=relu", "augment=none", "averaging.decay=0.0")
+BACK_TO_THE_DEFAULT = ("optimizer.lr=3e-3", "model.activation=relu", "augment=affine", "averaging.decay=0.0")
 EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
 
 
