@@ -247,7 +247,7 @@ def test_the_seeds_recipe_falls_as_its_text_says(real_mnist: None, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_the_default_run_reaches_98_percent_on_mnist(default_run: Path) -> None:
+def test_the_default_run_reaches_98_and_a_half_percent_on_mnist(default_run: Path) -> None:
     result = json.loads((default_run / runs.RESULT).read_text())
-    assert result["metrics"]["test/acc"] >= 0.98
+    assert result["metrics"]["test/acc"] >= 0.985
     assert result["parameters"] == 109_386
