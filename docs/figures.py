@@ -111,7 +111,13 @@ def surface() -> None:
     paths = {}
     for name, rate in RATES.items():
         watcher = Path2D()
-        overrides = ["optimizer=sgd", "optimizer.momentum=0", f"optimizer.lr={rate}", "scheduler=constant"]
+        overrides = [
+            "augment=none",
+            "optimizer=sgd",
+            "optimizer.momentum=0",
+            f"optimizer.lr={rate}",
+            "scheduler=constant",
+        ]
         try:
             network = trained(*overrides, "trainer.max_epochs=2", "trainer.log_every_n_steps=10", watcher=watcher)
         except Exception as stopped:  # a rate too big may end the run, which is what the picture is about
