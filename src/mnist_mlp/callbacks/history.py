@@ -122,7 +122,7 @@ def _line(row: dict[str, Any], epochs: int | None) -> str:
     """The line of an epoch for the console; two lines if it is longer than 80 columns."""
     head, end = f"epoch {row['epoch'] + 1:>3}/{epochs}", f"{row['seconds']:.1f} s"
     stages = [
-        f"{stage} loss {row[f'{stage}/loss']:.4f}{_shares(row, f'{stage}/')}"
+        f"{stage} loss {row[f'{stage}/loss']:.4f}{_metrics(row, f'{stage}/')}"
         for stage in ("train", "val")
         if row[f"{stage}/loss"] is not None
     ]
@@ -132,7 +132,8 @@ def _line(row: dict[str, Any], epochs: int | None) -> str:
     )
 
 
-def _shares(row: dict[str, Any], prefix: str) -> str:
+def _metrics(row: dict[str, Any], prefix: str) -> str:
+    """The metrics of one stage beside its loss, in percent: ` acc 98.12% f1 98.05%`."""
     names = [name for name in row if name.startswith(prefix) and name != f"{prefix}loss" and row[name] is not None]
     return "".join(f" {name.removeprefix(prefix)} {_percent(row[name])}" for name in names)
 

@@ -1,4 +1,7 @@
-"""Interruption by a signal during training: finish the chunk, save a checkpoint, stop; a second signal kills."""
+"""Interruption by a signal during training: finish the chunk, save a checkpoint, stop; a second signal kills.
+
+A chunk is some optimizer steps that Lightning sees as one batch: see `mnist_mlp.engine.chunks`.
+"""
 
 from __future__ import annotations
 

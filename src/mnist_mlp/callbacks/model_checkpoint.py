@@ -55,11 +55,11 @@ class Checkpointing(Checkpoint):
         set_progress(checkpoint, self.length, trainer.global_step)
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        # Recomputed, as the length may have changed: the step was the end of the run, and is now within an epoch.
+        # Recomputed, as the run may be longer now: the step that was its last one is then a step within an epoch.
         set_progress(checkpoint, self.length, checkpoint["global_step"])
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        # At the start of a chunk, not at the end of the one before: its validation has run by now.
+        # At the start of a chunk, not at the end of the previous one: by now the validation after that one has run.
         if max_over_ranks(trainer, time.monotonic() - self.saved_at) > self.config.every_seconds:
             self.save_last(trainer)
 

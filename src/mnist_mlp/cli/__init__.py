@@ -6,7 +6,7 @@ header.py       what begins now: network, data, length, device, directory
 sweep.py        the jobs of a sweep, its record, its leaderboard at the end
 exit_codes.py   errors as one line
 console.py      lines beside a progress bar; output that cannot be written
-startup.py      imports torch and Lightning sooner; ending.py ends without taking them apart
+startup.py      shortens the import of torch and Lightning; ending.py skips their slow destruction at exit
 """
 
 from mnist_mlp.cli import ending as ending  # before anything else that wants to be called at the end of the process

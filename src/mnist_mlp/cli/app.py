@@ -41,7 +41,7 @@ from mnist_mlp.runs.directories import CHECKPOINTS, RESULT
 
 log = logging.getLogger(__name__)
 
-# Seconds that SLURM may leave between telling a job to make room and ending it.
+# Seconds that SLURM may leave between the signal that it preempts a job and ending the job.
 LONGEST_GRACE = 900
 
 # Options with which Hydra shows something and does nothing else.
@@ -87,7 +87,7 @@ def run_app(task: Task, config_name: str) -> NoReturn:
 
 
 def _require_checks(main: Callable[[Any], Callable[[], Any]], config_name: str) -> None:
-    """Raise ConfigError where a configuration of one's own, or a word, leaves out `CheckBeforeWork`.
+    """Raise ConfigError if the user's own configuration file, or an override, leaves out `CheckBeforeWork`.
 
     Hydra would make a directory before anything of ours sees what it composed.
     """
@@ -121,7 +121,7 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
         settings = HydraConfig.get()
         run_directory = Path(settings.runtime.output_dir)
         if settings.mode == RunMode.RUN:
-            # Before Hydra adds a line of its own to an error.
+            # Errors end the process here, before Hydra could add a line of its own to them.
             with exit_codes(schema, directory=run_directory), _saying_how_to_go_on(run_directory):
                 config = own_configuration(composed, settings, schema)
                 if isinstance(config, Config):
@@ -148,7 +148,7 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
 
 
 def await_slurm(error: Interrupted) -> None:
-    """Wait, in a job of SLURM that makes room for another: SLURM sends back to the queue only what it ends itself."""
+    """Wait, in a job that SLURM preempts, until SLURM ends it: a job that ends by itself is not requeued."""
     if error.exit_code == 143 and os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
         log.info("saved; waiting for SLURM to end this job")
         time.sleep(LONGEST_GRACE)
@@ -156,7 +156,7 @@ def await_slurm(error: Interrupted) -> None:
 
 @contextmanager
 def _saying_how_to_go_on(run_directory: Path) -> Iterator[None]:
-    """End after a signal in the block with the command that goes on, where there is a checkpoint to go on from."""
+    """After a signal in the block, print the command that resumes the run, if it has saved a checkpoint, and exit."""
     try:
         yield
     except Interrupted as error:

@@ -40,8 +40,10 @@ class CheckBeforeWork(Callback):
     """
 
     def __init__(self, command: str, resuming: bool) -> None:
-        """`command` says what is configured, whatever file that comes from: a name in `commands.SCHEMAS`; `resuming`
-        that a sweep is finished which lies in its directory.
+        """
+        Args:
+            command: the command that runs, a name in `commands.SCHEMAS`; the configuration may come from another file.
+            resuming: whether this continues the sweep that is in the directory already.
         """
         self.command, self.schema, self.resuming = command, SCHEMAS[command], resuming
 
@@ -106,11 +108,11 @@ class CheckBeforeWork(Callback):
             return
         with exit_codes(self.schema):
             given = asdict(parse(without_sections(config, "hydra"), Config)) | {"resume": None}
-            of = None
+            sweep_directory = None
             if HydraConfig.get().mode == RunMode.MULTIRUN:
-                of = record.relative(Path(config.hydra.sweep.dir), to=directory)
+                sweep_directory = record.relative(Path(config.hydra.sweep.dir), to=directory)
             command = record.Command.of(config.hydra)
-            record.write_run(directory, record.RunRecord(config=given, command=command, sweep=of))
+            record.write_run(directory, record.RunRecord(config=given, command=command, sweep=sweep_directory))
 
 
 def own_configuration(composed: DictConfig, settings: Any, schema: type[Any]) -> Any:
@@ -131,14 +133,14 @@ def _refuse_words_for_sweeps(hydra: DictConfig) -> None:
     if choices["hydra/launcher"] != "basic" or (hydra.sweeper or {}).get("params"):  # from a file of these groups
         words += [f"{group}={choices[group]}" for group in ("sweep", "experiment") if choices.get(group)]
     given = {key_of(word) for word in hydra.overrides.hydra}
-    if "hydra.run.dir" in given:  # whoever gives both means whichever there is
+    if "hydra.run.dir" in given:  # beside it hydra.sweep.dir is no mistake: each has its own mode
         words = [word for word in words if key_of(word) not in ("hydra.sweep.dir", "hydra.sweep.subdir")]
     if words:
         raise ConfigError(f"{words[0]}: expected -m beside it, as in train.py -m {words[0]}")
 
 
 def _refuse_unusable_data(config: Config) -> None:
-    from mnist_mlp.data.sources import describe  # NumPy: --help and a wrong key do without_sections
+    from mnist_mlp.data.sources import describe  # imports NumPy, which --help and a wrong key do not need
     from mnist_mlp.engine.run_length import plan
 
     plan(config.data, config.trainer, images=describe(config.data).train_size - config.data.val_size)

@@ -1,7 +1,7 @@
-"""The console: lines that are clean beside a progress bar, and output that nobody can read.
+"""The console: log lines beside a progress bar, and standard output that cannot be written.
 
-That is closed (`>&-`), full (`>/dev/full`), no longer read (`| head -1`), or of few letters. A command ends there, a
-run goes on, and neither complains with a traceback.
+It may be closed (`>&-`), full (`>/dev/full`), no longer read (`| head -1`), or in an encoding that lacks characters. A
+command that prints then ends, a training run continues, and neither shows a traceback.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class LogFile(logging.FileHandler):
 
 
 def _is_of_output(error: OSError) -> bool:
-    """Whether standard output is what failed: it still does."""
+    """Whether the error is one of standard output: then writing to it again fails, too."""
     if isinstance(error, BrokenPipeError):
         return True
     if error.errno not in (errno.ENOSPC, errno.EBADF, errno.EIO):

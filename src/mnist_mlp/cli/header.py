@@ -15,7 +15,7 @@ from mnist_mlp.runs.directories import shown
 
 def run_header(config: Config, directory: Path) -> str:
     """Network, data and split, length, device and directory; the search around them, where there is one."""
-    from mnist_mlp.data.sources import describe  # NumPy: help and wrong keys do without
+    from mnist_mlp.data.sources import describe  # imports NumPy, which --help and a wrong key do not need
 
     info = describe(config.data)
     classes, training = len(info.class_names), info.train_size - config.data.val_size

@@ -149,7 +149,7 @@ def _plain(override: str) -> bool:
 
 
 def _note_overrides(hydra: DictConfig, changed: dict[str, str]) -> None:
-    """What Hydra notes of a job's overrides, of a job that has others."""
+    """Give a copy of another job's configuration this job's overrides: `changed` maps the other's to this one's."""
     hydra.overrides.task = [changed.get(word, word) for word in hydra.overrides.task]
     form = hydra.job.config.override_dirname
     words = sorted(word for word in hydra.overrides.task if key_of(word) not in form.exclude_keys)
@@ -157,7 +157,7 @@ def _note_overrides(hydra: DictConfig, changed: dict[str, str]) -> None:
 
 
 def settings_of(number: int, words: Sequence[str]) -> str:
-    """What a job has of its own: of its words those that not all jobs have, if this process knows the others."""
+    """The overrides `words` of a job as text, without those that all jobs share if this process knows all jobs."""
     own = in_common_form([_jobs[number]], _jobs) if number < len(_jobs) else " ".join(words)
     return own or "the only one"
 

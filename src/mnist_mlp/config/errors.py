@@ -79,7 +79,7 @@ class Interrupted(Stopped):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by signal {signal_number}")
         self.exit_code = 128 + signal_number
-        # As the user named it.
+        # As the user knows it.
         self.name = "Ctrl-C" if signal_number == signal.SIGINT else signal.Signals(signal_number).name
 
 

@@ -82,7 +82,7 @@ def _with_paths(values: dict[str, Any], schema: type[Any]) -> dict[str, Any]:
         section, _, own = name.rpartition(".")
         held = values.get(section) if section else values
         if entry.key.path and isinstance(held, dict) and isinstance(path := held.get(own), str):
-            if not path:  # of a variable of the shell that is not set
+            if not path:  # as from `data.dir=$UNSET`, a shell variable that is not set
                 raise ConfigError(f"{name}: expected a file or folder, got an empty text")
             held[own] = os.path.expanduser(path)
     return values

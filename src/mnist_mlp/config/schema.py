@@ -176,7 +176,7 @@ class CalibrationConfig:
     )
     ood_detector: bool | None = key(
         "fit an out-of-distribution detector on synthetic outliers; false: the OOD score is the free energy; "
-        "null: a quick one, for a perceptron that is trained alone on digits of people",
+        "null: a quick one, for an MLP that is trained alone on handwritten digits",
         legacy_default=False,
         per_member=True,
     )

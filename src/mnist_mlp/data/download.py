@@ -37,7 +37,7 @@ class Archive:
     """name of torchvision's class, and of the folder in which torchvision stores the files"""
     files: tuple[IdxFile, ...]
     sources: dict[str, Callable[[Path], Path]]
-    """from an empty folder to work in to the folder that then has the files, plain or .gz; tried in this order"""
+    """each takes an empty working folder, and returns the folder with the files, plain or .gz; tried in this order"""
 
 
 def load_files(archive: Archive, directory: Path) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ from mnist_mlp.data.dataset import Dataset, DatasetInfo
 from mnist_mlp.data.mnist import FASHION_MNIST, MNIST
 from mnist_mlp.data.normalisation import refuse_unusable_normalisation
 
-# Fewest training images that the split must leave; the schema asks as many of `data.val_size`.
+# Fewest training images that the split must leave; the schema has the same minimum for `data.val_size`.
 MIN_IMAGES = 10
 
 

@@ -5,7 +5,7 @@
     launch.launched             starts the other ranks, if nobody else has; all of them run its block
         world.world                 rank and world size, from the environment of torchrun, srun or rank 0
         store.rendezvous_store      torch's store, at which the ranks meet; rank 0 sends each job through it, as JSON
-        store.process_group         torch's process group for one job; the loss of a rank becomes a ProcessError
+        store.process_group         torch's process group for one job; the death of a rank becomes a ProcessError
     strategy.SharedMinibatches  Lightning's strategy: each rank trains on its part of every minibatch
 
 torch starts and watches the processes and ends all when one dies (`start_processes`), records their exceptions

@@ -75,7 +75,7 @@ class AutogradStep:
 
 @contextmanager
 def _updated_at_once(metrics: MetricCollection) -> Iterator[None]:
-    """Update the metrics at the end of the block with all batches of the block: a call costs as much as a loss."""
+    """Update the metrics once, at the end of the block, for all its batches: a call takes as long as a loss does."""
     update = metrics.update
     seen: list[tuple[Tensor, Tensor]] = []
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mnist_mlp.distributed.strategy import sum_over_ranks
 
 ALIGNED = 32
-"""Numbers; 128 bytes of the smaller ones that are trained with."""
+"""Each row begins at a multiple of so many numbers: 128 bytes in float32, 256 in float64."""
 
 
 class Flat:

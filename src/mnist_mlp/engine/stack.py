@@ -72,7 +72,7 @@ class Stack(L.LightningModule):
             checkpoint["epoch_log"] = log.state_dict(world_size=self.trainer.world_size)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # Recomputed, as the length may have changed: the step was the end of the run, and is now within an epoch.
+        # Recomputed, as the run may be longer now: the step that was its last one is then a step within an epoch.
         set_progress(checkpoint, self.members[0].length, checkpoint["global_step"])
 
     def on_fit_start(self) -> None:
@@ -112,7 +112,7 @@ class Stack(L.LightningModule):
         return {}
 
     def _assign_steps(self, members: Sequence[Member], chunk: Chunk) -> list[tuple[list[Member], Any]]:
-        """Groups of members, each with its step; computed again when a member has left, so that it costs no time."""
+        """Groups of members, each with its step; kept between chunks, and computed again only if a member has left."""
         if sum(len(part) for part, _ in self._steps) == len(members):
             return self._steps
         if self._use_written_step is None:

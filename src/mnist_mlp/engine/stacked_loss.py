@@ -76,13 +76,13 @@ class StackedLoss:
     def losses(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Loss of each image, `(M, n)`, from logits and targets `(M, n, classes)`."""
         losses = self.first.losses(logits, targets)
-        for loss, takes_it in self.others:
-            losses = torch.where(takes_it, loss.losses(logits, targets), losses)
+        for loss, mask in self.others:
+            losses = torch.where(mask, loss.losses(logits, targets), losses)
         return losses
 
     def gradient(self, logits: Tensor, targets: Tensor, images: int) -> Tensor:
         """Gradient of (the sum of the losses / `images`) with respect to the logits, `(M, B, classes)`."""
         gradient = self.first.gradient(logits, targets)
-        for loss, takes_it in self.others:
-            gradient = torch.where(takes_it.unsqueeze(2), loss.gradient(logits, targets), gradient)
+        for loss, mask in self.others:
+            gradient = torch.where(mask.unsqueeze(2), loss.gradient(logits, targets), gradient)
         return gradient.mul_(1 / images)

@@ -179,15 +179,16 @@ class WrittenStep:
         """Dropout masks `(M, count, width)`, one for each hidden layer; empty without dropout."""
         if not any(self.dropout):
             return ()
-        for member, share in enumerate(self.dropout):
-            if share > 0 and member not in self.noise:
+        for member, probability in enumerate(self.dropout):
+            if probability > 0 and member not in self.noise:
                 seed_noise(self.configs[member].seed, step, rank, self.device)
-            for mask in self.masks if share > 0 else ():
+            for mask in self.masks if probability > 0 else ():
                 own = mask[member, :count]
-                if member in self.noise or self.device.type == "cpu":  # there dropout draws so, too
-                    own.bernoulli_(1 - share, generator=self.noise.get(member)).div_(1 - share)
+                if member in self.noise or self.device.type == "cpu":  # on the CPU `F.dropout` draws the same numbers
+                    kept = 1 - probability
+                    own.bernoulli_(kept, generator=self.noise.get(member)).div_(kept)
                 else:
-                    own.copy_(F.dropout(torch.ones_like(own), share))
+                    own.copy_(F.dropout(torch.ones_like(own), probability))
         return [mask[:, :count] for mask in self.masks]
 
     def _clip(self) -> None:

@@ -192,7 +192,7 @@ def written_results(results: Sequence[Result]) -> Iterator[list[ExitStack]]:
                 with suppress(type(error)):
                     cleanup.__exit__(type(error), error, error.__traceback__)
         raise
-    with ExitStack() as every:  # also those after one that cannot be written
+    with ExitStack() as every:  # if one result cannot be written, the others still are
         for cleanup in cleanups:
             every.callback(cleanup.close)
 

@@ -41,10 +41,12 @@ def expand(arguments: list[str]) -> list[str]:
         changes = [argument for argument in others if argument not in ("-m", "--multirun")]
         if changes:
             raise ConfigError(f"resume: a sweep goes on as it was begun, without {' '.join(changes)}")
-        # Not as a key of the jobs, whose names would change: each job that has begun resumes by itself.
+        # Without `resume=`, which would become an override of every job and change its name: each job that has begun
+        # resumes by itself.
         return ["-m", *_begun_by(directory).arguments(), f"{RESUMING}=true", f"hydra.sweep.dir={quoted}"]
     if read_run(directory) is None and not (directory / ".hydra" / "config.yaml").is_file():
-        above = next((path for path in directory.parents[:2] if read_run(path) is not None), None)  # of a checkpoint
+        # The path of a checkpoint was given instead of its run directory.
+        above = next((path for path in directory.parents[:2] if read_run(path) is not None), None)
         meant = f"; did you mean {command('train.py', resume=above)}?" if above else ""
         raise ConfigError(f"resume: expected the directory of a run or of a sweep, got {directory}{meant}")
     for argument in others:
