@@ -108,15 +108,15 @@ AT_SAVING = """
 import os
 from mnist_mlp.runs import checkpoint_file
 
-write, saved = checkpoint_file.write, []
+put, saved = checkpoint_file.put, []
 
-def write_and_signal(content, path):
-    write(content, path)
+def put_and_signal(data, path):
+    put(data, path)
     saved.append(path)
     if len(saved) == 2 and os.environ.get("RANK", "0") == "0":
         os.kill(os.getpid(), {number})
 
-checkpoint_file.write = write_and_signal
+checkpoint_file.put = put_and_signal
 """
 
 
@@ -158,7 +158,7 @@ if os.environ.get("RANK", "0") in {ranks}:
     [
         ("1", "raise DataError('no images here')", 1, "process 1: no images here"),
         ("01", "raise DataError('no images here')", 1, "no images here"),
-        ("1", "import signal; signal.raise_signal(15)", 143, "stopped by signal 15"),
+        ("1", "import signal; signal.raise_signal(15)", 143, "stopped by SIGTERM"),
     ],
 )
 @pytest.mark.slow
@@ -167,8 +167,10 @@ def test_what_ends_a_process_is_told_in_one_line(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(AT_LOADING.format(ranks=repr(ranks), statement=statement))
     directory = tmp_path / "run"
-    answer = run(*TINY, f"hydra.run.dir={directory}", modules=tmp_path, workers=1)
-    assert answer == (code, f"train.py: {said}\n")
+    ended, output = run(*TINY, f"hydra.run.dir={directory}", modules=tmp_path, workers=1)
+    header, line = output[: output.index("train.py: ")], output[output.index("train.py: ") :]
+    assert (ended, line) == (code, f"train.py: {said}\n")
+    assert header.splitlines()[-1] == f"run directory    {directory}"
     assert result(directory)["status"] == ("interrupted" if code == 143 else "failed")
 
 

@@ -36,10 +36,10 @@ GRACE_SECONDS = 10.0
 
 
 @contextmanager
-def launched(config: Config, directory: Path, on_loss: Callable[[str], None]) -> Iterator[World]:
+def launched(config: Config, directory: Path, on_rank_death: Callable[[str], None]) -> Iterator[World]:
     """All ranks that `config` asks for run the block at the same time; yields the world of this one.
 
-    If a rank dies and this one hangs in a collective operation, `on_loss` is called with the reason, and this process
+    If a rank dies and this one hangs in a collective operation, `on_rank_death` is called with the reason, and this process
     ends.
     """
     job, here, ranks = {"config": asdict(config), "directory": str(directory)}, world(), ranks_per_node(config.trainer)
@@ -48,14 +48,14 @@ def launched(config: Config, directory: Path, on_loss: Callable[[str], None]) ->
     elif here.rank > 0:  # `train_jobs` has created the process group
         yield here
     else:
-        opened = nullcontext(rendezvous_store()) if here.size > 1 else _started(ranks, on_loss)
+        opened = nullcontext(rendezvous_store()) if here.size > 1 else _started(ranks, on_rank_death)
         here = here if here.size > 1 else World(size=ranks, local_size=ranks)
         with opened as store, process_group(store, send_job(store, job), here, config.trainer):
             yield here
 
 
 @contextmanager
-def _started(size: int, on_loss: Callable[[str], None]) -> Iterator[Store]:
+def _started(size: int, on_rank_death: Callable[[str], None]) -> Iterator[Store]:
     """Start ranks 1 to `size - 1`, which end with the block or with this process; yields the store of all ranks."""
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, start_processes
@@ -71,7 +71,7 @@ def _started(size: int, on_loss: Callable[[str], None]) -> Iterator[Store]:
 
     def end_if_waiting(ended: Future[RunProcsResult | None]) -> None:
         if not block_ended.wait(GRACE_SECONDS):
-            on_loss(str(_reason(ended.result())))
+            on_rank_death(str(_reason(ended.result())))
             os._exit(1)
 
     with TemporaryDirectory() as files, ThreadPoolExecutor(1) as thread:

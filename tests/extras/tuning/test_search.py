@@ -110,7 +110,7 @@ def test_the_report_names_the_best_and_leaves_pictures_and_an_experiment(finishe
 @pytest.mark.slow
 def test_the_command_that_compares_the_best_with_the_start_runs(finished: tuple[Path, str], tmp_path: Path) -> None:
     _, told = finished
-    line = next(line for line in told.splitlines() if " -m experiment=" in line)
+    line = next(line for line in told.replace("\\\n", " ").splitlines() if " -m experiment=" in " ".join(line.split()))
     words = shlex.split(line.replace("seed=1,2,3", "seed=1 trainer.max_epochs=1"))
     sweep = f"hydra.sweep.dir={tmp_path / 'sweep'}"
     done = started.run(*words[1:], sweep, cwd=PROJECT)
