@@ -85,7 +85,7 @@ def train_stack(
     """
     config = jobs[0].config
     results = [_open_result(job) for job in jobs]
-    ranks = launched(config, jobs[0].directory, on_rank_death=results[0].lost)
+    ranks = launched(config, jobs[0].directory, on_rank_death=results[0].rank_died)
     with _occupied(jobs), interruptible(), written_results(results) as cleanups, ranks as world:
         with timed_results(results, "setup"):
             data = DigitsDataModule(config)

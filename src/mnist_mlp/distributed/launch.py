@@ -39,8 +39,8 @@ GRACE_SECONDS = 10.0
 def launched(config: Config, directory: Path, on_rank_death: Callable[[str], None]) -> Iterator[World]:
     """All ranks that `config` asks for run the block at the same time; yields the world of this one.
 
-    If a rank dies and this one hangs in a collective operation, `on_rank_death` is called with the reason, and this process
-    ends.
+    If a rank dies and this one hangs in a collective operation, `on_rank_death` is called with the reason, and this
+    process ends.
     """
     job, here, ranks = {"config": asdict(config), "directory": str(directory)}, world(), ranks_per_node(config.trainer)
     if ranks * config.trainer.num_nodes == 1:

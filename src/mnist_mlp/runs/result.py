@@ -105,7 +105,7 @@ class Result:
             for part in ("fit", "total"):
                 self.seconds[part] = self.seconds.get(part, 0.0) + missing
 
-    def lost(self, reason: str) -> None:
+    def rank_died(self, reason: str) -> None:
         """Write that the run failed; called from a thread, while the main thread waits for a rank that has died."""
         self.error = reason
         self._write_if_possible()
