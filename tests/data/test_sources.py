@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from helpers.data_sets import data_config, synthetic
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import CONFIGS
-from mnist_mlp.data.sources import SOURCES, describe, load
+from mnist_mlp.data.sources import SOURCES, Source, describe, load
 
 
 def test_each_data_set_has_a_configuration_of_its_name() -> None:
@@ -43,3 +47,27 @@ def test_mnist_is_described_without_a_file_of_it(tmp_path: Path) -> None:
 def test_what_cannot_be_trained_on_is_refused_in_one_line(ask, name: str, val_size: int, complaint: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ConfigError, match=f"^{complaint}$"):
         ask(data_config(name, val_size=val_size))
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        (
+            lambda data: {"train_images": data.train_images.transpose(0, 2, 3, 1)},
+            "load gives uint8 (6000, 28, 28, 1)",
+        ),
+        (lambda data: {"test_images": data.test_images / np.float32(255)}, "load gives float32 (1000, 1, 28, 28)"),
+        (lambda data: {"train_labels": data.train_labels + 1}, "announces 10 classes, load gives 1 to 10"),
+        (lambda data: {"test_labels": data.test_labels[:-1]}, "expected 1000 whole numbers, load gives uint8 (999,)"),
+    ],
+    ids=["height, width, channels", "floats", "labels from 1", "a label too few"],
+)
+def test_a_source_that_loads_other_than_it_describes_is_refused(
+    monkeypatch: pytest.MonkeyPatch, changes: Any, complaint: str
+) -> None:
+    own = SOURCES["synthetic"]
+    monkeypatch.setitem(
+        SOURCES, "mine", Source(own.describe, lambda data: replace(synthetic(), **changes(synthetic())))
+    )
+    with pytest.raises(ConfigError, match=re.escape(complaint)):
+        load(data_config("mine"))

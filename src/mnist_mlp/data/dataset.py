@@ -60,6 +60,28 @@ def refuse_more_than_memory(images: int, shape: tuple[int, int, int]) -> None:
         )
 
 
+def refuse_other_than_described(dataset: Dataset, info: DatasetInfo) -> None:
+    """Raise ConfigError if `dataset`, from `load`, is not what `describe` announced: a network would learn nonsense."""
+    for part, size in (("train", info.train_size), ("test", info.test_size)):
+        images, labels = getattr(dataset, f"{part}_images"), getattr(dataset, f"{part}_labels")
+        expected, got = ("uint8", (size, *info.image_shape)), (str(images.dtype), tuple(images.shape))
+        if got != expected:
+            raise ConfigError(
+                f"data={info.name}: {part}_images: describe announces {expected[0]} {expected[1]} (N, C, H, W), "
+                f"load gives {got[0]} {got[1]}"
+            )
+        if labels.shape != (size,) or labels.dtype.kind not in "iu":
+            raise ConfigError(
+                f"data={info.name}: {part}_labels: expected {size} whole numbers, load gives {labels.dtype} "
+                f"{tuple(labels.shape)}"
+            )
+        if size and not 0 <= int(labels.min()) <= int(labels.max()) < len(info.class_names):
+            raise ConfigError(
+                f"data={info.name}: {part}_labels: expected 0 to {len(info.class_names) - 1}, as describe announces "
+                f"{len(info.class_names)} classes, load gives {labels.min()} to {labels.max()}"
+            )
+
+
 def refuse_unusable_names(place: object, names: Sequence[str]) -> None:
     """Raise ConfigError if class names are not distinct, or not printable."""
     for name in names:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import DataConfig
 from mnist_mlp.data import folder, npz, synthetic
-from mnist_mlp.data.dataset import Dataset, DatasetInfo
+from mnist_mlp.data.dataset import Dataset, DatasetInfo, refuse_other_than_described
 from mnist_mlp.data.mnist import FASHION_MNIST, MNIST
 from mnist_mlp.data.normalisation import refuse_unusable_normalisation
 
@@ -46,12 +46,13 @@ def load(data: DataConfig, *, sha256: str | None = None) -> Dataset:
     `sha256` is the checksum of the data that a checkpoint was trained on: evaluation must use the same data.
 
     Raises:
-        ConfigError: as `describe`, or the checksum is not `sha256`.
+        ConfigError: as `describe`, or the data are not those that it announced, or their checksum is not `sha256`.
         DataError: the download failed.
     """
-    describe(data)
+    info = describe(data)
     source = SOURCES[data.name]
     dataset = source.load(data)
+    refuse_other_than_described(dataset, info)
     if sha256 not in (None, dataset.sha256):
         place = f"data.path: {data.path}: " if source.reads_path else f"data={data.name}: "
         raise ConfigError(f"{place}expected the data that the network was trained on, found others (SHA-256)")
