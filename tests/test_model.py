@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -46,6 +47,12 @@ def test_the_size_that_is_announced_is_that_of_the_network(words: tuple[str, ...
     spec = DataSpec(image_shape=(3, 30, 20), class_names=tuple("abcde"), mean=(0.5,), std=(0.5,))
     built = sum(parameter.numel() for parameter in build_network(config, spec).parameters())
     assert parameters(config, spec.image_shape, classes=5) == built
+
+
+@pytest.mark.parametrize("group", ["mlp", "cnn"])
+def test_no_size_is_announced_for_a_network_of_ones_own_with_the_keys_of_another(group: str) -> None:
+    config = replace(composed(f"model={group}").model, name="mine")
+    assert parameters(config, (3, 30, 20), classes=5) is None
 
 
 @pytest.mark.parametrize("hidden", [(), (5,), (7, 6, 5, 4)])

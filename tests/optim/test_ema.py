@@ -32,6 +32,14 @@ def test_the_mean_is_that_of_a_plain_loop() -> None:
     torch.testing.assert_close(mean, expected)
 
 
+def test_the_running_means_of_batch_norm_are_those_of_the_network() -> None:
+    average, network = (nn.Sequential(nn.Linear(7, 3), nn.BatchNorm1d(3)) for _ in range(2))
+    network(torch.randn(20, 7) + 5)
+    update_ema(average, network, 0.1)
+    for name, buffer in average.named_buffers():
+        assert torch.equal(buffer, network.get_buffer(name)), name
+
+
 def test_a_run_keeps_the_mean_of_the_weights_of_its_steps(tmp_path: Path) -> None:
     """The weights after each step, from runs that stop there; the schedule is constant, so they are the same run."""
     states = []

@@ -21,10 +21,10 @@ def shape(config: ModelConfig, image_shape: Sequence[int], classes: int) -> str:
 
 
 def parameters(config: ModelConfig, image_shape: Sequence[int], classes: int) -> int | None:
-    """Number of weights and biases; None for other networks."""
-    if isinstance(config, MLPConfig):
+    """Number of weights and biases; None for other networks, those with the keys of these two included."""
+    if config.name == "mlp" and isinstance(config, MLPConfig):
         return _fully_connected(_widths(config, prod(image_shape), classes))
-    if isinstance(config, CNNConfig):
+    if config.name == "cnn" and isinstance(config, CNNConfig):
         channels, height, width = image_shape
         blocks = [channels, *config.channels]
         features = blocks[-1] * prod(side >> len(config.channels) for side in (height, width))

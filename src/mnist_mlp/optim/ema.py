@@ -20,6 +20,11 @@ def ema_share(decay: float, step: int) -> float:
 
 @torch.no_grad()
 def update_ema(average: nn.Module, network: nn.Module, share: float | Tensor) -> None:
-    """Move each weight of the average towards that of the network by `share`, in [0, 1]."""
+    """Move each weight of the average towards that of the network by `share`, in [0, 1].
+
+    Buffers are copied: those of batch norm are running means already.
+    """
     for mean, weight in zip(average.parameters(), network.parameters(), strict=True):
         mean.lerp_(weight, share)
+    for kept, buffer in zip(average.buffers(), network.buffers(), strict=True):
+        kept.copy_(buffer)
