@@ -19,6 +19,7 @@ from mnist_mlp.callbacks import build_callbacks
 from mnist_mlp.callbacks.history import History
 from mnist_mlp.callbacks.interruption import Interruption
 from mnist_mlp.callbacks.model_checkpoint import Checkpointing, describe_network
+from mnist_mlp.callbacks.monitors import refuse_the_worst
 from mnist_mlp.callbacks.progress_bar import RunBar
 from mnist_mlp.config.keys import by_engine, keys_where, limits_run
 from mnist_mlp.config.optional import optional
@@ -31,6 +32,7 @@ from mnist_mlp.distributed.world import World
 from mnist_mlp.engine.chunked_data import ChunkedData, limited_part
 from mnist_mlp.engine.hooks import MemberHooks
 from mnist_mlp.engine.job import Job
+from mnist_mlp.engine.known_hooks import wants_each_step
 from mnist_mlp.engine.member import Member, MemberCheckpointIO
 from mnist_mlp.engine.process_settings import prepare_torch, quieten_lightning
 from mnist_mlp.engine.resume_points import resume_points
@@ -93,13 +95,19 @@ def train_stack(
             data.setup()
             for job in jobs:
                 require_same_data(job.directory, data.dataset.sha256)
+            own = [
+                [*build_callbacks(job.config.callbacks), *given]
+                for job, given in zip(jobs, callbacks or [()] * len(jobs), strict=True)
+            ]
             length = plan(config.data, config.trainer, images=len(data.parts["train"][0]))
+            if any(wants_each_step(callback) for callbacks_of_one in own for callback in callbacks_of_one):
+                length = length.step_by_step()
             modules = [_build_module(job, data) for job in jobs]
             prepare_torch(config, length.batch_size, _parameters(modules[0]), len(jobs), world.local_size)
             starts = resume_points(jobs)
             members = [
-                _build_member(*own, data=data, length=length)
-                for own in zip(jobs, modules, results, starts, cleanups, callbacks or [()] * len(jobs), strict=True)
+                _build_member(*parts, data=data, length=length)
+                for parts in zip(jobs, modules, results, starts, cleanups, own, strict=True)
             ]
             model, loaders, trainer = _build_trainer(config, members, data, length, world, bar)
         with timed_results(results, "fit"):
@@ -159,9 +167,11 @@ def _build_member(
     own_data = copy.copy(data)
     own_data.config = config
     result.parameters = _parameters(module)
+    if not config.resume:
+        refuse_the_worst(config, module.metrics_of("val"))
     history = History(config.trainer.log_every_n_steps)
     checkpointing = Checkpointing(job.directory, config.checkpoint, length, describe_network(config, data))
-    all_callbacks = [history, *build_callbacks(config.callbacks), *callbacks, checkpointing]
+    all_callbacks = [history, *callbacks, checkpointing]
     if config.dashboard.snapshots and config.logger.tensorboard and (dashboard := optional("dashboard")):
         all_callbacks.append(dashboard(config, data.spec.class_names, length.epochs))
     content = files.read(start) if start else None

@@ -85,6 +85,22 @@ CHANGES: dict[str, tuple[type, str, Any]] = {
             module.loss(module.network(batch[0]), batch[1]) + module.network.layers[0].weight.square().sum()
         ),
     ),
+    "a penalty that begins in the second epoch": (
+        DigitClassifier,
+        "training_step",
+        lambda module, batch, _: (
+            module.loss(module.network(batch[0]), batch[1])
+            + module.current_epoch * module.network.layers[0].weight.square().sum()
+        ),
+    ),
+    "a penalty that grows step by step": (
+        DigitClassifier,
+        "training_step",
+        lambda module, batch, _: (
+            module.loss(module.network(batch[0]), batch[1])
+            + module.global_step * module.network.layers[0].weight.square().sum()
+        ),
+    ),
     "another optimizer": (
         DigitClassifier,
         "configure_optimizers",
@@ -148,6 +164,24 @@ def test_a_hook_that_the_engine_does_not_call_is_refused(tmp_path: Path, monkeyp
     monkeypatch.setattr(DigitClassifier, "optimizer_step", lambda *_: None, raising=False)
     with pytest.raises(ConfigError, match=r"DigitClassifier\.optimizer_step: engine=fast"):
         train(configuration(*SHORT, *QUIET), tmp_path / "module")
+
+
+class Shrink(L.Callback):
+    """Weight decay by a callback, after each step."""
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        for weights in pl_module.parameters():
+            weights.data.mul_(0.99)
+
+
+@pytest.mark.parametrize("overrides", [[], ["model.activation=gelu", "trainer.val_check_interval=0.25"]])
+def test_a_callback_around_batches_is_called_for_each_step(tmp_path: Path, overrides: list[str]) -> None:
+    weights = []
+    for engine in ("fast", "plain"):
+        config = configuration(*SHORT, *QUIET, *overrides, f"engine={engine}")
+        train(config, tmp_path / engine, callbacks=[Shrink()])
+        weights.append(files.read(tmp_path / engine / "checkpoints" / files.LAST)["state_dict"])
+    assert furthest(*weights) < 1e-9
 
 
 def test_the_check_sees_a_written_step_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,8 @@ class Checkpointing(Checkpoint):
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         values = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-        if not self.best or self._rank(values) > self._rank(self.best):
+        rank = self._rank(values)  # of the first validation too: a metric that is missing is found here
+        if not self.best or rank > self._rank(self.best):
             self.best = {**values, "epoch": trainer.current_epoch}
             self._save(trainer, files.BEST)
 

@@ -85,7 +85,10 @@ def explain(error: OmegaConfBaseException, schema: type[Any] = Config) -> str:
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
         return _unknown(name, schema)
     if isinstance(error, MissingMandatoryValue):
-        return f"{name}: missing; every configuration needs it"
+        return (
+            f"{name}: missing; give it a value in the YAML file of its group, or its key a legacy_default, which older "
+            "checkpoints need too"
+        )
     return f"{name}: {message}"
 
 

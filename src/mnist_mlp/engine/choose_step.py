@@ -1,7 +1,8 @@
 """Choice between the written-out step and autograd, made before the first step.
 
 The written-out step duplicates `training_step`, which a user may change. So both make one step from the same weights on
-the same images. The written-out one is used only if loss, gradients and new weights agree.
+the same images. The written-out one is used only if loss, gradients and new weights agree. A second trial, as the last
+step of the run, finds a term of the loss that grows from zero, or begins in a later epoch.
 """
 
 from __future__ import annotations
@@ -41,19 +42,24 @@ def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
         kind = (model.loss, model.dropout > 0, repr(member.config.augment), member.module.ema_network is None)
         if kind not in checked:
             checked.add(kind)
-            if difference := _difference(member, chunk):
-                return f"training_step gives {difference} than the written-out step"
+            for step in dict.fromkeys((0, member.length.total_steps - 1)):
+                if difference := _difference(member, chunk, step):
+                    when = " in the last step" if step else ""
+                    return f"training_step gives {difference} than the written-out step{when}"
     return None
 
 
-def _difference(member: Member, chunk: Chunk) -> str | None:
-    """What differs between the two steps on the first minibatch of the chunk; None if they agree."""
+def _difference(member: Member, chunk: Chunk, step: int) -> str | None:
+    """What differs between the two steps, made as step number `step` of the run on the first minibatch of the chunk;
+    None if they agree."""
     one_step = chunk.first_minibatch()
     written, original = member.copy_for_trial(), member.copy_for_trial()
+    for trial in (written, original):
+        trial.trainer.current_epoch = step // member.length.steps_per_epoch
     before = _weights(original)
     losses = [
-        WrittenStep([written], replace(member.length, chunk_steps=1)).run(one_step, 0),
-        AutogradStep(original).run(one_step, 0),
+        WrittenStep([written], replace(member.length, chunk_steps=1)).run(one_step, step),
+        AutogradStep(original).run(one_step, step),
     ]
     tolerance = TOLERANCE[member.module.network.mean.dtype]
     if not torch.allclose(losses[0].cpu(), losses[1].cpu().to(losses[0].dtype), rtol=tolerance, atol=tolerance):
@@ -61,7 +67,8 @@ def _difference(member: Member, chunk: Chunk) -> str | None:
     if not _agree(_gradients(written), _gradients(original), tolerance):
         return "other gradients"
     # For a gradient near zero, rounding determines the sign of Adam's update: so compare the mean over all weights.
-    if not _agree(_weights(written) - before, _weights(original) - before, 100 * tolerance):
+    # Not in the last step, whose learning rate may be so small that rounding decides.
+    if step == 0 and not _agree(_weights(written) - before, _weights(original) - before, 100 * tolerance):
         return "other weights"
     names = [{*log.sums, *log.metrics, *log.points} for log in (written.train_log, original.train_log)]
     return "other metrics" if names[0] != names[1] else None

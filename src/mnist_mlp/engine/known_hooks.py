@@ -35,3 +35,9 @@ def refuse_unknown_hooks(module: L.LightningModule, callbacks: list[L.Callback])
                 raise ConfigError(
                     f"{type(owner).__name__}.{name}: engine=fast does not call this hook; engine=plain does"
                 )
+
+
+def wants_each_step(callback: L.Callback) -> bool:
+    """Whether the callback has a hook around a batch, which the engine would otherwise call once for each chunk."""
+    hooks = ("on_train_batch_start", "on_train_batch_end")
+    return any(getattr(type(callback), name) is not getattr(L.Callback, name) for name in hooks)

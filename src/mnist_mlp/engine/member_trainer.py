@@ -34,6 +34,7 @@ class MemberTrainer:
         self.callback_metrics: dict[str, Tensor] = {}
         self.should_stop = False
         self._step: int | None = None
+        self._epoch: int | None = None
 
     @property
     def global_step(self) -> int:
@@ -43,6 +44,15 @@ class MemberTrainer:
     def global_step(self, step: int | None) -> None:
         """The step within a chunk, as Lightning counts at the end of the chunk; None: Lightning's own count."""
         self._step = step
+
+    @property
+    def current_epoch(self) -> int:
+        return self.stack_trainer.current_epoch if self._epoch is None else self._epoch
+
+    @current_epoch.setter
+    def current_epoch(self, epoch: int | None) -> None:
+        """The epoch of a step that is tried out; None: Lightning's own count."""
+        self._epoch = epoch
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stack_trainer, name)

@@ -37,7 +37,7 @@ class RunLength:
         return divmod(step, self.steps_per_epoch)
 
     def step_by_step(self) -> RunLength:
-        """The same run with chunks of one step, for Lightning's own loop."""
+        """The same run with chunks of one step, for Lightning's own loop and for callbacks that want each step."""
         between = min(self.chunks_between_validations * self.chunk_steps, self.steps_per_epoch)
         return replace(self, chunk_steps=1, chunks_between_validations=between)
 
