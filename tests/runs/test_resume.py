@@ -27,6 +27,7 @@ from helpers.kill_and_resume import (
 )
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from torchmetrics.classification import MulticlassAccuracy
 
 from mnist_mlp.callbacks import history
 from mnist_mlp.config.errors import ConfigError, Interrupted
@@ -74,11 +75,11 @@ def test_the_comparison_sees_an_order_that_depends_on_the_process(tmp_path: Path
 
 
 def stopped_by(number: int, then: Callable[[], object]) -> Callable[..., torch.Tensor]:
-    """`WrittenStep.run` that gets a signal, once, in the second epoch."""
+    """`WrittenStep.run` that gets a signal, once, in the second epoch; before the first one the last step is tried."""
     run, came = WrittenStep.run, []
 
     def stopped(step: WrittenStep, chunk: Chunk, first_step: int) -> torch.Tensor:
-        if first_step > step.length.steps_per_epoch and not came:
+        if step.length.steps_per_epoch < first_step < step.length.total_steps - 1 and not came:
             came.append(number)
             then()
             signal.raise_signal(number)
@@ -151,6 +152,15 @@ def test_what_an_epoch_adds_up_is_the_same_to_the_bit_wherever_it_was_cut(cut: i
         resumed.add("train/loss", loss, 2)
     assert resumed.sums == whole.sums
     assert float(whole.compute()["train/loss"]) == pytest.approx(sum(losses) / 7, abs=1e-7)
+
+
+def test_an_epoch_that_was_cut_behind_its_last_batch_has_its_metrics_without_a_warning() -> None:
+    stopped, resumed = EpochLog(), EpochLog()
+    metric = MulticlassAccuracy(3, average="micro")
+    metric.update(torch.tensor([0, 1, 2, 2]), torch.tensor([0, 1, 1, 2]))
+    stopped.metrics["train/acc"] = metric
+    resumed.load_state_dict(stopped.state_dict(), {"train/acc": MulticlassAccuracy(3, average="micro")})
+    assert float(resumed.compute()["train/acc"]) == 0.75
 
 
 def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(

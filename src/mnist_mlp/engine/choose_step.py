@@ -50,8 +50,10 @@ def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
 
 
 def _difference(member: Member, chunk: Chunk, step: int) -> str | None:
-    """What differs between the two steps, made as step number `step` of the run on the first minibatch of the chunk;
-    None if they agree."""
+    """What differs between the two steps on the first minibatch of the chunk, made as step number `step` of the run.
+
+    None if they agree.
+    """
     one_step = chunk.first_minibatch()
     written, original = member.copy_for_trial(), member.copy_for_trial()
     for trial in (written, original):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -72,7 +73,10 @@ class EpochLog:
         self.add_up()
         sums = self._of_all_processes() if world_size > 1 else self.sums
         values = {name: torch.tensor(total / count) for name, (total, count) in sums.items() if count}
-        return values | {name: metric.compute() for name, metric in self.metrics.items()}
+        with warnings.catch_warnings():
+            # Resumed at the end of an epoch, a metric has its restored state, and no update.
+            warnings.filterwarnings("ignore", message=".*was called before the ``update`` method.*")
+            return values | {name: metric.compute() for name, metric in self.metrics.items()}
 
     def reset(self) -> None:
         for metric in self.metrics.values():
