@@ -92,6 +92,7 @@ def test_each_change_applies_by_itself_and_touches_few_files(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_a_copy_without_the_extras_and_with_every_change_trains_and_resumes(changed: Path) -> None:
+    assert "+model.focal_gamma=2.0" in train(changed, "--help", "model")
     train(changed, *CHANGED, "trainer.max_epochs=1", "hydra.run.dir=run")
     printed = train(changed, "resume=run", "trainer.max_epochs=2")
     assert "evaluate.py" not in printed

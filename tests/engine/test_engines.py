@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.engine import stack
-from mnist_mlp.model.networks import MLP
+from mnist_mlp.model.networks import MLP, NETWORKS
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.training import train
@@ -128,11 +128,11 @@ def test_a_changed_module_is_trained_as_changed(
 ) -> None:
     """The written-out step no longer fits: one line says so, and the weights are those of Lightning's own loop."""
     caplog.set_level("INFO")
-    unchanged = trained(tmp_path / "unchanged")
+    unchanged = trained(tmp_path / "unchanged", "augment=affine")
     assert "trained by autograd" not in caplog.text
     owner, name, function = CHANGES[change]
     monkeypatch.setattr(owner, name, function)
-    fast, plain = (trained(tmp_path / engine, f"engine={engine}") for engine in ("fast", "plain"))
+    fast, plain = (trained(tmp_path / engine, f"engine={engine}", "augment=affine") for engine in ("fast", "plain"))
     assert furthest(fast, plain) < 1e-7  # NAdam counts in single precision in one of them
     assert furthest(fast, unchanged) > 1e-4
     assert caplog.text.count("trained by autograd: ") == 1
@@ -196,13 +196,34 @@ def test_the_check_sees_a_written_step_that_is_wrong(tmp_path: Path, monkeypatch
     assert furthest(trained(tmp_path / "unchecked", *words), right) > 1e-6
 
 
-def test_a_network_of_ones_own_trains_through_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Narrow(MLP):
-        def __init__(self, config: Any, data: Any) -> None:
-            super().__init__(config, data)
-            self.layers.insert(1, nn.LayerNorm(config.hidden[0]))
+class Normed(MLP):
+    def __init__(self, config: Any, data: Any) -> None:
+        super().__init__(config, data)
+        self.layers.insert(1, nn.LayerNorm(config.hidden[0]))
 
-    monkeypatch.setitem(__import__("mnist_mlp.model.networks", fromlist=["NETWORKS"]).NETWORKS, "mlp", Narrow)
-    fast, plain = (trained(tmp_path / engine, f"engine={engine}") for engine in ("fast", "plain"))
+
+class Scaled(MLP):
+    """It has a weight outside of its layers."""
+
+    def __init__(self, config: Any, data: Any) -> None:
+        super().__init__(config, data)
+        self.gain = nn.Parameter(torch.tensor(2.0))
+
+    def logits(self, images: Tensor) -> Tensor:
+        return self.gain * super().logits(images)
+
+
+class Frozen(MLP):
+    def __init__(self, config: Any, data: Any) -> None:
+        super().__init__(config, data)
+        self.layers[0].requires_grad_(False)
+
+
+@pytest.mark.parametrize("network", [Normed, Scaled, Frozen])
+def test_a_network_of_ones_own_trains_through_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: type[MLP]
+) -> None:
+    monkeypatch.setitem(NETWORKS, "mlp", network)
+    logged = ("logger=tensorboard", "dashboard.snapshots=1")
+    fast, plain = (trained(tmp_path / engine, *logged, f"engine={engine}") for engine in ("fast", "plain"))
     assert furthest(fast, plain) < 1e-9
-    assert "network.layers.1.weight" in fast

@@ -124,13 +124,17 @@ def _key_text(entry: Entry, composed: DictConfig) -> str:
 
 
 def _setting(entry: Entry, composed: DictConfig) -> str:
-    """`key=default`, quoted for a shell; preceded by `section=option` if the default option lacks this key."""
+    """`key=default`, quoted for a shell; preceded by `section=option` if the default option lacks this key.
+
+    With a `+` if no YAML file has it: then it has the default of its declaration."""
     section, _, own = entry.name.rpartition(".")
     node: Any = OmegaConf.select(composed, section) if section else composed
     if own in node:
         return shlex.quote(f"{entry.name}={_default(node, own)}")
     options = [option for option, kind in VARIANTS[section].items() if own in {part.name for part in fields(kind)}]
     given = OmegaConf.load(CONFIGS / section / f"{options[0]}.yaml")
+    if own not in given:
+        return shlex.quote(f"+{entry.name}={json.dumps(entry.default, separators=(',', ':'))}")
     return f"{section}={options[0]} {shlex.quote(f'{entry.name}={_default(given, own)}')}"
 
 

@@ -20,6 +20,8 @@ class Entry:
     name: str
     type: str
     key: Key
+    default: Any
+    """`legacy_default`, or `dataclasses.MISSING`"""
     section: Section
     """the default one for a key outside of sections"""
 
@@ -54,7 +56,7 @@ def _section_entries(name: str, kind: type[Any], section: Section) -> dict[str, 
 
 
 def _entry(name: str, part: Field[Any], section: Section) -> Entry:
-    return Entry(name=name, type=str(part.type), key=declared(part), section=section)
+    return Entry(name=name, type=str(part.type), key=declared(part), default=part.default, section=section)
 
 
 @cache

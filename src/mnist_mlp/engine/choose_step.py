@@ -31,6 +31,10 @@ def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
         model, network = member.config.model, member.module.network
         if not stacked_mlp.is_known(network.layers):
             return f"the network has layers other than a perceptron's (model.name={model.name})"
+        if len(list(network.parameters())) != len(list(network.layers.parameters())):
+            return f"the network has weights outside of its layers (model.name={model.name})"
+        if not all(weight.requires_grad for weight in network.parameters()):
+            return "some weights of the network are frozen"
         if model.loss not in WRITTEN:
             return f"model.loss={model.loss} is not written out"
         if not stacked_optimizer.is_known(member.optimizer, network):

@@ -6,6 +6,7 @@ import logging
 import logging.config
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +86,11 @@ class Member:
 
     def copy_for_trial(self) -> Member:
         """A member with a copy of the weights and a new optimizer, to try a step without side effects."""
-        copy = Member(self.job, type(self.module)(self.config, self.module.data), self.datamodule, self.length)
-        copy.module.load_state_dict(self.module.state_dict())
-        copy.join(self.trainer.stack_trainer)
-        return copy
+        # The data module too: it asks its trainer for the step that its noise is drawn for.
+        trial = Member(self.job, type(self.module)(self.config, self.module.data), copy(self.datamodule), self.length)
+        trial.module.load_state_dict(self.module.state_dict())
+        trial.join(self.trainer.stack_trainer)
+        return trial
 
     def lr(self, step: int) -> float:
         """Learning rate of a step; the schedule has to be a `LambdaLR`."""

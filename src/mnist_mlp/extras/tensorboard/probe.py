@@ -36,7 +36,7 @@ def sees_pixels(layer: Layer, pixels: int) -> bool:
 
 def probe(network: nn.Module, loss: Loss, images: Tensor, labels: Tensor) -> Probe:
     """The probe of these images: `loss` takes the network's output for them and their labels."""
-    copy = deepcopy(network).eval()
+    copy = deepcopy(network).eval().requires_grad_(True)
     activations: list[Tensor] = []
     for module in copy.modules():
         if type(module).__module__ == "torch.nn.modules.activation":
