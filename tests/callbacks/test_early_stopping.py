@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,15 @@ def test_killed_and_resumed_it_stops_at_the_same_epoch_with_the_same_bits(tmp_pa
     run_to_the_end(configuration(*words), reference)
     assert survive(tmp_path / "run", reference, 0.6, random.Random(3), kills=3, overrides=words) is None
     assert difference(reference, reference) is None
+
+
+def test_killed_behind_the_epoch_in_which_it_stopped_it_reports_that_epoch_once(tmp_path: Path) -> None:
+    config = configuration(*LONG, *STOPPING)
+    train(config, tmp_path / "reference")
+    shutil.copytree(tmp_path / "reference", tmp_path / "run")
+    (tmp_path / "run" / "result.json").unlink()
+    train(replace(config, resume=str(tmp_path / "run")), tmp_path / "run")
+    assert difference(tmp_path / "run", tmp_path / "reference") is None
 
 
 def test_a_metric_that_is_not_there_is_one_line(tmp_path: Path) -> None:

@@ -179,7 +179,9 @@ class Stack(L.LightningModule):
         for member in self.training_members:
             enough = self.trainer.current_epoch + at_epoch_end >= (member.config.trainer.min_epochs or 0)
             if member.trainer.should_stop and enough:
-                if not at_epoch_end and member.train_log.sums:
+                # Resumed behind the epoch in which it stopped, a member has that epoch's sums, but has reported them.
+                within_epoch = self.global_step % member.length.steps_per_epoch > 0
+                if not at_epoch_end and within_epoch and member.train_log.sums:
                     self.end_epoch([member])
                 self.call_member(member, "on_train_end")
                 member.training = False
