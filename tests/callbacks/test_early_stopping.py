@@ -72,8 +72,11 @@ def test_killed_and_resumed_it_stops_at_the_same_epoch_with_the_same_bits(tmp_pa
     assert difference(reference, reference) is None
 
 
-def test_killed_behind_the_epoch_in_which_it_stopped_it_reports_that_epoch_once(tmp_path: Path) -> None:
-    config = configuration(*LONG, *STOPPING)
+@pytest.mark.parametrize("interval", [1.0, 0.25])
+def test_killed_behind_the_epoch_in_which_it_stopped_it_reports_that_epoch_once(
+    tmp_path: Path, interval: float
+) -> None:
+    config = configuration(*LONG, *STOPPING, f"trainer.val_check_interval={interval}")
     train(config, tmp_path / "reference")
     shutil.copytree(tmp_path / "reference", tmp_path / "run")
     (tmp_path / "run" / "result.json").unlink()

@@ -23,6 +23,8 @@ class EpochLog:
         self.metrics: dict[str, Metric] = {}
         self.sums: dict[str, tuple[float, float]] = {}
         """sum over all images, and number of images"""
+        self.reported = False
+        """whether callbacks have got what it holds; kept in checkpoints, so a resumed run does not report it again"""
         self.points: dict[str, Tensor] = {}
         """the latest values logged with `on_step`"""
         self._pending: list[tuple[str, Tensor, int]] = []
@@ -59,6 +61,7 @@ class EpochLog:
     def add(self, name: str, value: float, images: int) -> None:
         total, count = self.sums.get(name, (0.0, 0.0))
         self.sums[name] = total + value * images, count + images
+        self.reported = False
 
     def add_up(self) -> None:
         """Add the pending values to the sums, with a single transfer from the GPU."""
@@ -74,7 +77,7 @@ class EpochLog:
         sums = self._of_all_processes() if world_size > 1 else self.sums
         values = {name: torch.tensor(total / count) for name, (total, count) in sums.items() if count}
         with warnings.catch_warnings():
-            # Resumed at the end of an epoch, a metric has its restored state, and no update.
+            # A metric restored from a checkpoint has its state, but has had no update.
             warnings.filterwarnings("ignore", message=".*was called before the ``update`` method.*")
             return values | {name: metric.compute() for name, metric in self.metrics.items()}
 
@@ -82,6 +85,7 @@ class EpochLog:
         for metric in self.metrics.values():
             metric.reset()
         self.metrics, self.sums, self.points, self._pending = {}, {}, {}, []
+        self.reported = False
 
     def _of_all_processes(self) -> dict[str, tuple[float, float]]:
         sums = sum_over_ranks(torch.tensor(list(self.sums.values()), dtype=torch.float64))
@@ -95,7 +99,8 @@ class EpochLog:
         for name, metric in self.metrics.items():
             with metric.sync_context():
                 metrics[name] = dict(metric.metric_state)
-        return {"sums": {name: list(pair) for name, pair in sums.items()}, "metrics": metrics}
+        pairs = {name: list(pair) for name, pair in sums.items()}
+        return {"sums": pairs, "metrics": metrics, "reported": self.reported}
 
     def load_state_dict(self, state: dict[str, Any], metrics: dict[str, Metric], *, rank: int = 0) -> None:
         """Restore the sums of all ranks on rank 0; the other ranks start from zero.
@@ -103,6 +108,7 @@ class EpochLog:
         `metrics` are the metrics of the module, by the names under which it logs them.
         """
         self.reset()
+        self.reported = state.get("reported", False)
         self.sums = {
             name: (total, count) if rank == 0 else (0.0, 0.0) for name, (total, count) in state["sums"].items()
         }

@@ -169,6 +169,7 @@ class Stack(L.LightningModule):
     def end_epoch(self, members: Sequence[Member]) -> None:
         for member in members:
             member.log_epoch(member.train_log)
+            member.train_log.reported = True
             self.call_member(member, "on_train_epoch_end")
 
     def on_train_end(self) -> None:
@@ -179,9 +180,7 @@ class Stack(L.LightningModule):
         for member in self.training_members:
             enough = self.trainer.current_epoch + at_epoch_end >= (member.config.trainer.min_epochs or 0)
             if member.trainer.should_stop and enough:
-                # Resumed behind the epoch in which it stopped, a member has that epoch's sums, but has reported them.
-                within_epoch = self.global_step % member.length.steps_per_epoch > 0
-                if not at_epoch_end and within_epoch and member.train_log.sums:
+                if not at_epoch_end and member.train_log.sums and not member.train_log.reported:
                     self.end_epoch([member])
                 self.call_member(member, "on_train_end")
                 member.training = False
