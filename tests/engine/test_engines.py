@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,30 +77,26 @@ def skip_connection(network: MLP, images: Tensor) -> Tensor:
     return network.layers[-1](hidden) + hidden[:, :10]
 
 
+def penalised(factor: Callable[[DigitClassifier], int]) -> Callable[..., Tensor]:
+    """A `training_step` with a penalty on the weights of the first layer."""
+    return lambda module, batch, _: (
+        module.loss(module.network(batch[0]), batch[1])
+        + factor(module) * module.network.layers[0].weight.square().sum()
+    )
+
+
 CHANGES: dict[str, tuple[type, str, Any]] = {
     "another forward": (MLP, "logits", skip_connection),
-    "another loss": (
-        DigitClassifier,
-        "training_step",
-        lambda module, batch, _: (
-            module.loss(module.network(batch[0]), batch[1]) + module.network.layers[0].weight.square().sum()
-        ),
-    ),
+    "another loss": (DigitClassifier, "training_step", penalised(lambda module: 1)),
     "a penalty that begins in the second epoch": (
         DigitClassifier,
         "training_step",
-        lambda module, batch, _: (
-            module.loss(module.network(batch[0]), batch[1])
-            + module.current_epoch * module.network.layers[0].weight.square().sum()
-        ),
+        penalised(lambda module: module.current_epoch),
     ),
     "a penalty that grows step by step": (
         DigitClassifier,
         "training_step",
-        lambda module, batch, _: (
-            module.loss(module.network(batch[0]), batch[1])
-            + module.global_step * module.network.layers[0].weight.square().sum()
-        ),
+        penalised(lambda module: module.global_step),
     ),
     "another optimizer": (
         DigitClassifier,

@@ -32,7 +32,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from mnist_mlp.callbacks import history
 from mnist_mlp.config.errors import ConfigError, Interrupted
 from mnist_mlp.config.schema import CONFIGS
-from mnist_mlp.engine import chunks
+from mnist_mlp.data import loader
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.epoch_log import EpochLog
 from mnist_mlp.engine.written_step import WrittenStep
@@ -69,7 +69,7 @@ def test_resume_with_everything_on_matches_uninterrupted_run(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_the_comparison_sees_an_order_that_depends_on_the_process(tmp_path: Path, reference: Path) -> None:
     def break_the_order() -> None:
-        chunks.epoch_order = lambda count, seed, epoch: torch.randperm(count)
+        loader.epoch_order = lambda count, seed, epoch: torch.randperm(count)
 
     assert survive(tmp_path / "run", reference, 0.5, random.Random(0), prepare=break_the_order) is not None
 

@@ -7,7 +7,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch import callbacks
 
-from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.callbacks.monitors import require_measured
 from mnist_mlp.config.schema import EarlyStoppingConfig
 
 
@@ -26,9 +26,8 @@ class EarlyStopping(callbacks.EarlyStopping):
         )
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if not trainer.sanity_checking and self.monitor not in (values := trainer.callback_metrics):
-            known = ", ".join(name for name in values if name.startswith("val/"))
-            raise ConfigError(f"callbacks.early_stopping.monitor: expected one of {known}, got {self.monitor!r}")
+        if not trainer.sanity_checking:
+            require_measured("callbacks.early_stopping", self.monitor, trainer.callback_metrics)
         super().on_validation_end(trainer, pl_module)
 
     def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:

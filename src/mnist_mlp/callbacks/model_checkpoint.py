@@ -12,7 +12,8 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
-from mnist_mlp.config.errors import ConfigError, DivergedError
+from mnist_mlp.callbacks.monitors import require_measured
+from mnist_mlp.config.errors import DivergedError
 from mnist_mlp.config.schema import CheckpointConfig, Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.distributed.strategy import max_over_ranks
@@ -78,11 +79,7 @@ class Checkpointing(Checkpoint):
         Raises:
             ConfigError: there is no metric `checkpoint.monitor`.
         """
-        if self.config.monitor not in values:
-            raise ConfigError(
-                f"checkpoint.monitor: expected one of {', '.join(values)}, got {self.config.monitor!r}; "
-                "metrics=[acc,f1] adds metrics"
-            )
+        require_measured("checkpoint", self.config.monitor, values)
         sign = 1 if self.config.mode == "max" else -1
         return sign * values[self.config.monitor], -values["val/loss"]
 

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from torchmetrics import MetricCollection
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import Config
 
 LOSS = "val/loss"
+
+
+def require_measured(section: str, monitor: str, names: Collection[str]) -> None:
+    """Check that the metric `monitor` is among `names`, those that have been measured.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if monitor not in names:
+        known = ", ".join(name for name in names if name.startswith("val/"))
+        raise ConfigError(f"{section}.monitor: expected one of {known}, got {monitor!r}; metrics=[acc,f1] adds metrics")
 
 
 def refuse_the_worst(config: Config, validation: MetricCollection) -> None:

@@ -16,8 +16,32 @@ Part = tuple[Tensor, Tensor]
 """images `(N, C, H, W)` uint8 and labels `(N,)` int64"""
 
 
-class TrainLoader:
-    """Minibatches of an epoch in random order; the order is a function of (seed, epoch), so it can start anywhere."""
+class EpochOrder:
+    """Base of the loaders that train: a random order that is a function of (seed, epoch), so it can start anywhere."""
+
+    def __init__(self, part: Part, *, first_step: int, same_order: bool, rank: int, world_size: int) -> None:
+        """
+        Args:
+            first_step: optimizer steps already done, for a resumed run.
+            same_order: every epoch has the order of the first one.
+            rank, world_size: each rank gets its share of every minibatch.
+        """
+        self.images, self.labels = part
+        self.first_step, self.same_order = first_step, same_order
+        self.rank, self.world_size = rank, world_size
+        self.epoch = 0
+        self.sampler = self  # Lightning calls `loader.sampler.set_epoch`
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def order(self, seed: int) -> Tensor:
+        """Indices of all images in this epoch, `(N,)`."""
+        return epoch_order(len(self.images), seed, 0 if self.same_order else self.epoch)
+
+
+class TrainLoader(EpochOrder):
+    """Minibatches of an epoch; those that a resumed run has used are skipped."""
 
     def __init__(
         self,
@@ -30,26 +54,14 @@ class TrainLoader:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        """
-        Args:
-            first_step: optimizer steps that the run has done; minibatches of this epoch that were used are skipped.
-            same_order: every epoch has the order of the first one.
-            rank, world_size: each rank gets its share of every minibatch.
-        """
-        self.images, self.labels = part
-        self.batch_size, self.seed, self.first_step, self.same_order = batch_size, seed, first_step, same_order
-        self.rank, self.world_size = rank, world_size
-        self.epoch = 0
-        self.sampler = self  # Lightning calls `loader.sampler.set_epoch`
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+        super().__init__(part, first_step=first_step, same_order=same_order, rank=rank, world_size=world_size)
+        self.batch_size, self.seed = batch_size, seed
 
     def __len__(self) -> int:
         return math.ceil(len(self.images) / self.batch_size)
 
     def __iter__(self) -> Iterator[Part]:
-        order = epoch_order(len(self.images), self.seed, 0 if self.same_order else self.epoch)
+        order = self.order(self.seed)
         done = max(0, self.first_step - self.epoch * len(self))
         for indices in order.split(self.batch_size)[done:]:
             own = indices.tensor_split(self.world_size)[self.rank].to(self.images.device)

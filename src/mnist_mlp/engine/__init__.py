@@ -4,6 +4,8 @@
     stack.py, chunked_data.py       the LightningModule of M members, and its data module
     hooks.py, known_hooks.py        Lightning's hooks, called for each member; unsupported hooks are refused
     chunks.py                       chunks: many optimizer steps that Lightning sees as one batch
+    job.py, resume_points.py        what to train, and the checkpoints from which the jobs of a stack resume
+    process_settings.py             threads, memory and warnings of the whole process
     run_length.py                   the length of a run and of a chunk, in optimizer steps
     choose_step.py                  which of the two implementations of a training step is used
       written_step.py                   without autograd, for M perceptrons at once: stacked_mlp.py, stacked_loss.py,

@@ -13,8 +13,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from mnist_mlp.data.loader import Part
-from mnist_mlp.data.seeding import epoch_order
+from mnist_mlp.data.loader import EpochOrder, Part
 from mnist_mlp.engine.run_length import RunLength
 
 
@@ -51,7 +50,7 @@ class Chunk:
         return values.tensor_split(self.world_size, dim=dim)[self.rank] if self.world_size > 1 else values
 
 
-class ChunkLoader:
+class ChunkLoader(EpochOrder):
     """The chunks of an epoch, for members with different seeds.
 
     Lightning requires the same number of batches in every epoch; chunks after the last step of the run are empty.
@@ -68,19 +67,8 @@ class ChunkLoader:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        """
-        Args:
-            first_step: optimizer steps already done, for a resumed run.
-            same_order: every epoch has the order of the first one.
-        """
-        self.images, self.labels = part
-        self.length, self.seeds, self.first_step, self.same_order = length, seeds, first_step, same_order
-        self.rank, self.world_size = rank, world_size
-        self.epoch = 0
-        self.sampler = self  # Lightning calls `loader.sampler.set_epoch`
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+        super().__init__(part, first_step=first_step, same_order=same_order, rank=rank, world_size=world_size)
+        self.length, self.seeds = length, seeds
 
     def __len__(self) -> int:
         return self.length.chunks_per_epoch
@@ -89,9 +77,7 @@ class ChunkLoader:
         length = self.length
         begin = self.epoch * length.steps_per_epoch
         end = min(begin + length.steps_per_epoch, length.total_steps)
-        epoch = 0 if self.same_order else self.epoch
-        orders = torch.stack([epoch_order(len(self.images), seed, epoch) for seed in self.seeds])
-        orders = orders.to(self.images.device)
+        orders = torch.stack([self.order(seed) for seed in self.seeds]).to(self.images.device)
         for start in range(begin, begin + length.steps_per_epoch, length.chunk_steps):
             stop = min(start + length.chunk_steps, end)
             if self.first_step >= stop and start < end:

@@ -101,6 +101,11 @@ class Member:
         """Make `self.log` of the module add to `epoch_log` from now on."""
         self.module.log = epoch_log.log  # type: ignore[method-assign,assignment]
 
+    def begin_evaluation(self) -> None:
+        self.module.eval()
+        self.evaluation_log.reset()
+        self.log_to(self.evaluation_log)
+
     def log_steps(self, losses: Sequence[float], sizes: Sequence[int], logits: Tensor, labels: Tensor) -> None:
         """Log what `training_step` would log.
 

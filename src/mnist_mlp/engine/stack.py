@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from itertools import pairwise
 from math import ceil
 from typing import Any, Protocol, runtime_checkable
 
@@ -20,6 +19,7 @@ from mnist_mlp.engine.autograd_step import AutogradStep
 from mnist_mlp.engine.choose_step import reason_for_autograd
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.cuda_graphs import recorder
+from mnist_mlp.engine.job import even_parts
 from mnist_mlp.engine.known_hooks import refuse_unknown_hooks
 from mnist_mlp.engine.loop_progress import set_progress
 from mnist_mlp.engine.member import Member
@@ -138,9 +138,7 @@ class Stack(L.LightningModule):
 
     def on_validation_start(self) -> None:
         for member in self.training_members:
-            member.module.eval()
-            member.evaluation_log.reset()
-            member.log_to(member.evaluation_log)
+            member.begin_evaluation()
 
     def validation_step(self, batch: Part, batch_idx: int) -> None:
         for member in self.training_members:
@@ -154,9 +152,7 @@ class Stack(L.LightningModule):
 
     def on_test_start(self) -> None:
         for member in self.surviving_members:
-            member.module.eval()
-            member.evaluation_log.reset()
-            member.log_to(member.evaluation_log)
+            member.begin_evaluation()
 
     def test_step(self, batch: Part, batch_idx: int) -> None:
         for member in self.surviving_members:
@@ -211,10 +207,3 @@ class Stack(L.LightningModule):
         if len(self.members) == 1:
             raise error
         member.fail(error)
-
-
-def even_parts(members: Sequence[Any], parts: int) -> list[list[Any]]:
-    """`members` in order, split into `parts` lists whose lengths differ by at most one; none is empty."""
-    parts = min(parts, len(members))
-    bounds = [len(members) * part // parts for part in range(parts + 1)]
-    return [list(members[begin:end]) for begin, end in pairwise(bounds)]

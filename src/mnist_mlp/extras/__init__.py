@@ -1,1 +1,1 @@
-"""What training does not need: evaluation, handwriting, leaderboard, dashboards, search, export, page."""
+"""Extras, which training does not need: evaluation, handwriting, leaderboard, dashboards, search, export, page."""

@@ -10,8 +10,9 @@ from helpers.kill_and_resume import configuration
 
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed import hardware
+from mnist_mlp.engine.job import Job, even_parts
 from mnist_mlp.extras.stacked_launcher import grouping
-from mnist_mlp.extras.stacked_launcher.grouping import Job, even_parts, numbers, obstacle, plan
+from mnist_mlp.extras.stacked_launcher.grouping import numbers, obstacle, plan
 from mnist_mlp.runs import directories as runs
 
 

@@ -1,4 +1,4 @@
-"""When a trained network may answer, fitted on images that it was not trained on and kept in its best checkpoint.
+"""Calibration of when a trained network may answer, fitted on images that it was not trained on; kept in best.ckpt.
 
 calibrate.calibrate             a checkpoint -> the same with temperature, threshold and limits
     fit                             validation -> temperature (Guo et al. 2017) and threshold for a given risk

@@ -1,4 +1,4 @@
-"""What the page is given of a trained network, as JSON: its numbers, images to try, and examples to learn from.
+"""Description of a trained network for the page, as JSON: its numbers, images to try, and examples to learn from.
 
 The page computes fully connected layers and nothing else. So a network is taken only where each of its layers is known
 here, and only where its own forward pass gives, on the official test images, what the page's numbers give.

@@ -1,4 +1,4 @@
-"""How good a trained network is, in numbers, tables and pictures.
+"""Evaluation of a trained network, in numbers, tables and pictures.
 
     evaluate.evaluate       checkpoints -> metrics.json, pictures, report.html, and tables for the terminal
         ensemble.ask            networks, images -> predictions of each, calibrated, and of all of them together

@@ -1,4 +1,4 @@
-"""What is written in people's pictures: the pipeline and a trained network together, file by file."""
+"""Reader of digits in people's pictures: the pipeline and a trained network together, file by file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which parts of a map of ink are writing: connected pieces of pen, without the frame of a photograph and specks."""
+"""Text regions of a map of ink: connected pieces of pen, without the frame of a photograph and specks."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Which jobs of a sweep can be trained side by side, and why the others cannot."""
+"""Grouping: jobs of a sweep that can be trained side by side, and the reasons why the others cannot."""
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -13,7 +12,8 @@ from mnist_mlp.config.keys import keys_where, leaves, per_member, unstackable
 from mnist_mlp.config.schema import Config, MLPConfig
 from mnist_mlp.distributed.hardware import cores, has_mps, uses_gpu
 from mnist_mlp.distributed.world import ranks_per_node
-from mnist_mlp.engine.job import Job
+from mnist_mlp.engine.job import Job, even_parts
+from mnist_mlp.model.size import parameters
 from mnist_mlp.runs import directories as runs
 
 # More on one core would not fit into its cache; on a GPU each keeps a log file open, and more gain nothing.
@@ -94,7 +94,7 @@ def obstacle(job: Job) -> str | None:
 
 
 def shared_keys(config: Config) -> dict[str, str]:
-    """The keys in which members of one stack max_over_ranks, with their values in words."""
+    """The keys that have one value in all members of a stack, with their values as text."""
     own = keys_where(per_member)
     return {name: repr(value) for name, value, _ in leaves(config) if name not in own}
 
@@ -111,13 +111,6 @@ def _difference(job: Job, jobs: Sequence[Job]) -> str:
     ]
     nearest, names = min(differing, key=lambda pair: len(pair[1]))
     return f"no job is alike; job {nearest.number} differs in {', '.join(names)}"
-
-
-def even_parts(members: Sequence[Any], parts: int) -> list[list[Any]]:
-    """`members` in order, in `parts` lists whose lengths differ by one at most; none is empty."""
-    parts = min(parts, len(members))
-    bounds = [len(members) * part // parts for part in range(parts + 1)]
-    return [list(members[begin:end]) for begin, end in itertools.pairwise(bounds)]
 
 
 def numbers(jobs: Sequence[Job]) -> str:
@@ -154,11 +147,12 @@ def bytes_of_member(config: Config) -> int:
 
     info = describe(config.data)
     assert isinstance(config.model, MLPConfig)
-    widths = [math.prod(info.image_shape), *config.model.hidden, len(info.class_names)]
-    parameters = sum((inputs + 1) * outputs for inputs, outputs in itertools.pairwise(widths))
+    weights = parameters(config.model, info.image_shape, len(info.class_names))
+    assert weights is not None
+    units = math.prod(info.image_shape) + sum(config.model.hidden) + len(info.class_names)
     number = 8 if config.trainer.precision == "64-true" else 4
-    step = config.data.batch_size * config.trainer.accumulate_grad_batches * sum(widths) * number
-    return 5 * parameters * number + 8 * info.train_size + 4 * step
+    step = config.data.batch_size * config.trainer.accumulate_grad_batches * units * number
+    return 5 * weights * number + 8 * info.train_size + 4 * step
 
 
 def _memory() -> int:

@@ -1,4 +1,4 @@
-"""What trains a stack, wherever that is; `python -m mnist_mlp.extras.stacked_launcher.worker` does so on this machine.
+"""Worker: trains a stack, anywhere; `python -m mnist_mlp.extras.stacked_launcher.worker` does so on this machine.
 
 A stack that was begun before, here or on a machine that is no more, goes on from its checkpoints.
 """

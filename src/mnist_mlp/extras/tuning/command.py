@@ -1,4 +1,4 @@
-"""What the command line of tune.py may say beyond that of train.py, and its check before any work."""
+"""Command line of tune.py, as far as it goes beyond that of train.py, and its check before any work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search found: words for the console, pictures, and the best configuration as a file that train.py runs."""
+"""Report of a search: text for the console, pictures, and the best configuration as a file that train.py runs."""
 
 from __future__ import annotations
 
