@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch.nn.functional import cross_entropy
 
-from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.compose import composed
 from mnist_mlp.data.augment import Augmentation
 from mnist_mlp.model.networks import DataSpec, build_network
 from mnist_mlp.optim.optimizers import build_optimizer

@@ -34,7 +34,7 @@ from mnist_mlp.data.image_file import FORMATS
 from mnist_mlp.data.mnist import FASHION_MNIST, MNIST
 from mnist_mlp.extras.handwriting.reader import BLANK, ERROR, OK, UNSURE, Reader, Reading
 from mnist_mlp.extras.inference.predictor import Predictor
-from mnist_mlp.runs import checkpoint_file as checkpoint
+from mnist_mlp.runs import chosen_checkpoint
 
 sys.path.insert(0, str(PROJECT / "tests"))
 from extras.handwriting import drawings
@@ -296,7 +296,7 @@ def main() -> None:
     parser.add_argument("--fuzzed", type=int, default=10_000, help="damaged files")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="sections to measure anew")
     options = parser.parse_args()
-    predictor = Predictor.load(options.checkpoint or checkpoint.newest(PROJECT / "outputs"))
+    predictor = Predictor.load(options.checkpoint or chosen_checkpoint.newest(PROJECT / "outputs"))
     reader, data = Reader(predictor), Path(predictor.config.data.dir)
     mnist = MNIST.load_from(data)
     images, labels = mnist.test_images[:, 0], mnist.test_labels

@@ -44,7 +44,7 @@ def trainer(batch_size: int, networks: int, hidden: list[int]) -> Any:
     import jax.numpy as jnp
     import numpy as np
 
-    from mnist_mlp.config.parsing import composed
+    from mnist_mlp.config.compose import composed
     from mnist_mlp.data.sources import load
     from mnist_mlp.data.split import split
 

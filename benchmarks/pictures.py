@@ -20,7 +20,7 @@ from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.data.image_file import SUFFIXES
 from mnist_mlp.extras.handwriting.reader import BLANK, OK, Reader, Reading
 from mnist_mlp.extras.inference.predictor import Predictor
-from mnist_mlp.runs import checkpoint_file as checkpoint
+from mnist_mlp.runs import chosen_checkpoint
 
 KINDS = {"s": "single digits", "n": "numbers", "x": "no digits"}
 
@@ -77,7 +77,7 @@ def main() -> None:
     pictures = labelled(options.folder)
     if not pictures:
         sys.exit(f"pictures.py: {options.folder}: expected pictures whose names hold their labels, as s_7_021.jpg")
-    predictor = Predictor.load(options.checkpoint or checkpoint.newest(PROJECT / "outputs"))
+    predictor = Predictor.load(options.checkpoint or chosen_checkpoint.newest(PROJECT / "outputs"))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
     readings = list(Reader(predictor).read([picture.file for picture in pictures]))
     seconds = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before

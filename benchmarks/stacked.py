@@ -29,7 +29,7 @@ import lightning as L
 import peers
 import torch
 
-from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.engine.chunks import Chunk

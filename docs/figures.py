@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.mnist import MNIST

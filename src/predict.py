@@ -99,10 +99,10 @@ def predict(options: argparse.Namespace) -> int:
     from mnist_mlp.extras.handwriting import output as report
     from mnist_mlp.extras.handwriting.reader import ERROR, Reader, Reading
     from mnist_mlp.extras.inference.predictor import Predictor
-    from mnist_mlp.runs import checkpoint_file as checkpoint
+    from mnist_mlp.runs import chosen_checkpoint
     from mnist_mlp.runs.newest import OUTPUTS
 
-    predictor = Predictor.load(options.checkpoint or checkpoint.newest(OUTPUTS))
+    predictor = Predictor.load(options.checkpoint or chosen_checkpoint.newest(OUTPUTS))
     reader = Reader(predictor)
     out = sys.stdout
     beside = out if options.format == "table" else sys.stderr

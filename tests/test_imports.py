@@ -177,4 +177,4 @@ def test_every_optional_part_is_where_the_table_says(graph: Graph) -> None:
 def test_hydra_stops_before_training(graph: Graph) -> None:
     below = {"mnist_mlp.training", *reached(graph, "mnist_mlp.training")} & graph.keys()
     knowing = {name for name in below if any(other.split(".")[0] == "hydra" for other in graph[name])}
-    assert knowing == {f"mnist_mlp.{name}" for name in ("config.parsing", "config.messages", "config.overrides")}
+    assert knowing == {"mnist_mlp.config.overrides"}  # for the quotes of a value

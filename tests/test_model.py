@@ -11,7 +11,7 @@ import torch
 from helpers.networks import mlp, model_config
 from torch.nn import functional as F
 
-from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.compose import composed
 from mnist_mlp.model.losses import LOSSES as TABLE
 from mnist_mlp.model.networks import MLP, DataSpec, build_network
 from mnist_mlp.model.size import parameters

@@ -16,8 +16,8 @@ from helpers.networks import mlp
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import DataError
-from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.data.mnist import MNIST
 from mnist_mlp.data.seeding import epoch_order

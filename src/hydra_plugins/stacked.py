@@ -19,8 +19,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mnist_mlp.config.commands import SCHEMAS
+from mnist_mlp.config.compose import parse, without_sections
 from mnist_mlp.config.errors import UserError
-from mnist_mlp.config.parsing import parse, without_sections
 from mnist_mlp.engine.job import Job
 from mnist_mlp.extras.stacked_launcher import dispatch
 from mnist_mlp.extras.stacked_launcher.grouping import COMPLETE, numbers, plan, ranges, stacks_at_once

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mnist_mlp.config.parsing import composed as composed
+    from mnist_mlp.config.compose import composed as composed
     from mnist_mlp.config.schema import Config as Config
     from mnist_mlp.data.datamodule import DigitsDataModule as DigitsDataModule
     from mnist_mlp.module import DigitClassifier as DigitClassifier
@@ -17,7 +17,7 @@ _MODULE_OF = {
     "Config": "mnist_mlp.config.schema",
     "DigitClassifier": "mnist_mlp.module",
     "DigitsDataModule": "mnist_mlp.data.datamodule",
-    "composed": "mnist_mlp.config.parsing",
+    "composed": "mnist_mlp.config.compose",
     "train": "mnist_mlp.training",
 }
 __all__ = ["Config", "DigitClassifier", "DigitsDataModule", "composed", "train"]

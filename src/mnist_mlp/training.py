@@ -44,7 +44,7 @@ from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.checkpoint_io import PlainCheckpointIO
 from mnist_mlp.runs.loggers import build_loggers, log_final
 from mnist_mlp.runs.result import Result, timed_results, written_results
-from mnist_mlp.runs.resume import occupied, require_same_data
+from mnist_mlp.runs.run_directory import occupied, require_same_data
 from mnist_mlp.runs.signals import interruptible
 from mnist_mlp.runs.thinning import thin
 

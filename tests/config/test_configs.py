@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import keys, leaves
-from mnist_mlp.config.parsing import composed, from_dict
+from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import CONFIGS, Config
 
 OPTIONS = sorted(

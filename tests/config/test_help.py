@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from mnist_mlp.config.commands import SCHEMAS
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.help import first_comment, help_for
 from mnist_mlp.config.keys import keys
-from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import CONFIGS, PROJECT
 
 

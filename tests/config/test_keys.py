@@ -9,9 +9,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.declare import VARIANTS, key, section
 from mnist_mlp.config.keys import affects_result, depends_on_length, keys, keys_where, limits_steps, unstackable
-from mnist_mlp.config.parsing import composed, from_dict
+from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import CONFIGS, Config, SchedulerConfig
 from mnist_mlp.optim.lr_schedule import lr_factor as rate
 

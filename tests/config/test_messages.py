@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.parsing import composed
 
 HEADER = "# @package _global_\n"
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.schema import AugmentConfig
 from mnist_mlp.data.augment import Augmentation, augments, displacement_fields, elastic_waves
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.compose import composed
 from mnist_mlp.runs.result import METRICS
 
 

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from helpers.child_processes import in_child
 
-from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.schema import Config
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs

@@ -37,6 +37,8 @@ TESTS = {
     "config/overrides.py": ["config/test_overrides.py", "config/test_messages.py"],
     "config/parsing.py": ["config/test_messages.py", "config/test_configs.py", "config/test_keys.py"],
     "config/messages.py": ["config/test_messages.py"],
+    "config/compose.py": ["config/test_messages.py", "config/test_configs.py"],
+    "config/composition_errors.py": ["config/test_messages.py"],
     "config/keys.py": ["config/test_keys.py"],
     "runs/newest.py": ["runs/test_newest.py"],
     "runs/directories.py": ["runs/test_newest.py"],

@@ -11,7 +11,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 
 from mnist_mlp.config.commands import TuneConfig
-from mnist_mlp.config.parsing import parse
+from mnist_mlp.config.compose import parse
 from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.extras.tuning.search import search
 from mnist_mlp.extras.tuning.space import SearchSpace

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.compose import composed
 from mnist_mlp.optim.optimizers import build_optimizer
 
 LR, DECAY, FIRST, SECOND, EPS, MOMENTUM = 0.1, 0.3, 0.8, 0.95, 1e-2, 0.7

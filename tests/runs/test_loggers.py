@@ -15,8 +15,9 @@ from helpers.kill_and_resume import configuration
 
 from mnist_mlp import training
 from mnist_mlp.config import errors
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import Interrupted, MissingPackageError
-from mnist_mlp.config.parsing import composed, from_dict
+from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.runs import loggers

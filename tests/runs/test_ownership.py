@@ -19,7 +19,7 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.runs.ownership import LOCK, owned
 from mnist_mlp.runs.record import RUN
-from mnist_mlp.runs.resume import occupied
+from mnist_mlp.runs.run_directory import occupied
 
 HOLDS = "import sys, time\nfrom pathlib import Path\nfrom mnist_mlp.runs.ownership import claim\n" + (
     "claim(Path(sys.argv[1]))\nprint('held', flush=True)\ntime.sleep(60)\n"

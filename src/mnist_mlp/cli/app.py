@@ -28,9 +28,9 @@ from mnist_mlp.cli.ending import leave
 from mnist_mlp.cli.exit_codes import Parser, exit_codes, system_error
 from mnist_mlp.cli.header import run_header
 from mnist_mlp.config.commands import SCHEMAS
+from mnist_mlp.config.compose import quote_where_needed
 from mnist_mlp.config.errors import ConfigError, Interrupted, UserError
 from mnist_mlp.config.help import FLAGS, help_for
-from mnist_mlp.config.overrides import quote_where_needed
 from mnist_mlp.config.schema import CONFIGS, Config
 from mnist_mlp.distributed.launch import release_ranks, train_jobs
 from mnist_mlp.distributed.world import world

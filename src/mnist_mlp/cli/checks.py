@@ -19,13 +19,14 @@ from omegaconf import DictConfig
 from mnist_mlp.cli import sweep
 from mnist_mlp.cli.exit_codes import BEFORE_WORK, exit_codes
 from mnist_mlp.cli.header import sweep_header
-from mnist_mlp.config.commands import SCHEMAS, TrainedConfig, TuneConfig
+from mnist_mlp.config.commands import SCHEMAS, EvaluateConfig, TrainedConfig, TuneConfig
+from mnist_mlp.config.compose import parse, without_sections
 from mnist_mlp.config.errors import ConfigError, MissingPackageError
 from mnist_mlp.config.overrides import key_of
-from mnist_mlp.config.parsing import parse, without_sections
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
-from mnist_mlp.runs import checkpoint_file, ownership, record, resume
+from mnist_mlp.distributed.world import ranks_per_node
+from mnist_mlp.runs import chosen_checkpoint, ownership, record, resume, run_directory
 from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
 from mnist_mlp.runs.directories import CHECKPOINTS
 
@@ -61,16 +62,16 @@ class CheckBeforeWork(Callback):
             refuse_unwritable_directory("hydra.run.dir", directory)
             resuming = config.get("resume") is not None
             if not resuming:
-                resume.refuse_occupied(directory)
+                run_directory.refuse_occupied(directory)
             if isinstance(given, TrainedConfig):
-                checkpoint_file.refuse_unusable(given.checkpoint)
+                chosen_checkpoint.refuse_unusable(given.checkpoint)
             if isinstance(given, Config):
                 _refuse_unusable_data(given)
             if self.schema is TuneConfig:  # several processes search in one directory, each with trials of its own
                 return
             ownership.claim(directory)
             if not resuming:
-                resume.refuse_occupied(directory)  # by one that has ended in between
+                run_directory.refuse_occupied(directory)  # by one that has ended in between
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         with exit_codes(self.schema, system=BEFORE_WORK):
@@ -122,6 +123,10 @@ def own_configuration(composed: DictConfig, settings: Any, schema: type[Any]) ->
     config = parse(composed, schema)
     if isinstance(config, Config):
         require_machine(config)
+    if isinstance(config, TuneConfig) and ranks_per_node(config.trainer) * config.trainer.num_nodes > 1:
+        raise ConfigError("trainer.devices: a search trains each network in one process; start tune.py several times")
+    if isinstance(config, EvaluateConfig) and config.committee and not isinstance(config.checkpoint, list):
+        raise ConfigError("committee: expected several checkpoints beside it, as checkpoint=[a,b], got one")
     return config
 
 

@@ -18,9 +18,9 @@ from typing import Any, NoReturn
 
 from mnist_mlp.cli.console import open_streams, silent_without_reader
 from mnist_mlp.cli.startup import hasten_imports
+from mnist_mlp.config.composition_errors import COMPOSITION_ERRORS, explain_composition
 from mnist_mlp.config.errors import ConfigError, Interrupted, UserError
 from mnist_mlp.config.keys import keys
-from mnist_mlp.config.messages import COMPOSITION_ERRORS, explain_composition
 from mnist_mlp.config.schema import Config
 from mnist_mlp.runs import ownership
 

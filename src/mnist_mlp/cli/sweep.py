@@ -23,7 +23,7 @@ from mnist_mlp.runs import ownership, thinning
 from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
 from mnist_mlp.runs.command_line import command, in_common_form
 from mnist_mlp.runs.record import Command, Job, SweepRecord, read_sweep, write_sweep
-from mnist_mlp.runs.resume import refuse_changes
+from mnist_mlp.runs.run_directory import refuse_changes
 
 _directory: Path | None = None
 _jobs: list[list[str]] = []

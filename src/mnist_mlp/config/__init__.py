@@ -4,9 +4,10 @@
     commands            those of the other commands
     declare             `key(...)`: documentation, limits and properties of a key
     keys                all keys by name, and which of them have a property
-    parsing             from what Hydra composed to a typed and checked configuration
-    messages, errors    from an exception to one line
+    compose             from overrides and YAML files, by Hydra, to plain values
+    parsing             from plain values to a typed and checked configuration
     overrides           `key=value`, as on the command line
+    errors, messages, composition_errors    exceptions for the user, and their texts of one line
     help, json_schema   --help, and JSON Schema for editors
     optional            parts of `extras/`, if that folder is there
 

@@ -1,4 +1,4 @@
-"""Parsing: from the configuration that Hydra composed to a typed one, with every check. No other code needs OmegaConf.
+"""Parsing: from plain values, as in a checkpoint, to a typed configuration, with every check.
 
 The checks do not depend on this machine; `mnist_mlp.distributed.preflight` has those that do.
 """
@@ -7,85 +7,22 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 from copy import copy, deepcopy
 from dataclasses import fields, make_dataclass
 from functools import cache, lru_cache
 from typing import Any, TypeVar, get_type_hints
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
-from mnist_mlp.config.commands import EvaluateConfig
 from mnist_mlp.config.declare import VARIANTS, Key
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.keys import global_groups, keys, leaves, sections
-from mnist_mlp.config.messages import (
-    COMPOSITION_ERRORS,
-    PACKAGE_HEADER,
-    as_text,
-    explain,
-    explain_composition,
-    nearest,
-    not_a_section,
-    one_of,
-    wrong_type,
-)
-from mnist_mlp.config.overrides import quote_where_needed
-from mnist_mlp.config.schema import CONFIGS, PROJECT, AdamConfig, Config, SGDConfig
+from mnist_mlp.config.keys import keys, leaves, sections
+from mnist_mlp.config.messages import as_text, explain, nearest, not_a_section, one_of, wrong_type
+from mnist_mlp.config.schema import AdamConfig, Config, SGDConfig
 
 Schema = TypeVar("Schema")
-
-
-def composed(*overrides: str) -> Config:
-    """The configuration of `python src/train.py <overrides>`, for a notebook or a script that calls `training.train`.
-
-    Raises:
-        ConfigError: as `parse`.
-    """
-    application = GlobalHydra.instance()
-    hydra_of_application, application.hydra = application.hydra, None  # a notebook may have initialised Hydra itself
-    try:
-        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            return parse(compose("train", quote_where_needed(list(overrides))), Config)
-    except COMPOSITION_ERRORS as error:
-        raise ConfigError(explain_composition(error)) from error
-    finally:
-        GlobalHydra.instance().hydra = hydra_of_application
-
-
-def parse(composed: DictConfig, schema: type[Schema]) -> Schema:
-    """The typed and checked configuration, an instance of `schema`.
-
-    Raises:
-        ConfigError: one line that names the key, what is allowed and what was given.
-    """
-    try:
-        values = OmegaConf.to_container(composed, resolve=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(explain(error, schema)) from error
-    assert isinstance(values, dict)
-    for group in set(global_groups()).difference(
-        sections()
-    ):  # their files set keys of other sections; a section of this name is a mistake
-        if group in values:
-            raise ConfigError(f"{group}: the chosen file puts its keys below {group}; {PACKAGE_HEADER}")
-    return from_dict(_with_paths({str(name): value for name, value in values.items()}, schema), schema)
-
-
-def _with_paths(values: dict[str, Any], schema: type[Any]) -> dict[str, Any]:
-    """`values` with the home directory for a leading `~` of a path."""
-    for name, entry in keys(schema).items():
-        section, _, own = name.rpartition(".")
-        held = values.get(section) if section else values
-        if entry.key.path and isinstance(held, dict) and isinstance(path := held.get(own), str):
-            if not path:  # as from `data.dir=$UNSET`, a shell variable that is not set
-                raise ConfigError(f"{name}: expected a file or folder, got an empty text")
-            held[own] = os.path.expanduser(path)
-    return values
 
 
 def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
@@ -115,8 +52,6 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
             _check_limits(name, item, limits)
     if isinstance(config, Config):
         _check_together(config)
-    if isinstance(config, EvaluateConfig) and config.committee and not isinstance(config.checkpoint, list):
-        raise ConfigError("committee: expected several checkpoints beside it, as checkpoint=[a,b], got one")
     return config
 
 
@@ -207,12 +142,3 @@ def _check_limits(name: str, value: Any, limits: Key) -> None:
     for limit in limits.limits:
         if not limit.holds(value, limit.bound):
             raise ConfigError(f"{name}: expected a number {limit.words} {limit.bound}, got {value}")
-
-
-def without_sections(composed: DictConfig, *sections: str) -> DictConfig:
-    """A copy without these sections; interpolations to other keys still work."""
-    return OmegaConf.masked_copy(composed, [str(name) for name in composed if name not in sections])
-
-
-# ${project:path} in the YAML files: a path relative to the project, wherever the command runs.
-OmegaConf.register_new_resolver("project", lambda path: str(PROJECT / path), replace=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mnist_mlp.config.commands import TuneConfig
 from mnist_mlp.config.errors import ConfigError, require
 from mnist_mlp.config.schema import Config
 from mnist_mlp.config.schema_trainer import TrainerConfig
@@ -62,8 +61,6 @@ def require_processes(config: Config) -> None:
         return
     if trainer.num_nodes > started:
         raise ConfigError("trainer.num_nodes: several machines need torchrun or srun to start the processes on each")
-    if isinstance(config, TuneConfig):
-        raise ConfigError("trainer.devices: a search trains each network in one process; start tune.py several times")
     gpus = cuda_devices()
     if uses_mps(trainer.accelerator):
         raise ConfigError(f"trainer.devices: an Apple GPU is one device, got {devices}; use 1, or accelerator=cpu")

@@ -11,7 +11,7 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.engine.job import Job
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs.directories import CHECKPOINTS
-from mnist_mlp.runs.resume import refuse_changes
+from mnist_mlp.runs.run_directory import refuse_changes
 
 log = logging.getLogger(__name__)
 

@@ -29,6 +29,7 @@ from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.extras.onnx_graph import INPUT, OUTPUT, build, image_shape
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.chosen_checkpoint import chosen
 from mnist_mlp.runs.result import git_commit
 
 TOLERANCE = 1e-5  # largest difference of a probability that rounding explains
@@ -42,7 +43,7 @@ def export(config: ExportConfig, directory: Path) -> str:
         ExportError: the network has a layer that is not known here, or onnxruntime does not give what torch gives.
         DataError: 8-bit weights are to be measured, and the test images cannot be had.
     """
-    predictor = Predictor.load(files.chosen(config.checkpoint)[0])
+    predictor = Predictor.load(chosen(config.checkpoint)[0])
     about = description(predictor)
     model = build(predictor, dtype=config.dtype, channel=config.channel, about=about)
     target = directory / "mnist_mlp.onnx"

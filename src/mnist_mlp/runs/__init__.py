@@ -5,6 +5,8 @@
     result                          result.json, written at the end: status, metrics, history
     checkpoint_file, checkpoint_io  checkpoints: written atomically, verified, never unpickled
     thinning                        `sweep.keep`: deletes most files of a completed job of a large sweep
+    run_directory                   the directory of one run: locked, and resumed only with the same configuration
+    chosen_checkpoint               the key `checkpoint`: which checkpoints a command uses
     resume                          `resume=<directory>`: the command line and configuration of a stopped run
     loggers, run_name               TensorBoard, CSV, MLflow, Weights & Biases; the overrides by which they name a run
     ownership, atomic_write         a lock on a directory; files that are replaced as a whole

@@ -20,7 +20,6 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.runs import directories
 from mnist_mlp.runs.atomic_write import replacing, saving
 from mnist_mlp.runs.directories import CHECKPOINTS
-from mnist_mlp.runs.newest import OUTPUTS, newest_or_best
 from mnist_mlp.runs.record import FORMAT, refuse_later_version
 
 if TYPE_CHECKING:
@@ -117,44 +116,6 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
-def chosen(given: Any) -> list[Path]:
-    """Checkpoint files for the key `checkpoint` of a command: a file, a run directory, a list of them, or None.
-
-    None means the newest completed run.
-
-    Raises:
-        ConfigError: the value has another type.
-        CheckpointError: there is no such checkpoint.
-    """
-    if given is None:
-        return [newest(OUTPUTS)]
-    places = given if isinstance(given, list) else [given]
-    if not places or not all(isinstance(place, str) for place in places):
-        raise ConfigError(f"checkpoint: expected a file, a run directory, or a list of them, got {given!r}")
-    return [find(Path(place).expanduser()) for place in places]
-
-
-def refuse_unusable(given: Any) -> None:
-    """Check the checkpoints for the key `checkpoint` of a command, before it begins.
-
-    Raises:
-        CheckpointError: one cannot be used, or their runs had different validation images.
-    """
-    held_out: dict[tuple[str, int, Any], Path] = {}  # by data set, size of the validation set, checksum
-    for path in chosen(given):
-        content = read(path)
-        try:
-            config = config_of(content)
-            network_of(content, config)
-            data = config.data
-        except CheckpointError as error:
-            raise CheckpointError(f"{path}: {error}") from error
-        held_out.setdefault((data.name, data.val_size, content.get("data_sha256")), path)
-    if len(held_out) > 1:
-        found = ", ".join(f"{size:,} of {name} ({whose})" for (name, size, _), whose in held_out.items())
-        raise CheckpointError(f"checkpoint: expected networks with the same images kept from training, got {found}")
-
-
 def find(place: Path) -> Path:
     """The checkpoint at `place`: a checkpoint file, or a run directory with a best or at least a last checkpoint.
 
@@ -167,20 +128,6 @@ def find(place: Path) -> Path:
         if candidate.is_file():
             return candidate
     raise CheckpointError(f"{place}: expected a checkpoint file or a run directory with checkpoints/{BEST} in it")
-
-
-def newest(outputs: Path) -> Path:
-    """The best checkpoint of the run that `newest.newest_or_best` selects below `outputs`.
-
-    Raises:
-        CheckpointError: no run has completed.
-    """
-    run = newest_or_best(outputs)
-    if run is None:
-        raise CheckpointError(
-            f"checkpoint: none given and no completed run below {outputs}; python src/train.py makes one"
-        )
-    return run.directory / CHECKPOINTS / BEST
 
 
 def config_of(content: dict[str, Any]) -> Config:

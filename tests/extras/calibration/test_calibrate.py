@@ -13,7 +13,7 @@ from helpers.data_sets import synthetic
 from helpers.kill_and_resume import configuration
 from sklearn.metrics import log_loss
 
-from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.compose import composed
 from mnist_mlp.data.datamodule import split
 from mnist_mlp.extras.calibration.calibrate import ALONE, BESIDE_OTHERS, SURE, best_temperature, effort_for, fit
 from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, Effort, fit_ood_detector

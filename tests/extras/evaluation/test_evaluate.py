@@ -25,6 +25,7 @@ from mnist_mlp.data.split import split
 from mnist_mlp.extras.evaluation.evaluate import evaluate
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import chosen_checkpoint
 from mnist_mlp.training import train
 
 PICTURES = {"confusion.png", "mistakes.png", "reliability.png", "risk_coverage.png"}
@@ -180,7 +181,7 @@ def test_without_a_checkpoint_the_newest_completed_run_is_taken_and_named(
     for name, status in (("older", "completed"), ("newer", "completed"), ("newest", "failed")):
         untrained.checkpoint(runs / name / "checkpoints" / "best.ckpt")
         (runs / name / "result.json").write_text(json.dumps({"status": status}))
-    for module in ("runs.checkpoint_file", "extras.evaluation.tables"):
+    for module in ("runs.chosen_checkpoint", "extras.evaluation.tables"):
         monkeypatch.setattr(f"mnist_mlp.{module}.OUTPUTS", tmp_path / "outputs")
     monkeypatch.setattr("mnist_mlp.extras.evaluation.pictures.draw", lambda *_: None)
     said = evaluate(settings(None), tmp_path)
@@ -265,7 +266,7 @@ def test_networks_that_cannot_be_used_are_told_in_one_line(tmp_path: Path) -> No
     torch.save({**content, "config": {**content["config"], "model": {"layers": 3}}}, tmp_path / "later.ckpt")
     torch.save({**content, "state_dict": {}}, tmp_path / "hollow.ckpt")
     torch.save([1, 2], tmp_path / "list.ckpt")
-    files.refuse_unusable([str(good), str(good)])
+    chosen_checkpoint.refuse_unusable([str(good), str(good)])
     for places, expected in {
         ("foreign.ckpt",): r"foreign\.ckpt: its configuration is not one that this version writes",
         ("later.ckpt",): r"later\.ckpt: its configuration .* model\.name: expected one of mlp, cnn",
@@ -274,5 +275,5 @@ def test_networks_that_cannot_be_used_are_told_in_one_line(tmp_path: Path) -> No
         ("good.ckpt", "other.ckpt"): r"the same images kept from training, got .* of synthetic .* 700 of synthetic",
     }.items():
         with pytest.raises(CheckpointError, match=expected) as caught:
-            files.refuse_unusable([str(tmp_path / place) for place in places])
+            chosen_checkpoint.refuse_unusable([str(tmp_path / place) for place in places])
         assert "\n" not in str(caught.value)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from helpers.fake_run import ran
 
-from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.schema import PROJECT
 
 

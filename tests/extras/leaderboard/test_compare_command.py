@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import pytest
 
-from mnist_mlp.config.parsing import composed
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.extras.leaderboard.command import command
 from mnist_mlp.runs.command_line import in_lines

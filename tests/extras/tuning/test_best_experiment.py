@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from helpers.small_search import space
 
-from mnist_mlp.config.parsing import composed, parse
+from mnist_mlp.config.compose import composed, parse
 from mnist_mlp.config.schema import Config
 from mnist_mlp.extras.tuning.best_experiment import as_experiment
 from mnist_mlp.extras.tuning.space import compose_trial

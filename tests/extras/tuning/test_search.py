@@ -19,8 +19,8 @@ from helpers.small_search import SMALL, outcomes, result, search_in, space, stud
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
+from mnist_mlp.config.compose import composed, parse
 from mnist_mlp.config.errors import SaveError, SearchError
-from mnist_mlp.config.parsing import composed, parse
 from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.extras.tuning import search

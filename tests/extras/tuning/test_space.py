@@ -7,8 +7,8 @@ from helpers.small_search import space
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
+from mnist_mlp.config.compose import parse
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.parsing import parse
 from mnist_mlp.config.schema import AdamConfig, Config, SGDConfig
 from mnist_mlp.extras.tuning.space import SearchSpace, compose_trial
 

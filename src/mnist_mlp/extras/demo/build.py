@@ -18,7 +18,7 @@ from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.sources import load, with_data_at
 from mnist_mlp.extras.demo.description import describe
 from mnist_mlp.extras.inference.predictor import Predictor
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs.chosen_checkpoint import chosen
 
 PARTS = Path(__file__).parent
 STYLES = ("colours", "style", "teaching")
@@ -37,7 +37,7 @@ def demo(config: TrainedConfig, directory: Path) -> str:
         DataError: the images cannot be had.
         ExportError: the page cannot show this network, or would answer otherwise.
     """
-    predictor = Predictor.load(files.chosen(config.checkpoint)[0])
+    predictor = Predictor.load(chosen(config.checkpoint)[0])
     data = predictor.config.data
     built = build(predictor, load(with_data_at(data, config.data_dir), sha256=predictor.data_sha256))
     target = directory / "demo.html"

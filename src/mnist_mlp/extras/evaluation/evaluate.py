@@ -27,7 +27,7 @@ from mnist_mlp.extras.evaluation.page import write_page
 from mnist_mlp.extras.evaluation.tables import tables
 from mnist_mlp.extras.inference.predictions import Predictions, at_threshold, coverage_at_risk
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs.chosen_checkpoint import chosen
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -
         CheckpointError: a checkpoint is missing, damaged, or holds more than tensors and plain values.
         DataError: the data set cannot be had.
     """
-    predictors = [Predictor.load(path) for path in files.chosen(config.checkpoint)]
+    predictors = [Predictor.load(path) for path in chosen(config.checkpoint)]
     class_names = predictors[0].class_names
     data = predictors[0].config.data
     dataset = load(with_data_at(data, config.data_dir), sha256=predictors[0].data_sha256)

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.overrides import override_value
-from mnist_mlp.config.parsing import composed
 from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.extras.leaderboard.leaderboard import flattened, settings
 from mnist_mlp.runs import directories as runs

@@ -8,8 +8,8 @@ from typing import Any
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
+from mnist_mlp.config.compose import without_sections
 from mnist_mlp.config.keys import global_groups, sections_without_effect
-from mnist_mlp.config.parsing import without_sections
 
 # Of the search, not of the network that it found.
 LEFT_OUT = (*global_groups(), *sections_without_effect(), "tune", "hydra")

@@ -15,8 +15,8 @@ from optuna.trial import TrialState
 
 from mnist_mlp.cli.console import LogFile
 from mnist_mlp.config.commands import TuneConfig
+from mnist_mlp.config.compose import parse
 from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, Pruned, SearchError, UserError
-from mnist_mlp.config.parsing import parse
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.engine.job import Job

@@ -13,10 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from mnist_mlp.config.commands import TuneConfig
+from mnist_mlp.config.compose import parse, without_sections
+from mnist_mlp.config.composition_errors import COMPOSITION_ERRORS, explain_composition
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.messages import COMPOSITION_ERRORS, explain_composition
 from mnist_mlp.config.overrides import key_of
-from mnist_mlp.config.parsing import parse, without_sections
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
 

@@ -1,0 +1,121 @@
+"""Composition: from overrides and the YAML files in configs/, by Hydra, to a typed configuration."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, QuotedString
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mnist_mlp.config.composition_errors import COMPOSITION_ERRORS, PACKAGE_HEADER, explain_composition
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.keys import global_groups, keys, sections
+from mnist_mlp.config.messages import explain
+from mnist_mlp.config.overrides import quoted
+from mnist_mlp.config.parsing import Schema, from_dict
+from mnist_mlp.config.schema import CONFIGS, PROJECT, Config
+
+
+def composed(*overrides: str) -> Config:
+    """The configuration of `python src/train.py <overrides>`, for a notebook or a script that calls `training.train`.
+
+    Raises:
+        ConfigError: as `parse`.
+    """
+    application = GlobalHydra.instance()
+    hydra_of_application, application.hydra = application.hydra, None  # a notebook may have initialised Hydra itself
+    try:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            return parse(compose("train", quote_where_needed(list(overrides))), Config)
+    except COMPOSITION_ERRORS as error:
+        raise ConfigError(explain_composition(error)) from error
+    finally:
+        GlobalHydra.instance().hydra = hydra_of_application
+
+
+def parse(composed: DictConfig, schema: type[Schema]) -> Schema:
+    """The typed and checked configuration, an instance of `schema`.
+
+    Raises:
+        ConfigError: one line that names the key, what is allowed and what was given.
+    """
+    try:
+        values = OmegaConf.to_container(composed, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error, schema)) from error
+    assert isinstance(values, dict)
+    for group in set(global_groups()) - set(sections()):  # its files set keys of other sections: it is no section
+        if group in values:
+            raise ConfigError(f"{group}: the chosen file puts its keys below {group}; {PACKAGE_HEADER}")
+    return from_dict(_with_paths({str(name): value for name, value in values.items()}, schema), schema)
+
+
+def _with_paths(values: dict[str, Any], schema: type[Any]) -> dict[str, Any]:
+    """`values` with the home directory for a leading `~` of a path."""
+    for name, entry in keys(schema).items():
+        section, _, own = name.rpartition(".")
+        held = values.get(section) if section else values
+        if entry.key.path and isinstance(held, dict) and isinstance(path := held.get(own), str):
+            if not path:  # as from `data.dir=$UNSET`, a shell variable that is not set
+                raise ConfigError(f"{name}: expected a file or folder, got an empty text")
+            held[own] = os.path.expanduser(path)
+    return values
+
+
+def quote_where_needed(arguments: list[str]) -> list[str]:
+    """The arguments, with quotes around values that Hydra cannot parse without them: `data.dir=~/größe (1)`.
+
+    A value with brackets, commas or quotes is left alone, as it may be a mistyped list; Hydra refuses it.
+
+    Raises:
+        ConfigError: the value for a group is not the name of an option; Hydra's own error does not name the group.
+    """
+    return [_quoted_where_needed(argument) for argument in arguments]
+
+
+def _quoted_where_needed(argument: str) -> str:
+    key, sign, value = argument.partition("=")
+    if not sign or argument.startswith("-"):
+        return argument
+    parser = OverridesParser.create()
+    try:
+        _refuse_wrong_option(parser.parse_override(argument))
+    except HydraException:
+        if re.search(r"""[\[\]{},'"]|\$\{""", value):
+            return argument
+        in_quotes = f"{key}={quoted(value)}"
+        try:
+            parser.parse_override(in_quotes)
+        except HydraException:
+            return argument
+        return in_quotes
+    return argument
+
+
+def _refuse_wrong_option(override: Override) -> None:
+    group = override.key_or_group
+    options = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")) if re.fullmatch(r"\w+", group) else []
+    if not options or override.is_sweep_override() or override.is_delete():
+        return
+    value = override.value()
+    names = value if isinstance(value, list) else [value]
+    if not all(isinstance(name, str | QuotedString) for name in names):
+        raise ConfigError(
+            f"{override.input_line}: expected an option of the group {group}: one of {', '.join(options)}"
+        )
+
+
+def without_sections(composed: DictConfig, *sections: str) -> DictConfig:
+    """A copy without these sections; interpolations to other keys still work."""
+    return OmegaConf.masked_copy(composed, [str(name) for name in composed if name not in sections])
+
+
+# ${project:path} in the YAML files: a path relative to the project, wherever the command runs.
+OmegaConf.register_new_resolver("project", lambda path: str(PROJECT / path), replace=True)

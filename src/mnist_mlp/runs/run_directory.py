@@ -1,0 +1,88 @@
+"""Directory of a run: locked while it trains; its record is written first, and a resumed run must agree with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.keys import depends_on_length, keys_where, limits_steps, may_change_on_resume
+from mnist_mlp.config.schema import Config
+from mnist_mlp.distributed.world import world
+from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.command_line import command
+from mnist_mlp.runs.ownership import owned
+from mnist_mlp.runs.record import RunRecord, read_run, write_run
+
+
+def refuse_occupied(directory: Path) -> None:
+    """Raise ConfigError if `directory` holds a run: nothing is ever overwritten."""
+    if (directory / runs.RESULT).exists() or (directory / runs.CHECKPOINTS).exists():
+        go_on = command("train.py", resume=directory)
+        raise ConfigError(f"hydra.run.dir: {directory} already holds a run; to go on with it: {go_on}")
+
+
+@contextmanager
+def occupied(directory: Path, config: Config) -> Iterator[None]:
+    """Lock `directory`, created if necessary, during the block, and write the record of the run there.
+
+    Raises:
+        ConfigError: another process works there; or there is a run, but `config` does not resume it, or differs.
+        SaveError: the record cannot be written.
+    """
+    if world().rank > 0:  # rank 0 holds the lock
+        yield
+        return
+    with owned(directory):
+        if config.resume is None:
+            refuse_occupied(directory)
+        own = {**asdict(config), "resume": None}
+        before = read_run(directory)
+        if before is not None and config.resume is not None:
+            refuse_changes(own, before.config, scheduler=config.scheduler.name)
+        if before is None or (config.resume is None and before.config != own):
+            write_run(directory, RunRecord(config=own))
+        yield
+
+
+def require_same_data(directory: Path, sha256: str) -> None:
+    """Record the checksum of the data of the run in `directory`; on resume, compare it.
+
+    Raises:
+        ConfigError: the run was started with other data.
+        SaveError: the record cannot be written.
+    """
+    record = read_run(directory)
+    if world().rank > 0 or record is None:
+        return
+    if record.data_sha256 is None:
+        write_run(directory, replace(record, data_sha256=sha256))
+    elif record.data_sha256 != sha256:
+        data = record.config["data"]
+        place = f"data.path: {data['path']}" if data.get("path") else f"data={data['name']}"
+        raise ConfigError(
+            f"{place}: the data has changed since {directory} was begun (SHA-256 {record.data_sha256[:12]}..., now "
+            f"{sha256[:12]}...); restore it to go on, or start a new run"
+        )
+
+
+def refuse_changes(config: Any, own: Any, *, scheduler: str, key: str = "") -> None:
+    """Raise ConfigError if `config` differs from `own`, that of the run, in a key that must not change on resume.
+
+    Both are whole configurations as plain values, or the values of `key`.
+    """
+    if isinstance(config, dict) and isinstance(own, dict):
+        for name, before in own.items():
+            refuse_changes(config.get(name), before, scheduler=scheduler, key=f"{key}.{name}" if key else name)
+    elif own == config or key == "resume":
+        return
+    elif key not in keys_where(may_change_on_resume):
+        raise ConfigError(f"{key}: cannot change when a run goes on; it is {own} there, got {config}")
+    elif key in keys_where(limits_steps) and depends_on_length(scheduler):
+        raise ConfigError(
+            f"{key}: cannot change under scheduler={scheduler}, whose learning rates depend on it; "
+            "start a new run, or use scheduler=constant for runs to be lengthened"
+        )
