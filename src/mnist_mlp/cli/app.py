@@ -1,6 +1,6 @@
-"""From a command line to a typed configuration, and to the work that it asks for: once, or once per job of a sweep.
+"""Hydra application: from a command line to a typed configuration, then one call of the task per run or job.
 
-Nothing slow is imported here: help and configuration errors answer without torch.
+Torch and Lightning are not imported here, so that --help and configuration errors take half a second.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ from mnist_mlp.runs.directories import CHECKPOINTS, RESULT
 
 log = logging.getLogger(__name__)
 
-# Seconds that SLURM may leave between the signal that it preempts a job and ending the job.
+# Longest time, in seconds, between SLURM's signal to a preempted job and the end of that job.
 LONGEST_GRACE = 900
 
-# Options with which Hydra shows something and does nothing else.
+# Options of Hydra that print something and run nothing.
 SHOWING = r"--cfg|-c$|--info|-i|--hydra-help|--version|--shell-completion|-sc"
 
 Task = Callable[[Any, Path], None]
@@ -53,17 +53,17 @@ Task = Callable[[Any, Path], None]
 def run_app(task: Task, config_name: str) -> NoReturn:
     """Compose the configuration, call `task(config, run directory)` once, or once per job of a sweep, and exit.
 
-    `config_name` is a file under configs/; `commands.SCHEMAS` says which typed configuration belongs to it.
+    `config_name` is a file in configs/, and a key of `commands.SCHEMAS`.
     """
     schema = SCHEMAS[config_name]
     with exit_codes(schema):
-        # Hydra prints its own errors over several lines and exits with 1; told so, it raises them to `exit_codes`.
+        # Hydra then raises its errors, for `exit_codes`, instead of printing them over several lines.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         argparse.ArgumentParser.error = Parser.error  # type: ignore[assignment, method-assign]
-        # Threads that wait by spinning take the cores from those they wait for; read by OpenMP when torch is imported.
+        # Read by OpenMP when torch is imported: threads that spin while they wait slow down the others.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if world().rank > 0:
-            from mnist_mlp.training import train  # torch and Lightning: only where there is training to do
+            from mnist_mlp.training import train  # imports torch and Lightning
 
             leave(train_jobs(train))
         try:
@@ -71,7 +71,7 @@ def run_app(task: Task, config_name: str) -> NoReturn:
                 print(help_for(config_name, [word for word in sys.argv[1:] if not word.startswith("-")]))
                 sys.exit(0)
             if "--hydra-help" in sys.argv:
-                sys.argv[1:] = ["--hydra-help"]  # Hydra composes its own part alone, and other words would be unknown
+                sys.argv[1:] = ["--hydra-help"]  # Hydra would refuse overrides beside it
             sys.argv[1:] = _multirun_first(sys.argv[1:])
             sys.argv[1:] = quote_where_needed(sys.argv[1:])
             if issubclass(schema, Config):
@@ -89,7 +89,7 @@ def run_app(task: Task, config_name: str) -> NoReturn:
 def _require_checks(main: Callable[[Any], Callable[[], Any]], config_name: str) -> None:
     """Raise ConfigError if the user's own configuration file, or an override, leaves out `CheckBeforeWork`.
 
-    Hydra would make a directory before anything of ours sees what it composed.
+    Without this callback Hydra would create a run directory before the configuration is checked.
     """
     words = sys.argv[1:]
     if any(re.match(SHOWING, word) for word in words):
@@ -111,7 +111,7 @@ def _require_checks(main: Callable[[Any], Callable[[], Any]], config_name: str) 
 
 
 def _multirun_first(arguments: list[str]) -> list[str]:
-    """-m behind an override means the same, but Hydra's parser takes no override after it."""
+    """The arguments with -m first: Hydra's parser accepts no override after it."""
     options = [word for word in arguments if word in ("-m", "--multirun")]
     return [*options, *(word for word in arguments if word not in options)]
 
@@ -121,8 +121,8 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
         settings = HydraConfig.get()
         run_directory = Path(settings.runtime.output_dir)
         if settings.mode == RunMode.RUN:
-            # Errors end the process here, before Hydra could add a line of its own to them.
-            with exit_codes(schema, directory=run_directory), _saying_how_to_go_on(run_directory):
+            # Errors end the process here: Hydra would print another line.
+            with exit_codes(schema, directory=run_directory), _command_to_continue_printed(run_directory):
                 config = own_configuration(composed, settings, schema)
                 if isinstance(config, Config):
                     log.info(run_header(config, run_directory))
@@ -130,10 +130,10 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
             return
         log.info("job %s: %s", settings.job.num, sweep.settings_of(settings.job.num, settings.overrides.task))
         if (run_directory / CHECKPOINTS).exists() or (run_directory / RESULT).exists():
-            composed.resume = str(run_directory)  # a job that was preempted and came back goes on
+            composed.resume = str(run_directory)  # a job that was preempted and requeued
         try:
             task(own_configuration(composed, settings, schema), run_directory)
-        except UserError as error:  # the other jobs go on
+        except UserError as error:  # the other jobs continue
             log.error("job %s failed: %s", settings.job.num, error)
         except Interrupted as error:
             await_slurm(error)
@@ -148,21 +148,22 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
 
 
 def await_slurm(error: Interrupted) -> None:
-    """Wait, in a job that SLURM preempts, until SLURM ends it: a job that ends by itself is not requeued."""
+    """Wait until SLURM ends this preempted job: SLURM does not requeue a job that ends by itself."""
     if error.exit_code == 143 and os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
         log.info("saved; waiting for SLURM to end this job")
         time.sleep(LONGEST_GRACE)
 
 
 @contextmanager
-def _saying_how_to_go_on(run_directory: Path) -> Iterator[None]:
+def _command_to_continue_printed(run_directory: Path) -> Iterator[None]:
     """After a signal in the block, print the command that resumes the run, if it has saved a checkpoint, and exit."""
     try:
         yield
     except Interrupted as error:
         if not (run_directory / CHECKPOINTS / LAST).exists():
             raise
-        go_on = command("train.py", resume=run_directory)
-        with suppress(OSError):  # the terminal is gone
-            print(f"Stopped by {error.name}, everything is saved. Continue with:\n{go_on}", file=sys.stderr, flush=True)
+        resuming = command("train.py", resume=run_directory)
+        message = f"Stopped by {error.name}, everything is saved. Continue with:\n{resuming}"
+        with suppress(OSError):  # the terminal is closed
+            print(message, file=sys.stderr, flush=True)
         sys.exit(error.exit_code)

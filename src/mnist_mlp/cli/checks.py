@@ -1,4 +1,4 @@
-"""Checks before any work: is the configuration of every job right, is the directory free, is everything there?"""
+"""Checks before any work: the configuration of every job, the directory, the data, the checkpoints, the launcher."""
 
 from __future__ import annotations
 
@@ -34,22 +34,21 @@ log = logging.getLogger(__name__)
 
 
 class CheckBeforeWork(Callback):
-    """Refuses a wrong configuration, of any job, before a directory is made or anything slow is imported; then makes
-    this process the owner of the directory, and leaves there what it was asked to do.
+    """Callback of Hydra: checks everything, then creates the directory, locks it and writes its record.
 
-    A command that begins with a checkpoint has it refused here too, which may take importing torch.
+    Torch is imported only to check the checkpoints of a command that uses some.
     """
 
     def __init__(self, command: str, resuming: bool) -> None:
         """
         Args:
-            command: the command that runs, a name in `commands.SCHEMAS`; the configuration may come from another file.
-            resuming: whether this continues the sweep that is in the directory already.
+            command: a key of `commands.SCHEMAS`; the configuration may come from a file of another name.
+            resuming: whether the sweep in the directory is to be finished.
         """
         self.command, self.schema, self.resuming = command, SCHEMAS[command], resuming
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        # Hydra turns a callback's exception into a warning, but lets an exit pass.
+        # Hydra turns an exception of a callback into a warning, but not SystemExit.
         with exit_codes(self.schema, system=BEFORE_WORK):
             if Path(sys.argv[0]).stem in SCHEMAS.keys() - {self.command}:
                 name = config.hydra.job.config_name
@@ -85,12 +84,12 @@ class CheckBeforeWork(Callback):
             launcher = config.hydra.runtime.choices["hydra/launcher"]
             _refuse_unusable_launcher(launcher, config.hydra.launcher.get("on"))
             loader = GlobalHydra.instance().config_loader()
-            # Submitit would send the loader along with each job, with the configurations of all jobs that it remembers.
+            # Submitit pickles the loader with each job, and the cache would hold the configurations of all jobs.
             if not launcher.startswith("submitit"):
                 sweep.compose_once(loader)
             jobs = sweep.jobs_of(config, loader)
             seen: set[str] = set()
-            for job in jobs or [[]]:  # every value once, not every combination: composing is slow
+            for job in jobs or [[]]:  # every value once, not every combination, as composing is slow
                 if not seen.issuperset(job) or not job:
                     seen.update(job)
                     given = parse(without_sections(loader.load_sweep_config(config, job), "hydra"), self.schema)
@@ -105,7 +104,7 @@ class CheckBeforeWork(Callback):
         if self.schema is not Config:
             return
         directory = Path(config.hydra.runtime.output_dir)
-        if config.get("resume") is not None or (directory / CHECKPOINTS).exists():  # its record is there
+        if config.get("resume") is not None or (directory / CHECKPOINTS).exists():  # it has a record
             return
         with exit_codes(self.schema):
             given = asdict(parse(without_sections(config, "hydra"), Config)) | {"resume": None}
@@ -117,7 +116,7 @@ class CheckBeforeWork(Callback):
 
 
 def own_configuration(composed: DictConfig, settings: Any, schema: type[Any]) -> Any:
-    """An instance of `schema`; of a run that goes on, the configuration that it was begun with."""
+    """The typed configuration, an instance of `schema`; for a resumed run, the one that it was started with."""
     if issubclass(schema, Config) and settings.mode == RunMode.RUN and composed.get("resume") is not None:
         composed = resume.own_configuration(Path(composed.resume), composed, settings.overrides.task)
     config = parse(composed, schema)
@@ -131,7 +130,7 @@ def own_configuration(composed: DictConfig, settings: Any, schema: type[Any]) ->
 
 
 def _refuse_words_for_sweeps(hydra: DictConfig) -> None:
-    """Raise ConfigError where a word of the command line would have no effect without -m."""
+    """Raise ConfigError if an override would have no effect without -m."""
     choices = hydra.runtime.choices
     of_sweeps = ("hydra.launcher", "hydra.sweep", "hydra/launcher", "hydra/sweeper")
     words = [word for word in hydra.overrides.hydra if key_of(word).startswith(of_sweeps)]

@@ -1,7 +1,8 @@
-"""The console: log lines beside a progress bar, and standard output that cannot be written.
+"""Console: log lines above a progress bar, and standard output that cannot be written.
 
-It may be closed (`>&-`), full (`>/dev/full`), no longer read (`| head -1`), or in an encoding that lacks characters. A
-command that prints then ends, a training run continues, and neither shows a traceback.
+Standard output may be closed (`>&-`), full (`>/dev/full`), no longer read (`| head -1`), or lack characters in its
+encoding. A command that prints a result then ends with exit code 1, a training run continues; neither prints a
+traceback.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 
-# What we print beyond ASCII, for terminals that know nothing else.
+# Replacements for the characters beyond ASCII that the commands print, for encodings without them.
 PLAIN = {"±": "+-", "–": "-", "—": "-", "…": "...", "×": "x", "·": ".", "→": "->", "≥": ">=", "≤": "<=", "█": "#"}
 
 
 def open_streams() -> None:
-    """Make standard output and error take any text, also where they are closed or their encoding lacks letters."""
+    """Make standard output and error accept any text, even if they are closed or their encoding lacks characters."""
     codecs.register_error("plain", _plain)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -40,13 +41,13 @@ def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
 
 @contextmanager
 def silent_without_reader() -> Iterator[None]:
-    """End with exit code 1 where what the block prints cannot be written, and say so where somebody may read it."""
+    """Exit with code 1 if standard output cannot be written in the block; the reason goes to standard error."""
     try:
         try:
             yield
         finally:
             if sys.stdout is not None:
-                sys.stdout.flush()  # or Python itself would find out, and say so, when it ends
+                sys.stdout.flush()  # else Python would print the error when the process ends
     except OSError as error:
         if error.filename is not None or not _is_of_output(error):
             raise
@@ -61,14 +62,14 @@ ERASED_LINE = "\r\x1b[K"
 
 
 class Console(logging.StreamHandler):  # type: ignore[type-arg]
-    """Prints what is logged for as long as it can be written: a run goes on without.
+    """Handler that prints log records; if that fails, it stops printing and the run continues.
 
-    On a terminal a line takes the place of a progress bar, which is drawn again below: at once where it is one of this
-    process, and else by the process that draws it.
+    On a terminal a line replaces the progress bar, which is then drawn again below it: at once if the bar belongs to
+    this process, otherwise by the process that draws it.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
-        bars = sys.modules.get("tqdm")  # not imported: there is no bar
+        bars = sys.modules.get("tqdm")  # None: without tqdm there is no bar
         with bars.tqdm.external_write_mode(file=self.stream) if bars else nullcontext():
             super().emit(record)
 
@@ -85,7 +86,7 @@ class Console(logging.StreamHandler):  # type: ignore[type-arg]
 
 
 class LogFile(logging.FileHandler):
-    """Writes a log for as long as the disk has room, then prints one line: a run goes on without."""
+    """Handler that writes a log file; if the disk is full, it prints one line, and the run continues."""
 
     failed = False
 
@@ -100,7 +101,7 @@ class LogFile(logging.FileHandler):
 
 
 def _is_of_output(error: OSError) -> bool:
-    """Whether the error is one of standard output: then writing to it again fails, too."""
+    """Whether the error came from standard output: then writing to it again fails too."""
     if isinstance(error, BrokenPipeError):
         return True
     if error.errno not in (errno.ENOSPC, errno.EBADF, errno.EIO):

@@ -1,7 +1,7 @@
-"""The end of a command's process: as Python ends, but without destroying every object of torch, which takes 0.7 s.
+"""End of a command's process: like Python's own, but without destroying the objects of torch, which takes 0.7 s.
 
-Imported before anything that has something to do at the end of the process, so that `_end` comes after it: Python calls
-what was registered in reverse order, once all threads have ended.
+Import this module before any that registers an exit function: Python calls these in reverse order once all threads
+have ended, so that `_end` is the last.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _exit_code: int | None = None
 
 
 def leave(exit_code: int) -> NoReturn:
-    """End the process, and call what libraries have registered for its end."""
+    """End the process; the exit functions that libraries have registered are called first."""
     global _exit_code
     _exit_code = exit_code
     sys.exit(exit_code)
@@ -25,9 +25,9 @@ def leave(exit_code: int) -> NoReturn:
 
 @atexit.register
 def _end() -> None:
-    if _exit_code is None:  # the process ends in another way, or is no command
+    if _exit_code is None:  # `leave` was not called
         return
-    logging.shutdown()  # registered earlier, so it would come later
+    logging.shutdown()  # registered before `_end`, so Python would call it after
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

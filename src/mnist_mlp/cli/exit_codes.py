@@ -1,6 +1,6 @@
-"""Errors as one line and an exit code: the only place that turns an exception into what a person sees.
+"""Exit codes: the only place where an exception becomes one line on standard error and an exit code.
 
-0 completed; 1 failed; 2 wrong configuration or input, before any work; 128 + the number of the signal that stopped it.
+0: completed. 1: failed. 2: wrong configuration or input, before any work. 128 + n: stopped by signal n.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ BEFORE_WORK, FAILED = 2, 1
 
 
 class Parser(argparse.ArgumentParser):
-    """For commands without Hydra: what is wrong is one line, as everywhere, and not a usage and a line."""
+    """Parser for commands without Hydra: an error is one line, without the usage above it."""
 
     def print_help(self, file: Any = None) -> None:
-        print(self.format_help(), end="", file=file)  # argparse itself would keep silent about a full disk
+        print(self.format_help(), end="", file=file)  # argparse itself would ignore a full disk
 
     def error(self, message: str) -> NoReturn:
         to_type = "" if isinstance(self, Parser) else _without_dashes(message)  # Hydra's own parser calls this too
@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def _without_dashes(message: str) -> str:
-    """What to type for `--seed=1`, where commands of another kind have options of this style."""
+    """Advice for an option in another style: `--seed=1` is typed `seed=1`."""
     if option := re.match(r"unrecognized arguments: --?([\w.-]+)(=\S*)?", message):
         name = option[1].replace("-", "_")
         if found := [key for key in keys() if name in (key, key.rpartition(".")[2])]:
@@ -49,12 +49,12 @@ def _without_dashes(message: str) -> str:
 
 @contextmanager
 def exit_codes(schema: type[Any] = Config, *, system: int = FAILED, directory: Path | None = None) -> Iterator[None]:
-    """One clear line for what a person can mend, a traceback for a bug.
+    """Turn exceptions in the block into exit codes: one line for errors that a user can fix, a traceback for a bug.
 
     Args:
-        schema: has the keys that may have been meant.
-        system: the exit code of errors of the operating system: disk full, no permission, a name too long.
-        directory: where the block writes; named where such an error does not say what it is about.
+        schema: its keys are suggested if an unknown one was given.
+        system: exit code for errors of the operating system: disk full, no permission, a name too long.
+        directory: the place that the block writes to; printed if such an error names no file.
     """
     open_streams()
     hasten_imports()
@@ -69,7 +69,7 @@ def exit_codes(schema: type[Any] = Config, *, system: int = FAILED, directory: P
             stop(reason, system)
         try:
             line = explain_composition(error, schema)
-        except OSError as other:  # it looks for files of the name that was typed, which may be too long for one
+        except OSError as other:  # it searches files of the given name, which may be too long
             line = system_error(other) or str(other)
         stop(line, BEFORE_WORK)
     except Interrupted as error:
@@ -86,10 +86,10 @@ def exit_codes(schema: type[Any] = Config, *, system: int = FAILED, directory: P
 
 
 def system_error(error: BaseException | None, directory: Path | None = None) -> str | None:
-    """One line for an error of the operating system, or one that was caused by such; None for any other."""
+    """One line for an OSError, or an exception that was caused by one; None for any other exception."""
     while error is not None:
         if isinstance(error, OSError) and error.errno is not None:
-            named = isinstance(error.filename, str | bytes | os.PathLike)  # a number is that of an open file
+            named = isinstance(error.filename, str | bytes | os.PathLike)  # it may be a file descriptor
             place = os.fsdecode(error.filename) if named else directory or ownership.latest()
             return f"{place}: {error.strerror or error}" if place else str(error.strerror or error)
         error = error.__cause__
@@ -97,19 +97,19 @@ def system_error(error: BaseException | None, directory: Path | None = None) -> 
 
 
 def _thread_failed(failure: threading.ExceptHookArgs) -> None:
-    """Where TensorBoard's thread cannot write, the thread that trains finds out, and says so."""
+    """Handle an exception in a thread; one of TensorBoard's writer is silent, as training then fails with the same."""
     if system_error(failure.exc_value) is None:
         threading.__excepthook__(failure)
 
 
 def stop(line: str, code: int) -> NoReturn:
-    """Print the line as this command's, and exit; silent where the terminal is gone."""
+    """Print `<command>: <line>` to standard error, if it can be written, and exit."""
     with suppress(OSError, ValueError):
         print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr, flush=True)
     sys.exit(code)
 
 
 def _raised_by_hydra(error: Exception) -> bool:
-    """Hydra refuses some overrides, `model=null` among them, with plain ValueErrors of its own."""
+    """Whether Hydra raised the error: it refuses some overrides, such as `model=null`, with a plain ValueError."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return str(frames[-1].f_globals.get("__name__")).startswith("hydra.")

@@ -1,4 +1,4 @@
-"""The header of a run or a sweep: what begins now, printed before torch and Lightning are imported."""
+"""Header of a run or a sweep: network, data, length, device and directory, printed before torch is imported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mnist_mlp.runs.directories import shown
 
 
 def run_header(config: Config, directory: Path) -> str:
-    """Network, data and split, length, device and directory; the search around them, where there is one."""
+    """The header of a run, or of a search by tune.py."""
     from mnist_mlp.data.sources import describe  # imports NumPy, which --help and a wrong key do not need
 
     info = describe(config.data)
@@ -38,7 +38,7 @@ def run_header(config: Config, directory: Path) -> str:
 
 
 def sweep_header(jobs: Sequence[Sequence[str]] | None, directory: Path) -> str:
-    """How many jobs, and where; None where a sweeper finds that out on its way."""
+    """The header of a sweep; `jobs` is None if the sweeper chooses them one by one."""
     count = "as many jobs as its sweeper asks for" if jobs is None else f"{len(jobs):,} job{'s' * (len(jobs) != 1)}"
     return f"sweep            {count}\nsweep directory  {shown(directory)}"
 
