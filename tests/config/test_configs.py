@@ -18,7 +18,7 @@ from mnist_mlp.config.schema import CONFIGS, Config
 OPTIONS = sorted(
     (path.parent.relative_to(CONFIGS).as_posix(), path.stem)
     for path in CONFIGS.glob("*/*.yaml")
-    if path.parent.name not in ("hydra", "sweep")
+    if path.parent.name not in ("base", "hydra", "sweep")
 )
 
 
