@@ -4,8 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# A process for each core, but few, as the tests start others. A file stays in one of them, so that its fixtures are made
-# once; tests/conftest.py says which come first. Threads that wait by spinning would hold up the processes beside them.
+# Few processes, as the tests start others; tests/conftest.py says how many, and which files come first. A file stays in
+# one of them, so that its fixtures are made once. Threads that wait by spinning would hold up the processes beside them.
 PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
 	--no-loadscope-reorder
 # With uv, where it is installed, this takes seconds. It does not read pip's settings, so pip has a try where it fails.

@@ -9,12 +9,18 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-# The same examples everywhere, however busy the machine is.
-settings.register_profile("reproducible", derandomize=True, deadline=None)
+# The same examples everywhere, few, and however busy the machine is.
+settings.register_profile("reproducible", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("reproducible")
 
 # As after `source .venv/bin/activate`: commands to paste begin with `python`.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a third of the time of tests that start processes is waiting for them."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

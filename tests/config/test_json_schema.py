@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from copy import deepcopy
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from mnist_mlp.config import json_schema
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.json_schema import FOLDER, schema_name, text_of, with_header
-from mnist_mlp.config.schema import CONFIGS
+from mnist_mlp.config.keys import Entry, keys
+from mnist_mlp.config.parsing import composed, from_dict
+from mnist_mlp.config.schema import CONFIGS, Config
 
 schemas = cache(json_schema.schemas)
 FILES = sorted(CONFIGS.rglob("*.yaml"))
@@ -81,6 +89,60 @@ def test_every_file_names_its_schema_and_keeps_to_it(path: Path) -> None:
 )
 def test_what_is_wrong_is_marked(name: str, values: dict[str, Any]) -> None:
     assert len(errors(values, schemas()[name])) == 1
+
+
+LIMITED = [entry for entry in keys().values() if entry.key.limits]
+
+
+@cache
+def base(optimizer: str, model: str) -> dict[str, Any]:
+    return asdict(composed(f"optimizer={optimizer}", f"model={model}"))
+
+
+def refusal(entry: Entry, value: Any) -> str | None:
+    """What is said of the default configuration with this value, or None."""
+    section, _, name = entry.name.rpartition(".")
+    values = deepcopy(base("sgd" if name == "momentum" else "adamw", "cnn" if name == "channels" else "mlp"))
+    held = values
+    for part in section.split(".") if section else []:
+        held = held[part]
+    held[name] = [value, value] if entry.type.startswith("list") else value
+    try:
+        from_dict(values, Config)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+@st.composite
+def numbers_beside_a_limit(draw: st.DrawFn) -> tuple[Entry, int | float]:
+    """A number of the key's type: a limit, the next number on either side, or any other."""
+    entry = draw(st.sampled_from(LIMITED))
+    bound = draw(st.sampled_from(entry.key.limits)).bound
+    whole = st.sampled_from([bound - 1, bound, bound + 1]) | st.integers(-10, 10**7)
+    beside = [math.nextafter(bound, -math.inf), float(bound), math.nextafter(bound, math.inf)]
+    real = st.sampled_from(beside) | st.floats(-10, 100, allow_nan=False)
+    if entry.key.count_or_share:
+        return entry, draw(whole.map(int) | real)
+    return entry, draw(whole.map(int) if "int" in entry.type else real)
+
+
+@given(numbers_beside_a_limit())
+@settings(max_examples=50)
+def test_a_number_is_refused_outside_of_its_limits_and_marked_by_the_editor(case: tuple[Entry, int | float]) -> None:
+    entry, value = case
+    key = entry.key
+    inside = (key.above is None or value > key.above) and (key.at_least is None or value >= key.at_least)
+    inside &= (key.below is None or value < key.below) and (key.at_most is None or value <= key.at_most)
+    inside &= not (key.count_or_share and isinstance(value, float) and value > 1)
+    said = refusal(entry, value)
+    assert (said is None) == inside, said
+    assert said is None or said.startswith(f"{entry.name}: expected a ")
+    values: Any = [value, value] if entry.type.startswith("list") else value
+    for name in reversed(entry.name.split(".")):
+        values = {name: values}
+    if "Any" not in entry.type:  # of which an editor knows nothing
+        assert (errors(values, schemas()["train"]) == []) == inside
 
 
 def test_keys_of_every_option_of_a_group_are_completed() -> None:

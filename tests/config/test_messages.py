@@ -133,6 +133,62 @@ def test_a_wrong_value_is_answered_with_what_to_type_in_any_shell(typed: str, wo
     assert words in refusal(typed)
 
 
+# What was typed, and words that the one line of answer has to hold.
+WRONG = {
+    "optimizer.lrr=1e-3": "unknown key optimizer.lrr; did you mean optimizer.lr?",
+    "modle.hidden=[10]": "did you mean model",
+    "+model.extra=3": "unknown key model.extra",
+    "+nothing=3": "unknown key nothing",
+    "trainer.max_epoch=3": "did you mean trainer.max_epochs?",
+    "trainer.gpus=1": "unknown key trainer.gpus",
+    "optimizer.momentum=0.9": "optimizer=sgd has it",
+    "scheduler=constant scheduler.warmup=0.1": "not a key of the chosen scheduler",
+    "data=minst": "did you mean mnist?",
+    "optimizer=adamax": "did you mean adam?",
+    "experiment=best_of_all": "expected one of",
+    "model=rnn": "expected one of cnn, mlp",
+    "model.hidden=128": "model.hidden: expected list[int], got 128",
+    "model.hidden=[a]": "model.hidden: expected list[int], got ['a']",
+    "model.hidden=[0]": "model.hidden: expected a number at least 1, got 0",
+    "model.hidden=[-3,5]": "model.hidden: expected a number at least 1, got -3",
+    "model.hidden=[1.5]": "model.hidden: expected list[int]",
+    "model.hidden=null": "model.hidden: expected list[int], got null",
+    "model.activation=relux": "did you mean relu?",
+    "model.dropout=1": "model.dropout: expected a number below 1, got 1",
+    "model.dropout=-0.1": "at least 0",
+    "model.loss=hinge": "expected one of cross_entropy, nll, mse",
+    "model.label_smoothing=2": "model.label_smoothing",
+    "optimizer.lr=nan": "expected a finite number, got nan",
+    "optimizer.lr=inf": "expected a finite number, got inf",
+    "optimizer.lr=fast": "optimizer.lr: expected float, got 'fast'",
+    "optimizer.betas=[0.9]": "optimizer.betas: expected two numbers",
+    "optimizer=sgd optimizer.momentum=0 optimizer.nesterov=true": "momentum above 0",
+    "scheduler.warmup=1.5": "scheduler.warmup",
+    "seed=-1": "seed: expected a number at least 0, got -1",
+    "seed=1.5": "seed: expected int, got 1.5",
+    "seed=range(3)": "seed=range(3): expected one value, got several; add -m for a sweep",
+    "seed": "cannot read the override 'seed'",
+    "threads=0": "threads: expected a number at least 1",
+    "data.batch_size=0": "data.batch_size: expected a number at least 1",
+    "data.batch_size=1e3": "data.batch_size: expected int, got 1000.0",
+    "data.std=0": "data.std: expected a number above 0",
+    "data.dir=null": "data.dir",
+    "trainer.accelerator=warp": "trainer.accelerator: expected one of",
+    "trainer.precision=16": "trainer.precision: expected one of",
+    "trainer.max_epochs=null": "trainer.max_epochs: expected int, got null",
+    "data.dir=~/größe seed=x": "seed: expected int",
+    "trainer.max_time=soon": "trainer.max_time: expected DD:HH:MM:SS",
+    "trainer.profiler=fast": "trainer.profiler: expected one of simple, advanced",
+    "data.dir=": "data.dir: expected a file or folder, got an empty text",
+    "optimizer.betas=[0.9,null]": "optimizer.betas: expected list[float], got [0.9, None]\n",
+}
+
+
+@pytest.mark.parametrize("typed", WRONG)
+def test_a_wrong_key_option_or_value_is_refused_by_name_with_what_was_expected(typed: str) -> None:
+    assert WRONG[typed].strip() in refusal(*typed.split())
+
+
 @pytest.mark.parametrize(
     "typed", ["model.hidden=[[16,8]]", "model.hidden=[16,[8]]", "optimizer.betas=[[0.9,0.99],0.9]"]
 )

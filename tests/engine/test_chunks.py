@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from itertools import chain
+from typing import Any
 
-import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from mnist_mlp.data.loader import TrainLoader
 from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.engine.chunks import ChunkLoader
 from mnist_mlp.engine.run_length import RunLength
 
 
-def loader(chunk: int = 3, total: int | None = None, first: int = 0, seeds: tuple[int, ...] = (0,)) -> ChunkLoader:
-    images, batch = 100, 8
+def part_of(images: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.zeros(images, 1, 1, 1, dtype=torch.uint8), torch.arange(images)
+
+
+def loader(
+    images: int = 100, batch: int = 8, chunk: int = 3, total: int = 39, first: int = 0, seeds: tuple[int, ...] = (0,)
+) -> ChunkLoader:
     steps = -(-images // batch)
     length = RunLength(
         batch_size=batch,
         steps_per_epoch=steps,
-        total_steps=total or 3 * steps,
+        total_steps=total,
         chunk_steps=chunk,
         chunks_between_validations=-(-steps // chunk),
     )
-    part = torch.zeros(images, 1, 2, 2, dtype=torch.uint8), torch.arange(images)
-    return ChunkLoader(part, length=length, seeds=seeds, first_step=first, same_order=False)
+    return ChunkLoader(part_of(images), length=length, seeds=seeds, first_step=first, same_order=False)
 
 
 def minibatches(training: ChunkLoader, epoch: int, member: int = 0) -> list[list[int]]:
@@ -31,10 +38,30 @@ def minibatches(training: ChunkLoader, epoch: int, member: int = 0) -> list[list
     return [batch[member].tolist() for chunk in training for batch in chunk.minibatches()]
 
 
-@pytest.mark.parametrize("chunk", [1, 3, 13, 50])
-def test_an_epoch_is_its_order_cut_into_batches_whatever_the_chunk(chunk: int) -> None:
-    order = epoch_order(100, seed=0, epoch=1).tolist()
-    assert minibatches(loader(chunk=chunk), 1) == [order[start : start + 8] for start in range(0, 100, 8)]
+@st.composite
+def runs(draw: st.DrawFn) -> dict[str, int]:
+    """Images, batch, chunk, the last step of up to three epochs, and the step at which the run goes on."""
+    images, batch = draw(st.integers(1, 90)), draw(st.integers(1, 40))
+    total = draw(st.integers(1, 3 * -(-images // batch)))
+    chunk, first = draw(st.integers(1, 12)), draw(st.integers(0, total - 1))
+    return {"images": images, "batch": batch, "chunk": chunk, "total": total, "first": first}
+
+
+@given(runs(), st.integers(0, 3))
+def test_going_on_from_any_step_gives_what_was_left_of_the_order_cut_into_batches(case: Any, seed: int) -> None:
+    images, batch, total, first = (case[name] for name in ("images", "batch", "total", "first"))
+    orders = [epoch_order(images, seed, epoch).tolist() for epoch in range(3)]
+    cut = [order[start : start + batch] for order in orders for start in range(0, images, batch)]
+    steps = len(cut) // 3
+    training = loader(**case, seeds=(7, seed))
+    found = [minibatches(training, epoch, member=1) for epoch in range(first // steps, 3)]
+    assert list(chain.from_iterable(found)) == cut[first:total]
+    assert found[0] == cut[first : min(total, (first // steps + 1) * steps)]
+    training.set_epoch(2)
+    assert first >= 2 * steps or len(list(training)) == len(training)  # as many batches in each epoch, for Lightning
+    plain = TrainLoader(part_of(images), batch, seed, first_step=first)
+    plain.set_epoch(first // steps)
+    assert [labels.tolist() for _, labels in plain] == cut[first : (first // steps + 1) * steps]
 
 
 def test_every_image_is_seen_once_an_epoch_and_each_epoch_has_its_own_order() -> None:
@@ -46,14 +73,3 @@ def test_every_image_is_seen_once_an_epoch_and_each_epoch_has_its_own_order() ->
 def test_seed_zero_is_honoured_and_each_member_has_the_order_of_its_seed() -> None:
     assert minibatches(loader(seeds=(0,)), 0) == minibatches(loader(seeds=(5, 0)), 0, member=1)
     assert minibatches(loader(seeds=(0,)), 0) != minibatches(loader(seeds=(1,)), 0)
-
-
-@pytest.mark.parametrize("first", [0, 1, 4, 12, 13, 20])
-def test_going_on_from_any_step_gives_what_was_left(first: int) -> None:
-    everything = minibatches(loader(), 0) + minibatches(loader(), 1)
-    epoch = first // 13
-    assert minibatches(loader(first=first), epoch) == everything[first : (epoch + 1) * 13]
-
-
-def test_the_run_ends_at_its_last_step_in_the_middle_of_an_epoch() -> None:
-    assert len(minibatches(loader(total=20), 1)) == 20 - 13

@@ -20,6 +20,9 @@ from mnist_mlp.runs import directories as runs
 
 LONG_ENOUGH = ("experiment=tiny", "trainer.max_epochs=25", "checkpoint.every_seconds=0.1", "model.dropout=0.2")
 
+# Of a job that was killed submitit hopes for a result for 15 seconds.
+IMPATIENT = "import submitit; submitit.Job._results_timeout_s = 0.5"
+
 
 def process_of(job: Path, sweep: Command) -> int:
     """The process that trains, once it has saved something; TensorBoard has it in the name of its file."""
@@ -34,7 +37,9 @@ def process_of(job: Path, sweep: Command) -> int:
 def test_a_preempted_job_goes_on_exactly_and_a_killed_one_is_told_of(tmp_path: Path) -> None:
     pytest.importorskip("submitit", reason="needs the extra `cluster`")
     sweep = tmp_path / "sweep"
-    process = start("-m", *LONG_ENOUGH, "hydra/launcher=submitit_local", "seed=0,1", f"hydra.sweep.dir={sweep}")
+    (tmp_path / "sitecustomize.py").write_text(IMPATIENT)
+    words = ("-m", *LONG_ENOUGH, "hydra/launcher=submitit_local", "seed=0,1", f"hydra.sweep.dir={sweep}")
+    process = start(*words, modules=tmp_path, workers=2, below=2)
     os.kill(process_of(sweep / "0", process), signal.SIGUSR2)  # what submitit has SLURM send
     os.kill(process_of(sweep / "1", process), signal.SIGKILL)
     output = "".join(process.communicate())
@@ -47,7 +52,7 @@ def test_a_preempted_job_goes_on_exactly_and_a_killed_one_is_told_of(tmp_path: P
     assert run(*LONG_ENOUGH, "seed=0", f"hydra.run.dir={alone}")[0] == 0
     assert difference(sweep / "0", alone) is None
 
-    code, output = run(f"resume={sweep}")
+    code, output = run(f"resume={sweep}", workers=1, below=1)
     assert code == 0, output
     assert [job.status for job in runs.jobs(sweep)] == ["completed", "completed"]
 

@@ -29,15 +29,24 @@ class Command:
     """`python script words` at work, with the names that `subprocess.Popen` has for the same things."""
 
     def __init__(
-        self, script: str | Path, *words: str, cwd: Path | None = None, workers: int = 0, **environment: str
+        self,
+        script: str | Path,
+        *words: str,
+        cwd: Path | None = None,
+        workers: int = 0,
+        below: int = 0,
+        **environment: str,
     ) -> None:
-        """`environment` is beside the variables of this process; `workers` stand by to be what the command starts."""
+        """`environment` is beside the variables of this process.
+
+        `workers` processes stand by to be what the command starts, and `below` of them for what each of these starts.
+        """
         self.args = [str(script), *words]
         self._said = tempfile.TemporaryDirectory()
         self._files = tuple(Path(self._said.name, name) for name in ("out", "error"))
         place, variables = cwd or Path.cwd(), {**os.environ, **environment}
         self._process = _FORKS.Process(
-            target=_become, args=(self.args, place, variables, self._files, workers), daemon=True
+            target=_become, args=(self.args, place, variables, self._files, workers, below), daemon=True
         )
         self._process.start()
         assert self._process.pid is not None
@@ -72,20 +81,22 @@ def run(script: str | Path, *words: str, cwd: Path | None = None, workers: int =
     return subprocess.CompletedProcess(command.args, command.returncode, out, error)
 
 
-def start_training(*words: str, modules: Path | None = None, workers: int = 0) -> Command:
+def start_training(*words: str, modules: Path | None = None, workers: int = 0, below: int = 0) -> Command:
     """`train.py` on one thread. `modules` is a folder with a sitecustomize.py, which every process imports first."""
     path = {"PYTHONPATH": os.pathsep.join([str(modules), str(PROJECT / "src")])} if modules else {}
-    return Command(PROJECT / "src" / "train.py", *words, workers=workers, OMP_NUM_THREADS="1", **path)
+    return Command(PROJECT / "src" / "train.py", *words, workers=workers, below=below, OMP_NUM_THREADS="1", **path)
 
 
-def train(*words: str, modules: Path | None = None, workers: int = 0) -> tuple[int, str]:
+def train(*words: str, modules: Path | None = None, workers: int = 0, below: int = 0) -> tuple[int, str]:
     """The exit code of `train.py`, and all that it printed."""
-    process = start_training(*words, modules=modules, workers=workers)
+    process = start_training(*words, modules=modules, workers=workers, below=below)
     output = "".join(process.communicate())
     return process.returncode, output
 
 
-def _become(words: list[str], place: Path, variables: dict[str, str], files: tuple[Path, Path], workers: int) -> None:
+def _become(
+    words: list[str], place: Path, variables: dict[str, str], files: tuple[Path, Path], workers: int, below: int
+) -> None:
     """Go on as the interpreter does that was started with these words, in this place, with these variables."""
     for descriptor, path in zip((1, 2), files, strict=True):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
@@ -97,7 +108,7 @@ def _become(words: list[str], place: Path, variables: dict[str, str], files: tup
     sys.path[:] = [entry for entry in sys.path if not entry.startswith(_OURS)]
     given = variables.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:0] = filter(None, given)
-    stand_by(workers)
+    stand_by(workers, below)
     sys.path.insert(0, str(Path(words[0]).resolve().parent))
     sys.modules.pop("sitecustomize", None)
     site.execsitecustomize()

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -24,8 +25,11 @@ BEYOND = 256  # descriptors that are in use are below
 _waiting: list[tuple[int, socket.socket]] = []  # process, and where it reads what it is to become
 
 
-def stand_by(count: int) -> None:
-    """Fork `count` processes, and have the next calls of `subprocess` for `python -m module` take them."""
+def stand_by(count: int, below: int = 0) -> Callable[[], None]:
+    """Fork `count` processes, and have the next calls of `subprocess` for `python -m module` take them.
+
+    Each of them begins with `below` that stand by for what it starts. Returns what dismisses those that are left.
+    """
     for _ in range(count):
         ours, its = socket.socketpair()
         process = os.fork()
@@ -33,13 +37,14 @@ def stand_by(count: int) -> None:
             ours.close()
             for _, other in _waiting:
                 other.close()
-            _wait(its)
+            _wait(its, below)
         its.close()
         _waiting.append((process, ours))
     start_anew = subprocess.Popen._execute_child  # type: ignore[attr-defined]
 
     def start(self: Any, args: Any, *others: Any) -> None:
-        if not (_waiting and list(args[:2]) == [sys.executable, "-m"]):
+        words = [word for word in args if word != "-u"]
+        if not (_waiting and words[:2] == [sys.executable, "-m"]):
             start_anew(self, args, *others)
             return
         _, _, _, kept, cwd, env, _, _, _, *pipes = others[:15]
@@ -51,14 +56,22 @@ def stand_by(count: int) -> None:
         streams |= {descriptor: descriptor for descriptor in kept}
         variables = dict(os.environ if env is None else env)
         socket.send_fds(orders, [b"."], list(streams.values()))
-        orders.sendall(json.dumps([list(args[2:]), cwd, variables, new_session, list(streams)]).encode())
+        orders.sendall(json.dumps([words[2:], cwd, variables, new_session, list(streams)]).encode())
         orders.close()
         self._close_pipe_fds(*pipes)
 
+    def dismiss() -> None:
+        subprocess.Popen._execute_child = start_anew  # type: ignore[attr-defined]
+        while _waiting:
+            process, orders = _waiting.pop()
+            orders.close()
+            os.waitpid(process, 0)
+
     subprocess.Popen._execute_child = start  # type: ignore[attr-defined]
+    return dismiss
 
 
-def _wait(orders: socket.socket) -> None:
+def _wait(orders: socket.socket, below: int) -> None:
     _, received, _, _ = socket.recv_fds(orders, 1, 16)
     text = b"".join(iter(lambda: orders.recv(65536), b""))
     if not text:  # the command came to its end without
@@ -82,6 +95,8 @@ def _wait(orders: socket.socket) -> None:
     sys.argv = ["-m", *words[1:]]
     sys.path[:0] = variables.get("PYTHONPATH", "").split(os.pathsep)
     sys.modules.pop("sitecustomize", None)
+    _waiting.clear()
+    stand_by(below)
     code: Any = 0
     try:
         site.execsitecustomize()

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import tempfile
 from pathlib import Path
+from typing import Any
 
+import pandas
 import pytest
 from helpers.fake_run import ran
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mnist_mlp.extras.leaderboard.find_runs import find
-from mnist_mlp.extras.leaderboard.leaderboard import Leaderboard, compared
+from mnist_mlp.extras.leaderboard.leaderboard import Leaderboard, compared, flattened
+from mnist_mlp.runs.directories import Run
 from mnist_mlp.runs.result import METRICS
 
 
@@ -19,23 +26,53 @@ def board_of(place: Path) -> Leaderboard:
     return board
 
 
-def test_runs_that_differ_in_their_seed_alone_are_one_entry(tmp_path: Path) -> None:
-    for seed in range(3):
-        ran(tmp_path / f"a{seed}", accuracy=0.97 + seed / 100, seed=seed)
-        ran(tmp_path / f"b{seed}", "model.hidden=[32]", accuracy=0.9, seed=seed)
-    board = board_of(tmp_path)
-    assert board.keys == ["model.hidden"]
-    assert [(entry.settings["model.hidden"], entry.seeds) for entry in board.entries] == [
-        ([128, 64], [0, 1, 2]),
-        ([32], [0, 1, 2]),
-    ]
-    assert board.entries[0].score.mean == pytest.approx(0.98)
+@st.composite
+def some_runs(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Runs of up to four configurations and seeds in any order, some of them repeated, the oldest first."""
+    one = st.fixed_dictionaries(
+        {
+            "optimizer.lr": st.sampled_from([0.01, 0.02]),
+            "model.hidden": st.sampled_from([[32], [64, 32]]),
+            "seed": st.integers(0, 3),
+            "accuracy": st.integers(900, 999).map(lambda of_thousand: of_thousand / 1000),
+            "test": st.floats(0, 1),
+        }
+    )
+    return draw(st.lists(one, min_size=1, max_size=10))
 
 
-def test_the_rank_goes_by_validation_whatever_the_test_set_says(tmp_path: Path) -> None:
-    ran(tmp_path / "0", "optimizer.lr=0.01", accuracy=0.97, test=0.99)
-    ran(tmp_path / "1", "optimizer.lr=0.02", accuracy=0.98, test=0.90)
-    assert [entry.settings["optimizer.lr"] for entry in board_of(tmp_path).entries] == [0.02, 0.01]
+def made(place: Path, cases: list[dict[str, Any]]) -> list[Run]:
+    for number, case in enumerate(cases):
+        words = (f"optimizer.lr={case['optimizer.lr']}", f"model.hidden={case['model.hidden']}".replace(" ", ""))
+        ran(place / str(number), *words, accuracy=case["accuracy"], seed=case["seed"], test=case["test"])
+        os.utime(place / str(number) / "result.json", ns=(number, number))
+    return find([place])
+
+
+@given(some_runs(), st.randoms(use_true_random=False))
+@settings(max_examples=25)
+def test_entries_are_those_that_pandas_groups_ranked_by_validation_alone(
+    cases: list[dict[str, Any]], chance: random.Random
+) -> None:
+    """One for each configuration; of a seed that ran twice the newer run; whatever the test set says."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = made(Path(folder), cases)
+        chance.shuffle(found)
+        (board,) = compared(found).boards
+    frame = pandas.DataFrame(cases).assign(hidden=lambda frame: frame["model.hidden"].map(str))
+    once = frame.drop_duplicates(["optimizer.lr", "hidden", "seed"], keep="last").sort_values("seed")
+    means = once.groupby(["optimizer.lr", "hidden"])["accuracy"].mean()
+    assert board.repeated == len(frame) - len(once)
+    assert [entry.score.mean for entry in board.entries] == pytest.approx(sorted(means, reverse=True), rel=1e-12)
+    assert set(board.keys) == {key for key in ("optimizer.lr", "model.hidden") if frame[key].map(str).nunique() > 1}
+    for entry in board.entries:
+        chosen = once[(once["hidden"] == str(entry.config["model"]["hidden"]))]
+        chosen = chosen[chosen["optimizer.lr"] == entry.config["optimizer"]["lr"]]
+        assert entry.score_by_seed == dict(zip(chosen["seed"], chosen["accuracy"], strict=True))
+        assert entry.seeds == sorted(entry.seeds)
+        assert all(entry.settings[key] == flattened(entry.config)[key] for key in board.keys)
+    first = board.entries[0]
+    assert board.best_run.result["metrics"]["val/acc"] == max(first.score.values)
 
 
 def test_a_key_that_follows_from_the_name_of_its_section_is_not_told_again(tmp_path: Path) -> None:
