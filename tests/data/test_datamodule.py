@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.data.split import split
 
 
-def loader(first: int = 0, seed: int = 0, **other: bool) -> TrainLoader:
+def loader(first: int = 0, seed: int = 0, **other: Any) -> TrainLoader:
     part = torch.zeros(100, 1, 2, 2, dtype=torch.uint8), torch.arange(100)
     return TrainLoader(part, 8, seed, first_step=first, **other)
 
@@ -36,6 +37,13 @@ def test_going_on_from_any_step_gives_what_was_left(first: int) -> None:
     everything = minibatches(loader(), 0) + minibatches(loader(), 1)
     epoch = first // 13
     assert minibatches(loader(first=first), epoch) == everything[first : (epoch + 1) * 13]
+
+
+@pytest.mark.parametrize("limit", [4, 0.4])
+def test_a_run_with_shorter_epochs_goes_on_where_it_stopped(limit: int | float) -> None:
+    steps = 4 if limit == 4 else 5  # of 13, rounded down
+    left = minibatches(loader(first=steps + 2, limit=limit), 1)[: steps - 2]
+    assert left == minibatches(loader(), 1)[2:steps]
 
 
 def test_processes_share_every_minibatch() -> None:

@@ -15,7 +15,7 @@ To add one: a class in a new file of this folder, and a file in configs/callback
 from __future__ import annotations
 
 from importlib import import_module
-from inspect import isclass
+from inspect import isclass, signature
 from typing import Any
 
 import lightning as L
@@ -39,15 +39,19 @@ def build_callbacks(config: CallbacksConfig) -> list[L.Callback]:
 
 def _own(name: str, arguments: dict[str, Any]) -> L.Callback:
     file, _, class_name = name.partition(".")
+    module = f"{__name__}.{file}"
     try:
-        found = getattr(import_module(f"{__name__}.{file}"), class_name) if file.isidentifier() else None
-    except (ModuleNotFoundError, AttributeError):
+        found = getattr(import_module(module), class_name, None) if file.isidentifier() else None
+    except ModuleNotFoundError as error:
+        if error.name != module:  # the file imports a package that is not installed
+            raise
         found = None
     if not (isclass(found) and issubclass(found, L.Callback)):
         raise ConfigError(
             f"callbacks.own: expected file.Class with a Lightning callback in mnist_mlp/callbacks/, got {name!r}"
         )
     try:
-        return found(**arguments)
+        signature(found).bind(**arguments)
     except TypeError as error:
         raise ConfigError(f"callbacks.own: {name} does not take these arguments: {error}") from error
+    return found(**arguments)

@@ -27,7 +27,7 @@ class Augmentation:
     """Random deformation and blanking of images `(C, H, W)`: `draw` the coefficients, then call it with them."""
 
     def __init__(self, config: AugmentConfig, image_shape: tuple[int, int, int], device: torch.device) -> None:
-        self.blank = config.blank
+        self.blank, self.device = config.blank, device
         _, self.height, self.width = image_shape
         # From pixels to the coordinates of `grid_sample`: -1 and 1 are the centres of the first and the last pixel.
         scale = torch.tensor([2 / max(1, self.width - 1), 2 / max(1, self.height - 1)], dtype=torch.float32)

@@ -33,12 +33,14 @@ class DigitsDataModule(L.LightningDataModule):
         self.config = config
         # Accumulating the gradients of n batches equals one batch of n times the size, and costs more.
         self.batch_size = config.data.batch_size * config.trainer.accumulate_grad_batches
+        self._augmentation: Augmentation | None = None
 
     @cached_property
     def dataset(self) -> Dataset:
         """The whole data set, verified; downloaded if it is not on the disk.
 
         Raises:
+            ConfigError: the files are not those that `sources.describe` announced.
             DataError: every source failed; the message gives the reason of each.
         """
         return load(self.config.data)
@@ -54,17 +56,26 @@ class DigitsDataModule(L.LightningDataModule):
     def _normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         return normalisation(self.config.data, self.dataset)
 
-    @cached_property
+    @property
     def augmentation(self) -> Augmentation:
+        """The augmentation of training images, on the training device."""
         assert self.trainer is not None
-        return Augmentation(self.config.augment, self.spec.image_shape, self.trainer.strategy.root_device)
+        device = self.trainer.strategy.root_device
+        if self._augmentation is None or self._augmentation.device != device:  # another trainer, on another device
+            self._augmentation = Augmentation(self.config.augment, self.spec.image_shape, device)
+        return self._augmentation
 
     def prepare_data(self) -> None:
         """Download and verify, so that all processes of a run find the files."""
         self.dataset  # noqa: B018
 
     def setup(self, stage: str | None = None) -> None:
-        """Split the official training images into `train` and `val`; `test` is the official test set."""
+        """Split the official training images into `train` and `val`; `test` is the official test set.
+
+        With `trainer.overfit_batches`, `val` is the first batches of the first training epoch instead.
+        """
+        if hasattr(self, "parts"):  # Lightning calls it for each stage
+            return
         dataset, config = self.dataset, self.config
         train, val = split(dataset.train_labels, config.data.val_size)
         if limit := config.trainer.overfit_batches:
@@ -85,6 +96,7 @@ class DigitsDataModule(L.LightningDataModule):
             self.batch_size,
             self.config.seed,
             first_step=self.trainer.global_step,
+            limit=self.trainer.limit_train_batches,
             same_order=bool(self.config.trainer.overfit_batches),
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,

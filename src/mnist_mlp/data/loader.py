@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from mnist_mlp.data.limits import limit_batches
 from mnist_mlp.data.seeding import epoch_order
 
 EVALUATION_BATCH = 2_500
@@ -50,19 +51,21 @@ class TrainLoader(EpochOrder):
         seed: int,
         *,
         first_step: int = 0,
+        limit: int | float = 1.0,
         same_order: bool = False,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        """`limit` is `limit_train_batches` of the trainer, which ends each epoch after these minibatches."""
         super().__init__(part, first_step=first_step, same_order=same_order, rank=rank, world_size=world_size)
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed, self.limit = batch_size, seed, limit
 
     def __len__(self) -> int:
         return math.ceil(len(self.images) / self.batch_size)
 
     def __iter__(self) -> Iterator[Part]:
         order = self.order(self.seed)
-        done = max(0, self.first_step - self.epoch * len(self))
+        done = max(0, self.first_step - self.epoch * limit_batches(self.limit, len(self)))
         for indices in order.split(self.batch_size)[done:]:
             own = indices.tensor_split(self.world_size)[self.rank].to(self.images.device)
             yield self.images[own], self.labels[own]

@@ -59,6 +59,8 @@ def require_processes(config: Config) -> None:
         )
     if asked == 1:
         return
+    if config.engine == "plain":
+        raise ConfigError(f"engine: expected fast for {asked} processes, which share every minibatch, got plain")
     if trainer.num_nodes > started:
         raise ConfigError("trainer.num_nodes: several machines need torchrun or srun to start the processes on each")
     gpus = cuda_devices()
