@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from mnist_mlp.config import json_schema
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.json_schema import FOLDER, schema_name, text_of, with_header
 from mnist_mlp.config.keys import Entry, keys
-from mnist_mlp.config.parsing import composed, from_dict
+from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import CONFIGS, Config
 
 schemas = cache(json_schema.schemas)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.parsing import composed
 from mnist_mlp.engine.run_length import RunLength, plan
 
 CONFIG = composed("data=synthetic")
