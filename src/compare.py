@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from mnist_mlp.cli.exit_codes import BEFORE_WORK, Parser, exit_codes
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.extras.leaderboard.difference import difference
 from mnist_mlp.extras.leaderboard.find_runs import find
 from mnist_mlp.extras.leaderboard.html_report import write_report
@@ -45,6 +46,8 @@ def compare(given: argparse.Namespace) -> None:
     wanted = {option: path for option in files if (path := getattr(given, option))}
     for option, path in wanted.items():
         refuse_unwritable_file(f"--{option}", path)
+    if len({path.resolve() for path in wanted.values()}) < len(wanted):
+        raise ConfigError("--csv, --json, --report: expected a file of its own for each, got one for two of them")
     found = find(given.directories)
     comparison = compared(found)
     print(difference(*found) if len(found) == 2 else text(comparison))

@@ -12,11 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from tqdm import tqdm
-
 from mnist_mlp.cli.ending import leave
 from mnist_mlp.cli.exit_codes import Parser, exit_codes
-from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.errors import ConfigError, require
 from mnist_mlp.runs.atomic_write import refuse_unwritable_file, written
 
 MOST_PICTURED = 12  # files in one picture
@@ -90,12 +88,17 @@ def check(options: argparse.Namespace, files: Sequence[Path]) -> None:
         if options.picture.suffix.lower() not in (".png", ".pdf", ".svg"):
             raise ConfigError(f"--picture: expected a name that ends in .png, .pdf or .svg, got {options.picture}")
         refuse_unwritable_file("--picture", options.picture)
+        if options.picture.exists() and any(file.exists() and file.samefile(options.picture) for file in files):
+            raise ConfigError(f"--picture: expected a file other than those to be read, got {options.picture}")
+        require("matplotlib")
 
 
 def predict(options: argparse.Namespace) -> int:
     """Read every file, print the digits, and return the exit code."""
     files = files_of(options.images)
     check(options, files)
+    from tqdm import tqdm
+
     from mnist_mlp.extras.handwriting import output as report
     from mnist_mlp.extras.handwriting.reader import ERROR, Reader, Reading
     from mnist_mlp.extras.inference.predictor import Predictor

@@ -164,7 +164,7 @@ def test_export_writes_both_forms_and_measures_8_bits(tmp_path):
     dataset = synthetic()
     images = dataset.test_images.squeeze(1)
     answers = probabilities(small, images).argmax(1)
-    assert f"{np.mean(answers == dataset.test_labels):.2%} of the 1,000 official test images" in said
+    assert f"{np.mean(answers == dataset.test_labels):.2%} of the 1,000 test images" in said
     predictor = exporting.Predictor.load(source)
     same = probabilities(exact, images).argmax(1) == expected(predictor, images).argmax(1)
     assert same.all()

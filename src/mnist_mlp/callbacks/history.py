@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
+from mnist_mlp.runs.metric_text import metric_text
+
 log = logging.getLogger(__name__)
 
 
@@ -133,12 +135,11 @@ def _line(row: dict[str, Any], epochs: int | None) -> str:
 
 
 def _metrics(row: dict[str, Any], prefix: str) -> str:
-    """The metrics of one stage beside its loss, in percent: ` acc 98.12% f1 98.05%`."""
+    """The metrics of one stage beside its loss: ` acc 98.12% f1 98.05%`."""
     names = [name for name in row if name.startswith(prefix) and name != f"{prefix}loss" and row[name] is not None]
-    return "".join(f" {name.removeprefix(prefix)} {_percent(row[name])}" for name in names)
+    return "".join(f" {name.removeprefix(prefix)} {_aligned(metric_text(name, row[name]))}" for name in names)
 
 
-def _percent(share: float) -> str:
-    """A fraction in percent, six characters wide, so that epochs are aligned."""
-    written = f"{share:.2%}"
+def _aligned(written: str) -> str:
+    """Six characters wide, as most percentages are, so that epochs are below one another."""
     return "  100%" if written == "100.00%" else f"{written:>6}"

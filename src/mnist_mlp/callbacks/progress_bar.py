@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
 from mnist_mlp.engine.run_length import RunLength
+from mnist_mlp.runs.metric_text import metric_text
 
 if TYPE_CHECKING:
     from mnist_mlp.engine.member import Member
@@ -71,8 +72,8 @@ class RunBar(ProgressBar):
         if not values:
             return ""
         value = max(values) if chosen.mode == "max" else min(values)
-        number = f"{value:.4f}" if chosen.monitor.endswith("/loss") else f"{value:.2%}"
-        return f"{'best ' if len(values) > 1 else ''}{chosen.monitor.replace('/', ' ')} {number}"
+        best = "best " if len(values) > 1 else ""
+        return f"{best}{chosen.monitor.replace('/', ' ')} {metric_text(chosen.monitor, value)}"
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -9,4 +9,24 @@ console.py      lines beside a progress bar; output that cannot be written
 startup.py      shortens the import of torch and Lightning; ending.py skips their slow destruction at exit
 """
 
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
 from mnist_mlp.cli import ending as ending  # before anything else that wants to be called at the end of the process
+
+
+def _refuse_python_without_packages() -> None:
+    """End the command with one line, if this Python is another than the one that the packages were installed into."""
+    missing = [name for name in ("hydra", "omegaconf", "torch", "lightning") if find_spec(name) is None]
+    if missing or sys.version_info < (3, 11):
+        found = f"{sys.executable} ({sys.version.split()[0]}) without {', '.join(missing) or 'Python 3.11'}"
+        print(
+            f"{Path(sys.argv[0]).name}: expected a Python from 3.11 on with the project's packages, got {found}; "
+            "`make setup` makes one, .venv/bin/python",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+
+
+_refuse_python_without_packages()

@@ -25,7 +25,7 @@ from omegaconf import DictConfig
 from mnist_mlp.cli import sweep
 from mnist_mlp.cli.checks import CheckBeforeWork, own_configuration
 from mnist_mlp.cli.ending import leave
-from mnist_mlp.cli.exit_codes import Parser, exit_codes, system_error
+from mnist_mlp.cli.exit_codes import BEFORE_WORK, Parser, exit_codes, system_error
 from mnist_mlp.cli.header import run_header
 from mnist_mlp.config.commands import SCHEMAS
 from mnist_mlp.config.compose import quote_where_needed
@@ -34,10 +34,11 @@ from mnist_mlp.config.help import FLAGS, help_for
 from mnist_mlp.config.schema import CONFIGS, Config
 from mnist_mlp.distributed.launch import release_ranks, train_jobs
 from mnist_mlp.distributed.world import world
-from mnist_mlp.runs import resume
+from mnist_mlp.runs import ownership, resume
 from mnist_mlp.runs.checkpoint_file import LAST
 from mnist_mlp.runs.command_line import command
 from mnist_mlp.runs.directories import CHECKPOINTS, RESULT
+from mnist_mlp.runs.record import RUN
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,11 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
         run_directory = Path(settings.runtime.output_dir)
         if settings.mode == RunMode.RUN:
             # Errors end the process here: Hydra would print another line.
-            with exit_codes(schema, directory=run_directory), _command_to_continue_printed(run_directory):
+            with (
+                exit_codes(schema, directory=run_directory),
+                _command_to_continue_printed(run_directory),
+                _nothing_left_by_a_refusal(run_directory),
+            ):
                 config = own_configuration(composed, settings, schema)
                 if isinstance(config, Config):
                     log.info(run_header(config, run_directory))
@@ -145,6 +150,19 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
                 log.exception("job %s failed", settings.job.num)
 
     return job
+
+
+@contextmanager
+def _nothing_left_by_a_refusal(run_directory: Path) -> Iterator[None]:
+    """After an error in the block that the user has to fix first, remove the directory, so that it is free again."""
+    try:
+        yield
+    except UserError as error:
+        if error.exit_code == BEFORE_WORK:
+            settings = HydraConfig.get()
+            beginning = (settings.output_subdir or ".hydra", f"{settings.job.name}.log", RUN, RESULT)
+            ownership.remove_if_begun(run_directory, *beginning)
+        raise
 
 
 def await_slurm(error: Interrupted) -> None:

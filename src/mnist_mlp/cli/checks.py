@@ -23,7 +23,7 @@ from mnist_mlp.config.commands import SCHEMAS, EvaluateConfig, TrainedConfig, Tu
 from mnist_mlp.config.compose import parse, without_sections
 from mnist_mlp.config.errors import ConfigError, MissingPackageError
 from mnist_mlp.config.overrides import key_of
-from mnist_mlp.config.schema import Config
+from mnist_mlp.config.schema import CONFIGS, Config
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.distributed.world import ranks_per_node
 from mnist_mlp.runs import chosen_checkpoint, ownership, record, resume, run_directory
@@ -55,6 +55,7 @@ class CheckBeforeWork(Callback):
                 raise ConfigError(f"-cn {name}: expected another configuration, this is one of {self.command}.py")
             given = own_configuration(without_sections(config, "hydra"), config.hydra, self.schema)
             _refuse_words_for_sweeps(config.hydra)
+            _refuse_hidden_files(config.hydra)
             if self.schema is Config and given.sweep.keep != "all":
                 raise ConfigError(f"sweep.keep={given.sweep.keep}: expected -m beside it, as in train.py -m seed=0,1")
             directory = Path(config.hydra.run.dir)
@@ -92,7 +93,9 @@ class CheckBeforeWork(Callback):
             for job in jobs or [[]]:  # every value once, not every combination, as composing is slow
                 if not seen.issuperset(job) or not job:
                     seen.update(job)
-                    given = parse(without_sections(loader.load_sweep_config(config, job), "hydra"), self.schema)
+                    composed = loader.load_sweep_config(config, job)
+                    _refuse_hidden_files(composed.hydra)
+                    given = parse(without_sections(composed, "hydra"), self.schema)
                     require_machine(given)
                     _refuse_unusable_data(given)
             refuse_unwritable_directory("hydra.sweep.dir", Path(config.hydra.sweep.dir))
@@ -141,6 +144,17 @@ def _refuse_words_for_sweeps(hydra: DictConfig) -> None:
         words = [word for word in words if key_of(word) not in ("hydra.sweep.dir", "hydra.sweep.subdir")]
     if words:
         raise ConfigError(f"{words[0]}: expected -m beside it, as in train.py -m {words[0]}")
+
+
+def _refuse_hidden_files(hydra: DictConfig) -> None:
+    """Raise ConfigError if a chosen file lies in several folders: Hydra reads that of the project, without a word."""
+    folders = {Path(source.path).resolve() for source in hydra.runtime.config_sources if source.schema == "file"}
+    for group, option in hydra.runtime.choices.items():
+        group = group.partition("@")[0]
+        own = [folder / group / f"{option}.yaml" for folder in folders - {CONFIGS}]
+        hidden = next((path for path in own if path.is_file() and (CONFIGS / group / path.name).is_file()), None)
+        if hidden is not None:
+            raise ConfigError(f"{group}={option}: the project has this name already; expected another one for {hidden}")
 
 
 def _refuse_unusable_data(config: Config) -> None:

@@ -13,6 +13,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -81,19 +82,32 @@ def exit_codes(schema: type[Any] = Config, *, system: int = FAILED, directory: P
             stop(reason, system)
         if _raised_by_hydra(error):
             stop(" ".join(str(error).split()), BEFORE_WORK)
+        if _while_composing(error):
+            stop(_uncomposable(error), BEFORE_WORK)
         traceback.print_exc()
         sys.exit(FAILED)
 
 
 def system_error(error: BaseException | None, directory: Path | None = None) -> str | None:
-    """One line for an OSError, or an exception that was caused by one; None for any other exception."""
+    """One line for an OSError or a package that is not installed, also as a cause; None for any other exception."""
     while error is not None:
+        if isinstance(error, ModuleNotFoundError) and (line := missing_package(error)) is not None:
+            return line
         if isinstance(error, OSError) and error.errno is not None:
             named = isinstance(error.filename, str | bytes | os.PathLike)  # it may be a file descriptor
             place = os.fsdecode(error.filename) if named else directory or ownership.latest()
             return f"{place}: {error.strerror or error}" if place else str(error.strerror or error)
         error = error.__cause__
     return None
+
+
+def missing_package(error: ModuleNotFoundError) -> str | None:
+    """What to type where another project's module is missing; None for one of ours, which is a bug."""
+    module = str(error.name).partition(".")[0]
+    if error.name is None or find_spec(module) is not None:
+        return None
+    package = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}.get(module, module.replace("_", "-"))
+    return f"needs a package that is not installed: {sys.executable} -m pip install {package}"
 
 
 def _thread_failed(failure: threading.ExceptHookArgs) -> None:
@@ -111,5 +125,23 @@ def stop(line: str, code: int) -> NoReturn:
 
 def _raised_by_hydra(error: Exception) -> bool:
     """Whether Hydra raised the error: it refuses some overrides, such as `model=null`, with a plain ValueError."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return str(frames[-1].f_globals.get("__name__")).startswith("hydra.")
+    return _modules(error)[-1].startswith("hydra.")
+
+
+def _while_composing(error: Exception) -> bool:
+    return "hydra._internal.config_loader_impl" in _modules(error)
+
+
+def _uncomposable(error: Exception) -> str:
+    """Message for an error that neither Hydra nor OmegaConf expected of a YAML file."""
+    if isinstance(error, RecursionError):
+        return (
+            "a YAML file contains itself: a group that chooses itself under defaults:, or an anchor in its own value"
+        )
+    reason = " ".join(str(error).split())
+    return f"a YAML file cannot be composed, most likely a section of it has the wrong shape: {reason}"
+
+
+def _modules(error: Exception) -> list[str]:
+    """The module of each frame of the traceback, the innermost last."""
+    return [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]

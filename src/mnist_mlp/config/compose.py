@@ -114,7 +114,8 @@ def _refuse_wrong_option(override: Override) -> None:
 
 def without_sections(composed: DictConfig, *sections: str) -> DictConfig:
     """A copy without these sections; interpolations to other keys still work."""
-    return OmegaConf.masked_copy(composed, [str(name) for name in composed if name not in sections])
+    kept: list[Any] = [name for name in composed if name not in sections]  # a number, where a file has one for a key
+    return OmegaConf.masked_copy(composed, kept)
 
 
 # ${project:path} in the YAML files: a path relative to the project, wherever the command runs.

@@ -85,6 +85,8 @@ def not_a_section(name: str, value: Any) -> str:
 
 def _unknown(name: str, schema: type[Any]) -> str:
     section, known = name.partition(".")[0], keys(schema)
+    if name in known and section not in VARIANTS and section != name:
+        return f"{section}: expected a section with keys of its own; a file sets it to null"
     if name in known and section in VARIANTS:
         own = name.removeprefix(section + ".")
         owners = [option for option, kind in VARIANTS[section].items() if own in {entry.name for entry in fields(kind)}]

@@ -20,7 +20,7 @@ from mnist_mlp.config.declare import VARIANTS, Key
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import keys, leaves, sections
 from mnist_mlp.config.messages import as_text, explain, nearest, not_a_section, one_of, wrong_type
-from mnist_mlp.config.schema import AdamConfig, Config, SGDConfig
+from mnist_mlp.config.schema import METRICS, AdamConfig, Config, SGDConfig
 
 Schema = TypeVar("Schema")
 
@@ -107,6 +107,7 @@ def _check_together(config: Config) -> None:
     """Checks that concern several keys, or the format of a text."""
     trainer, optimizer = config.trainer, config.optimizer
     _check_devices(trainer.devices)
+    _check_monitors(config)
     if trainer.max_time is not None and not re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", trainer.max_time):
         raise ConfigError(f"trainer.max_time: expected DD:HH:MM:SS, as 00:00:10:00, got {trainer.max_time!r}")
     if isinstance(optimizer, SGDConfig) and optimizer.nesterov and optimizer.momentum == 0:
@@ -117,6 +118,18 @@ def _check_together(config: Config) -> None:
         raise ConfigError(
             "averaging.decay: expected 0 under trainer.precision=bf16-true, too coarse for a running mean"
         )
+
+
+def _check_monitors(config: Config) -> None:
+    """A metric of the project that is monitored has to be one of those that are computed; others are your own."""
+    monitors = {"checkpoint": config.checkpoint.monitor}
+    if config.callbacks.early_stopping.patience is not None:
+        monitors["callbacks.early_stopping"] = config.callbacks.early_stopping.monitor
+    for section, monitor in monitors.items():
+        name = monitor.removeprefix("val/")
+        if name in METRICS and name not in config.metrics:
+            known = one_of(f"val/{metric}" for metric in ("loss", *config.metrics))
+            raise ConfigError(f"{section}.monitor: expected {known}, got {monitor!r}; metrics=[acc,f1] adds metrics")
 
 
 def _check_devices(devices: Any) -> None:

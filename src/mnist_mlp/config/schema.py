@@ -18,7 +18,7 @@ CONFIGS = PROJECT / "configs" if IN_CHECKOUT else PACKAGE / "configs"
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "elu")
 LOSSES = ("cross_entropy", "nll", "mse")
 ENGINES = ("fast", "plain")
-METRICS = ("acc", "f1")
+METRICS = {"acc": ".2%", "f1": ".2%"}  # names, and the format of their values: shares in percent
 KEEP = ("all", "best", "results")
 
 

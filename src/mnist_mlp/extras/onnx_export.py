@@ -141,7 +141,7 @@ def _compared(path: Path, small: Path, predictor: Predictor, data_dir: str | Non
     exact, rounded = (probabilities(file, dataset.test_images).argmax(1) for file in (path, small))
     accuracies = [float((answers == dataset.test_labels).mean()) for answers in (exact, rounded)]
     return (
-        f"                 {accuracies[1]:.2%} of the {len(exact):,} official test images; "
+        f"                 {accuracies[1]:.2%} of the {len(exact):,} test images; "
         f"with 32 bits {accuracies[0]:.2%}, {int((exact != rounded).sum())} answers differ"
     )
 

@@ -100,7 +100,8 @@ def _below(place: Path, seen: set[Path]) -> Iterator[Run]:
 def _folders(place: Path) -> list[Path]:
     """The folders in `place` that are not hidden, sorted: numbers first, in numerical order."""
     try:
-        folders = [Path(entry.path) for entry in os.scandir(place) if entry.is_dir() and entry.name[0] != "."]
+        # Not `entry.is_dir()`, which raises for a link that leads to itself.
+        folders = [Path(entry.path) for entry in os.scandir(place) if entry.name[0] != "." and os.path.isdir(entry)]
     except OSError:  # not a folder, or no permission
         return []
     return sorted(folders, key=lambda path: (not path.name.isdecimal(), len(path.name), path.name))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,8 @@ LOCK = ".in_use"
 
 # Locks of this process (by its id, as a forked child holds none of them), each with its nesting depth.
 _held: dict[tuple[int, Path], tuple[BaseFileLock, int]] = {}
+# Directories that `claim` has created, with all that was written into them since.
+_created: set[Path] = set()
 
 
 @contextmanager
@@ -51,7 +54,9 @@ def claim(directory: Path, name: str = "hydra.run.dir") -> None:
     from filelock import FileLock, Timeout  # imported here, so that --help does not wait for it
 
     refuse_unwritable_directory(name, directory)
-    directory.mkdir(parents=True, exist_ok=True)
+    if not directory.is_dir():
+        directory.mkdir(parents=True, exist_ok=True)
+        _created.add(directory.resolve())
     key = (os.getpid(), directory.resolve())
     lock, count = _held.get(key) or (FileLock(directory / LOCK), 0)
     if count == 0:
@@ -72,6 +77,12 @@ def release(directory: Path) -> None:
         _held[key] = lock, count - 1
     else:
         lock.release()
+
+
+def remove_if_begun(directory: Path, *names: str) -> None:
+    """Remove a directory that `claim` has created, if nothing but `names` and the lock is in it."""
+    if directory.resolve() in _created and {path.name for path in directory.iterdir()} <= {LOCK, *names}:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def wait_until_free(directories: Sequence[Path], seconds: float) -> None:

@@ -21,6 +21,7 @@ from mnist_mlp.distributed.world import world
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.atomic_write import replacing, saving
 from mnist_mlp.runs.command_line import in_lines, words_of
+from mnist_mlp.runs.metric_text import metric_text
 from mnist_mlp.runs.newest import OUTPUTS
 from mnist_mlp.runs.record import FORMAT, read_run
 from mnist_mlp.runs.signals import uninterrupted
@@ -154,25 +155,28 @@ class Result:
         lines.append(
             "seconds          " + "   ".join(f"{part} {seconds:.1f}" for part, seconds in self.seconds.items())
         )
-        lines += [f"run directory    {runs.shown(self.directory)}", "next:"]
-        by_make = Path.cwd() == PROJECT and (PROJECT / "Makefile").exists() and self.directory.is_relative_to(OUTPUTS)
-        tensorboard = (
-            ["make", "tensorboard"] if by_make else ["tensorboard", "--logdir", str(runs.shown(self.directory))]
-        )
-        lines.append(in_lines(tensorboard))
+        lines.append(f"run directory    {runs.shown(self.directory)}")
+        commands = []
+        if (self.directory / "tensorboard").exists():
+            by_make = Path.cwd() == PROJECT and (PROJECT / "Makefile").exists()
+            everything = by_make and self.directory.is_relative_to(OUTPUTS)
+            place = str(runs.shown(self.directory))
+            commands.append(["make", "tensorboard"] if everything else ["tensorboard", "--logdir", place])
         if (self.directory / runs.CHECKPOINTS / runs.BEST).exists():
             scripts = [name for name in ("evaluate.py", "demo.py") if (PROJECT / "src" / name).exists()]
-            lines += [in_lines(words_of(name, checkpoint=self.directory)) for name in scripts]  # a copy may have none
-        return "\n".join(lines)
+            commands += [words_of(name, checkpoint=self.directory) for name in scripts]  # a copy may have none
+        return "\n".join([*lines, *(["next:"] if commands else []), *map(in_lines, commands)])
 
     def _reached(self) -> list[str]:
         lines = []
         if (test := self.metrics["test/acc"]) is not None:
-            lines.append(f"test accuracy    {test:.2%} on the official test set")
+            lines.append(f"test accuracy    {test:.2%} on the test set")
         if self.best_epoch is not None:
-            accuracy = self.metrics["val/acc"]
-            validation = "" if accuracy is None else f": {accuracy:.2%}"
-            lines.append(f"best epoch       {self.best_epoch + 1} of {self.epochs}, by validation{validation}")
+            monitor = self.config["checkpoint"].get("monitor", "val/acc")
+            value = self.metrics.get(monitor)
+            reached = "" if value is None else f": {metric_text(monitor, value)}"
+            decided = "validation" if monitor == "val/acc" else monitor
+            lines.append(f"best epoch       {self.best_epoch + 1} of {self.epochs}, by {decided}{reached}")
         elif self.epochs:
             lines.append(f"epochs           {self.epochs}, none was validated: the last one counts")
         return lines

@@ -12,7 +12,7 @@ from mnist_mlp.extras.text_table import WIDTH, shortened, text_table, wrapped
 from mnist_mlp.runs.directories import shown
 from mnist_mlp.runs.newest import OUTPUTS, remarks
 
-SPLITS = {"test": "the official test set", "val": "the validation images"}
+SPLITS = {"test": "the test set", "val": "the validation images"}
 SIGNIFICANT = 0.05
 """The p-value below which two networks count as different."""
 

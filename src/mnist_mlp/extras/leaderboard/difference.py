@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from mnist_mlp.extras.leaderboard.leaderboard import NOT_IN_BOTH, flattened
-from mnist_mlp.extras.leaderboard.table import is_share, shown
+from mnist_mlp.extras.leaderboard.table import shown
 from mnist_mlp.extras.text_table import shortened, text_table
 from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.metric_text import is_share
 from mnist_mlp.runs.result import METRICS
 
 CELL = 20  # characters of a value; two of them, their difference and the longest key stay within 80 columns

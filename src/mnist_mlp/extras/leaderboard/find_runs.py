@@ -19,7 +19,7 @@ def find(places: Sequence[Path]) -> list[runs.Run]:
     for place in places:
         here = list(runs.runs_below(place))
         if not here:
-            what = "no run in it" if place.is_dir() else "no such directory"
+            what = "no run in it" if place.is_dir() else "a file" if place.exists() else "no such directory"
             raise ResultError(f"{place}: expected the directory of a run or of a sweep, got {what}")
         found |= {run.directory.resolve(): run for run in here}
     return list(found.values())

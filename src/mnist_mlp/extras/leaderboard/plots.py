@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from mnist_mlp.extras.leaderboard.colours import COLOURS, REST, colour
 from mnist_mlp.extras.leaderboard.leaderboard import Entry, Leaderboard
 from mnist_mlp.extras.leaderboard.scale import Scale
-from mnist_mlp.extras.leaderboard.table import is_share, metric_title, metric_value, short_names, shown
+from mnist_mlp.extras.leaderboard.table import metric_title, metric_value, short_names, shown
+from mnist_mlp.runs.metric_text import is_share
 
 DRAWN = 200
 """Entries in a plot, at most: the best ones, and others evenly spread over the ranks."""

@@ -13,6 +13,7 @@ from mnist_mlp.extras.leaderboard.statistics import Estimate
 from mnist_mlp.extras.text_table import WIDTH, shortened, text_table, widest, wrapped
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.command_line import in_lines
+from mnist_mlp.runs.metric_text import is_share
 
 ROWS = 50
 """Entries, and runs that did not complete, that a terminal shows; files have all of them."""
@@ -132,11 +133,6 @@ def epoch(run: runs.Run) -> str:
     """The best epoch and how many there were, counted from one as training prints them; result.json counts from 0."""
     best, every = run.result.get("best_epoch"), run.result.get("epochs")
     return f"{every}" if best is None else f"{best + 1} of {every}"
-
-
-def is_share(metric: str) -> bool:
-    """Whether a metric is a share in [0, 1], which is written in per cent; a loss is not."""
-    return not metric.endswith("/loss")
 
 
 def metric_title(metric: str) -> str:
