@@ -3,8 +3,6 @@
 import sys
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
-
 from mnist_mlp.cli.app import run_app
 from mnist_mlp.cli.exit_codes import exit_codes
 from mnist_mlp.config.commands import TuneConfig
@@ -12,6 +10,8 @@ from mnist_mlp.extras.tuning.command import searched_on_the_command_line
 
 
 def main(config: TuneConfig, study_directory: Path) -> None:
+    from hydra.core.hydra_config import HydraConfig
+
     from mnist_mlp.extras.tuning.search import search  # here, as torch takes seconds to import
     from mnist_mlp.extras.tuning.space import SearchSpace
 

@@ -60,6 +60,21 @@ WRONG = {
     "-m seed=0,1 optimizr.lr=1": "did you mean optimizer?",
     "-m optimizer.lr=1e-3,-1": "optimizer.lr: expected a number above 0, got -1",
     "-m model.activation=relu,sigmoidd": "did you mean sigmoid?",
+    "--config-dir={own} experiment=itself": "a YAML file contains itself",
+    "--config-dir={own} experiment=knot": "a YAML file contains itself",
+    "--config-dir={own} experiment=hydra_null": "a YAML file cannot be composed, most likely a section of it",
+    "--config-dir={own} experiment=trainer_null": "trainer: expected a section with keys of its own",
+    "--config-dir={own} experiment=number": "unknown key 3",
+    "--config-dir={own} experiment=tiny": "experiment=tiny: the project has this name already; expected another one",
+    "-m --config-dir={own} experiment=tiny,number": "experiment=tiny: the project has this name already",
+}
+FILES = {  # in the folder {own}
+    "itself": "defaults:\n  - itself\n",
+    "knot": "model: &knot\n  hidden: *knot\n",
+    "hydra_null": "hydra: null\n",
+    "trainer_null": "trainer: null\n",
+    "number": "3: 4\n",
+    "tiny": "seed: 1\n",
 }
 
 
@@ -86,9 +101,12 @@ def without_torch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory, without_torch: Path) -> dict[str, Answer]:
-    place = tmp_path_factory.mktemp("wrong")
+    place, own = tmp_path_factory.mktemp("wrong"), tmp_path_factory.mktemp("own")
+    (own / "experiment").mkdir()
+    for name, text in FILES.items():
+        (own / "experiment" / f"{name}.yaml").write_text(f"# @package _global_\n{text}")
     directories = f"hydra.run.dir={place / 'it'} hydra.sweep.dir={place / 'it'}"
-    lines = [f"{typed} {directories}" for typed in WRONG]
+    lines = [f"{typed} {directories}".replace("{own}", str(own)) for typed in WRONG]
     found = dict(zip(WRONG, ask("train", lines, modules=without_torch), strict=True))
     assert list(place.iterdir()) == []  # nothing wrong leaves a directory behind
     return found
@@ -107,6 +125,13 @@ def test_an_accelerator_that_is_not_there_is_refused() -> None:
     answer = train("trainer.accelerator=mps" if sys.platform != "darwin" else "trainer.accelerator=cuda")
     assert answer.code == 2
     assert "use trainer.accelerator=auto" in answer.error
+
+
+def test_a_refusal_behind_the_first_checks_leaves_no_directory_either(tmp_path: Path) -> None:
+    answer = train(*TINY, "+callbacks.own={nosuch.Mine: {}}", f"hydra.run.dir={tmp_path / 'run'}")
+    assert (answer.code, answer.error.count("\n")) == (2, 1)
+    assert answer.error.startswith("train.py: callbacks.own: expected file.Class with a Lightning callback")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["evaluate", "export", "demo"])

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mnist_mlp.cli.console import LogFile
+from mnist_mlp.cli.exit_codes import system_error
 from mnist_mlp.config.schema import PROJECT
 
 COMMANDS = sorted(path.name for path in (PROJECT / "src").glob("*.py"))
@@ -63,6 +64,22 @@ def test_a_terminal_that_lacks_a_letter_gets_another(environment: dict[str, str]
         [sys.executable, "-c", program], env={**os.environ, **path, **environment}, capture_output=True
     )
     assert done.stdout.decode() == f"{printed}\n"
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name[0] != "_"])
+def test_a_python_without_the_packages_is_one_line(name: str) -> None:
+    command = [sys.executable, "-S", str(PROJECT / "src" / name), "x"]  # -S: without site-packages
+    done = subprocess.run(command, capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith(f"{name}: expected a Python from 3.11 on with the project's packages, got ")
+
+
+def test_a_package_that_is_missing_is_one_line_and_a_module_of_ours_is_a_bug() -> None:
+    install = f"needs a package that is not installed: {sys.executable} -m pip install"
+    wrapped = RuntimeError("while importing")
+    wrapped.__cause__ = ModuleNotFoundError("No module named 'no_such.part'", name="no_such.part")
+    assert system_error(wrapped) == f"{install} no-such"
+    assert system_error(ModuleNotFoundError("...", name="mnist_mlp.nowhere")) is None
 
 
 @pytest.mark.parametrize(("output", "code"), [(">&-", 0), (">/dev/full", 1)])

@@ -17,7 +17,7 @@ from helpers.kill_and_resume import configuration
 from mnist_mlp.cli.exit_codes import system_error
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import PROJECT
-from mnist_mlp.runs.ownership import LOCK, owned
+from mnist_mlp.runs.ownership import LOCK, owned, remove_if_begun
 from mnist_mlp.runs.record import RUN
 from mnist_mlp.runs.run_directory import occupied
 
@@ -70,6 +70,21 @@ def test_a_block_in_a_block_of_the_same_process_keeps_the_directory(tmp_path: Pa
             [sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True
         )
         assert "is in use by process" in done.stderr
+
+
+def test_only_a_directory_that_was_made_here_and_holds_nothing_else_is_removed(tmp_path: Path) -> None:
+    for name, before, inside, left in (
+        ("new", False, ".hydra", 0),
+        ("old", True, ".hydra", 1),
+        ("used", False, "best", 1),
+    ):
+        directory = tmp_path / name
+        if before:
+            directory.mkdir()
+        with owned(directory):
+            (directory / inside).mkdir()
+            remove_if_begun(directory, ".hydra")
+        assert directory.exists() == bool(left), name
 
 
 def test_a_full_disk_that_does_not_say_what_cannot_be_written_is_told_with_the_directory_in_use(

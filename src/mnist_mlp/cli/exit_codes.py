@@ -135,9 +135,7 @@ def _while_composing(error: Exception) -> bool:
 def _uncomposable(error: Exception) -> str:
     """Message for an error that neither Hydra nor OmegaConf expected of a YAML file."""
     if isinstance(error, RecursionError):
-        return (
-            "a YAML file contains itself: a group that chooses itself under defaults:, or an anchor in its own value"
-        )
+        return "a YAML file contains itself: a group that chooses itself under defaults:, or an anchor in its own value"
     reason = " ".join(str(error).split())
     return f"a YAML file cannot be composed, most likely a section of it has the wrong shape: {reason}"
 

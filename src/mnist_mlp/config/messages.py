@@ -85,6 +85,9 @@ def not_a_section(name: str, value: Any) -> str:
 
 def _unknown(name: str, schema: type[Any]) -> str:
     section, known = name.partition(".")[0], keys(schema)
+    for own, entry in known.items():
+        if entry.type.startswith("dict") and name.startswith(f"{own}."):
+            return f"{own}: an entry is added with a + before the key, as in {shell_override('+' + own, '{...}')}"
     if name in known and section not in VARIANTS and section != name:
         return f"{section}: expected a section with keys of its own; a file sets it to null"
     if name in known and section in VARIANTS:

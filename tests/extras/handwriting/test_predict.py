@@ -113,6 +113,7 @@ WRONG = {
     "a picture of no kind": (["b.png", "--picture", "out.doc"], "expected a name that ends in .png"),
     "a picture nowhere": (["b.png", "--picture", "b.png/out.png"], "a file can be made, got b.png; b.png is not"),
     "a picture on a folder": (["b.png", "--picture", "c.png"], "expected a file that can be written, got c.png"),
+    "a picture on one to be read": (["b.png", "--picture", "b.png"], "expected a file other than those to be read"),
     "no such format": (["b.png", "--format", "xml"], "invalid choice: 'xml'"),
     "no image": ([], "required: image"),
 }

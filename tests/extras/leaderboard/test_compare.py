@@ -91,6 +91,12 @@ def test_a_table_or_a_page_that_cannot_be_written_is_refused_before_a_run_is_rea
         assert answer.stderr.count("\n") == 1
 
 
+def test_two_tables_in_one_file_are_refused(tmp_path: Path) -> None:
+    answer = compare(str(tmp_path / "nowhere"), f"--csv={tmp_path / 'out'}", f"--json={tmp_path / 'out'}")
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+    assert "expected a file of its own for each" in answer.stderr
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is a disk with no room left")
 @pytest.mark.parametrize("option", ["--csv", "--json", "--report"])
 def test_a_disk_that_is_full_is_one_clear_line(tmp_path: Path, option: str) -> None:

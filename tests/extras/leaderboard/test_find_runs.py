@@ -14,6 +14,7 @@ from mnist_mlp.extras.leaderboard.find_runs import find
 def test_runs_are_found_below_any_folder_and_once_each(tmp_path: Path) -> None:
     run = ran(tmp_path / "train" / "0", accuracy=0.98)
     ran(tmp_path / "multirun" / "noon" / "0", accuracy=0.98, seed=1)
+    (tmp_path / "link").symlink_to("link")  # to itself: it hides nothing beside it
     assert len(find([tmp_path, run, tmp_path / "multirun" / "noon"])) == 2
 
 
@@ -37,7 +38,10 @@ def test_jobs_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     assert [run.directory.name for run in find([tmp_path])] == ["0", "9", "10"]
 
 
-@pytest.mark.parametrize(("name", "words"), [("nowhere", "no such directory"), (".", "no run in it")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("nowhere", "no such directory"), (".", "no run in it"), ("file", "a file")]
+)
 def test_a_place_without_runs_is_refused(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "file").touch()
     with pytest.raises(ResultError, match=words):
         find([tmp_path / name])

@@ -1,0 +1,37 @@
+"""The summary of a run: what it reached, by which metric, and commands that have something to show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers.fake_run import ran
+
+from mnist_mlp.config import schema
+from mnist_mlp.runs.directories import read
+from mnist_mlp.runs.metric_text import metric_text
+from mnist_mlp.runs.result import Result
+
+BY_LOSS = ("checkpoint.monitor=val/loss", "checkpoint.mode=min")
+
+
+def test_a_metric_is_printed_in_the_format_that_it_declares(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(schema.METRICS, "matthews", ".3f")
+    assert [metric_text(f"val/{name}", 0.42134) for name in ("acc", "f1", "loss", "matthews", "of_an_older_tree")] == [
+        *("42.13%", "42.13%", "0.4213", "0.421", "0.4213")
+    ]
+
+
+@pytest.mark.parametrize(("words", "decided"), [((), "validation: 98.00%"), (BY_LOSS, "val/loss: 0.5000")])
+def test_the_best_epoch_is_shown_with_the_metric_that_decided(
+    tmp_path: Path, words: tuple[str, ...], decided: str
+) -> None:
+    summary = Result.of(read(ran(tmp_path / "run", *words, accuracy=0.98))).summary()
+    assert f"best epoch       3 of 3, by {decided}\n" in summary
+
+
+def test_only_what_a_run_left_is_offered(tmp_path: Path) -> None:
+    directory = ran(tmp_path / "run", accuracy=0.98)
+    assert "next:" not in Result.of(read(directory)).summary()
+    (directory / "tensorboard").mkdir()
+    assert Result.of(read(directory)).summary().endswith(f"next:\n  tensorboard --logdir {directory}")
