@@ -1,4 +1,4 @@
-"""Train a network on handwritten digits: `python src/train.py model.hidden=[128,64] trainer.accelerator=gpu`."""
+"""Train a network on handwritten digits: `python src/train.py 'model.hidden=[128,64]' trainer.accelerator=gpu`."""
 
 from pathlib import Path
 

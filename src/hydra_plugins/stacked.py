@@ -27,7 +27,7 @@ from mnist_mlp.extras.stacked_launcher.grouping import COMPLETE, numbers, plan, 
 from mnist_mlp.extras.stacked_launcher.places import HERE, RAY, Resources, most_in_a_stack
 from mnist_mlp.extras.stacked_launcher.worker_pool import Processes
 from mnist_mlp.extras.text_table import wrapped
-from mnist_mlp.runs.command_line import in_common_form
+from mnist_mlp.runs.command_line import sweep_overrides
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class StackedLauncher(Launcher):
         words = {number: list(filter_overrides(of_job)) for number, of_job in overrides.items()}
 
         def open_stack(stack: Sequence[Job]) -> list[Job]:
-            settings = in_common_form([words[job.number] for job in stack], list(words.values()))
+            settings = sweep_overrides([words[job.number] for job in stack], list(words.values()))
             log.info("jobs %s: %s networks side by side", numbers(stack), len(stack))
             log.info(wrapped(f"  {settings}", indent="  "))
             opened = []

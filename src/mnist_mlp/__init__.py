@@ -1,4 +1,4 @@
-"""Multilayer perceptrons on handwritten digits, with Lightning and Hydra.
+"""Small networks (perceptrons, convolutional networks) for images of digits, with Lightning and Hydra.
 
 The public names are in `__all__`. Each is imported at its first use, as importing torch takes seconds.
 """

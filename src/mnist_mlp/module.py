@@ -22,7 +22,7 @@ from mnist_mlp.data.seeding import seed_noise
 from mnist_mlp.model.losses import build_loss
 from mnist_mlp.model.metrics import build_metrics
 from mnist_mlp.model.networks import DataSpec, Network, build_network
-from mnist_mlp.optim.ema import ema_share, update_ema
+from mnist_mlp.optim.ema import ema_weight, update_ema
 from mnist_mlp.optim.lr_schedule import build_lr_schedule
 from mnist_mlp.optim.optimizers import build_optimizer
 
@@ -34,11 +34,11 @@ class DigitClassifier(L.LightningModule):
     """A classifier of images: network, loss, optimizer and metrics."""
 
     def __init__(self, config: Config | Mapping[str, Any], data: DataSpec | Mapping[str, Any]) -> None:
-        """Draws the initial weights from torch's global generator.
+        """Draw the initial weights from torch's global generator.
 
         Args:
-            config: of the run; a dictionary if it comes from a checkpoint.
-            data: image shape, classes and normalisation: `DigitsDataModule(config).spec`.
+            config: the configuration of the run; a dictionary if it is read from a checkpoint.
+            data: image shape, class names and normalisation: `DigitsDataModule(config).spec`.
         """
         super().__init__()
         self.config = config if isinstance(config, Config) else from_dict(dict(config), Config)
@@ -58,13 +58,13 @@ class DigitClassifier(L.LightningModule):
         )
 
     @property
-    def trained_network(self) -> Network:
-        """The network that is validated, tested and used: the EMA of the weights, if there is one."""
+    def evaluated_network(self) -> Network:
+        """Network for validation, test and prediction: the EMA of `network` if there is one, else `network` itself."""
         return self.network if self.ema_network is None else self.ema_network
 
     def forward(self, images: Tensor) -> Tensor:
         """From images `(B, C, H, W)` uint8 to log-probabilities `(B, classes)`."""
-        return self.trained_network.log_probabilities(images)
+        return self.evaluated_network.log_probabilities(images)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         images, labels = batch
@@ -86,8 +86,8 @@ class DigitClassifier(L.LightningModule):
     def _evaluate(self, stage: str, batch: Batch) -> Tensor:
         """Log loss and metrics; returns the logits `(B, classes)`, for callbacks."""
         images, labels = batch
-        logits = self.trained_network.logits(images)
-        output = self.trained_network.head(logits)
+        logits = self.evaluated_network.logits(images)
+        output = self.evaluated_network.head(logits)
         self.log_metrics(stage, self.evaluation_loss(output, labels), output, labels)
         return logits
 
@@ -113,14 +113,14 @@ class DigitClassifier(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Make dropout a function of (seed, step), so that a resumed run draws the same noise."""
+        """Seed dropout by (seed, step, rank), so that a resumed run draws the same noise."""
         if self.network.draws_noise:
             seed_noise(self.config.seed, self.global_step, self.global_rank, self.device)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         if self.ema_network is not None:
-            share = ema_share(self.config.averaging.decay, step=self.global_step - 1)
-            update_ema(self.ema_network, self.network, share)
+            weight = ema_weight(self.config.averaging.decay, step=self.global_step - 1)
+            update_ema(self.ema_network, self.network, weight)
 
     @classmethod
     def load_from_checkpoint(cls, checkpoint_path: Any, *arguments: Any, **keywords: Any) -> DigitClassifier:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ import lightning as L
 from mnist_mlp.callbacks import build_callbacks
 from mnist_mlp.callbacks.history import History
 from mnist_mlp.callbacks.interruption import Interruption
-from mnist_mlp.callbacks.model_checkpoint import Checkpointing, describe_network
-from mnist_mlp.callbacks.monitors import refuse_the_worst
+from mnist_mlp.callbacks.model_checkpoint import Checkpointing, checkpoint_metadata
+from mnist_mlp.callbacks.monitors import require_right_modes
 from mnist_mlp.callbacks.progress_bar import RunBar
 from mnist_mlp.config.keys import by_engine, keys_where, limits_run
 from mnist_mlp.config.optional import optional
@@ -41,7 +42,7 @@ from mnist_mlp.engine.stack import Stack
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.runs.checkpoint_io import PlainCheckpointIO
+from mnist_mlp.runs.checkpoint_io import BackgroundCheckpointIO
 from mnist_mlp.runs.loggers import build_loggers, log_final
 from mnist_mlp.runs.result import Result, timed_results, written_results
 from mnist_mlp.runs.run_directory import occupied, require_same_data
@@ -56,12 +57,12 @@ def train(config: Config, directory: Path, *, callbacks: Sequence[L.Callback] = 
 
     Args:
         directory: gets checkpoints, logs and result.json, which is also written if the run fails.
-        callbacks: in addition to those of the configuration; a search prunes with one.
-        test: whether to test at the end; a search does not.
+        callbacks: added to those of the configuration; tune.py adds its pruning callback.
+        test: whether to test at the end; tune.py does not.
 
     Raises:
         UserError: the configuration cannot be trained on this machine, or training failed; one line.
-        Stopped: a signal or a callback stopped the run; a checkpoint is saved.
+        Stopped: a signal ended the run, or a search pruned it; a checkpoint is saved once the first step has begun.
     """
     require_machine(config)
     directory = Path(directory)
@@ -80,10 +81,18 @@ def train_stack(
     test: bool = True,
     bar: str | None = "",
 ) -> list[Result]:
-    """Train several jobs with networks of one shape at once, each with its own `callbacks`; one job is a stack of one.
+    """Train jobs whose networks have the same shape, all in the same steps; a single run is one job.
 
     A job that fails or is pruned ends alone, and the others continue. An exception that ends all of them is raised.
-    `bar` is the title of the progress bar; None: another process draws one for all.
+
+    Args:
+        callbacks: for each job, callbacks in addition to those of its configuration.
+        test: whether to test at the end.
+        bar: title of the progress bar; None if another process draws one bar for all.
+
+    Raises:
+        UserError: the configuration cannot be trained, or the only job failed; one line.
+        Stopped: a signal ended all jobs.
     """
     config = jobs[0].config
     results = [_open_result(job) for job in jobs]
@@ -95,19 +104,19 @@ def train_stack(
             data.setup()
             for job in jobs:
                 require_same_data(job.directory, data.dataset.sha256)
-            own = [
-                [*build_callbacks(job.config.callbacks), *given]
-                for job, given in zip(jobs, callbacks or [()] * len(jobs), strict=True)
+            callbacks_of_jobs = [
+                [*build_callbacks(job.config.callbacks), *added]
+                for job, added in zip(jobs, callbacks or [()] * len(jobs), strict=True)
             ]
             length = plan(config.data, config.trainer, images=len(data.parts["train"][0]))
-            if any(wants_each_step(callback) for callbacks_of_one in own for callback in callbacks_of_one):
+            if any(wants_each_step(callback) for callback in chain.from_iterable(callbacks_of_jobs)):
                 length = length.step_by_step()
             modules = [_build_module(job, data) for job in jobs]
             prepare_torch(config, length.batch_size, _parameters(modules[0]), len(jobs), world.local_size)
             starts = resume_points(jobs)
             members = [
                 _build_member(*parts, data=data, length=length)
-                for parts in zip(jobs, modules, results, starts, cleanups, own, strict=True)
+                for parts in zip(jobs, modules, results, starts, cleanups, callbacks_of_jobs, strict=True)
             ]
             model, loaders, trainer = _build_trainer(config, members, data, length, world, bar)
         with timed_results(results, "fit"):
@@ -168,14 +177,14 @@ def _build_member(
     own_data.config = config
     result.parameters = _parameters(module)
     if not config.resume:
-        refuse_the_worst(config, module.metrics_of("val"))
+        require_right_modes(config, module.metrics_of("val"))
     history = History(config.trainer.log_every_n_steps)
-    checkpointing = Checkpointing(job.directory, config.checkpoint, length, describe_network(config, data))
+    checkpointing = Checkpointing(job.directory, config.checkpoint, length, checkpoint_metadata(config, data))
     all_callbacks = [history, *callbacks, checkpointing]
     if config.dashboard.snapshots and config.logger.tensorboard and (dashboard := optional("dashboard")):
         all_callbacks.append(dashboard(config, data.spec.class_names, length.epochs))
     content = files.read(start) if start else None
-    loggers = build_loggers(config, job.directory, again_from=content["global_step"] + 1 if content else None)
+    loggers = build_loggers(config, job.directory, purge_step=content["global_step"] + 1 if content else None)
 
     def collect() -> None:
         """Copy history and metrics from the callbacks to the result."""
@@ -187,6 +196,7 @@ def _build_member(
         for logger in loggers:
             logger.finalize("success")
 
+    # For a run that fails or is stopped; `train_stack` itself collects from a completed one.
     cleanup.callback(collect)
     cleanup.callback(finalize)
     return Member(job, module, own_data, length, all_callbacks, loggers, content, result, collect, cleanup)
@@ -221,7 +231,7 @@ def _build_trainer(
             gradient_clip_algorithm=config.trainer.gradient_clip_algorithm,
             callbacks=[*member.callbacks, Interruption(checkpointing.save_last), *bar],
             logger=member.loggers or False,
-            plugins=[PlainCheckpointIO()],
+            plugins=[BackgroundCheckpointIO()],
             default_root_dir=member.directory,
         )
         member.trainer = trainer  # type: ignore[assignment]
@@ -243,9 +253,9 @@ def _build_trainer(
 
 
 def _trainer_arguments(config: Config, world: World) -> dict[str, Any]:
-    """Arguments of lightning.Trainer with the same names in the configuration, and device and strategy."""
-    ours = keys_where(by_engine)
-    settings = {name: value for name, value in asdict(config.trainer).items() if f"trainer.{name}" not in ours}
+    """Arguments of lightning.Trainer that keep their name from the section `trainer`, and devices and strategy."""
+    set_elsewhere = keys_where(by_engine)
+    settings = {name: value for name, value in asdict(config.trainer).items() if f"trainer.{name}" not in set_elsewhere}
     settings |= device_arguments(config.trainer, world)
     settings["strategy"] = "auto" if world.size == 1 else SharedMinibatches()
     return settings

@@ -165,7 +165,7 @@ def test_a_run_directory_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> 
     (tmp_path / "result.json").write_text("{}")
     answer = train(*TINY, f"hydra.run.dir={tmp_path}")
     assert answer.code == 2
-    assert f"already holds a run; to go on with it: python src/train.py resume={tmp_path}" in answer.error
+    assert f"already holds a run; to resume it: python src/train.py resume={tmp_path}" in answer.error
 
 
 def test_a_place_that_cannot_hold_a_directory_is_refused(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from mnist_mlp.cli.startup import UNASKED
+from mnist_mlp.cli.startup import HIDDEN
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.distributed.world import python_path
 
 
 def run_in_a_new_process(program: str) -> None:
     """`loaded()` are the packages there that a command does not ask for."""
-    beginning = f"import sys; loaded = lambda: {set(UNASKED)!r}.intersection(sys.modules); "
+    beginning = f"import sys; loaded = lambda: {set(HIDDEN)!r}.intersection(sys.modules); "
     words = [sys.executable, "-W", "error", "-c", beginning + program]
     done = subprocess.run(words, env={**os.environ, "PYTHONPATH": python_path()}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -37,14 +37,14 @@ def test_a_command_that_trains_loads_no_package_for_metrics_that_it_does_not_use
         "from lightning_utilities.core.imports import RequirementCache, package_available; "
         "assert all(map(package_available, ('scipy', 'torchvision', 'matplotlib'))); "
         "assert RequirementCache('torchvision') and not RequirementCache('torchvision<0.1'); "
-        f"assert loaded() == {set(UNASKED)!r}"
+        f"assert loaded() == {set(HIDDEN)!r}"
     )
 
 
 @pytest.mark.slow
 def test_imported_before_ours_the_metrics_are_torchmetrics_own_with_all_that_they_load():
     run_in_a_new_process(
-        f"import torchmetrics; assert loaded() == {set(UNASKED)!r}, 'torchmetrics has become lean by itself'; {METRICS}"
+        f"import torchmetrics; assert loaded() == {set(HIDDEN)!r}, 'torchmetrics has become lean by itself'; {METRICS}"
     )
 
 

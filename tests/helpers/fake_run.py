@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_mlp.config.compose import composed
-from mnist_mlp.runs.result import METRICS
+from mnist_mlp.runs.result import RESULT_METRICS
 
 
 @cache
@@ -21,7 +21,11 @@ def ran(
     directory: Path, *overrides: str, accuracy: float | None, seed: int = 0, test: float | None = None, **other: Any
 ) -> Path:
     """A run of `overrides` with this validation accuracy, in [0, 1]; `other` replaces further parts of its result."""
-    metrics = {**dict.fromkeys(METRICS, 0.5), "val/acc": accuracy, "test/acc": accuracy if test is None else test}
+    metrics = {
+        **dict.fromkeys(RESULT_METRICS, 0.5),
+        "val/acc": accuracy,
+        "test/acc": accuracy if test is None else test,
+    }
     row = {"train/loss": 0.4, "train/acc": 0.9, "val/loss": 0.5, "val/acc": accuracy, "lr": 1e-3, "seconds": 1.0}
     result = {
         "status": "completed",

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.optim.ema import ema_share, update_ema
+from mnist_mlp.optim.ema import ema_weight, update_ema
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.training import train
 
@@ -26,7 +26,7 @@ def test_the_mean_is_that_of_a_plain_loop() -> None:
     expected = torch.zeros(7, dtype=torch.float64)
     for step, weight in enumerate(torch.randn(300, 7, dtype=torch.float64)):
         network.weight.data[0] = weight
-        update_ema(average, network, ema_share(0.98, step))
+        update_ema(average, network, ema_weight(0.98, step))
         kept = min(0.98, (1 + step) / (10 + step))
         expected = kept * expected + (1 - kept) * weight
     torch.testing.assert_close(mean, expected)

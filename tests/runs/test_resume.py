@@ -129,7 +129,7 @@ def test_a_run_killed_before_its_first_checkpoint_goes_on_with_its_own_configura
     """In the library, and as a command, which composes the default configuration beside it."""
     config = configuration("seed=5")
     write_run(tmp_path, RunRecord(config=asdict(config)))
-    with pytest.raises(ConfigError, match="seed: cannot change when a run goes on; it is 5 there, got 0"):
+    with pytest.raises(ConfigError, match="seed: cannot change on resume; it is 5 there, got 0"):
         train(configuration(f"resume={tmp_path}"), tmp_path)
     modules = tmp_path / "modules"
     modules.mkdir()
@@ -249,8 +249,8 @@ def test_the_table_of_a_run_that_goes_on_keeps_its_rows_but_the_last_that_was_wr
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("experiment=quick", "experiment: cannot be chosen when a run goes on"),
-        ("optimizer=sgd", "optimizer.name: cannot change when a run goes on; it is adamw there, got sgd"),
+        ("experiment=quick", "experiment: cannot be chosen on resume"),
+        ("optimizer=sgd", "optimizer.name: cannot change on resume; it is adamw there, got sgd"),
         ("trainer.max_epochs=11", "trainer.max_epochs: cannot change under scheduler=one_cycle"),
         ("trainer=ddp", None),
         ("logger=[tensorboard,csv]", None),

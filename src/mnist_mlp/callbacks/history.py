@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class History(L.Callback):
-    """Collects the rows, and logs points every `log_every_n_steps` optimizer steps and at the end of each epoch."""
+    """Rows of metrics, one per epoch; scalars for the loggers, every `log_every_n_steps` steps and at epoch ends."""
 
     def __init__(self, log_every_n_steps: int) -> None:
         self.log_every_n_steps = log_every_n_steps

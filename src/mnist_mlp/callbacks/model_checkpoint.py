@@ -25,12 +25,15 @@ from mnist_mlp.runs.result import versions
 
 
 class Checkpointing(Checkpoint):
-    """Saves `best.ckpt`, chosen by `checkpoint.monitor` (ties: lower val/loss), `last.ckpt`, and `previous.ckpt`."""
+    """Saves best.ckpt (by `checkpoint.monitor`; ties: lower val/loss), last.ckpt, and previous.ckpt.
+
+    previous.ckpt is the last.ckpt before the current one, in case that one is damaged.
+    """
 
     def __init__(
         self, run_directory: Path, config: CheckpointConfig, length: RunLength, description: dict[str, Any]
     ) -> None:
-        """`description` is added to every checkpoint; see `describe_network`."""
+        """`description` is added to every checkpoint; see `checkpoint_metadata`."""
         self.directory = run_directory / CHECKPOINTS
         self.config, self.length, self.description = config, length, description
         self.best: dict[str, float] = {}
@@ -68,12 +71,12 @@ class Checkpointing(Checkpoint):
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         values = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-        rank = self._rank(values)  # of the first validation too: a metric that is missing is found here
-        if not self.best or rank > self._rank(self.best):
+        score = self._score(values)  # of the first validation too: a metric that is missing is found here
+        if not self.best or score > self._score(self.best):
             self.best = {**values, "epoch": trainer.current_epoch}
             self._save(trainer, files.BEST)
 
-    def _rank(self, values: dict[str, float]) -> tuple[float, float]:
+    def _score(self, values: dict[str, float]) -> tuple[float, float]:
         """Sort key of a validation: the larger, the better.
 
         Raises:
@@ -100,8 +103,8 @@ class Checkpointing(Checkpoint):
         trainer.save_checkpoint(self.directory / name, weights_only=False, storage_options=options)
 
 
-def describe_network(config: Config, data: DigitsDataModule) -> dict[str, Any]:
-    """Entries of a checkpoint with which the network can be used without its run; plain types only."""
+def checkpoint_metadata(config: Config, data: DigitsDataModule) -> dict[str, Any]:
+    """Metadata of a checkpoint: what its network needs to be used without its run, and versions; plain types only."""
     spec = data.spec
     return {
         "config": asdict(config),

@@ -1,4 +1,4 @@
-"""Monitored metrics: `mode` has to be the good end of the metric that `monitor` names, or the worst network is kept."""
+"""Checks of `monitor` and `mode`: the metric must exist, and `mode` must be the direction in which it improves."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ def require_measured(section: str, monitor: str, names: Collection[str]) -> None
         raise ConfigError(f"{section}.monitor: expected one of {known}, got {monitor!r}; metrics=[acc,f1] adds metrics")
 
 
-def refuse_the_worst(config: Config, validation: MetricCollection) -> None:
-    """Check the modes of `checkpoint` and of early stopping against the metrics; one that says nothing is let pass.
+def require_right_modes(config: Config, validation: MetricCollection) -> None:
+    """Check `mode` of `checkpoint` and of early stopping against the direction in which their metric improves.
+
+    A metric whose `higher_is_better` is None is not checked.
 
     Raises:
-        ConfigError: a loss is to be large, or a metric whose larger values are better is to be small.
+        ConfigError: mode=max for a metric that improves downwards, or mode=min for one that improves upwards.
     """
     stopping = config.callbacks.early_stopping
     monitored = {"checkpoint": (config.checkpoint.monitor, config.checkpoint.mode)}

@@ -1,19 +1,20 @@
 """From a command line to a typed configuration, and from an error to an exit code.
 
 app.py          `run_app`: composes with Hydra, calls a command's main once, or once per job of a sweep
-checks.py       refuses what is wrong before any work
-header.py       what begins now: network, data, length, device, directory
+checks.py       checks of the configuration, the data and the directory before any work
+header.py       network, data, length, device and directory, printed first
 sweep.py        the jobs of a sweep, its record, its leaderboard at the end
-exit_codes.py   errors as one line
-console.py      lines beside a progress bar; output that cannot be written
+exit_codes.py   exceptions as one line and an exit code
+console.py      log lines above a progress bar; standard output that cannot be written
 startup.py      shortens the import of torch and Lightning; ending.py skips their slow destruction at exit
+rank_worker.py  main module of the ranks above 0, which rank 0 starts
 """
 
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from mnist_mlp.cli import ending as ending  # before anything else that wants to be called at the end of the process
+from mnist_mlp.cli import ending as ending  # first: exit functions run in reverse order of registration
 
 
 def _refuse_python_without_packages() -> None:

@@ -133,7 +133,7 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
                     log.info(run_header(config, run_directory))
                 task(config, run_directory)
             return
-        log.info("job %s: %s", settings.job.num, sweep.settings_of(settings.job.num, settings.overrides.task))
+        log.info("job %s: %s", settings.job.num, sweep.job_label(settings.job.num, settings.overrides.task))
         if (run_directory / CHECKPOINTS).exists() or (run_directory / RESULT).exists():
             composed.resume = str(run_directory)  # a job that was preempted and requeued
         try:

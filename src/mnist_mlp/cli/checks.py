@@ -164,13 +164,19 @@ def _refuse_unusable_data(config: Config) -> None:
     plan(config.data, config.trainer, images=describe(config.data).train_size - config.data.val_size)
 
 
+# Values of hydra.launcher.on, as in `extras.stacked_launcher.places`.
 PLACES = ("here", "submitit_local", "slurm", "ray")
 
 
 def _refuse_unusable_launcher(name: str, on: str | None) -> None:
-    """
+    """Check that the launcher `name` can run here: its packages are installed, and SLURM is there if it needs it.
+
     Args:
-        on: where `hydra/launcher=stacked` trains its stacks.
+        on: `hydra.launcher.on`, the place where `hydra/launcher=stacked` trains; None for other launchers.
+
+    Raises:
+        ConfigError: there is no such place, or no SLURM on this machine.
+        MissingPackageError: a package is not installed.
     """
     chosen = f"hydra.launcher.on={on}" if on else f"hydra/launcher={name}"
     if on is not None and on not in PLACES:

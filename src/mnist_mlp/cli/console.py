@@ -40,7 +40,7 @@ def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 @contextmanager
-def silent_without_reader() -> Iterator[None]:
+def exit_if_output_fails() -> Iterator[None]:
     """Exit with code 1 if standard output cannot be written in the block; the reason goes to standard error."""
     try:
         try:

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mnist_mlp.cli.console import open_streams, silent_without_reader
+from mnist_mlp.cli.console import exit_if_output_fails, open_streams
 from mnist_mlp.cli.startup import hasten_imports
 from mnist_mlp.config.composition_errors import COMPOSITION_ERRORS, explain_composition
 from mnist_mlp.config.errors import ConfigError, Interrupted, UserError
@@ -61,7 +61,7 @@ def exit_codes(schema: type[Any] = Config, *, system: int = FAILED, directory: P
     hasten_imports()
     threading.excepthook = _thread_failed
     try:
-        with silent_without_reader():
+        with exit_if_output_fails():
             yield
     except UserError as error:
         stop(str(error), error.exit_code)
@@ -95,7 +95,7 @@ def system_error(error: BaseException | None, directory: Path | None = None) -> 
             return line
         if isinstance(error, OSError) and error.errno is not None:
             named = isinstance(error.filename, str | bytes | os.PathLike)  # it may be a file descriptor
-            place = os.fsdecode(error.filename) if named else directory or ownership.latest()
+            place = os.fsdecode(error.filename) if named else directory or ownership.last_locked()
             return f"{place}: {error.strerror or error}" if place else str(error.strerror or error)
         error = error.__cause__
     return None
@@ -111,7 +111,7 @@ def missing_package(error: ModuleNotFoundError) -> str | None:
 
 
 def _thread_failed(failure: threading.ExceptHookArgs) -> None:
-    """Handle an exception in a thread; one of TensorBoard's writer is silent, as training then fails with the same."""
+    """Print an exception in a thread, except an OSError: if TensorBoard's writer fails, training fails with it too."""
     if system_error(failure.exc_value) is None:
         threading.__excepthook__(failure)
 

@@ -33,7 +33,7 @@ def run_header(config: Config, directory: Path) -> str:
         lines["training"] = f"{config.tune.trials} trials of {_length(config)} on {_device(config)}"
         lines["study directory"] = lines.pop("run directory")
     elif config.resume is not None:
-        lines["run directory"] += ", which goes on"
+        lines["run directory"] += " (resumed)"
     return "\n".join(f"{name:<17}{words}" for name, words in lines.items())
 
 

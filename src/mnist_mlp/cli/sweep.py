@@ -21,7 +21,7 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs import ownership, thinning
 from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
-from mnist_mlp.runs.command_line import command, in_common_form
+from mnist_mlp.runs.command_line import command, sweep_overrides
 from mnist_mlp.runs.record import Command, Job, SweepRecord, read_sweep, write_sweep
 from mnist_mlp.runs.run_directory import refuse_changes
 
@@ -55,7 +55,7 @@ def jobs_of(config: DictConfig, loader: ConfigLoader) -> list[list[str]] | None:
 def begin(
     config: DictConfig, jobs: list[list[str]] | None, loader: ConfigLoader, base: dict[str, Any], *, resuming: bool
 ) -> None:
-    """Own the directory of this sweep, and leave the record there by which it is found and finished.
+    """Lock the directory of this sweep and write its record, by which it is found and finished.
 
     `base` is the configuration that the jobs have in common.
 
@@ -117,9 +117,9 @@ def _subdir(config: DictConfig, number: int) -> str:
 
 
 def compose_once(loader: ConfigLoader) -> None:
-    """Have the loader compose jobs that differ only in values of keys once, which takes a tenth of a second.
+    """Make the loader compose only one of the jobs that differ in values of keys alone, and copy it for the others.
 
-    Hydra's sweeper composes every job to see whether that can be done, and its launcher composes it once more.
+    Composing takes a tenth of a second. Hydra's sweeper composes every job as a check, and its launcher once more.
     """
     compose = loader.load_sweep_config
     parser = OverridesParser.create(loader)
@@ -144,21 +144,21 @@ def compose_once(loader: ConfigLoader) -> None:
 
 
 def _plain(override: str) -> bool:
-    """Whether it gives a key of the configuration a value, and chooses no group."""
+    """Whether the override sets a key of the configuration, and chooses no group."""
     return override.partition("=")[0] in keys(Config)
 
 
 def _note_overrides(hydra: DictConfig, changed: dict[str, str]) -> None:
-    """Give a copy of another job's configuration this job's overrides: `changed` maps the other's to this one's."""
+    """Write the overrides of this job into a copied configuration: `changed` maps the source job's to this job's."""
     hydra.overrides.task = [changed.get(word, word) for word in hydra.overrides.task]
     form = hydra.job.config.override_dirname
     words = sorted(word for word in hydra.overrides.task if key_of(word) not in form.exclude_keys)
     hydra.job.override_dirname = form.item_sep.join(words).replace("=", form.kv_sep)
 
 
-def settings_of(number: int, words: Sequence[str]) -> str:
-    """The overrides `words` of a job as text, without those that all jobs share if this process knows all jobs."""
-    own = in_common_form([_jobs[number]], _jobs) if number < len(_jobs) else " ".join(words)
+def job_label(number: int, overrides: Sequence[str]) -> str:
+    """Overrides of a job as text, without those that all jobs share if this process knows all jobs."""
+    own = sweep_overrides([_jobs[number]], _jobs) if number < len(_jobs) else " ".join(overrides)
     return own or "the only one"
 
 
@@ -172,7 +172,7 @@ def report() -> bool:
     record = read_sweep(_directory)
     keep = record.config.get("sweep", {}).get("keep", "all") if record is not None else "all"
     if keep != "all":
-        print(thinning.told(keep, sum(job.status == runs.COMPLETED for job in jobs)))
+        print(thinning.summary_line(keep, sum(job.status == runs.COMPLETED for job in jobs)))
     print(f"sweep directory  {runs.shown(_directory)}")
     unfinished = sum(job.status != runs.COMPLETED for job in jobs)
     if unfinished:

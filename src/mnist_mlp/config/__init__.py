@@ -11,5 +11,5 @@
     help, json_schema   --help, and JSON Schema for editors
     optional            parts of `extras/`, if that folder is there
 
-Nothing here depends on torch or on this machine.
+Nothing here imports torch, except for the parts that `optional` returns, and no check depends on the hardware.
 """

@@ -40,14 +40,14 @@ def composed(*overrides: str) -> Config:
         GlobalHydra.instance().hydra = hydra_of_application
 
 
-def parse(composed: DictConfig, schema: type[Schema]) -> Schema:
+def parse(config: DictConfig, schema: type[Schema]) -> Schema:
     """The typed and checked configuration, an instance of `schema`.
 
     Raises:
         ConfigError: one line that names the key, what is allowed and what was given.
     """
     try:
-        values = OmegaConf.to_container(composed, resolve=True)
+        values = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema)) from error
     assert isinstance(values, dict)
@@ -58,7 +58,11 @@ def parse(composed: DictConfig, schema: type[Schema]) -> Schema:
 
 
 def _with_paths(values: dict[str, Any], schema: type[Any]) -> dict[str, Any]:
-    """`values` with the home directory for a leading `~` of a path."""
+    """`values`, changed in place: a path with a leading `~` gets the home directory.
+
+    Raises:
+        ConfigError: a path is an empty text.
+    """
     for name, entry in keys(schema).items():
         section, _, own = name.rpartition(".")
         held = values.get(section) if section else values
@@ -112,10 +116,10 @@ def _refuse_wrong_option(override: Override) -> None:
         )
 
 
-def without_sections(composed: DictConfig, *sections: str) -> DictConfig:
+def without_sections(config: DictConfig, *sections: str) -> DictConfig:
     """A copy without these sections; interpolations to other keys still work."""
-    kept: list[Any] = [name for name in composed if name not in sections]  # a number, where a file has one for a key
-    return OmegaConf.masked_copy(composed, kept)
+    kept: list[Any] = [name for name in config if name not in sections]  # a number, where a file has one for a key
+    return OmegaConf.masked_copy(config, kept)
 
 
 # ${project:path} in the YAML files: a path relative to the project, wherever the command runs.

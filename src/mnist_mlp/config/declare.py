@@ -48,15 +48,16 @@ class Key:
     run_limit: Literal["steps", "seconds"] | None = None
     """It limits the length of a run, in optimizer steps (or epochs) or in time."""
     may_change_on_resume: bool = False
-    """A resumed run may have a new value: it determines how long or on what device, not what is computed.
-    A limit in steps may change only under a learning rate schedule that does not depend on the length of the run."""
+    """A resumed run may have a new value: it determines how long, on what device or from which files, not what
+    is computed. A limit in steps may change only under a schedule that does not depend on the length of the run."""
     affects_result: bool = True
     """Runs that differ in it train different networks. If False (output folders, loggers), the leaderboard treats such
     runs as one configuration, and the key may change on resume."""
     per_member: bool = False
     """The networks of one stack may differ in it."""
     by_engine: bool = False
-    """The engine implements it, in optimizer steps; it is not passed to `lightning.Trainer`."""
+    """Not passed to `lightning.Trainer` under its own name: the engine implements it, in optimizer steps; with
+    engine=plain `training` translates it."""
     stackable: bool = False
     """`Section.stackable`, for a key outside of sections."""
     in_hparams: bool = False

@@ -34,7 +34,7 @@ class ExportError(UserError):
 
 
 class UnsupportedError(ExportError):
-    """The network has a layer that the page or the ONNX file cannot hold, or its images are not the page's."""
+    """The network has a layer that the demo page or the ONNX file cannot hold, or images of another shape."""
 
     exit_code = 2
 
@@ -70,7 +70,7 @@ class ProcessError(UserError):
 
 
 class Stopped(BaseException):
-    """A run was stopped early and its state is saved. A BaseException, as nothing failed."""
+    """A run was stopped early; its state is saved if training had begun. A BaseException, as nothing failed."""
 
 
 class Interrupted(Stopped):

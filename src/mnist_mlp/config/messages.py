@@ -24,8 +24,8 @@ def explain(error: OmegaConfBaseException, schema: type[Any] = Config) -> str:
         return _unknown(name, schema)
     if isinstance(error, MissingMandatoryValue):
         return (
-            f"{name}: missing; give it a value in the YAML file of its group, or its key a legacy_default, which older "
-            "checkpoints need too"
+            f"{name}: missing; set it in the YAML file of its group, or give its field in the schema a legacy_default, "
+            "which checkpoints older than the key need too"
         )
     return f"{name}: {message}"
 

@@ -29,7 +29,7 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
     """The inverse of `dataclasses.asdict`, with every check; also for the configuration in a checkpoint.
 
     Raises:
-        ConfigError: as `parse`.
+        ConfigError: one line that names the key, what is allowed and what was given.
     """
     for section in sections(schema):
         if section in values and not isinstance(values[section], dict):

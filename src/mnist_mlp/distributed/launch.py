@@ -41,6 +41,10 @@ def launched(config: Config, directory: Path, on_rank_death: Callable[[str], Non
 
     If a rank dies and this one hangs in a collective operation, `on_rank_death` is called with the reason, and this
     process ends.
+
+    Raises:
+        ProcessError: another rank failed or died.
+        Interrupted: another rank was stopped by a signal.
     """
     job, here, ranks = {"config": asdict(config), "directory": str(directory)}, world(), ranks_per_node(config.trainer)
     if ranks * config.trainer.num_nodes == 1:

@@ -37,14 +37,20 @@ def max_over_ranks(trainer: L.Trainer, value: float) -> float:
 
 
 def device_arguments(trainer: TrainerConfig, world: World) -> dict[str, Any]:
-    """Arguments `accelerator` and `devices` of lightning.Trainer for this rank. Its `auto` may pick an unusable GPU."""
+    """Arguments `accelerator` and `devices` of lightning.Trainer for this rank, without `auto`.
+
+    Lightning's own `auto` may choose a GPU that torch cannot use.
+    """
     if uses_cuda(trainer.accelerator):
         return {"accelerator": "cuda", "devices": [gpu_index(trainer, world)]}
     return {"accelerator": "mps" if uses_mps(trainer.accelerator) else "cpu", "devices": 1}
 
 
 class SharedMinibatches(DDPStrategy):
-    """Strategy for ranks whose process group exists already, each with one device."""
+    """Strategy for ranks whose process group exists already, each with one device.
+
+    DDPStrategy provides barriers, reductions and checkpoints on rank 0; how gradients are summed is replaced.
+    """
 
     @property
     def root_device(self) -> torch.device:
@@ -52,11 +58,11 @@ class SharedMinibatches(DDPStrategy):
         return self.parallel_devices[0]
 
     def _configure_launcher(self) -> None:
-        # Private names of Lightning: there is no public way to have no launcher, which would set the number of threads.
+        # Private names of Lightning. Its launcher would set the number of threads, and no public option leaves it out.
         self._launcher = None
 
     def configure_ddp(self) -> None:
-        """Do not wrap the module in DistributedDataParallel: `engine.flat.SharedGradients` sums the gradients."""
+        """Leave the module unwrapped: `engine.flat.SharedGradients` sums the gradients."""
 
 
 class WorldEnvironment(TorchElasticEnvironment):

@@ -25,7 +25,7 @@ from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.member_trainer import MemberTrainer
 from mnist_mlp.engine.run_length import RunLength
 from mnist_mlp.module import DigitClassifier
-from mnist_mlp.runs.checkpoint_io import PlainCheckpointIO
+from mnist_mlp.runs.checkpoint_io import BackgroundCheckpointIO
 from mnist_mlp.runs.directories import CHECKPOINTS
 from mnist_mlp.runs.result import Result
 
@@ -194,7 +194,7 @@ class Member:
         self.train_log.load_state_dict(content["epoch_log"], metrics, rank=self.trainer.global_rank)
 
 
-class MemberCheckpointIO(PlainCheckpointIO):
+class MemberCheckpointIO(BackgroundCheckpointIO):
     """Saves a member's checkpoint when Lightning saves the stack's; the directory in the path identifies the member."""
 
     def __init__(self, members: Sequence[Member]) -> None:

@@ -24,7 +24,7 @@ from mnist_mlp.engine.run_length import RunLength
 from mnist_mlp.engine.stacked_loss import StackedLoss
 from mnist_mlp.engine.stacked_mlp import StackedMLP
 from mnist_mlp.engine.stacked_optimizer import build_update
-from mnist_mlp.optim.ema import ema_share
+from mnist_mlp.optim.ema import ema_weight
 
 if TYPE_CHECKING:
     from mnist_mlp.engine.member import Member
@@ -128,7 +128,7 @@ class WrittenStep:
         self.rates[:steps] = torch.tensor(rates, dtype=self.dtype).unsqueeze(2)
         if self.averaged:
             shares = [
-                [ema_share(self.configs[row].averaging.decay, step) for row in self.averaged]
+                [ema_weight(self.configs[row].averaging.decay, step) for row in self.averaged]
                 for step in range(first_step, first_step + steps)
             ]
             self.ema_shares[:steps] = torch.tensor(shares, dtype=self.dtype).unsqueeze(2)
@@ -209,6 +209,6 @@ class WrittenStep:
             return
         if self.recorder is None:
             for mean, row in zip(self.ema, self.averaged, strict=True):
-                mean.lerp_(self.flat.parameters[row], ema_share(self.configs[row].averaging.decay, step))
+                mean.lerp_(self.flat.parameters[row], ema_weight(self.configs[row].averaging.decay, step))
         else:
             self.ema.lerp_(self.flat.parameters.index_select(0, self.averaged_rows), self.ema_shares[number])

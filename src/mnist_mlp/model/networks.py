@@ -55,8 +55,8 @@ class Network(nn.Module):
         """`input_shape` is the shape of one image as the first layer expects it: `(pixels,)` or `(C, H, W)`."""
         super().__init__()
         self.loss, self.image_shape, self.input_shape = loss, tuple(data.image_shape), tuple(input_shape)
-        self.register_buffer("mean", _grey_levels(data.mean))
-        self.register_buffer("std", _grey_levels(data.std))
+        self.register_buffer("mean", _to_image_units(data.mean))
+        self.register_buffer("std", _to_image_units(data.std))
         self.layers = layers
 
     @property
@@ -70,7 +70,7 @@ class Network(nn.Module):
         return self.normalise_(images.reshape(-1, *self.input_shape).to(self.mean.dtype, copy=True))
 
     def normalise_(self, grey: Tensor) -> Tensor:
-        """The same in place, for floats in the dtype of the weights, whose last dimensions are those of one image."""
+        """Normalise grey levels 0..255 in place, `(..., *input_shape)` in the dtype of the weights; returns them."""
         grey.view(-1, *self.image_shape).sub_(self.mean).div_(self.std)
         return grey
 
@@ -133,10 +133,10 @@ def _fully_connected(widths: Sequence[int], config: MLPConfig | CNNConfig) -> nn
     return layers
 
 
-def _grey_levels(shares: Sequence[float]) -> Tensor:
-    """Values in [0, 1] in units of the images, 0..255; a scalar, or `(C, 1, 1)` if the channels differ."""
-    levels = 255.0 * torch.tensor(shares)
-    return levels[0] if len(set(shares)) == 1 else levels.view(-1, 1, 1)
+def _to_image_units(values: Sequence[float]) -> Tensor:
+    """Mean or std of grey levels in [0, 1] in units of the images, 0..255: a scalar, or `(C, 1, 1)` if they differ."""
+    levels = 255.0 * torch.tensor(values)
+    return levels[0] if len(set(values)) == 1 else levels.view(-1, 1, 1)
 
 
 NETWORKS: dict[str, Callable[..., Network]] = {"mlp": MLP, "cnn": CNN}

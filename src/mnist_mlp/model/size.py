@@ -21,15 +21,15 @@ def shape(config: ModelConfig, image_shape: Sequence[int], classes: int) -> str:
 
 
 def parameters(config: ModelConfig, image_shape: Sequence[int], classes: int) -> int | None:
-    """Number of weights and biases; None for other networks, those with the keys of these two included."""
+    """Number of weights and biases; None if `model.name` is neither `mlp` nor `cnn`, even with the keys of one."""
     if config.name == "mlp" and isinstance(config, MLPConfig):
-        return _fully_connected(_widths(config, prod(image_shape), classes))
+        return _fully_connected_parameters(_widths(config, prod(image_shape), classes))
     if config.name == "cnn" and isinstance(config, CNNConfig):
         channels, height, width = image_shape
         blocks = [channels, *config.channels]
         features = blocks[-1] * prod(side >> len(config.channels) for side in (height, width))
         convolutions = sum((9 * inputs + 1) * outputs for inputs, outputs in pairwise(blocks))  # kernels of 3 x 3
-        return convolutions + _fully_connected(_widths(config, features, classes))
+        return convolutions + _fully_connected_parameters(_widths(config, features, classes))
     return None
 
 
@@ -37,5 +37,5 @@ def _widths(config: MLPConfig | CNNConfig, features: int, classes: int) -> list[
     return [features, *config.hidden, classes]
 
 
-def _fully_connected(widths: Sequence[int]) -> int:
+def _fully_connected_parameters(widths: Sequence[int]) -> int:
     return sum((inputs + 1) * outputs for inputs, outputs in pairwise(widths))

@@ -10,21 +10,22 @@ import torch
 from torch import Tensor, nn
 
 
-def ema_share(decay: float, step: int) -> float:
-    """Share of the new weights in the average after step 0, 1, ...: 1 - decay, and more in the first steps.
+def ema_weight(decay: float, step: int) -> float:
+    """Weight of the current weights in the average after step 0, 1, ...: 1 - decay, after a warm-up.
 
-    Without the larger share the initial weights would dominate the average of a short run.
+    It is 1 - min(decay, (1 + step) / (10 + step)), as in TensorFlow's `ExponentialMovingAverage`: without the warm-up
+    the initial weights would dominate the average of a short run.
     """
     return max(1 - decay, 9 / (10 + step))
 
 
 @torch.no_grad()
-def update_ema(average: nn.Module, network: nn.Module, share: float | Tensor) -> None:
-    """Move each weight of the average towards that of the network by `share`, in [0, 1].
+def update_ema(average: nn.Module, network: nn.Module, weight: float | Tensor) -> None:
+    """Move each parameter of the average towards that of the network by the fraction `weight`, in [0, 1].
 
     Buffers are copied: those of batch norm are running means already.
     """
-    for mean, weight in zip(average.parameters(), network.parameters(), strict=True):
-        mean.lerp_(weight, share)
-    for kept, buffer in zip(average.buffers(), network.buffers(), strict=True):
-        kept.copy_(buffer)
+    for mean, parameter in zip(average.parameters(), network.parameters(), strict=True):
+        mean.lerp_(parameter, weight)
+    for average_buffer, buffer in zip(average.buffers(), network.buffers(), strict=True):
+        average_buffer.copy_(buffer)

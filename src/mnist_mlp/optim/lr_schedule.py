@@ -1,4 +1,4 @@
-"""Learning rate schedules: the learning rate as a function of the step alone, so a checkpoint need not store it.
+"""Learning rate schedules: functions of the step and the number of steps, so a checkpoint need not store their state.
 
 To add one: its function in `SCHEDULES`, and its keys in `config/schema.py`.
 """
@@ -20,13 +20,13 @@ def constant(config: Any, step: int, total_steps: int) -> float:
 
 
 def one_cycle(config: Any, step: int, total_steps: int) -> float:
-    """Cosine warm-up, then cosine decay: `torch.optim.lr_scheduler.OneCycleLR` (Smith 2018)."""
-    return _warm_up_and_fall(config, step, total_steps, rise=_cosine)
+    """Cosine warm-up, then cosine decay: the learning rate of `torch.optim.lr_scheduler.OneCycleLR` (Smith 2018)."""
+    return _warmup_then_decay(config, step, total_steps, warmup=_cosine)
 
 
 def cosine(config: Any, step: int, total_steps: int) -> float:
     """Linear warm-up, then cosine decay (Loshchilov and Hutter 2017)."""
-    return _warm_up_and_fall(config, step, total_steps, rise=_line)
+    return _warmup_then_decay(config, step, total_steps, warmup=_linear)
 
 
 SCHEDULES: dict[str, Callable[[Any, int, int], float]] = {
@@ -38,7 +38,7 @@ SCHEDULES: dict[str, Callable[[Any, int, int], float]] = {
 
 
 def lr_factor(config: SchedulerConfig, step: int, total_steps: int) -> float:
-    """Learning rate of a step as a multiple of `optimizer.lr`; after the last step it stays."""
+    """Learning rate of a step, as a multiple of `optimizer.lr`; after the last step, that of the last step."""
     return SCHEDULES[config.name](config, min(step, total_steps - 1), total_steps)
 
 
@@ -47,18 +47,20 @@ def build_lr_schedule(config: SchedulerConfig, optimizer: Optimizer, total_steps
     return LambdaLR(optimizer, lambda step: lr_factor(config, step, total_steps))
 
 
-def _warm_up_and_fall(config: Any, step: int, total_steps: int, rise: Callable[[float, float, float], float]) -> float:
-    """`rise` from `start` to 1 over the fraction `warmup` of all steps, then a half cosine to `end` at the last."""
+def _warmup_then_decay(
+    config: Any, step: int, total_steps: int, warmup: Callable[[float, float, float], float]
+) -> float:
+    """`warmup` from `config.start` to 1 in the first `config.warmup` of all steps, then a cosine to `config.end`."""
     peak = max(config.warmup * total_steps - 1, 0.0)
     last = total_steps - 1
     if step < peak:
-        return rise(config.start, 1.0, step / peak)
+        return warmup(config.start, 1.0, step / peak)
     return _cosine(1.0, config.end, (step - peak) / (last - peak)) if last > peak else 1.0
 
 
-def _cosine(start: float, end: float, done: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
+def _cosine(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2
 
 
-def _line(start: float, end: float, done: float) -> float:
-    return start + (end - start) * done
+def _linear(start: float, end: float, progress: float) -> float:
+    return start + (end - start) * progress

@@ -13,5 +13,5 @@
     signals                         SIGINT, SIGTERM and SIGHUP
     command_line                    commands to print for the user
 
-Reading them never runs code: checkpoints hold tensors and plain values, everything else is JSON.
+Reading them never runs code: checkpoints hold tensors and plain values; records and results are JSON, older ones YAML.
 """

@@ -52,7 +52,10 @@ def written(name: str, path: Path) -> Iterator[None]:
 
 @contextmanager
 def saving(path: Path, what: str | None = None) -> Iterator[None]:
-    """Turn an OSError in the block, which writes `path`, into a SaveError with the reason in one line."""
+    """Turn an OSError in the block, which writes `path`, into a SaveError with the reason in one line.
+
+    `what` begins the message; by default it names `path`, and says that what was saved before is kept.
+    """
     try:
         yield
     except OSError as error:

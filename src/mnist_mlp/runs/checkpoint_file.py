@@ -92,6 +92,7 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         DamagedCheckpoint: the file is truncated, altered, or not a checkpoint.
         CheckpointError: the file is missing, or contains objects that would have to be unpickled.
+        ConfigError: it was written by a later version of this project.
     """
     try:
         with zipfile.ZipFile(path) as archive:

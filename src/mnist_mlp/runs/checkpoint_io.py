@@ -11,12 +11,12 @@ from lightning.fabric.plugins import CheckpointIO
 from mnist_mlp.runs import checkpoint_file as files
 
 
-class PlainCheckpointIO(CheckpointIO):
-    """Serialises a checkpoint immediately, and writes it in a thread while training continues.
+class BackgroundCheckpointIO(CheckpointIO):
+    """Checkpoints are serialised immediately, and written atomically in a thread while training continues.
 
-    Flushing a file to the disk takes as long as many steps. If a run is killed before that, it resumes from the file
-    before. If a write fails, SaveError is raised at the next save into the same directory, or at `teardown`, which
-    Lightning calls at the end of a fit, also after an exception.
+    Flushing a file to the disk takes as long as many steps. If a run is killed during a write, it resumes from the
+    previous file. If a write fails, SaveError is raised at the next save into the same directory, or at `teardown`,
+    which Lightning calls at the end of a fit, also after an exception.
     """
 
     def __init__(self) -> None:
@@ -27,6 +27,7 @@ class PlainCheckpointIO(CheckpointIO):
         """With `storage_options={"previous": name}` the file at `path` is kept under that name."""
         path = Path(path)
         packed = files.packed(checkpoint)
+        # Wait for an unfinished write of the same file, and raise the error of a write that failed.
         for other in [other for other in self._writes if other.parent == path.parent]:
             if other == path or self._writes[other].done():
                 self._writes.pop(other).result()

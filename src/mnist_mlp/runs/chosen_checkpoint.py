@@ -33,6 +33,7 @@ def refuse_unusable(given: Any) -> None:
 
     Raises:
         CheckpointError: one cannot be used, or their runs had different validation images.
+        ConfigError: as `chosen`, or a checkpoint was written by a later version.
     """
     held_out: dict[tuple[str, int, Any], Path] = {}  # by data set, size of the validation set, checksum
     for path in chosen(given):

@@ -26,12 +26,12 @@ def words_of(script: str, *words: str, **paths: Path) -> list[str]:
     return [_python(), str(shown(PROJECT / "src" / script)), *words, *values]
 
 
-def in_common_form(jobs: Sequence[Sequence[str]], every: Sequence[Sequence[str]]) -> str:
-    """The overrides of some jobs as one sweep, `optimizer.lr=1e-3,3e-3 seed=0`, without those that `every` job has."""
-    shared = set.intersection(*map(set, every)) if len(every) > 1 else set()
+def sweep_overrides(jobs: Sequence[Sequence[str]], all_jobs: Sequence[Sequence[str]]) -> str:
+    """Overrides of `jobs` as one sweep, `optimizer.lr=1e-3,3e-3 seed=0`, without those that all of `all_jobs` share."""
+    shared = set.intersection(*map(set, all_jobs)) if len(all_jobs) > 1 else set()
     values: dict[str, list[str]] = {}
-    for word in dict.fromkeys(word for words in jobs for word in words if word not in shared):
-        name, _, value = word.partition("=")
+    for override in dict.fromkeys(override for job in jobs for override in job if override not in shared):
+        name, _, value = override.partition("=")
         values.setdefault(name, []).append(value)
     return " ".join(f"{name}={','.join(several)}" for name, several in values.items())
 

@@ -18,16 +18,17 @@ from mnist_mlp.runs.run_name import folder_name, run_name
 log = logging.getLogger(__name__)
 
 
-def build_loggers(config: Config, directory: Path, again_from: int | None) -> list[Logger]:
+def build_loggers(config: Config, directory: Path, purge_step: int | None) -> list[Logger]:
     """The loggers of the section `logger`.
 
-    `again_from` is the first step that a resumed run makes again; earlier entries from that step on are discarded.
+    Args:
+        purge_step: first step that a resumed run repeats; the entries of earlier starts from it on are deleted.
     """
     loggers: list[Logger] = []
     if config.logger.tensorboard:
-        loggers.append(_tensorboard_logger(directory, again_from))
+        loggers.append(_tensorboard_logger(directory, purge_step))
     if config.logger.csv:
-        loggers.append(_csv_logger(directory, again_from or 0))
+        loggers.append(_csv_logger(directory, purge_step or 0))
     if config.logger.mlflow:
         record = directory / "mlflow" / "id"
         store = f"sqlite:///{PROJECT / 'outputs' / 'mlflow.db'}"
@@ -64,8 +65,8 @@ def tensorboard_tag(name: str) -> str:
     return f"{'accuracy' if rest == 'acc' else rest}/{first}" if first in ("train", "val") else name
 
 
-def _tensorboard_logger(directory: Path, again_from: int | None) -> TensorBoardLogger:
-    """Folder for the event files: TensorBoard shows its name, made of the overrides, as the name of the run."""
+def _tensorboard_logger(directory: Path, purge_step: int | None) -> TensorBoardLogger:
+    """TensorBoardLogger in tensorboard/<overrides>: TensorBoard shows the folder's name as the name of the run."""
     place = directory / "tensorboard"
     in_place = any(place.glob("events*"))  # begun by an older version
     return TaggedForTensorBoard(
@@ -74,7 +75,7 @@ def _tensorboard_logger(directory: Path, again_from: int | None) -> TensorBoardL
         version=place.name,
         sub_dir=None if in_place else folder_name(run_name(directory)) or None,
         default_hp_metric=False,
-        purge_step=again_from,
+        purge_step=purge_step,
     )
 
 
@@ -94,9 +95,9 @@ def _recording(logger: Logger, config: Config, record: Path) -> Logger:
     return logger
 
 
-def _csv_logger(directory: Path, again_from: int) -> CSVLogger:
-    """A CSVLogger that keeps the rows before the step `again_from`; Lightning's own would delete all of them."""
-    kept = [row for row in _whole_rows(directory / "csv" / "metrics.csv") if int(row["step"]) < again_from]
+def _csv_logger(directory: Path, purge_step: int) -> CSVLogger:
+    """A CSVLogger that keeps the rows before the step `purge_step`; Lightning's own would delete all of them."""
+    kept = [row for row in _whole_rows(directory / "csv" / "metrics.csv") if int(row["step"]) < purge_step]
     # Flush every row: a run may be killed.
     logger = CSVLogger(directory, name="", version="csv", flush_logs_every_n_steps=1)
     if kept:

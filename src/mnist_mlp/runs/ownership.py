@@ -95,7 +95,7 @@ def wait_until_free(directories: Sequence[Path], seconds: float) -> None:
             pass
 
 
-def latest() -> Path | None:
+def last_locked() -> Path | None:
     """The directory that this process has locked last, if it holds any."""
     return next((path for process, path in reversed(_held) if process == os.getpid()), None)
 

@@ -21,8 +21,9 @@ from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.runs.atomic_write import replacing, saving
 
 RUN, SWEEP = "run.json", "sweep.json"
-# Overrides that are not recorded: they are given again on resume, or Hydra adds them.
 RESUMING = "hydra.callbacks.check.resuming"
+"""override that `resume=<directory of a sweep>` adds"""
+# Overrides that are not recorded: they are given again on resume, or Hydra adds them.
 GIVEN_ANEW = ("hydra.run.dir", "hydra.sweep.dir", "hydra.mode", "hydra.output_subdir", RESUMING)
 FORMAT = 1
 """version of the format of run.json, sweep.json, result.json and checkpoints"""

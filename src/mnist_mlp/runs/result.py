@@ -26,7 +26,7 @@ from mnist_mlp.runs.newest import OUTPUTS
 from mnist_mlp.runs.record import FORMAT, read_run
 from mnist_mlp.runs.signals import uninterrupted
 
-METRICS = ("val/acc", "val/loss", "test/acc", "test/loss", "train/loss")
+RESULT_METRICS = ("val/acc", "val/loss", "test/acc", "test/loss", "train/loss")
 
 
 @functools.cache
@@ -54,12 +54,16 @@ class Result:
     config: dict[str, Any]
     status: str = runs.FAILED
     error: str | None = None
-    metrics: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(METRICS))
+    metrics: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(RESULT_METRICS))
     history: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int | None = None
+    """counted from 0"""
     epochs: int = 0
+    """rows of the history"""
     seconds: dict[str, float] = field(default_factory=dict)
+    """wall time of setup, fit, test and total, over all starts of the run"""
     parameters: int | None = None
+    """number of weights and biases"""
     versions: dict[str, str] = field(default_factory=versions)
     git: str | None = field(default_factory=git_commit)
 
@@ -99,8 +103,8 @@ class Result:
         self.status = runs.COMPLETED
         self._write()
 
-    def _add_killed_epochs(self) -> None:
-        """Seconds of epochs in a process that was killed; only the history in the checkpoint has them."""
+    def _add_seconds_of_killed_process(self) -> None:
+        """Add the seconds of epochs in a process that was killed, which only the history in the checkpoint has."""
         missing = sum(row["seconds"] for row in self.history) - self.seconds.get("fit", 0.0)
         if missing > 0:
             for part in ("fit", "total"):
@@ -133,7 +137,7 @@ class Result:
     def _write(self) -> None:
         if world().rank > 0:
             return
-        self._add_killed_epochs()
+        self._add_seconds_of_killed_process()
         content = {"format": FORMAT, **asdict(self)}
         del content["directory"]
         path = self.directory / runs.RESULT

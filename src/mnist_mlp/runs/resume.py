@@ -35,7 +35,7 @@ def expand(arguments: list[str]) -> list[str]:
     if is_sweep(directory):
         changes = [argument for argument in others if argument not in ("-m", "--multirun")]
         if changes:
-            raise ConfigError(f"resume: a sweep goes on as it was begun, without {' '.join(changes)}")
+            raise ConfigError(f"resume: a sweep resumes with its own settings, without {' '.join(changes)}")
         # Without `resume=`, which would become an override of every job and change its name: each job that has begun
         # resumes by itself.
         return ["-m", *_begun_by(directory).arguments(), f"{RESUMING}=true", f"hydra.sweep.dir={quoted}"]
@@ -46,11 +46,11 @@ def expand(arguments: list[str]) -> list[str]:
         raise ConfigError(f"resume: expected the directory of a run or of a sweep, got {directory}{meant}")
     for argument in others:
         if argument in ("-m", "--multirun"):
-            raise ConfigError(f"resume: a run goes on alone, without {argument}; a sweep goes on by its own directory")
+            raise ConfigError(f"resume: a run resumes alone, without {argument}; a sweep resumes by its own directory")
         if re.match(r"-(c|cn|cd|cp|-cfg|-config-(name|dir|path))(=|$)", argument):
-            raise ConfigError(f"resume: a run goes on with its own configuration, without {argument}")
+            raise ConfigError(f"resume: a run resumes with its own configuration, without {argument}")
         if key_of(argument) in GIVEN_ANEW:
-            raise ConfigError(f"{key_of(argument)}: a run goes on in its own directory; leave {argument} out")
+            raise ConfigError(f"{key_of(argument)}: a run resumes in its own directory; leave {argument} out")
     # output_subdir=null keeps the .hydra folder from the start of the run.
     return [*others, f"resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null"]
 
@@ -84,7 +84,7 @@ def own_configuration(directory: Path, composed: DictConfig, overrides: Sequence
     for override in overrides:
         name = key_of(override)
         if name in global_groups():
-            raise ConfigError(f"{name}: cannot be chosen when a run goes on; name the keys that are to change")
+            raise ConfigError(f"{name}: cannot be chosen on resume; name the keys that are to change")
         if name != "resume":
             after = _select(composed, name)
             refuse_changes(after, _select(own, name), scheduler=own.scheduler.name, key=name)

@@ -21,8 +21,8 @@ from mnist_mlp.runs.record import RunRecord, read_run, write_run
 def refuse_occupied(directory: Path) -> None:
     """Raise ConfigError if `directory` holds a run: nothing is ever overwritten."""
     if (directory / runs.RESULT).exists() or (directory / runs.CHECKPOINTS).exists():
-        go_on = command("train.py", resume=directory)
-        raise ConfigError(f"hydra.run.dir: {directory} already holds a run; to go on with it: {go_on}")
+        resuming = command("train.py", resume=directory)
+        raise ConfigError(f"hydra.run.dir: {directory} already holds a run; to resume it: {resuming}")
 
 
 @contextmanager
@@ -39,12 +39,12 @@ def occupied(directory: Path, config: Config) -> Iterator[None]:
     with owned(directory):
         if config.resume is None:
             refuse_occupied(directory)
-        own = {**asdict(config), "resume": None}
+        new = {**asdict(config), "resume": None}
         before = read_run(directory)
         if before is not None and config.resume is not None:
-            refuse_changes(own, before.config, scheduler=config.scheduler.name)
-        if before is None or (config.resume is None and before.config != own):
-            write_run(directory, RunRecord(config=own))
+            refuse_changes(new, before.config, scheduler=config.scheduler.name)
+        if before is None or (config.resume is None and before.config != new):
+            write_run(directory, RunRecord(config=new))
         yield
 
 
@@ -65,22 +65,22 @@ def require_same_data(directory: Path, sha256: str) -> None:
         place = f"data.path: {data['path']}" if data.get("path") else f"data={data['name']}"
         raise ConfigError(
             f"{place}: the data has changed since {directory} was begun (SHA-256 {record.data_sha256[:12]}..., now "
-            f"{sha256[:12]}...); restore it to go on, or start a new run"
+            f"{sha256[:12]}...); restore it to resume, or start a new run"
         )
 
 
-def refuse_changes(config: Any, own: Any, *, scheduler: str, key: str = "") -> None:
-    """Raise ConfigError if `config` differs from `own`, that of the run, in a key that must not change on resume.
+def refuse_changes(new: Any, recorded: Any, *, scheduler: str, key: str = "") -> None:
+    """Raise ConfigError if `new` differs from `recorded`, written when the run started, in a key that must not change.
 
     Both are whole configurations as plain values, or the values of `key`.
     """
-    if isinstance(config, dict) and isinstance(own, dict):
-        for name, before in own.items():
-            refuse_changes(config.get(name), before, scheduler=scheduler, key=f"{key}.{name}" if key else name)
-    elif own == config or key == "resume":
+    if isinstance(new, dict) and isinstance(recorded, dict):
+        for name, before in recorded.items():
+            refuse_changes(new.get(name), before, scheduler=scheduler, key=f"{key}.{name}" if key else name)
+    elif recorded == new or key == "resume":
         return
     elif key not in keys_where(may_change_on_resume):
-        raise ConfigError(f"{key}: cannot change when a run goes on; it is {own} there, got {config}")
+        raise ConfigError(f"{key}: cannot change on resume; it is {recorded} there, got {new}")
     elif key in keys_where(limits_steps) and depends_on_length(scheduler):
         raise ConfigError(
             f"{key}: cannot change under scheduler={scheduler}, whose learning rates depend on it; "

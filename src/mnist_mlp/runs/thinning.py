@@ -34,6 +34,6 @@ def thin(directory: Path, keep: str) -> None:
                 path.unlink()
 
 
-def told(keep: str, runs_thinned: int) -> str:
-    """The line for the end of a sweep that reports the thinning."""
+def summary_line(keep: str, runs_thinned: int) -> str:
+    """Line for the end of a sweep, with the files that `sweep.keep` has kept."""
     return f"kept             {' and '.join(KEPT[keep])} of {runs_thinned:,} completed runs (sweep.keep={keep})"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mnist_mlp.extras.leaderboard.find_runs import find
 from mnist_mlp.extras.leaderboard.leaderboard import Leaderboard, compared, flattened
 from mnist_mlp.runs.directories import Run
-from mnist_mlp.runs.result import METRICS
+from mnist_mlp.runs.result import RESULT_METRICS
 
 
 def board_of(place: Path) -> Leaderboard:
@@ -98,7 +98,7 @@ def test_the_same_run_twice_counts_once(tmp_path: Path) -> None:
 
 
 def test_a_newer_trial_that_was_not_tested_does_not_hide_a_run_that_was(tmp_path: Path) -> None:
-    untested = {"metrics": {**dict.fromkeys(METRICS, 0.5), "val/acc": 0.98, "test/acc": None}}
+    untested = {"metrics": {**dict.fromkeys(RESULT_METRICS, 0.5), "val/acc": 0.98, "test/acc": None}}
     for number, more in enumerate(({}, {}, untested)):
         ran(tmp_path / str(number), accuracy=0.98, seed=0, **more)
         os.utime(tmp_path / str(number) / "result.json", (number, number))
@@ -131,7 +131,7 @@ def test_jobs_that_failed_or_left_no_word_are_listed_and_not_ranked(tmp_path: Pa
 def test_the_metric_that_chose_the_best_epoch_ranks_and_further_ones_are_shown(tmp_path: Path) -> None:
     """`checkpoint.monitor` and `checkpoint.mode`, where all runs agree on them."""
     for number, (accuracy, loss) in enumerate(((0.98, 0.09), (0.97, 0.08))):
-        metrics = {**dict.fromkeys(METRICS, 0.5), "val/acc": accuracy, "val/loss": loss, "val/f1": 0.9}
+        metrics = {**dict.fromkeys(RESULT_METRICS, 0.5), "val/acc": accuracy, "val/loss": loss, "val/f1": 0.9}
         place = ran(tmp_path / str(number), f"optimizer.lr={0.01 * (1 + number)}", accuracy=accuracy, metrics=metrics)
         result = json.loads((place / "result.json").read_text())
         result["config"]["checkpoint"] |= {"monitor": "val/loss", "mode": "min"}

@@ -119,7 +119,7 @@ def test_a_row_of_the_hparams_tab_is_named_by_the_overrides_and_the_place_of_its
     start = EventAccumulator(str(directory)).Reload().summary_metadata["_hparams_/session_start_info"]
     content = HParamsPluginData.FromString(start.plugin_data.content)
     assert content.session_start_info.group_name == events.row_name(directory)
-    (logger,) = build_loggers(configuration(), directory, again_from=None)
+    (logger,) = build_loggers(configuration(), directory, purge_step=None)
     assert Path(str(logger.log_dir)) == directory / "tensorboard" / "lr=0.003"
 
 

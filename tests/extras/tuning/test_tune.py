@@ -26,7 +26,7 @@ WRONG = {
     "tune.pruner=mean": "tune.pruner: expected one of median, halving, none",
     "trainer.max_epoch=3": "did you mean trainer.max_epochs?",
     "tune.trial=3": "did you mean tune.trials?",
-    "resume=outputs/tune/default/0": "a search goes on by the name of its study, as in tune.py tune.study=<name>",
+    "resume=outputs/tune/default/0": "a search continues by the name of its study, as in tune.py tune.study=<name>",
     "-m seed=0,1": "leave -m out",
 }
 

@@ -9,7 +9,7 @@ from mnist_mlp.extras.leaderboard.table import shown
 from mnist_mlp.extras.text_table import shortened, text_table
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.metric_text import is_share
-from mnist_mlp.runs.result import METRICS
+from mnist_mlp.runs.result import RESULT_METRICS
 
 CELL = 20  # characters of a value; two of them, their difference and the longest key stay within 80 columns
 
@@ -40,7 +40,7 @@ def _numbers(result: dict[str, Any]) -> dict[str, float | None]:
     metrics, seconds = result.get("metrics", {}), result.get("seconds", {})
     best_epoch = result.get("best_epoch")
     return {
-        **{name: metrics.get(name) for name in dict.fromkeys([*METRICS, *metrics])},
+        **{name: metrics.get(name) for name in dict.fromkeys([*RESULT_METRICS, *metrics])},
         "best epoch": None if best_epoch is None else best_epoch + 1,  # as training counts them
         **{name: result.get(name) for name in ("epochs", "parameters")},
         **{f"seconds/{name}": seconds.get(name) for name in ("fit", "total")},

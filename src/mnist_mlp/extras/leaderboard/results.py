@@ -22,7 +22,7 @@ from mnist_mlp.extras.leaderboard.find_runs import find
 from mnist_mlp.extras.leaderboard.leaderboard import Comparison, Entry, Leaderboard, compared, flattened
 from mnist_mlp.extras.leaderboard.table import shown
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.runs.result import METRICS
+from mnist_mlp.runs.result import RESULT_METRICS
 
 if TYPE_CHECKING:
     import pandas
@@ -81,7 +81,7 @@ def _of_run(run: runs.Run) -> dict[str, Any]:
     best_epoch, seconds = result.get("best_epoch"), result.get("seconds") or {}
     return {
         "seed": result.get("seed"),
-        **{name: metrics.get(name) for name in dict.fromkeys([*METRICS, *metrics])},
+        **{name: metrics.get(name) for name in dict.fromkeys([*RESULT_METRICS, *metrics])},
         "epochs": result.get("epochs"),
         "best_epoch": None if best_epoch is None else best_epoch + 1,
         "parameters": result.get("parameters"),

@@ -76,16 +76,16 @@ class Dashboard(L.Callback):
         if sum(map(len, self._logits)) == len(images):
             predicted = answers(torch.cat(self._logits), labels)
         else:  # validation saw a part of them, or comes in other epochs
-            predicted = answers(logits_of(pl_module.trained_network, images), labels)
+            predicted = answers(logits_of(pl_module.evaluated_network, images), labels)
         self._show_answers(writer, trainer.global_step, images, predicted)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         writer = _writer(trainer)
         assert isinstance(pl_module, DigitClassifier)
         images, labels = (tensor[:EMBEDDED] for tensor in _part(trainer, "val"))
-        if writer is not None and len(layers_of(pl_module.trained_network)) > 1 and len(images):
+        if writer is not None and len(layers_of(pl_module.evaluated_network)) > 1 and len(images):
             names = [self.names[label] for label in labels.tolist()]
-            points = _array(features(pl_module.trained_network, images))
+            points = _array(features(pl_module.evaluated_network, images))
             pictures = as_images(_array(images))
             projector.write(Path(writer.log_dir), "last_hidden_layer", trainer.global_step, points, names, pictures)
 

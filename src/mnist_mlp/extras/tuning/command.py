@@ -31,7 +31,7 @@ def searched_on_the_command_line(arguments: list[str]) -> list[str]:
             kept.append(argument)
             continue
         if override.key_or_group == "resume" and override.value() is not None:
-            raise ConfigError("resume: a search goes on by the name of its study, as in tune.py tune.study=<name>")
+            raise ConfigError("resume: a search continues by the name of its study, as in tune.py tune.study=<name>")
         if override.is_sweep_override():
             words = QuotedString(override.get_value_string(), Quote.double)
             searched.append(f"{override.get_key_element()}:{words.with_quotes()}")

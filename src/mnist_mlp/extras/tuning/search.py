@@ -29,7 +29,7 @@ from mnist_mlp.extras.tuning.study import Claim, SharedStudy
 from mnist_mlp.extras.tuning.trial_pruning import Pruning
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.signals import interruptible
-from mnist_mlp.runs.thinning import thin, told
+from mnist_mlp.runs.thinning import summary_line, thin
 from mnist_mlp.training import train_stack
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def _work(study: SharedStudy, most: int) -> None:
 def _report(study: SharedStudy, config: TuneConfig) -> str:
     words = report(study, config.data.val_size)
     keep, ended = config.sweep.keep, sum(trial.state.is_finished() for trial in study.trials)
-    return words if keep == "all" else f"{words}\n{told(keep, ended)}"
+    return words if keep == "all" else f"{words}\n{summary_line(keep, ended)}"
 
 
 def _run(study: SharedStudy, claims: Sequence[Claim]) -> None:
