@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from helpers.commands import Command
 
 from mnist_mlp.config.schema import PROJECT
 
@@ -29,22 +28,15 @@ module = DigitClassifier.load_from_checkpoint(trainer.checkpoint_callback.best_m
 
 @pytest.mark.slow
 def test_ten_lines_with_a_trainer_of_ones_own_in_another_folder(tmp_path: Path) -> None:
+    before = "import warnings; warnings.simplefilter('ignore')"
     check = "import torch; p = torch.cat(probabilities); print(p.shape, float((p.sum(1) - 1).abs().max()) < 1e-5)"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", TEN_LINES + check],
-        cwd=tmp_path,
-        env={
-            "PYTHONPATH": str(PROJECT / "src"),
-            "PATH": "/usr/bin:/bin",
-            "HOME": str(tmp_path),
-            "OMP_NUM_THREADS": "1",
-        },
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "torch.Size([1000, 10]) True" in done.stdout
-    accuracy = re.search(r"test/acc\D+([\d.]+)", done.stdout)
+    (tmp_path / "mine.py").write_text(f"{before}\n{TEN_LINES}\n{check}\n")
+    path = {"PYTHONPATH": str(PROJECT / "src"), "HOME": str(tmp_path)}
+    program = Command(tmp_path / "mine.py", cwd=tmp_path, OMP_NUM_THREADS="1", **path)
+    output, error = program.communicate()
+    assert program.returncode == 0, error
+    assert "torch.Size([1000, 10]) True" in output
+    accuracy = re.search(r"test/acc\D+([\d.]+)", output)
     assert accuracy is not None
     assert float(accuracy[1]) > 0.5
 

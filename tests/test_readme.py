@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -27,19 +25,8 @@ QUICK = {
 FIRST = "python src/train.py"
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A copy of what the commands need, with outputs of its own, under a name with a space in it, and its first run."""
-    copy = tmp_path_factory.mktemp("my project")
-    for part in ("src", "configs", "docs/photos"):
-        shutil.copytree(PROJECT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-    return copy, run(copy, FIRST)
-
-
 def run(project: Path, command: str) -> subprocess.CompletedProcess[str]:
-    """Those without further words are started as from a shell."""
     program, *words = shlex.split(command)[1:]
-    bare = not words
     words = [word.replace("accelerator=gpu", "accelerator=cpu") for word in words]
     if words and words[0].startswith("resume="):
         words = [f"resume={next((project / 'outputs' / 'train').iterdir())}"]
@@ -47,9 +34,7 @@ def run(project: Path, command: str) -> subprocess.CompletedProcess[str]:
         words = [str(path) for path in project.glob(words[0])]
     else:
         words += QUICK.get(Path(program).name, [])
-    if not bare:
-        return started.run(program, *words, cwd=project)
-    return subprocess.run([sys.executable, program, *words], cwd=project, capture_output=True, text=True, timeout=250)
+    return started.run(program, *words, cwd=project, workers=2 if "hydra/launcher=stacked" in words else 0)
 
 
 def test_the_readme_names_every_command() -> None:
@@ -59,8 +44,8 @@ def test_the_readme_names_every_command() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_readme_works(project: tuple[Path, subprocess.CompletedProcess[str]], command: str) -> None:
-    copy, first = project
+def test_a_command_of_the_readme_works(first_run: tuple[Path, subprocess.CompletedProcess[str]], command: str) -> None:
+    copy, first = first_run
     done = first if command == FIRST else run(copy, command)
     assert done.returncode == 0, done.stderr
     assert done.stdout

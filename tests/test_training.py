@@ -155,10 +155,7 @@ def test_accumulated_batches_are_one_batch_of_their_size(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "steps", "epochs"),
     [
-        (("trainer.max_epochs=3",), 3 * 86, 3),
-        (("trainer.max_epochs=3", "trainer.max_steps=100"), 100, 2),
-        (("trainer.max_epochs=2", "trainer.limit_train_batches=10"), 20, 2),
-        (("trainer.max_epochs=2", "trainer.limit_train_batches=0.5"), 86, 2),
+        (("trainer.max_epochs=5", "trainer.limit_train_batches=0.25", "trainer.max_steps=50"), 50, 3),
         (("trainer.fast_dev_run=3",), 3, 1),
         (("trainer.max_epochs=4", "trainer.overfit_batches=1"), 4, 4),
     ],
@@ -166,6 +163,7 @@ def test_accumulated_batches_are_one_batch_of_their_size(tmp_path: Path) -> None
 def test_a_run_takes_the_optimizer_steps_that_its_limits_say(
     tmp_path: Path, words: tuple[str, ...], steps: int, epochs: int
 ) -> None:
+    """Any others: tests/engine/test_run_length.py."""
     result = train(configuration(*BASE, *words), tmp_path)
     assert files.read(tmp_path / "checkpoints" / files.LAST)["global_step"] == steps
     assert result.epochs == epochs

@@ -19,7 +19,7 @@ from mnist_mlp.config.commands import SCHEMAS
 from mnist_mlp.config.keys import keys
 from mnist_mlp.config.schema import CONFIGS
 
-LINES, SEED = int(os.environ.get("FUZZ", "60")), int(os.environ.get("FUZZ_SEED", "0"))
+LINES, SEED = int(os.environ.get("FUZZ", "45")), int(os.environ.get("FUZZ_SEED", "0"))
 COMMANDS = ("train", "train", "train", "tune", "evaluate", "export", "demo", "predict", "compare")
 GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir() and path.name != "hydra")
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed.run
 from helpers.child_processes import children
+from helpers.commands import Command
 from helpers.commands import start_training as start
 from helpers.commands import train as run
 from helpers.kill_and_resume import configuration, difference
+from helpers.standby import stand_by
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import PROJECT
@@ -58,7 +59,9 @@ def one_process(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("two")
+    dismiss = stand_by(1)
     train(configuration(*UNEVEN, "trainer=ddp"), directory)
+    dismiss()
     return directory
 
 
@@ -200,19 +203,18 @@ def test_a_process_that_dies_fails_the_run_instead_of_hanging(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_torchrun_starts_the_same_run(tmp_path: Path, left_alone: Path) -> None:
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command = [*torchrun, str(TRAIN), *TINY, f"hydra.run.dir={tmp_path}"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("test accuracy") == 1
+    torchrun = [torch.distributed.run.__file__, "--standalone", "--nproc-per-node=2"]
+    started = Command(*torchrun, str(TRAIN), *TINY, f"hydra.run.dir={tmp_path}", workers=2, OMP_NUM_THREADS="1")
+    output, error = started.communicate()
+    assert started.returncode == 0, error
+    assert output.count("test accuracy") == 1
     assert left_behind(tmp_path) == left_behind(left_alone)
     assert difference(tmp_path, left_alone) is None
 
 
 @pytest.mark.slow
 def test_a_sweep_of_runs_on_two_processes_each(tmp_path: Path) -> None:
-    code, output = run("-m", *TINY, "trainer.max_epochs=1", "seed=0,1", f"hydra.sweep.dir={tmp_path}", workers=1)
+    code, output = run("-m", *TINY, "trainer.max_epochs=1", "seed=0,1", f"hydra.sweep.dir={tmp_path}", workers=2)
     assert code == 0, output
     assert [job.status for job in runs.jobs(tmp_path)] == ["completed", "completed"]
     records = {".in_use", "multirun.yaml", "report.html", "sweep.json"}

@@ -26,7 +26,7 @@ _waiting: list[tuple[int, socket.socket]] = []  # process, and where it reads wh
 
 
 def stand_by(count: int, below: int = 0) -> Callable[[], None]:
-    """Fork `count` processes, and have the next calls of `subprocess` for `python -m module` take them.
+    """Fork `count` processes, and have the next calls of `subprocess` for `python` with a module or script take them.
 
     Each of them begins with `below` that stand by for what it starts. Returns what dismisses those that are left.
     """
@@ -44,7 +44,8 @@ def stand_by(count: int, below: int = 0) -> Callable[[], None]:
 
     def start(self: Any, args: Any, *others: Any) -> None:
         words = [word for word in args if word != "-u"]
-        if not (_waiting and words[:2] == [sys.executable, "-m"]):
+        of_python = words[0] == sys.executable and (words[1] == "-m" or str(words[1]).endswith(".py"))
+        if not (_waiting and of_python):
             start_anew(self, args, *others)
             return
         _, _, _, kept, cwd, env, _, _, _, *pipes = others[:15]
@@ -56,7 +57,7 @@ def stand_by(count: int, below: int = 0) -> Callable[[], None]:
         streams |= {descriptor: descriptor for descriptor in kept}
         variables = dict(os.environ if env is None else env)
         socket.send_fds(orders, [b"."], list(streams.values()))
-        orders.sendall(json.dumps([words[2:], cwd, variables, new_session, list(streams)]).encode())
+        orders.sendall(json.dumps([words[1:], cwd, variables, new_session, list(streams)]).encode())
         orders.close()
         self._close_pipe_fds(*pipes)
 
@@ -91,16 +92,22 @@ def _wait(orders: socket.socket, below: int) -> None:
         os.chdir(place)
     os.environ.clear()
     os.environ.update(variables)
-    sys.stdin = os.fdopen(0, closefd=False)
-    sys.argv = ["-m", *words[1:]]
+    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, "rww"[number], closefd=False) for number in range(3))
+    module, script = (words[1], None) if words[0] == "-m" else (None, words[0])
+    sys.argv = ["-m", *words[2:]] if module else words
     sys.path[:0] = variables.get("PYTHONPATH", "").split(os.pathsep)
+    if script:
+        sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
     sys.modules.pop("sitecustomize", None)
     _waiting.clear()
     stand_by(below)
     code: Any = 0
     try:
         site.execsitecustomize()
-        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+        if module:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(words[0], run_name="__main__")
     except SystemExit as end:
         code = end.code
     except BaseException:

@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import pytest
 from extras.handwriting.drawings import beside_a_shadow, on_lines, photograph, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
 from mnist_mlp.data.synthetic import draw
@@ -95,6 +97,28 @@ def test_the_same_writing_gives_the_same_digits(variant):
     assert len(found) == len(expected) == 2
     for digit, reference in zip(found, expected, strict=True):
         assert same(digit.image, reference.image) > 0.9
+
+
+@given(
+    text=st.text("0123456789", min_size=1, max_size=3),
+    seed=st.integers(0, 1000),
+    borders=st.tuples(*[st.integers(0, 90)] * 4),  # pixels of paper above, below, left and right
+    inverted=st.booleans(),
+    factor=st.sampled_from([1, 1, 2, 3]),
+)
+@settings(max_examples=20)
+def test_where_a_number_stands_how_large_it_is_and_which_is_lighter_changes_nothing(
+    text, seed, borders, inverted, factor
+):
+    sheet = grey(write(text, np.random.default_rng(seed), height=40))
+    top, bottom, left, right = borders
+    page = np.pad(sheet, ((top, bottom), (left, right)), mode="edge").repeat(factor, 0).repeat(factor, 1)
+    before, after = find_digits(sheet), find_digits(255 - page if inverted else page)
+    assert len(before) == len(after)
+    for digit, other in zip(before, after, strict=True):
+        expected = factor * (np.array([*vars(digit.box).values()]) + [left, top, left, top])
+        assert np.abs(expected - [*vars(other.box).values()]).max() <= factor
+        assert same(other.image, digit.image) > (0.95 if factor == 1 else 0.9)
 
 
 @pytest.mark.parametrize("desk", [False, True])
