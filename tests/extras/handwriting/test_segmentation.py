@@ -116,7 +116,7 @@ def test_where_a_number_stands_how_large_it_is_and_which_is_lighter_changes_noth
     before, after = find_digits(sheet), find_digits(255 - page if inverted else page)
     assert len(before) == len(after)
     for digit, other in zip(before, after, strict=True):
-        expected = factor * (np.array([*vars(digit.box).values()]) + [left, top, left, top])
+        expected = factor * np.add([*vars(digit.box).values()], [left, top, left, top])
         assert np.abs(expected - [*vars(other.box).values()]).max() <= factor
         assert same(other.image, digit.image) > (0.95 if factor == 1 else 0.9)
 
