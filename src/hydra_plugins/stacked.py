@@ -67,11 +67,7 @@ class StackedLauncher(Launcher):
             settings = sweep_overrides([words[job.number] for job in stack], list(words.values()))
             log.info("jobs %s: %s networks side by side", numbers(stack), len(stack))
             log.info(wrapped(f"  {settings}", indent="  "))
-            opened = []
-            for job in stack:
-                returns[job.number], ready = self._open(job, self._compose(job.number, overrides[job.number]))
-                opened.append(ready)
-            return opened
+            return [self._open(job, self._compose(job.number, overrides[job.number])) for job in stack]
 
         console: Any = OmegaConf.to_container(self.config.hydra.hydra_logging, resolve=True)
         if stacks:
@@ -86,8 +82,8 @@ class StackedLauncher(Launcher):
                 returns[number] = self._run_job(self._compose(number, overrides[number]), self.task_function)
         if complete := [number for number, reason in alone.items() if reason == COMPLETE]:
             log.info("jobs %s: %s", ranges(complete), COMPLETE)
-        done = JobReturn(status=JobStatus.COMPLETED)  # of a job that was not to be trained again
-        return [returns.get(number, done) for number in overrides]
+        stacked = JobReturn(status=JobStatus.COMPLETED)  # what became of its training is read from its directory
+        return [returns.get(number, stacked) for number in overrides]
 
     def _compose(self, number: int, overrides: Sequence[str]) -> DictConfig:
         config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
@@ -115,16 +111,24 @@ class StackedLauncher(Launcher):
         )
         return planned.stacks, alone | {job.number: reason for job, reason in planned.alone}
 
-    def _open(self, job: Job, config: DictConfig) -> tuple[JobReturn, Job]:
-        """As Hydra does it: directory, .hydra, log file, callbacks. What comes back knows where it is and may log."""
-        opened: list[Job] = []
+    def _open(self, job: Job, config: DictConfig) -> Job:
+        """Open a job as Hydra does: directory, .hydra, callbacks. What comes back knows where it is, and may log.
 
-        def open_job(_: DictConfig) -> None:
-            settings = HydraConfig.get()
-            own_log: Any = OmegaConf.to_container(settings.job_logging, resolve=True)
-            opened.append(replace(job, directory=Path(settings.runtime.output_dir), logging=own_log))
-
-        return self._run_job(config, open_job), opened[0]
+        Hydra's `run_job` would do it too, and copy the configuration four times.
+        """
+        directory = job.directory.absolute()
+        with _settings_of(config):
+            config.hydra.runtime.output_dir = str(directory)
+            directory.mkdir(parents=True, exist_ok=True)
+            if config.hydra.output_subdir is not None:
+                record = directory / config.hydra.output_subdir
+                record.mkdir(exist_ok=True)
+                OmegaConf.save(without_sections(config, "hydra"), record / "config.yaml")
+                OmegaConf.save(OmegaConf.masked_copy(config, "hydra"), record / "hydra.yaml")
+                OmegaConf.save(config.hydra.overrides.task, record / "overrides.yaml")
+            self.hydra_context.callbacks.on_job_start(config=config, task_function=self.task_function)
+            own_log: Any = OmegaConf.to_container(config.hydra.job_logging, resolve=True)
+            return replace(job, directory=directory, logging=own_log)
 
     def _run_job(self, config: DictConfig, task: TaskFunction) -> JobReturn:
         returned = run_job(
@@ -160,15 +164,16 @@ def _stacks_at_once(config: DictConfig) -> int:
 
 def _parsed(config: DictConfig) -> Any:
     """An instance of the schema that belongs to the command."""
-    return parse(without_sections(config, "hydra"), SCHEMAS[config.hydra.callbacks.check.command])
+    return parse(config, SCHEMAS[config.hydra.callbacks.check.command])
 
 
 @contextmanager
 def _settings_of(config: DictConfig) -> Iterator[None]:
     """Make `${hydra:...}` mean this job, as it will while the job runs."""
     before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(config)
+    HydraConfig.instance().cfg = config  # type: ignore[assignment]  # not `set_config`, which copies it
     try:
-        yield
+        with open_dict(config):
+            yield
     finally:
         HydraConfig.instance().cfg = before

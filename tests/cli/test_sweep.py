@@ -76,8 +76,8 @@ def test_a_wrong_sweep_is_refused_before_work(tmp_path: Path, words: tuple[str, 
 def test_all_jobs_of_a_sweep_lie_in_the_one_directory_that_is_named_after_its_beginning() -> None:
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
-        sweep.compose_once(loader)
         master = compose("train", return_hydra_config=True)
+        sweep.compose_once(loader, master)
         early = loader.load_sweep_config(master, ["seed=0"])  # before the sweep has looked at the clock
         directory = master.hydra.sweep.dir
         late, other = (loader.load_sweep_config(master, [f"seed={seed}"]) for seed in (0, 1))
@@ -100,7 +100,7 @@ def test_jobs_that_differ_in_values_are_composed_once_to_what_hydra_composes(mon
             composed: list[list[str]] = []
             original = loader.load_sweep_config
             patch.setattr(loader, "load_sweep_config", lambda *given: (composed.append(given[1]), original(*given))[1])
-            sweep.compose_once(loader)
+            sweep.compose_once(loader, master)
             found = [loader.load_sweep_config(master, job) for job in jobs]
             again = loader.load_sweep_config(master, jobs[0])
     assert composed == [jobs[0], jobs[2]]

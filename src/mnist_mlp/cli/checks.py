@@ -87,7 +87,7 @@ class CheckBeforeWork(Callback):
             loader = GlobalHydra.instance().config_loader()
             # Submitit pickles the loader with each job, and the cache would hold the configurations of all jobs.
             if not launcher.startswith("submitit"):
-                sweep.compose_once(loader)
+                sweep.compose_once(loader, config)
             jobs = sweep.jobs_of(config, loader)
             seen: set[str] = set()
             for job in jobs or [[]]:  # every value once, not every combination, as composing is slow
@@ -95,11 +95,11 @@ class CheckBeforeWork(Callback):
                     seen.update(job)
                     composed = loader.load_sweep_config(config, job)
                     _refuse_hidden_files(composed.hydra)
-                    given = parse(without_sections(composed, "hydra"), self.schema)
+                    given = parse(composed, self.schema)
                     require_machine(given)
                     _refuse_unusable_data(given)
             refuse_unwritable_directory("hydra.sweep.dir", Path(config.hydra.sweep.dir))
-            base = asdict(parse(without_sections(config, "hydra"), self.schema))
+            base = asdict(parse(config, self.schema))
             log.info(sweep_header(jobs, Path(config.hydra.sweep.dir)))
             sweep.begin(config, jobs, loader, base, resuming=self.resuming)
 
@@ -110,7 +110,7 @@ class CheckBeforeWork(Callback):
         if config.get("resume") is not None or (directory / CHECKPOINTS).exists():  # it has a record
             return
         with exit_codes(self.schema):
-            given = asdict(parse(without_sections(config, "hydra"), Config)) | {"resume": None}
+            given = asdict(parse(config, Config)) | {"resume": None}
             sweep_directory = None
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 sweep_directory = record.relative(Path(config.hydra.sweep.dir), to=directory)

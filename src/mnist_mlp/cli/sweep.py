@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.keys import keys
+from mnist_mlp.config.job_compositions import JobCompositions
 from mnist_mlp.config.optional import optional
-from mnist_mlp.config.overrides import key_of
-from mnist_mlp.config.schema import Config
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs import ownership, thinning
 from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
@@ -116,44 +113,20 @@ def _subdir(config: DictConfig, number: int) -> str:
         HydraConfig.instance().cfg = before
 
 
-def compose_once(loader: ConfigLoader) -> None:
-    """Make the loader compose only one of the jobs that differ in values of keys alone, and copy it for the others.
+def compose_once(loader: ConfigLoader, sweep: DictConfig) -> None:
+    """Make the loader compose only one of the jobs of `sweep` that differ in values of keys alone.
 
     Composing takes a tenth of a second. Hydra's sweeper composes every job as a check, and its launcher once more.
     """
     compose = loader.load_sweep_config
-    parser = OverridesParser.create(loader)
-    composed: dict[tuple[str, ...], tuple[list[str], DictConfig]] = {}
+    compositions = JobCompositions(lambda overrides: compose(sweep, overrides))
 
     def load_sweep_config(master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        values = {word: (key_of(word), parser.parse_override(word).value()) for word in sweep_overrides if _plain(word)}
-        values = {word: (key, value) for word, (key, value) in values.items() if not isinstance(value, dict)}
-        alike = tuple(values[word][0] if word in values else word for word in sweep_overrides)
-        if alike not in composed:
-            composed[alike] = sweep_overrides, compose(master_config, sweep_overrides)
-        before, first = composed[alike]
-        own = deepcopy(first)
-        if before != sweep_overrides:
-            for key, value in values.values():
-                OmegaConf.update(own, key, value)
-            _note_overrides(own.hydra, dict(zip(before, sweep_overrides, strict=True)))
+        own = compositions(sweep_overrides)
         OmegaConf.copy_cache(from_config=master_config, to_config=own)  # ${now:}, the same for the whole sweep
         return own
 
     loader.load_sweep_config = load_sweep_config  # type: ignore[method-assign]
-
-
-def _plain(override: str) -> bool:
-    """Whether the override sets a key of the configuration, and chooses no group."""
-    return override.partition("=")[0] in keys(Config)
-
-
-def _note_overrides(hydra: DictConfig, changed: dict[str, str]) -> None:
-    """Write the overrides of this job into a copied configuration: `changed` maps the source job's to this job's."""
-    hydra.overrides.task = [changed.get(word, word) for word in hydra.overrides.task]
-    form = hydra.job.config.override_dirname
-    words = sorted(word for word in hydra.overrides.task if key_of(word) not in form.exclude_keys)
-    hydra.job.override_dirname = form.item_sep.join(words).replace("=", form.kv_sep)
 
 
 def job_label(number: int, overrides: Sequence[str]) -> str:

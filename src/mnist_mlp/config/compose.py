@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_mlp.config.composition_errors import COMPOSITION_ERRORS, PACKAGE_HEADER, explain_composition
@@ -41,20 +41,27 @@ def composed(*overrides: str) -> Config:
 
 
 def parse(config: DictConfig, schema: type[Schema]) -> Schema:
-    """The typed and checked configuration, an instance of `schema`.
+    """The typed and checked configuration, an instance of `schema`; Hydra's own section is left out.
 
     Raises:
         ConfigError: one line that names the key, what is allowed and what was given.
     """
     try:
-        values = OmegaConf.to_container(config, resolve=True)
+        values = {str(name): _resolved(config, name) for name in config if name != "hydra"}
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema)) from error
-    assert isinstance(values, dict)
     for group in set(global_groups()) - set(sections()):  # its files set keys of other sections: it is no section
         if group in values:
             raise ConfigError(f"{group}: the chosen file puts its keys below {group}; {PACKAGE_HEADER}")
-    return from_dict(_with_paths({str(name): value for name, value in values.items()}, schema), schema)
+    return from_dict(_with_paths(values, schema), schema)
+
+
+def _resolved(config: DictConfig, name: Any) -> Any:
+    """The value of a key or section as plain values, as `OmegaConf.to_container` gives it."""
+    if OmegaConf.is_missing(config, name):
+        return MISSING
+    value = config[name]
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def _with_paths(values: dict[str, Any], schema: type[Any]) -> dict[str, Any]:

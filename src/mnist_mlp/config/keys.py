@@ -99,6 +99,11 @@ def shown_by_default(entry: Entry) -> bool:
 
 def sections(schema: type[Any] = Config) -> tuple[str, ...]:
     """Names of the sections of a schema, in its order."""
+    return _sections(schema)  # type: ignore[arg-type]  # as above
+
+
+@cache
+def _sections(schema: type[Any]) -> tuple[str, ...]:
     return tuple(name for name, kind in get_type_hints(schema).items() if is_dataclass(kind))
 
 

@@ -1,0 +1,64 @@
+"""Compositions of many jobs: those that differ only in values of keys are composed once.
+
+Hydra takes a tenth of a second to compose a configuration, and a sweep may have thousands of jobs.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from mnist_mlp.config.keys import keys
+from mnist_mlp.config.overrides import key_of
+from mnist_mlp.config.schema import Config
+
+
+class JobCompositions:
+    """The configurations that `compose` makes of the overrides of jobs."""
+
+    def __init__(self, compose: Callable[[list[str]], DictConfig]) -> None:
+        self.compose = compose
+        self._composed: dict[tuple[str, ...], tuple[list[str], bytes]] = {}
+        """by what jobs have in common: the overrides of the first one, and its configuration"""
+
+    def __call__(self, overrides: Sequence[str]) -> DictConfig:
+        """A new configuration, equal to `compose(overrides)`."""
+        values = [_value(word) for word in overrides]
+        alike = tuple(word if value is None else value[0] for word, value in zip(overrides, values, strict=True))
+        if alike not in self._composed:
+            self._composed[alike] = list(overrides), pickle.dumps(self.compose(list(overrides)))
+        first, content = self._composed[alike]
+        own: DictConfig = pickle.loads(content)  # from a few lines above; a fifth of the time of a deep copy
+        triples = zip(first, overrides, values, strict=True)
+        changed = [(before, word, value) for before, word, value in triples if before != word]
+        for _, _, value in changed:
+            assert value is not None
+            OmegaConf.update(own, *value)
+        if changed and "hydra" in own:
+            _note_overrides(own.hydra, {before: word for before, word, _ in changed})
+        return own
+
+
+@lru_cache(maxsize=10_000)
+def _value(override: str) -> tuple[str, Any] | None:
+    """Key and value of an override that gives a key of the configuration a value; None if it may change other keys."""
+    key = override.partition("=")[0]
+    if key not in keys(Config):  # `+key`, `~key`, and groups
+        return None
+    value = OverridesParser.create().parse_override(override).value()
+    return None if isinstance(value, dict) else (key, value)
+
+
+def _note_overrides(hydra: DictConfig, changed: dict[str, str]) -> None:
+    """Give a copy of another job's configuration this job's overrides: `changed` maps the other's to this one's."""
+    task, form = hydra.overrides.task, hydra.job.config.override_dirname
+    for place, word in enumerate(list(task)):
+        if word in changed:
+            task[place] = changed[word]
+    words = sorted(word for word in task if key_of(word) not in form.exclude_keys)
+    hydra.job.override_dirname = form.item_sep.join(words).replace("=", form.kv_sep)
