@@ -48,7 +48,7 @@ lint: setup ## check format and style
 types: setup ## check the types
 	$(BIN)/mypy
 
-format: setup ## put format and style right
+format: setup ## fix format and style
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -56,13 +56,13 @@ benchmark: setup ## measure an epoch and whole commands against a hand-written l
 	PYTHONPATH=src $(BIN)/python benchmarks/epoch.py --scaling
 	PYTHONPATH=src $(BIN)/python benchmarks/command.py
 
-mutate: setup ## change the core in a line at a time, and see whether a test fails (minutes; not in .ci/run)
+mutate: setup ## change the core one line at a time, and see whether a test fails (minutes; not in .ci/run)
 	PYTHONPATH=src:tests $(BIN)/python tests/helpers/mutate.py
 
-schemas: setup ## write configs/schemas anew, from which editors complete the keys of YAML files
+schemas: setup ## rewrite configs/schemas, from which editors complete the keys of YAML files
 	PYTHONPATH=src $(BIN)/python -m mnist_mlp.config.json_schema
 
-lock: ## write requirements.lock anew from pyproject.toml (needs uv)
+lock: ## rewrite requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 		--extra dev --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 

@@ -13,7 +13,7 @@ from helpers import commands as started
 from mnist_mlp.config.schema import PROJECT
 
 README = (PROJECT / "README.md").read_text()
-RECIPES = README.partition("## Recipes")[2].partition("## Results")[0]
+RECIPES = README.partition("## Commands")[2].partition("## Results")[0]
 COMMANDS = re.findall(r"^\| `(python src/[^`]+)` \|", RECIPES, re.MULTILINE)
 SHORT = ["data=synthetic", "data.val_size=500", "threads=1"]
 QUICK = {
