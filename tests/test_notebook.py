@@ -21,6 +21,7 @@ def test_it_is_committed_without_outputs() -> None:
     assert all(not cell["outputs"] and cell["execution_count"] is None for cell in CELLS if "outputs" in cell)
 
 
+@pytest.mark.slow
 def test_its_cells_train_a_network_that_reads_the_digit_drawn_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -94,7 +94,7 @@ def plain_lightning(config: Config) -> tuple[Plain, torch.Tensor, torch.Tensor]:
     return module, images[val], labels[val]
 
 
-@pytest.mark.parametrize("clip", ["null", "0.5"])
+@pytest.mark.parametrize("clip", ["null", pytest.param("0.5", marks=pytest.mark.slow)])
 def test_the_fast_path_ends_in_the_weights_of_plain_lightning(tmp_path: Path, clip: str) -> None:
     """To rounding, in float64: the fused AdamW here does the same sums in another order than torch's default one."""
     config = configuration(*BASE, f"trainer.gradient_clip_val={clip}", "trainer.precision=64-true")
@@ -110,6 +110,7 @@ def test_the_fast_path_ends_in_the_weights_of_plain_lightning(tmp_path: Path, cl
     assert result.history[-1]["val/acc"] == pytest.approx((output.argmax(1) == val_labels).double().mean().item())
 
 
+@pytest.mark.slow
 def test_nll_and_cross_entropy_are_the_same_run(tmp_path: Path) -> None:
     histories = []
     for loss in ("nll", "cross_entropy"):
@@ -131,6 +132,7 @@ def test_the_test_metrics_are_those_of_the_best_checkpoint_on_the_official_test_
     assert result.metrics["test/loss"] == pytest.approx(F.cross_entropy(output, labels).item(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_accuracy_does_not_depend_on_how_steps_are_grouped(tmp_path: Path) -> None:
     weights = []
     for every in (1, 7, 1_000):
@@ -144,6 +146,7 @@ def test_accuracy_does_not_depend_on_how_steps_are_grouped(tmp_path: Path) -> No
             assert torch.equal(value, weights[2][name])
 
 
+@pytest.mark.slow
 def test_accumulated_batches_are_one_batch_of_their_size(tmp_path: Path) -> None:
     rows = []
     for words in (("data.batch_size=64",), ("data.batch_size=32", "trainer.accumulate_grad_batches=2")):
@@ -169,6 +172,7 @@ def test_a_run_takes_the_optimizer_steps_that_its_limits_say(
     assert result.epochs == epochs
 
 
+@pytest.mark.slow
 def test_validation_inside_an_epoch_changes_no_weight(tmp_path: Path) -> None:
     weights = []
     for interval in ("1.0", "0.25"):
@@ -205,6 +209,7 @@ def test_a_run_may_leave_validation_and_test_out(tmp_path: Path) -> None:
     assert set(result.metrics.values()) == {None}
 
 
+@pytest.mark.slow
 def test_one_batch_can_be_learnt_by_heart(tmp_path: Path) -> None:
     result = train(configuration("debug=overfit", "model.dropout=0", "trainer.max_epochs=200"), tmp_path)
     assert result.history[-1]["train/acc"] == 1.0
@@ -222,6 +227,7 @@ def test_every_event_file_counts_in_optimizer_steps(tmp_path: Path) -> None:
     assert [event.value for event in val] == pytest.approx([row["val/acc"] for row in result.history])
 
 
+@pytest.mark.slow
 def test_a_network_of_bfloat16_trains(tmp_path: Path) -> None:
     result = train(configuration(*BASE, "trainer.precision=bf16-mixed"), tmp_path)
     assert result.metrics["val/acc"] > 0.5

@@ -47,6 +47,7 @@ def test_it_stops_at_the_epoch_of_a_plain_loop_and_tests_the_best(tmp_path: Path
         assert result.metrics["test/acc"] is not None
 
 
+@pytest.mark.slow
 def test_a_member_of_a_stack_stops_alone(tmp_path: Path, whole: list[float]) -> None:
     configs = [configuration(*LONG, *STOPPING), configuration(*LONG)]
     jobs = [Job(number=at, config=config, directory=tmp_path / str(at)) for at, config in enumerate(configs)]
@@ -63,6 +64,7 @@ def test_a_member_of_a_stack_stops_alone(tmp_path: Path, whole: list[float]) -> 
         assert float((value - right["state_dict"][name]).abs().max()) < 1e-3
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_stops_at_the_same_epoch_with_the_same_bits(tmp_path: Path) -> None:
     words = ("trainer.max_epochs=12", "trainer.limit_train_batches=10", "optimizer.lr=0.03", *STOPPING)
     reference = tmp_path / "reference"
@@ -72,6 +74,7 @@ def test_killed_and_resumed_it_stops_at_the_same_epoch_with_the_same_bits(tmp_pa
     assert difference(reference, reference) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interval", [1.0, 0.25])
 def test_killed_behind_the_epoch_in_which_it_stopped_it_reports_that_epoch_once(
     tmp_path: Path, interval: float

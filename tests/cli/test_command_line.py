@@ -112,6 +112,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory, without_torch: Path) -> di
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", WRONG)
 def test_wrong_input_gets_one_clear_line_before_torch_is_imported(answers: dict[str, Answer], typed: str) -> None:
     answer = answers[typed]
@@ -121,6 +122,7 @@ def test_wrong_input_gets_one_clear_line_before_torch_is_imported(answers: dict[
     assert (answer.code, answer.out) == (2, "")
 
 
+@pytest.mark.slow
 def test_an_accelerator_that_is_not_there_is_refused() -> None:
     answer = train("trainer.accelerator=mps" if sys.platform != "darwin" else "trainer.accelerator=cuda")
     assert answer.code == 2

@@ -73,6 +73,7 @@ def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.slow
 def test_two_processes_end_in_the_weights_of_one(one_process: Path, two_processes: Path) -> None:
     one, two = (files.read(path / runs.CHECKPOINTS / files.LAST) for path in (one_process, two_processes))
     assert one["global_step"] == two["global_step"] == 2 * 145
@@ -80,6 +81,7 @@ def test_two_processes_end_in_the_weights_of_one(one_process: Path, two_processe
         torch.testing.assert_close(two["state_dict"][name], weights, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_two_processes_tell_the_metrics_of_one(one_process: Path, two_processes: Path) -> None:
     one, two = result(one_process), result(two_processes)
     assert two["metrics"] == pytest.approx(one["metrics"], rel=1e-6)
@@ -87,6 +89,7 @@ def test_two_processes_tell_the_metrics_of_one(one_process: Path, two_processes:
         assert {**ours, "seconds": 0} == pytest.approx({**theirs, "seconds": 0}, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_only_the_first_process_writes(one_process: Path, two_processes: Path) -> None:
     assert left_behind(two_processes) == left_behind(one_process)
 

@@ -124,7 +124,9 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Tape] | None], 
     return lambda tapes: monkeypatch.setattr(stack, "recorder", lambda _: Recorder(tapes))
 
 
-@pytest.mark.parametrize("overrides", CASES, ids=" ".join)
+@pytest.mark.parametrize(
+    "overrides", [CASES[0], *(pytest.param(case, marks=pytest.mark.slow) for case in CASES[1:])], ids=" ".join
+)
 def test_recorded_steps_end_in_the_bits_of_steps_one_by_one(
     tmp_path: Path, recording: Callable[[list[Tape] | None], None], overrides: list[str]
 ) -> None:
@@ -159,6 +161,7 @@ def csv_rows(directory: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((directory / "0" / "csv" / "metrics.csv").read_text().splitlines()))
 
 
+@pytest.mark.slow
 def test_each_member_of_a_recorded_stack_has_its_own_rate_loss_and_noise(
     tmp_path: Path, recording: Callable[[list[Tape] | None], None]
 ) -> None:
@@ -176,6 +179,7 @@ def test_each_member_of_a_recorded_stack_has_its_own_rate_loss_and_noise(
         assert furthest(together[number], alone) < 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["recorded", "ordinary"])
 def test_a_run_goes_on_recorded_from_a_checkpoint_of_a_recorded_run_and_of_one_on_the_cpu(
     tmp_path: Path,

@@ -131,6 +131,7 @@ def test_each_job_has_its_own_words_in_its_log(in_float64: list[tuple[Path, Path
     assert len(set(logs)) == len(logs)
 
 
+@pytest.mark.slow
 def test_a_member_goes_on_as_a_single_run(tmp_path: Path) -> None:
     def config(seed: int, epochs: int, **kept: Any) -> Config:
         own = [f"seed={seed}", "scheduler=constant", f"trainer.max_epochs={epochs}", "model.dropout=0.2"]
@@ -168,6 +169,7 @@ def test_other_ways_of_training_equal_single_runs(tmp_path: Path, overrides: lis
         assert furthest(left, right) < 1e-6
 
 
+@pytest.mark.slow
 def test_the_best_of_several_validations_in_an_epoch_is_reported(tmp_path: Path) -> None:
     words = ("trainer.val_check_interval=2", "optimizer.lr=0.3", "scheduler=constant", "trainer.limit_train_batches=12")
     configs = [configuration(*COMMON, *words, "trainer.max_epochs=1", f"seed={seed}") for seed in range(2)]
@@ -178,6 +180,7 @@ def test_the_best_of_several_validations_in_an_epoch_is_reported(tmp_path: Path)
         assert left["metrics"] == pytest.approx(right["metrics"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_stack_that_ends_inside_an_epoch_keeps_its_sums(tmp_path: Path) -> None:
     words = [*COMMON, "scheduler=constant", "trainer.limit_train_batches=16"]
     config = configuration(*words)

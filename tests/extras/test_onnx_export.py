@@ -175,6 +175,7 @@ def test_export_writes_both_forms_and_measures_8_bits(tmp_path):
             assert torch.equal(tensors.get_tensor(name), value)
 
 
+@pytest.mark.slow
 def test_the_command_exports_and_a_wrong_checkpoint_is_one_line(tmp_path):
     def command(place):
         return started.run("src/export.py", f"checkpoint={place}", f"hydra.run.dir={tmp_path / 'out'}", cwd=PROJECT)

@@ -57,6 +57,7 @@ def test_a_preempted_job_goes_on_exactly_and_a_killed_one_is_told_of(tmp_path: P
     assert [job.status for job in runs.jobs(sweep)] == ["completed", "completed"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("srun") is not None, reason="SLURM is here")
 def test_slurm_that_is_not_here_is_refused_before_any_work(tmp_path: Path) -> None:
     pytest.importorskip("submitit", reason="needs the extra `cluster`")

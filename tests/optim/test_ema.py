@@ -40,6 +40,7 @@ def test_the_running_means_of_batch_norm_are_those_of_the_network() -> None:
         assert torch.equal(buffer, network.get_buffer(name)), name
 
 
+@pytest.mark.slow
 def test_a_run_keeps_the_mean_of_the_weights_of_its_steps(tmp_path: Path) -> None:
     """The weights after each step, from runs that stop there; the schedule is constant, so they are the same run."""
     states = []

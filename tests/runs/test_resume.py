@@ -125,6 +125,7 @@ def test_a_run_whose_data_have_changed_is_refused_and_keeps_its_result(tmp_path:
     assert train(longer, run).status == runs.COMPLETED
 
 
+@pytest.mark.slow
 def test_a_run_killed_before_its_first_checkpoint_goes_on_with_its_own_configuration(tmp_path: Path) -> None:
     """In the library, and as a command, which composes the default configuration beside it."""
     config = configuration("seed=5")
@@ -192,11 +193,13 @@ def test_two_runs_with_the_same_seed_are_identical_whatever_ran_before(tmp_path:
     assert difference(tmp_path, reference) is None
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_run(tmp_path: Path, reference: Path) -> None:
     train(configuration("seed=1"), tmp_path)
     assert difference(tmp_path, reference) is not None
 
 
+@pytest.mark.slow
 def test_a_complete_run_is_not_tested_again(tmp_path: Path) -> None:
     train(configuration("trainer.max_epochs=1"), tmp_path)
     before = (tmp_path / runs.RESULT).stat().st_mtime_ns
@@ -205,6 +208,7 @@ def test_a_complete_run_is_not_tested_again(tmp_path: Path) -> None:
     assert result.metrics["test/acc"] is not None
 
 
+@pytest.mark.slow
 def test_more_epochs_under_a_constant_rate_equal_a_long_run(tmp_path: Path) -> None:
     short, long = tmp_path / "short", tmp_path / "long"
     for directory in (short, long):

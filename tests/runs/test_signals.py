@@ -67,7 +67,13 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs_fork
-@pytest.mark.parametrize(("phase", "number"), list(zip(PHASES, 3 * [signal.SIGINT, signal.SIGTERM], strict=True)))
+@pytest.mark.parametrize(
+    ("phase", "number"),
+    [
+        pytest.param(phase, number, marks=[] if phase in ("building", "calibrating") else pytest.mark.slow)
+        for phase, number in zip(PHASES, 3 * [signal.SIGINT, signal.SIGTERM], strict=True)
+    ],
+)
 def test_a_signal_in_any_phase_is_told_and_loses_nothing(
     tmp_path: Path, reference: Path, phase: str, number: int
 ) -> None:
@@ -81,6 +87,7 @@ def test_a_signal_in_any_phase_is_told_and_loses_nothing(
     assert difference(tmp_path, reference) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")])
 def test_the_command_ends_with_the_code_of_a_signal_that_comes_while_it_loads(
     tmp_path: Path, number: int, code: int, name: str
@@ -115,6 +122,7 @@ def test_a_run_that_is_stopped_before_it_goes_on_keeps_its_history(
         assert after[name] == before[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("place", "phase"), [(datamodule, "load"), (training, "_calibrate")])
 def test_a_signal_to_a_stack_stands_in_the_result_of_every_member(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any, phase: str

@@ -87,6 +87,7 @@ def test_a_run_keeps_the_calibration_of_its_validation_images_in_its_best_checkp
     assert "calibration" not in files.read(tmp_path / "checkpoints" / files.LAST)
 
 
+@pytest.mark.slow
 def test_with_a_detector_the_checkpoint_keeps_it_and_its_limit_instead_of_a_free_energy(tmp_path: Path) -> None:
     """It is the one that `detector.fit` makes of the training images, but for a shift of all scores."""
     train(configuration("trainer.max_epochs=2", "calibration.ood_detector=true"), tmp_path)

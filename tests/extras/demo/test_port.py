@@ -41,6 +41,7 @@ def description(predictor, digits):
     return json.loads(html.split('<script type="application/json" id="network">')[1].split("</script>")[0])
 
 
+@pytest.mark.slow
 def test_200_pictures_give_the_same_digits_to_one_grey_level_and_the_same_answers(tmp_path, digits):
     """Touching digits too: the halves of a wide piece, and whether it is read as one digit or as two."""
     pictures = list(vectors.pictures(200))

@@ -107,6 +107,7 @@ def test_inverting_twice_changes_nothing(digits: Tensor) -> None:
     assert torch.equal(invert(invert(digits.float())), digits.float())
 
 
+@pytest.mark.slow
 def test_other_peoples_digits_are_all_found_and_look_like_mnist() -> None:
     images, labels, missed = other_people()
     assert (images.shape, images.dtype, len(labels), missed) == ((1797, 1, 28, 28), torch.uint8, 1797, 0)

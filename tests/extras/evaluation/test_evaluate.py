@@ -210,6 +210,7 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
     return started.run("src/evaluate.py", *words, cwd=PROJECT)
 
 
+@pytest.mark.slow
 def test_bad_input_gets_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:
     place, trace = tmp_path / "out", tmp_path / "trace"
     good = untrained.checkpoint(tmp_path / "good.ckpt")
@@ -239,6 +240,7 @@ def test_bad_input_gets_one_clear_line_and_leaves_nothing(tmp_path: Path) -> Non
     assert not trace.exists()
 
 
+@pytest.mark.slow
 def test_the_command_prints_tables_without_colour_and_leaves_its_files(tmp_path: Path) -> None:
     done = command(f"checkpoint={untrained.checkpoint(tmp_path / 'it.ckpt')}", f"hydra.run.dir={tmp_path / 'my place'}")
     assert (done.returncode, done.stderr) == (0, "")
@@ -248,6 +250,7 @@ def test_the_command_prints_tables_without_colour_and_leaves_its_files(tmp_path:
     assert max(map(len, done.stdout.replace(str(tmp_path), "").splitlines())) <= 80
 
 
+@pytest.mark.slow
 def test_a_network_is_evaluated_only_with_the_data_that_it_was_trained_on(tmp_path: Path) -> None:
     content = files.read(untrained.checkpoint(tmp_path / "it.ckpt"))
     torch.save({**content, "data_sha256": "0" * 64}, tmp_path / "it.ckpt")

@@ -21,6 +21,7 @@ def compare(*words: str, **environment: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
 
 
+@pytest.mark.slow
 def test_two_thousand_runs_are_compared_in_seconds_without_importing_torch(tmp_path: Path) -> None:
     config = asdict(composed())
     for number in range(2_048):

@@ -156,6 +156,7 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
+@pytest.mark.slow
 def test_a_click_on_a_head_sorts_and_a_pointer_shows_settings_on_a_phone_too(tmp_path: Path, browser: Any) -> None:
     sweep(tmp_path)
     written(tmp_path)

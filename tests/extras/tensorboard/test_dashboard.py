@@ -51,6 +51,7 @@ def shown(run: Result) -> EventAccumulator:
     return events.Reload()
 
 
+@pytest.mark.slow
 def test_looking_changes_no_bit_of_the_run(run: Result, tmp_path: Path) -> None:
     blind = train(configuration(*CONFIG, "dashboard.snapshots=0"), tmp_path)
     assert blind.metrics == run.metrics

@@ -138,6 +138,7 @@ def test_a_search_that_was_killed_goes_on_to_what_it_would_have_found(
     assert {path: (path / runs.RESULT).stat().st_mtime_ns for path in before} == before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to kill a search cheaply")
 def test_trials_in_a_stack_are_those_of_single_runs_also_after_a_kill(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -165,6 +166,7 @@ def test_trials_in_a_stack_are_those_of_single_runs_also_after_a_kill(
         assert difference(stacked / str(one), other) is None
 
 
+@pytest.mark.slow
 def test_the_study_is_told_only_of_epochs_that_were_validated(tmp_path: Path) -> None:
     words = ("trainer.check_val_every_n_epoch=2", "tune.trials=2")
     search_in(tmp_path, *words)
@@ -187,6 +189,7 @@ def test_a_search_whose_trials_all_fail_has_failed(tmp_path: Path, monkeypatch: 
         search_in(tmp_path, "tune.trials=2")
 
 
+@pytest.mark.slow
 def test_the_same_command_again_only_reports(finished: tuple[Path, str]) -> None:
     directory, told = finished
     before = outcomes(directory)

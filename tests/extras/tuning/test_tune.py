@@ -38,6 +38,7 @@ def tune(*words: str, prelude: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
 
 
+@pytest.mark.slow
 def test_wrong_input_gets_one_clear_line_and_leaves_nothing_behind(tmp_path: Path) -> None:
     answers = ask("tune", [f"{typed} hydra.run.dir={tmp_path / 'study'}" for typed in WRONG])
     for told, answer in zip(WRONG.values(), answers, strict=True):
