@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from mnist_mlp.cli.app import run_app
+from mnist_mlp.cli.summary import summary
 from mnist_mlp.config.schema import Config
 
 
 def main(config: Config, run_directory: Path) -> None:
     from mnist_mlp.training import train  # here, as torch and lightning take seconds to import
 
-    print(train(config, run_directory).summary())
+    print(summary(train(config, run_directory)))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.checkpoint_io import BackgroundCheckpointIO
 from mnist_mlp.runs.loggers import build_loggers, log_final
 from mnist_mlp.runs.result import Result, timed_results, written_results
-from mnist_mlp.runs.run_directory import occupied, require_same_data
+from mnist_mlp.runs.run_directory import locked_for_run, require_same_data
 from mnist_mlp.runs.signals import interruptible
 from mnist_mlp.runs.thinning import thin
 
@@ -97,7 +97,7 @@ def train_stack(
     config = jobs[0].config
     results = [_open_result(job) for job in jobs]
     ranks = launched(config, jobs[0].directory, on_rank_death=results[0].rank_died)
-    with _occupied(jobs), interruptible(), written_results(results) as cleanups, ranks as world:
+    with _all_locked(jobs), interruptible(), written_results(results) as cleanups, ranks as world:
         with timed_results(results, "setup"):
             data = DigitsDataModule(config)
             data.prepare_data()
@@ -115,8 +115,10 @@ def train_stack(
             prepare_torch(config, length.batch_size, _parameters(modules[0]), len(jobs), world.local_size)
             starts = resume_points(jobs)
             members = [
-                _build_member(*parts, data=data, length=length)
-                for parts in zip(jobs, modules, results, starts, cleanups, callbacks_of_jobs, strict=True)
+                _build_member(job, module, data, length, callbacks=added, start=start, result=result, cleanup=cleanup)
+                for job, module, added, start, result, cleanup in zip(
+                    jobs, modules, callbacks_of_jobs, starts, results, cleanups, strict=True
+                )
             ]
             model, loaders, trainer = _build_trainer(config, members, data, length, world, bar)
         with timed_results(results, "fit"):
@@ -146,11 +148,11 @@ def _open_result(job: Job) -> Result:
 
 
 @contextmanager
-def _occupied(jobs: Sequence[Job]) -> Iterator[None]:
-    """Hold the locks of all directories of the jobs."""
+def _all_locked(jobs: Sequence[Job]) -> Iterator[None]:
+    """Locks on the directories of all jobs during the block."""
     with ExitStack() as stack:
         for job in jobs:
-            stack.enter_context(occupied(job.directory, job.config))
+            stack.enter_context(locked_for_run(job.directory, job.config))
         yield
 
 
@@ -163,15 +165,15 @@ def _build_module(job: Job, data: DigitsDataModule) -> DigitClassifier:
 def _build_member(
     job: Job,
     module: DigitClassifier,
-    result: Result,
-    start: Path | None,
-    cleanup: ExitStack,
-    callbacks: Sequence[L.Callback],
-    *,
     data: DigitsDataModule,
     length: RunLength,
+    *,
+    callbacks: Sequence[L.Callback],
+    start: Path | None,
+    result: Result,
+    cleanup: ExitStack,
 ) -> Member:
-    """The member of one job: module, data, callbacks, loggers and result."""
+    """The member of one job: module, data, callbacks, loggers and result; `start` is the checkpoint to resume from."""
     config = job.config
     own_data = copy.copy(data)
     own_data.config = config
@@ -199,7 +201,18 @@ def _build_member(
     # For a run that fails or is stopped; `train_stack` itself collects from a completed one.
     cleanup.callback(collect)
     cleanup.callback(finalize)
-    return Member(job, module, own_data, length, all_callbacks, loggers, content, result, collect, cleanup)
+    return Member(
+        job,
+        module,
+        own_data,
+        length,
+        callbacks=all_callbacks,
+        loggers=loggers,
+        start=content,
+        result=result,
+        collect=collect,
+        cleanup=cleanup,
+    )
 
 
 def _build_trainer(

@@ -19,7 +19,7 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.runs.ownership import LOCK, owned, remove_if_begun
 from mnist_mlp.runs.record import RUN
-from mnist_mlp.runs.run_directory import occupied
+from mnist_mlp.runs.run_directory import locked_for_run
 
 HOLDS = "import sys, time\nfrom pathlib import Path\nfrom mnist_mlp.runs.ownership import claim\n" + (
     "claim(Path(sys.argv[1]))\nprint('held', flush=True)\ntime.sleep(60)\n"
@@ -44,7 +44,7 @@ def test_a_second_process_is_told_who_is_at_work_and_nothing_is_touched(
     before = (tmp_path / "run" / LOCK).read_text()
     with (
         pytest.raises(ConfigError, match=rf"run is in use by process {holder.pid} on .* since 20"),
-        occupied(tmp_path / "run", configuration()),
+        locked_for_run(tmp_path / "run", configuration()),
     ):
         pass
     assert (tmp_path / "run" / LOCK).read_text() == before
@@ -98,10 +98,10 @@ def test_a_full_disk_that_does_not_say_what_cannot_be_written_is_told_with_the_d
 
 def test_a_call_makes_its_directory_leaves_a_record_and_overwrites_no_run(tmp_path: Path) -> None:
     config, directory = configuration(), tmp_path / "a" / "b"
-    with occupied(directory, config):
+    with locked_for_run(directory, config):
         assert (directory / RUN).exists()
         (directory / "checkpoints").mkdir()
-    with pytest.raises(ConfigError, match="already holds a run"), occupied(directory, config):
+    with pytest.raises(ConfigError, match="already holds a run"), locked_for_run(directory, config):
         pass
-    with occupied(directory, replace(config, resume=str(directory))):
+    with locked_for_run(directory, replace(config, resume=str(directory))):
         pass

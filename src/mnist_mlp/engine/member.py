@@ -41,6 +41,7 @@ class Member:
         module: DigitClassifier,
         datamodule: DigitsDataModule,
         length: RunLength,
+        *,
         callbacks: Sequence[L.Callback] = (),
         loggers: Sequence[Logger] = (),
         start: dict[str, Any] | None = None,

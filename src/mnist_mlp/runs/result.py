@@ -1,4 +1,4 @@
-"""Result of a run: result.json, which is also written if the run fails, and the summary on the console."""
+"""Result of a run: result.json, which is also written if the run fails."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.distributed.world import world
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.atomic_write import replacing, saving
-from mnist_mlp.runs.command_line import in_lines, words_of
-from mnist_mlp.runs.metric_text import metric_text
-from mnist_mlp.runs.newest import OUTPUTS
-from mnist_mlp.runs.record import FORMAT, read_run
+from mnist_mlp.runs.record import FORMAT
 from mnist_mlp.runs.signals import uninterrupted
 
 RESULT_METRICS = ("val/acc", "val/loss", "test/acc", "test/loss", "train/loss")
@@ -147,43 +144,6 @@ class Result:
     def _write_if_possible(self) -> None:
         with suppress(SaveError):  # a full disk must not hide the error that ended the run
             self._write()
-
-    def summary(self) -> str:
-        """Text for the console: accuracy, run directory and next commands; one line for a job of a sweep."""
-        record = read_run(self.directory)
-        thinned = self.config.get("sweep", {}).get("keep", "all") != "all"
-        if thinned or (record is not None and record.sweep is not None):
-            test = self.metrics["test/acc"]
-            return f"{runs.shown(self.directory)}   {self.status if test is None else f'test accuracy {test:.2%}'}"
-        lines = self._reached()
-        lines.append(
-            "seconds          " + "   ".join(f"{part} {seconds:.1f}" for part, seconds in self.seconds.items())
-        )
-        lines.append(f"run directory    {runs.shown(self.directory)}")
-        commands = []
-        if (self.directory / "tensorboard").exists():
-            by_make = Path.cwd() == PROJECT and (PROJECT / "Makefile").exists()
-            everything = by_make and self.directory.is_relative_to(OUTPUTS)
-            place = str(runs.shown(self.directory))
-            commands.append(["make", "tensorboard"] if everything else ["tensorboard", "--logdir", place])
-        if (self.directory / runs.CHECKPOINTS / runs.BEST).exists():
-            scripts = [name for name in ("evaluate.py", "demo.py") if (PROJECT / "src" / name).exists()]
-            commands += [words_of(name, checkpoint=self.directory) for name in scripts]  # a copy may have none
-        return "\n".join([*lines, *(["next:"] if commands else []), *map(in_lines, commands)])
-
-    def _reached(self) -> list[str]:
-        lines = []
-        if (test := self.metrics["test/acc"]) is not None:
-            lines.append(f"test accuracy    {test:.2%} on the test set")
-        if self.best_epoch is not None:
-            monitor = self.config["checkpoint"].get("monitor", "val/acc")
-            value = self.metrics.get(monitor)
-            reached = "" if value is None else f": {metric_text(monitor, value)}"
-            decided = "validation" if monitor == "val/acc" else monitor
-            lines.append(f"best epoch       {self.best_epoch + 1} of {self.epochs}, by {decided}{reached}")
-        elif self.epochs:
-            lines.append(f"epochs           {self.epochs}, none was validated: the last one counts")
-        return lines
 
 
 @contextmanager

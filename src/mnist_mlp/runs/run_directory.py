@@ -26,8 +26,8 @@ def refuse_occupied(directory: Path) -> None:
 
 
 @contextmanager
-def occupied(directory: Path, config: Config) -> Iterator[None]:
-    """Lock `directory`, created if necessary, during the block, and write the record of the run there.
+def locked_for_run(directory: Path, config: Config) -> Iterator[None]:
+    """Lock on `directory`, created if necessary, during the block; the record of the run is written there.
 
     Raises:
         ConfigError: another process works there; or there is a run, but `config` does not resume it, or differs.
