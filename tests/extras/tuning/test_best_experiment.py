@@ -10,7 +10,6 @@ from helpers.small_search import space
 from mnist_mlp.config.compose import composed, parse
 from mnist_mlp.config.schema import Config
 from mnist_mlp.extras.tuning.best_experiment import as_experiment
-from mnist_mlp.extras.tuning.space import compose_trial
 
 
 @pytest.mark.parametrize(
@@ -24,8 +23,8 @@ from mnist_mlp.extras.tuning.space import compose_trial
     ],
 )
 def test_the_file_of_a_trial_composes_to_the_same_configuration(tmp_path: Path, overrides: list[str]) -> None:
-    with space():
-        wanted = parse(compose_trial(overrides), Config)
+    with space() as (_, searched):
+        wanted = parse(searched.composed(overrides), Config)
         text = as_experiment(overrides, "found")
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "best.yaml").write_text(text)

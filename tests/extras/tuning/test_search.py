@@ -24,7 +24,6 @@ from mnist_mlp.config.errors import SaveError, SearchError
 from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.extras.tuning import search
-from mnist_mlp.extras.tuning.space import compose_trial
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.training import train
 
@@ -64,8 +63,8 @@ def test_trials_are_ordinary_runs_without_a_test(finished: tuple[Path, str]) -> 
 def test_a_trial_is_the_run_that_train_makes_of_the_same_words(finished: tuple[Path, str], tmp_path: Path) -> None:
     directory, _ = finished
     trial = next(run.directory for run in runs.jobs(directory) if run.status == runs.COMPLETED)
-    with space():
-        config = parse(compose_trial(overrides(trial)), Config)
+    with space() as (_, searched):
+        config = parse(searched.composed(overrides(trial)), Config)
     train(config, tmp_path, test=False)
     assert difference(trial, tmp_path) is None
 
@@ -103,8 +102,8 @@ def test_the_report_names_the_best_and_leaves_pictures_and_an_experiment(finishe
     )
     assert found.optimizer.lr == pytest.approx(best[3]["optimizer.lr"], rel=1e-5)
     assert (found.model.hidden, found.trainer.max_epochs) == ([16], 3)
-    with space(*SMALL) as (config, _):  # how it is logged is not a part of what was found
-        assert replace(before, logger=config.logger) == parse(compose_trial(WITHOUT_SEARCH), Config)
+    with space(*SMALL) as (config, searched):  # how it is logged is not a part of what was found
+        assert replace(before, logger=config.logger) == parse(searched.composed(WITHOUT_SEARCH), Config)
 
 
 @pytest.mark.slow
@@ -159,8 +158,8 @@ def test_trials_in_a_stack_are_those_of_single_runs_also_after_a_kill(
     states = {number: state for number, state, *_ in outcomes(stacked, *words)}
     assert set(states.values()) == {TrialState.COMPLETE, TrialState.PRUNED}  # who is pruned leaves the others alone
     one = next(number for number, state in states.items() if state == TrialState.COMPLETE)
-    with space():
-        config = parse(compose_trial(overrides(stacked / str(one))), Config)
+    with space() as (_, searched):
+        config = parse(searched.composed(overrides(stacked / str(one))), Config)
     train(config, tmp_path / "alone", test=False)
     for other in (killed / str(one), tmp_path / "alone"):
         assert difference(stacked / str(one), other) is None

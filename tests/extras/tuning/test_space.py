@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution, IntDistrib
 from mnist_mlp.config.compose import parse
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import AdamConfig, Config, SGDConfig
-from mnist_mlp.extras.tuning.space import SearchSpace, compose_trial
+from mnist_mlp.extras.tuning.space import SearchSpace
 
 
 def one(key: str, words: str) -> BaseDistribution:
@@ -73,7 +73,7 @@ def test_words_that_say_nothing_to_search_are_refused_by_key(words: str, told: s
 def test_a_draw_composes_to_its_values_over_what_the_command_fixes() -> None:
     drawn = {"optimizer": "sgd", "optimizer.lr": 0.0123456789, "model.hidden": "[7,5]", "data.batch_size": 48}
     with space("experiment=tiny", "trainer.max_epochs=9", "tune.trials=2") as (_, searched):
-        config = parse(compose_trial(searched.overrides(drawn)), Config)
+        config = parse(searched.composed(searched.overrides(drawn)), Config)
     assert isinstance(config.optimizer, SGDConfig)
     assert config.optimizer.lr == 0.0123457  # six digits, the same in the record of the run
     assert (config.model.hidden, config.data.batch_size) == ([7, 5], 48)
@@ -90,8 +90,8 @@ def test_a_key_that_the_command_fixes_is_not_searched() -> None:
 def test_the_first_draw_is_the_configuration_as_it_stands() -> None:
     with space("++tune.space={optimizer:'choice(sgd,adamw)'}") as (_, searched):
         first = searched.first()
-        config = parse(compose_trial(searched.overrides(first)), Config)
-        assert config == parse(compose_trial([]), Config)
+        config = parse(searched.composed(searched.overrides(first)), Config)
+        assert config == parse(searched.composed([]), Config)
         assert first.keys() == searched.distributions.keys()
     assert isinstance(config.optimizer, AdamConfig)
 

@@ -26,7 +26,7 @@ def as_experiment(overrides: Sequence[str], comment: str) -> str:
         for group, option in wanted.hydra.runtime.choices.items()
         if group.partition("/")[0] not in LEFT_OUT and option != plain.hydra.runtime.choices.get(group)
     }
-    with_groups = _composed([f"{group}={option}" for group, option in chosen.items()])
+    with_groups = _composed([f"{group}={option}" for group, option in chosen.items()]) if chosen else plain
     values = _difference(_plain(wanted), _plain(with_groups))
     content: dict[str, Any] = {name: value for name, value in values.items() if name not in LEFT_OUT}
     if chosen:

@@ -24,7 +24,7 @@ from mnist_mlp.engine.resume_points import group_by_saved_step
 from mnist_mlp.extras.stacked_launcher.grouping import alike, differing, numbers
 from mnist_mlp.extras.tuning.helpers import helped, helpers_of, is_helper
 from mnist_mlp.extras.tuning.report import report, trial_line
-from mnist_mlp.extras.tuning.space import SearchSpace, compose_trial
+from mnist_mlp.extras.tuning.space import SearchSpace
 from mnist_mlp.extras.tuning.study import Claim, SharedStudy
 from mnist_mlp.extras.tuning.trial_pruning import Pruning
 from mnist_mlp.runs import directories as runs
@@ -105,7 +105,7 @@ def _begin(study: SharedStudy, claim: Claim) -> Trial | None:
     number, overrides = claim.trial.number, study.space.overrides(claim.trial.params)
     drawn = [word[word.rfind(".", 0, word.index("=")) + 1 :] for word in overrides[len(study.space.fixed) :]]
     try:
-        composed = compose_trial(overrides)
+        composed = study.space.composed(overrides)
         config = parse(composed, Config)
         require_machine(config)
     except ConfigError as error:  # of this combination; the next one may be sound

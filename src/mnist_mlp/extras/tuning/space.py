@@ -16,6 +16,7 @@ from mnist_mlp.config.commands import TuneConfig
 from mnist_mlp.config.compose import parse, without_sections
 from mnist_mlp.config.composition_errors import COMPOSITION_ERRORS, explain_composition
 from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.job_compositions import JobCompositions
 from mnist_mlp.config.overrides import key_of
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
@@ -36,6 +37,7 @@ class SearchSpace:
         fixed_keys = {key_of(override) for override in self.fixed}
         self.words = {str(key): str(text) for key, text in words.items() if key not in fixed_keys}
         self.distributions = {key: _distribution(key, text) for key, text in self.words.items()}
+        self._compositions = JobCompositions(lambda overrides: compose("tune", overrides))
         if not self.distributions:
             raise ConfigError("tune.space: expected a key to search, as 'optimizer.lr=interval(1e-3,1e-2)', got none")
 
@@ -51,6 +53,18 @@ class SearchSpace:
         drawn = {key: _in(distribution, key, values[key]) for key, distribution in self.distributions.items()}
         return {key: value for key, value in drawn.items() if value is not None}
 
+    def composed(self, overrides: Sequence[str]) -> DictConfig:
+        """The configuration of train.py under these overrides, as Hydra composes it.
+
+        Raises:
+            ConfigError: they do not go together.
+        """
+        try:
+            composed = self._compositions(overrides)
+        except COMPOSITION_ERRORS as error:
+            raise ConfigError(explain_composition(error, TuneConfig)) from error
+        return without_sections(composed, "tune")
+
     def check(self) -> None:
         """Compose every choice and both ends of every range once.
 
@@ -60,20 +74,7 @@ class SearchSpace:
         ends = {key: _ends(distribution) for key, distribution in self.distributions.items()}
         for index in range(max(len(values) for values in ends.values())):
             drawn = {key: values[index % len(values)] for key, values in ends.items()}
-            require_machine(parse(compose_trial(self.overrides(drawn)), Config))
-
-
-def compose_trial(overrides: Sequence[str]) -> DictConfig:
-    """The configuration of train.py under these overrides, as Hydra composes it.
-
-    Raises:
-        ConfigError: they do not go together.
-    """
-    try:
-        composed = compose("tune", list(overrides))
-    except COMPOSITION_ERRORS as error:
-        raise ConfigError(explain_composition(error, TuneConfig)) from error
-    return without_sections(composed, "tune")
+            require_machine(parse(self.composed(self.overrides(drawn)), Config))
 
 
 def _parsed(key: str, words: str) -> Override:
