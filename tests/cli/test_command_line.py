@@ -60,6 +60,7 @@ WRONG = {
     "-m seed=0,1 optimizr.lr=1": "did you mean optimizer?",
     "-m optimizer.lr=1e-3,-1": "optimizer.lr: expected a number above 0, got -1",
     "-m model.activation=relu,sigmoidd": "did you mean sigmoid?",
+    "-m seed=0,1 hydra.sweep.subdir=${hydra.job.num} optimizr.lr=1": "unknown key optimizr; did you mean optimizer?",
     "--config-dir={own} experiment=itself": "a YAML file contains itself",
     "--config-dir={own} experiment=knot": "a YAML file contains itself",
     "--config-dir={own} experiment=hydra_null": "a YAML file cannot be composed, most likely a section of it",

@@ -9,6 +9,7 @@ from helpers.fake_run import ran
 
 from mnist_mlp.cli.summary import summary
 from mnist_mlp.config import schema
+from mnist_mlp.runs import directories
 from mnist_mlp.runs.directories import read
 from mnist_mlp.runs.metric_text import metric_text
 from mnist_mlp.runs.result import Result
@@ -37,3 +38,12 @@ def test_only_what_a_run_left_is_offered(tmp_path: Path) -> None:
     (directory / "tensorboard").mkdir()
     words = summary(Result.of(read(directory))).replace("\\\n", "").split()  # a long path is in a line of its own
     assert words[-4:] == ["next:", "tensorboard", "--logdir", str(directory)]
+
+
+def test_a_directory_is_shown_as_seen_from_the_shell_where_the_job_has_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path / "run")  # as hydra.job.chdir=true does
+    monkeypatch.setattr(directories, "shell_directory", tmp_path)
+    assert directories.shown(tmp_path / "run") == Path("run")

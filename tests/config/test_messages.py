@@ -170,6 +170,7 @@ WRONG = {
     "seed": "cannot read the override 'seed'",
     "metrics=[f1]": "checkpoint.monitor: expected one of val/loss, val/f1, got 'val/acc'; metrics=[acc,f1] adds",
     "callbacks=early_stopping callbacks.early_stopping.monitor=val/f1": "monitor: expected one of val/loss, val/acc",
+    "+callbacks.own=[a.B]": "callbacks.own: expected keys with values, as in {a: 1}, got a list",
     "callbacks.own={a.B:{}}": "callbacks.own: an entry is added with a + before the key",
     "threads=0": "threads: expected a number at least 1",
     "data.batch_size=0": "data.batch_size: expected a number at least 1",

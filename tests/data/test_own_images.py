@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Callable
@@ -221,12 +222,13 @@ def test_arrays_that_are_no_data_set_are_refused(tmp_path: Path, changes: dict[s
     ("damage", "complaint"),
     [
         (lambda path: path.unlink(), "there is no file .*set.npz"),
+        (lambda path: path.unlink() or os.mkfifo(path), "there is no file .*set.npz"),
         (lambda path: path.write_bytes(b""), "set.npz: expected a whole file of numpy.savez"),
         (lambda path: path.write_bytes(path.read_bytes()[:-30]), "set.npz: expected a whole file of numpy.savez"),
         (lambda path: np.save(path.with_suffix(""), TRAIN) or path.with_suffix(".npy").replace(path), "a whole file"),
         (lambda path: path.unlink() or path.mkdir(), "set.npz: cannot be read: Is a directory"),
     ],
-    ids=["missing", "empty", "cut short", "one array", "a folder"],
+    ids=["missing", "a pipe", "empty", "cut short", "one array", "a folder"],
 )
 def test_a_file_that_is_none_of_arrays_is_refused(
     tmp_path: Path, damage: Callable[[Path], Any], complaint: str

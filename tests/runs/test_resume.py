@@ -39,7 +39,7 @@ from mnist_mlp.engine.written_step import WrittenStep
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.record import RunRecord, read_run, write_run
-from mnist_mlp.runs.resume import own_configuration
+from mnist_mlp.runs.resume import expand, own_configuration
 from mnist_mlp.training import train
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to kill a training process cheaply")
@@ -271,6 +271,13 @@ def test_a_group_may_change_what_its_keys_may(tmp_path: Path, typed: str, said: 
             own_configuration(tmp_path, given, words)
     else:
         assert own_configuration(tmp_path, given, words) == given
+
+
+def test_what_another_command_left_is_not_resumed(tmp_path: Path) -> None:
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "config.yaml").write_text("checkpoint: outputs/train/first\n")
+    with pytest.raises(ConfigError, match="expected the directory of a run or of a sweep"):
+        expand([f"resume={tmp_path}"])
 
 
 def test_a_changed_key_is_refused_by_name(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from mnist_mlp.config.help import FLAGS, help_for
 from mnist_mlp.config.schema import CONFIGS, Config
 from mnist_mlp.distributed.launch import release_ranks, train_jobs
 from mnist_mlp.distributed.world import world
-from mnist_mlp.runs import ownership, resume
+from mnist_mlp.runs import directories, ownership, resume
 from mnist_mlp.runs.checkpoint_file import LAST
 from mnist_mlp.runs.command_line import command
 from mnist_mlp.runs.directories import CHECKPOINTS, RESULT
@@ -121,6 +121,7 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
     def job(composed: DictConfig) -> None:
         settings = HydraConfig.get()
         run_directory = Path(settings.runtime.output_dir)
+        directories.shell_directory = Path(settings.runtime.cwd)
         if settings.mode == RunMode.RUN:
             # Errors end the process here: Hydra would print another line.
             with (

@@ -30,7 +30,9 @@ def run_header(config: Config, directory: Path) -> str:
         "run directory": f"{shown(directory)}",
     }
     if isinstance(config, TuneConfig):
-        lines["training"] = f"{config.tune.trials} trials of {_length(config)} on {_device(config)}"
+        lines["training"] = (
+            f"{config.tune.trials} trial{'s' * (config.tune.trials != 1)} of {_length(config)} on {_device(config)}"
+        )
         lines["study directory"] = lines.pop("run directory")
     elif config.resume is not None:
         lines["run directory"] += " (resumed)"

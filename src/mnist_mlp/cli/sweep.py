@@ -19,7 +19,7 @@ from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs import ownership, thinning
 from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
 from mnist_mlp.runs.command_line import command, sweep_overrides
-from mnist_mlp.runs.record import Command, Job, SweepRecord, read_sweep, write_sweep
+from mnist_mlp.runs.record import Command, Job, SweepRecord, overrides_of, read_sweep, write_sweep
 from mnist_mlp.runs.run_directory import refuse_changes
 
 _directory: Path | None = None
@@ -36,7 +36,7 @@ def jobs_of(config: DictConfig, loader: ConfigLoader) -> list[list[str]] | None:
     if config.hydra.runtime.choices["hydra/sweeper"] != "basic":
         return None
     preset = (config.hydra.sweeper or {}).get("params") or {}  # sweep=<name>
-    words = [*(f"{name}={values}" for name, values in preset.items()), *config.hydra.overrides.task]
+    words = [*(f"{name}={values}" for name, values in preset.items()), *overrides_of(config.hydra)["task"]]
     choices: dict[str, list[str]] = {}  # of each key, the last word counts
     for override in OverridesParser.create(loader).parse_overrides(words):
         key = override.get_key_element()

@@ -27,6 +27,9 @@ def explain(error: OmegaConfBaseException, schema: type[Any] = Config) -> str:
             f"{name}: missing; set it in the YAML file of its group, or give its field in the schema a legacy_default, "
             "which checkpoints older than the key need too"
         )
+    if found := re.match(r"Cannot merge (Dict|List)Config with (Dict|List)Config", message):
+        shapes = {"Dict": "keys with values, as in {a: 1}", "List": "a list, as in [a]"}
+        return f"{name}: expected {shapes[found[1]]}, got {shapes[found[2]].partition(',')[0]}"
     return f"{name}: {message}"
 
 

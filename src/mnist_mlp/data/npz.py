@@ -73,6 +73,8 @@ def load(data: DataConfig) -> Dataset:
 def _reading(path: Path) -> Iterator[zipfile.ZipFile]:
     """The open file; an error while reading it in the block becomes a ConfigError of one line."""
     try:
+        if path.is_fifo():  # opening it would wait for someone who writes
+            raise FileNotFoundError
         with zipfile.ZipFile(path) as archive:
             yield archive
     except FileNotFoundError:

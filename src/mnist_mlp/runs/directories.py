@@ -107,7 +107,11 @@ def _folders(place: Path) -> list[Path]:
     return sorted(folders, key=lambda path: (not path.name.isdecimal(), len(path.name), path.name))
 
 
+shell_directory: Path | None = None
+"""Where the command was typed; None if that is the current directory, which hydra.job.chdir=true changes."""
+
+
 def shown(path: Path) -> Path:
-    """`path` for printing: relative to the current directory, if it is below."""
-    here = Path.cwd()
+    """`path` for printing: relative to the directory in which it will be pasted, if it is below."""
+    here = shell_directory or Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

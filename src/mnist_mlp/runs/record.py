@@ -46,7 +46,7 @@ class Command:
         """The command that composed the configuration with this section `hydra`."""
         # Hydra's names of the sources: `command-line` for --config-dir, `main` for --config-path.
         sources = [source for source in hydra.runtime.config_sources if source.provider in ("command-line", "main")]
-        words: Any = OmegaConf.to_container(hydra.overrides, resolve=False)  # keeps ${...} in values
+        words = overrides_of(hydra)
         return cls(
             config_name=str(hydra.job.config_name),
             config_dirs=[str(Path(source.path).absolute()) for source in sources if Path(source.path) != CONFIGS],
@@ -58,6 +58,12 @@ class Command:
         """The arguments of `train.py` that compose the same configuration."""
         folders = [word for path in self.config_dirs for word in ("--config-dir", path)]
         return ["--config-name", self.config_name, *folders, *self.hydra, *self.task]
+
+
+def overrides_of(hydra: DictConfig) -> dict[str, list[str]]:
+    """Overrides as typed: a value such as `${hydra.job.num}` cannot be resolved outside of a job."""
+    words: Any = OmegaConf.to_container(hydra.overrides, resolve=False)
+    return {"hydra": words["hydra"], "task": words["task"]}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -39,7 +39,7 @@ def expand(arguments: list[str]) -> list[str]:
         # Without `resume=`, which would become an override of every job and change its name: each job that has begun
         # resumes by itself.
         return ["-m", *_begun_by(directory).arguments(), f"{RESUMING}=true", f"hydra.sweep.dir={quoted}"]
-    if read_run(directory) is None and not (directory / ".hydra" / "config.yaml").is_file():
+    if not _is_run(directory):
         # The path of a checkpoint was given instead of its run directory.
         above = next((path for path in directory.parents[:2] if read_run(path) is not None), None)
         meant = f"; did you mean {command('train.py', resume=above)}?" if above else ""
@@ -53,6 +53,13 @@ def expand(arguments: list[str]) -> list[str]:
             raise ConfigError(f"{key_of(argument)}: a run resumes in its own directory; leave {argument} out")
     # output_subdir=null keeps the .hydra folder from the start of the run.
     return [*others, f"resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null"]
+
+
+def _is_run(directory: Path) -> bool:
+    before_records = directory / ".hydra" / "config.yaml"  # evaluate.py and others leave such a file as well
+    return read_run(directory) is not None or (
+        before_records.is_file() and "trainer" in cast(DictConfig, OmegaConf.load(before_records))
+    )
 
 
 def _directory(text: str) -> Path:

@@ -154,6 +154,12 @@ def test_a_study_goes_on_only_with_what_it_was_begun_with(tmp_path: Path) -> Non
             pass
 
 
+def test_a_study_whose_file_is_damaged_is_refused_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "journal.log").write_text("no line of a journal\n")
+    with pytest.raises(ConfigError, match=r"journal.log: damaged: .*begins a new study"), study_in(tmp_path):
+        pass
+
+
 @pytest.mark.parametrize(
     ("override", "told"),
     [("data=fashion_mnist", r"data\.name: .* it is synthetic"), ("optimizer=sgd", r"optimizer\.name: ")],

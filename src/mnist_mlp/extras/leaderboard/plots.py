@@ -27,6 +27,7 @@ from mnist_mlp.runs.metric_text import is_share
 
 DRAWN = 200
 """Entries in a plot, at most: the best ones, and others evenly spread over the ranks."""
+SPACED = 8  # points between the centres of a rank and of a dot or another rank
 PANEL = (4.6, 3.2)  # inches, of which a phone shows the width
 INK, LINE = "#010203", "#040506"  # placeholders: the page's text colour, and its fainter one
 STYLE: dict[Any, Any] = {
@@ -164,14 +165,30 @@ class Figures:
                     axes.plot([x, x], [y - half, y + half], color=colour(rank), linewidth=1)
                 (dot,) = axes.plot(x, y, "o", color=colour(rank), markersize=7 if rank < len(COLOURS) else 5)
                 dot.set_gid(self._mark(rank))
-                if rank < len(COLOURS):
-                    axes.annotate(str(rank + 1), (x, y), xytext=(6, 4), textcoords="offset points", color=INK)
-            slowest = max(entry.seconds for entry in self.board.entries)
-            axes.set(xlabel="seconds", ylabel=self.title, xlim=(0, 1.1 * slowest or 1.0))
+            seconds = [entry.seconds for entry in self.board.entries]
+            margin = 0.08 * (max(seconds) - min(seconds)) or 0.1 * max(seconds) or 1.0
+            axes.set(xlabel="seconds", ylabel=self.title, xlim=(min(seconds) - margin, max(seconds) + margin))
             ends = [end for rank in self.ranks for end in self.board.entries[rank].score.interval]
             self._limit(axes, ends)
+            self._number(axes)
 
         return self._drawn(f"{self.title} against seconds", draw)
+
+    def _number(self, axes: Axes) -> None:
+        """Write the ranks of the best beside their dots, each where neither a dot nor another rank is; or not at all."""
+        entries = self.board.entries
+        places = {rank: (entries[rank].seconds, self.factor * entries[rank].score.mean) for rank in self.ranks}
+        points_per_pixel = 72 / axes.figure.dpi
+        centres = {rank: axes.transData.transform(place) * points_per_pixel for rank, place in places.items()}
+        taken = list(centres.values())
+        for rank in sorted(rank for rank in centres if rank < len(COLOURS)):
+            for offset in ((9, 6), (-9, 6), (9, -6), (-9, -6), (0, 11), (0, -11)):
+                centre = centres[rank] + offset
+                if all(np.abs(centre - other).max() >= SPACED for other in taken):
+                    taken.append(centre)
+                    style: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "center"}
+                    axes.annotate(str(rank + 1), places[rank], xytext=offset, color=INK, **style)
+                    break
 
     def _limit(self, axes: Axes, values: Sequence[float]) -> None:
         """The ends of the axis of scores: around equal ones too, and without ticks beyond 0 and 100 %."""

@@ -47,7 +47,7 @@ class SharedStudy:
         """Begin the study in `directory`, or go on with the one that is there.
 
         Raises:
-            ConfigError: it was begun with another configuration.
+            ConfigError: it was begun with another configuration, or its file is damaged.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.directory, self.space, self.search, self.seed = directory, space, config.tune, config.seed
@@ -55,13 +55,17 @@ class SharedStudy:
         self._lock = FileLock(directory / LOCK)
         journal_lock = cast(Any, FileLock(directory / f"{JOURNAL}{LOCK}"))
         with self._lock:
-            self.study = optuna.create_study(
-                storage=JournalStorage(JournalFileBackend(str(directory / JOURNAL), lock_obj=journal_lock)),
-                study_name="study",
-                direction="maximize",
-                pruner=_pruner(config.tune),
-                load_if_exists=True,
-            )
+            try:
+                self.study = optuna.create_study(
+                    storage=JournalStorage(JournalFileBackend(str(directory / JOURNAL), lock_obj=journal_lock)),
+                    study_name="study",
+                    direction="maximize",
+                    pruner=_pruner(config.tune),
+                    load_if_exists=True,
+                )
+            except ValueError as error:  # Optuna tolerates a last line that was cut by a kill, and no other
+                another = "tune.study=<another name> begins a new study"
+                raise ConfigError(f"{directory / JOURNAL}: damaged: {error}; {another}") from error
             settings = {name: value for name, value, _ in leaves(config) if not name.startswith("tune.")}
             settings |= {f"tune.space: {key}": words for key, words in space.words.items()}
             before = self.study.user_attrs.get(STARTED_WITH)
