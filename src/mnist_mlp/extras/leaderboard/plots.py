@@ -175,7 +175,7 @@ class Figures:
         return self._drawn(f"{self.title} against seconds", draw)
 
     def _number(self, axes: Axes) -> None:
-        """Write the ranks of the best beside their dots, each where neither a dot nor another rank is; or not at all."""
+        """Write ranks of the best beside their dots, where neither a dot nor another rank is; or not at all."""
         entries = self.board.entries
         places = {rank: (entries[rank].seconds, self.factor * entries[rank].score.mean) for rank in self.ranks}
         points_per_pixel = 72 / axes.figure.dpi
