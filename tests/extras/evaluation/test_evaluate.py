@@ -55,6 +55,7 @@ def evaluated(run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict
     return json.loads((directory / "metrics.json").read_text()), said, directory
 
 
+@pytest.mark.slow
 def test_the_accuracy_is_the_one_that_training_reported(run: Path, evaluated: tuple[dict[str, Any], str, Path]) -> None:
     result = json.loads((run / "result.json").read_text())["metrics"]
     numbers, said, _ = evaluated
@@ -63,6 +64,7 @@ def test_the_accuracy_is_the_one_that_training_reported(run: Path, evaluated: tu
     assert f"{result['test/acc']:.2%}" in said
 
 
+@pytest.mark.slow
 def test_the_numbers_equal_scikit_learns_on_the_calibrated_probabilities(
     evaluated: tuple[dict[str, Any], str, Path],
 ) -> None:
@@ -88,6 +90,7 @@ def test_the_numbers_equal_scikit_learns_on_the_calibrated_probabilities(
     assert numbers["answered"]["error"] == pytest.approx((guesses != labels)[sure].mean(), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_pictures_are_left_that_can_be_looked_at(evaluated: tuple[dict[str, Any], str, Path]) -> None:
     _, _, directory = evaluated
     assert {path.name for path in directory.glob("*.png")} == PICTURES | {"robust.png"}
@@ -97,6 +100,7 @@ def test_pictures_are_left_that_can_be_looked_at(evaluated: tuple[dict[str, Any]
             assert len(np.unique(np.asarray(picture.convert("L")))) > 20  # something is drawn
 
 
+@pytest.mark.slow
 def test_the_robust_suite_has_a_row_for_each_kind_of_images(evaluated: tuple[dict[str, Any], str, Path]) -> None:
     numbers, said, _ = evaluated
     rows = {row["name"]: row for row in numbers["robust"]}

@@ -73,6 +73,7 @@ def test_any_shape_and_number_of_classes_fit_tables_of_80_columns_and_a_page(
     assert ("mistakes.png" in {path.name for path in tmp_path.iterdir()}) == (wrong > 0)
 
 
+@pytest.mark.slow
 def test_a_thousand_classes_take_seconds(tmp_path: Path) -> None:
     names = [f"class {index}" for index in range(1000)]
     images = np.zeros((5000, 3, 32, 32), np.uint8)
@@ -84,6 +85,7 @@ def test_a_thousand_classes_take_seconds(tmp_path: Path) -> None:
         assert max(picture.size) < 2600
 
 
+@pytest.mark.slow
 def test_a_page_counts_its_mistakes_truly(tmp_path: Path) -> None:
     names, images = [str(digit) for digit in range(10)], np.zeros((500, 1, 28, 28), np.uint8)
     for wrong, heading in ((0.3, r"The 24 worst of \d+ mistakes"), (0.02, r"All \d+ mistakes"), (0.0, "No mistakes")):
