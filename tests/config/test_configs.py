@@ -22,7 +22,10 @@ OPTIONS = sorted(
 )
 
 
-@pytest.mark.parametrize(("group", "option"), OPTIONS)
+@pytest.mark.parametrize(
+    ("group", "option"),
+    [pytest.param(*pair, marks=[] if pair[0] == "experiment" else pytest.mark.slow) for pair in OPTIONS],
+)
 def test_every_option_of_every_group_composes(group: str, option: str) -> None:
     if option in ("mlflow", "wandb") and find_spec(option) is None:
         pytest.skip(f"{option} is not installed")

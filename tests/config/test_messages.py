@@ -188,6 +188,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", WRONG)
 def test_a_wrong_key_option_or_value_is_refused_by_name_with_what_was_expected(typed: str) -> None:
     assert WRONG[typed].strip() in refusal(*typed.split())

@@ -7,18 +7,18 @@ import shutil
 import subprocess
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import pytest
+from helpers.child_processes import command_in_child
 from helpers.fake_run import ran
 
 from mnist_mlp.config.compose import composed
 from mnist_mlp.config.schema import PROJECT
 
-
-def compare(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(PROJECT / "src" / "compare.py"), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+COMPARE = PROJECT / "src" / "compare.py"
+compare = partial(command_in_child, COMPARE)
 
 
 @pytest.mark.slow
@@ -32,12 +32,10 @@ def test_two_thousand_runs_are_compared_in_seconds_without_importing_torch(tmp_p
     trap.parent.mkdir()
     trap.write_text("raise SystemExit('torch was imported')")
     before = os.times().children_user
-    answer = compare(
-        str(tmp_path / "runs"),
-        f"--csv={tmp_path / 'table.csv'}",
-        f"--report={tmp_path / 'page.html'}",
-        PYTHONPATH=str(trap.parent),
-    )
+    words = [str(tmp_path / "runs"), f"--csv={tmp_path / 'table.csv'}", f"--report={tmp_path / 'page.html'}"]
+    environment = {**os.environ, "PYTHONPATH": str(trap.parent)}
+    command = [sys.executable, str(COMPARE), *words]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     seconds = os.times().children_user - before
     assert (answer.returncode, answer.stderr) == (0, "")
     assert "... and 462 more" in answer.stdout
@@ -99,14 +97,14 @@ def test_two_tables_in_one_file_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is a disk with no room left")
-@pytest.mark.parametrize("option", ["--csv", "--json", "--report"])
+@pytest.mark.parametrize("option", ["--csv", "--json", pytest.param("--report", marks=pytest.mark.slow)])
 def test_a_disk_that_is_full_is_one_clear_line(tmp_path: Path, option: str) -> None:
     answer = compare(str(ran(tmp_path / "0", accuracy=0.98)), f"{option}=/dev/full")
     assert answer.returncode == 1
     assert answer.stderr == f"compare.py: {option} /dev/full: cannot be written: No space left on device\n"
 
 
-@pytest.mark.parametrize("option", ["--csv", "--json", "--report"])
+@pytest.mark.parametrize("option", ["--csv", "--json", pytest.param("--report", marks=pytest.mark.slow)])
 def test_missing_folders_are_made_and_told(tmp_path: Path, option: str) -> None:
     place = tmp_path / "new" / "newer" / "out"
     answer = compare(str(ran(tmp_path / "0", accuracy=0.98)), f"{option}={place}")
