@@ -150,8 +150,8 @@ def right(readings: list[Reading], labels: np.ndarray) -> float:
 
 
 def damage(reader: Reader, images: np.ndarray, labels: np.ndarray, folder: Path) -> str:
-    said = reader.predictor.log_probabilities(torch.from_numpy(images)).argmax(1).numpy()
-    plain = float((said == labels).mean())
+    predicted = reader.predictor.log_probabilities(torch.from_numpy(images)).argmax(1).numpy()
+    plain = float((predicted == labels).mean())
     rows = [
         f"The first {len(images):,} digits of the test set.\n",
         "| what was done to the digit | accuracy | less than without |",
@@ -224,7 +224,7 @@ def refusals(reader: Reader, images: np.ndarray, labels: np.ndarray, data: Path,
         rows.append((f"{name} ({len(status):,})", *shares))
     wrong = sum(r.status == OK and r.text != str(n) for r, n in zip(readings[kinds[0]], labels, strict=True))
     answered = {letter: [r.text for r in readings[letter] if r.status == OK] for letter in string.ascii_letters}
-    told = [
+    answered_as = [
         f"{letter} {len(texts)} ({', '.join(sorted(set(texts)))})"
         for letter, texts in sorted(answered.items(), key=lambda item: -len(item[1]))
         if texts
@@ -233,7 +233,7 @@ def refusals(reader: Reader, images: np.ndarray, labels: np.ndarray, data: Path,
         [
             report.table(("pictures of", "answered", "unsure", "no digit found"), rows),
             f"{wrong} of the answers to digits are wrong. Letters answered, of {len(readings['a'])} pictures each, and "
-            f"as what: {', '.join(told)}.",
+            f"as what: {', '.join(answered_as)}.",
         ]
     )
 

@@ -148,7 +148,7 @@ def _refuse_words_for_sweeps(hydra: DictConfig) -> None:
 
 
 def _refuse_hidden_files(hydra: DictConfig) -> None:
-    """Raise ConfigError if a chosen file lies in several folders: Hydra reads that of the project, without a word."""
+    """Raise ConfigError if a chosen file lies in several folders: Hydra silently reads that of the project."""
     folders = {Path(source.path).resolve() for source in hydra.runtime.config_sources if source.schema == "file"}
     for group, option in hydra.runtime.choices.items():
         group = group.partition("@")[0]

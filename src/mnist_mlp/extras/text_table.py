@@ -1,4 +1,4 @@
-"""A table as text for a terminal: columns aligned, numbers to the right and words to the left."""
+"""A table as text for a terminal: columns aligned, numbers to the right and text to the left."""
 
 from __future__ import annotations
 

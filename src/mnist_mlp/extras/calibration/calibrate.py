@@ -78,20 +78,20 @@ def fit(log_probabilities: np.ndarray, labels: np.ndarray, risk: float) -> Calib
         log_probabilities: `(N, C)`, as the network gives them.
         labels: `(N,)`.
     """
-    said = Predictions(log_probabilities=log_probabilities, labels=labels)
-    temperature = best_temperature(said)
-    point = coverage_at_risk(said.at_temperature(temperature), risk)
+    predictions = Predictions(log_probabilities=log_probabilities, labels=labels)
+    temperature = best_temperature(predictions)
+    point = coverage_at_risk(predictions.at_temperature(temperature), risk)
     return Calibration(temperature=temperature, threshold=min(point.threshold, 1.0))
 
 
-def best_temperature(said: Predictions) -> float:
+def best_temperature(predictions: Predictions) -> float:
     """The temperature with the least mean negative log-likelihood (Guo et al. 2017, sec. 4.2), in [0.1, 10].
 
     That mean is convex in 1 / temperature, so its slope changes sign once: halve the interval around that place.
     """
     low, high = 1 / HIGHEST, 1 / LOWEST
-    scores = said.log_probabilities - said.log_probabilities.max(axis=1, keepdims=True)
-    of_truth = np.take_along_axis(scores, said.labels[:, None], axis=1).mean()
+    scores = predictions.log_probabilities - predictions.log_probabilities.max(axis=1, keepdims=True)
+    of_truth = np.take_along_axis(scores, predictions.labels[:, None], axis=1).mean()
     while high - low > 1e-9:
         middle = (low + high) / 2
         weights = np.exp(middle * scores)

@@ -1,4 +1,4 @@
-// The answer to what is on the sheet: digits, words, bars, frames, and a bar below once all this is out of sight.
+// The answer to what is drawn: digits, text, bars, frames, and a bar below once all this is out of sight.
 
 import { BLANK, paintImage, paintSigned, showBars } from "./charts.mjs";
 import { element, svg } from "./dom.mjs";

@@ -66,7 +66,7 @@ function paperLevel(grid) {
   return sliding(smallest, sliding(largest, grid, reach), reach + 1);
 }
 
-/** `extreme` over squares of `reach` cells around each cell, one axis after the other; the edge goes on outside. */
+/** `extreme` over squares of `reach` cells around each cell, one axis after the other; the values of the edge are repeated outside. */
 function sliding(extreme, grid, reach) {
   const { height, width } = grid;
   const down = newMap(height, width);

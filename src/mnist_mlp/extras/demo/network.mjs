@@ -77,7 +77,7 @@ export class Network {
   }
 
   /**
-   * How much each pixel, compared with the average digit's, speaks for (> 0) or against (< 0) the class `answer`.
+   * How much each pixel, compared with the average digit's, is evidence for (> 0) or against (< 0) the class `answer`.
    *
    * Integrated gradients (Sundararajan et al. 2017) of the log-odds, log p / (1 - p): summed over all pixels they
    * are this image's log-odds less the average digit's. The first layer is linear along the path, so only the

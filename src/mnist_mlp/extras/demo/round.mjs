@@ -26,7 +26,7 @@ export class Round {
     this.prompt();
   }
 
-  /** Takes what is on the sheet for the class that was asked for; right is one digit, read as that. */
+  /** Scores the drawing for the requested class; right is one digit, read as that. */
   next(found, palette) {
     const label = this.asked[this.written.length];
     const [digit] = found.length === 1 ? found : [];

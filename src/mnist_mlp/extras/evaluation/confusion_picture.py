@@ -14,7 +14,7 @@ from mnist_mlp.extras.text_table import shortened
 
 INK, FAINT = (30, 34, 40), (86, 96, 107)
 CELL = 32  # pixels, with the count written into it
-COUNTED = 25  # classes up to which there is room for counts
+COUNTED = 25  # classes up to which the counts fit
 SIDE = 600  # pixels of a matrix of more classes, if each class gets at least one
 NAME = 22  # characters of a class
 
@@ -37,7 +37,7 @@ def confusion_picture(counts: NDArray[np.int64], names: Sequence[str], *, scale:
             ink = "white" if strength[truth, guess] > 0.55 else INK
             place = margin + cell * guess + cell // 2, margin + cell * truth + cell // 2
             write(picture, str(counts[truth, guess]), 13 * scale, ink, place, align=0.5)
-    every = -(-14 * scale // cell)  # of more names there is no room for each
+    every = -(-14 * scale // cell)  # more names than this do not fit
     for index in range(0, classes, every):
         middle = margin + cell * index + cell // 2
         write(picture, names[index], 13 * scale, INK, (margin - 7 * scale, middle), align=1)

@@ -17,7 +17,7 @@ def write(picture: Image.Image, word: str, size: int, ink: Colour, place: tuple[
 
 
 def write_upright(picture: Image.Image, word: str, size: int, ink: Colour, foot: tuple[int, int]) -> None:
-    """A long word from bottom to top, a short one as it is, ending above `foot`."""
+    """A long text from bottom to top, a short one as it is, ending above `foot`."""
     if len(word) < 3:
         write(picture, word, size, ink, (foot[0], foot[1] - size // 2), align=0.5)
         return
@@ -32,7 +32,7 @@ def width(word: str, size: int) -> int:
 
 @lru_cache(maxsize=4096)
 def _shape(word: str, size: int) -> Image.Image:
-    """A word as a mask: to set it in type takes longer than to draw all else."""
+    """A text as a mask: to set it in type takes longer than to draw all else."""
     shape = Image.new("L", (math.ceil(_font(size).getlength(word)) + 2, size + 7))
     ImageDraw.Draw(shape).text((1, shape.height / 2), word, 255, _font(size), anchor="lm")
     return shape

@@ -22,7 +22,7 @@ NAME = 17  # letters of a class elsewhere
 CLASSES = 20
 """Up to which every class has a row; of more, the worst ones."""
 PAIRS = 12
-"""Frequent mistakes that stand in for a confusion matrix without room."""
+"""Frequent mistakes printed instead of a confusion matrix that does not fit."""
 NETWORKS = 5
 """Side by side under each corruption; of more, the last ones, as an ensemble comes last."""
 
@@ -164,7 +164,7 @@ def confused_pairs(matrix: list[list[int]], names: Sequence[str], most: int) -> 
 
 
 def _confusion(matrix: list[list[int]], names: Sequence[str], ink: Ink) -> str:
-    """The matrix; nothing where it has no room."""
+    """The matrix; nothing where it does not fit."""
     names = [shortened(name, NAME) for name in names]
     edge = max(len(name) for name in [CORNER, *names])
     most = max(len(str(count)) for row in matrix for count in row)

@@ -85,7 +85,7 @@ def paper_level(grid: Ink) -> Ink:
 def sliding(statistic: Callable[..., Ink], grid: Ink, reach: int) -> Ink:
     """`statistic` (mean, max, min) over the cells up to `reach` away, one axis after the other.
 
-    Beyond the edge the grid goes on as at its edge.
+    Beyond the edge, the values of the edge are repeated.
     """
     for axis in (0, 1):
         margin = [(reach, reach) if a == axis else (0, 0) for a in (0, 1)]

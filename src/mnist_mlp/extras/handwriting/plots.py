@@ -30,7 +30,7 @@ ORIGINAL, RIGHT = 2.1, 2.45  # width of the original, left side of what stands b
 ANSWER, NAME, TILES = 0.5, 0.4, 1.0  # heights of the answer, of the file's name, of the digits seen
 LARGEST, NAME_LENGTH, MESSAGE_LENGTH = 27, 40, 48  # points; characters
 IN_A_ROW, ROWS = 12, 2  # digits seen of one file, at most
-WITH_PROBABILITY = 5  # digits; beside more there is no room for it
+WITH_PROBABILITY = 5  # digits; more of them leave no space for it
 
 
 def draw(readings: Sequence[Reading], path: Path) -> None:
@@ -52,18 +52,18 @@ def draw(readings: Sequence[Reading], path: Path) -> None:
                 place = (left + x) / width, 1 - (top + y + tall) / height, wide / width, tall / height
                 return figure.add_axes(place)
 
-            room = WIDTH - RIGHT - EDGE
+            beside = WIDTH - RIGHT - EDGE
             _original(axes(EDGE, 0, ORIGINAL, HEIGHT - 2 * EDGE), reading)
-            _answer(axes(RIGHT, 0, room, ANSWER + NAME), reading)
-            _seen(axes(RIGHT, ANSWER + NAME, room, TILES), reading.guesses)
+            _answer(axes(RIGHT, 0, beside, ANSWER + NAME), reading)
+            _seen(axes(RIGHT, ANSWER + NAME, beside, TILES), reading.guesses)
         figure.savefig(path, dpi=DPI, facecolor="white")
 
 
 def _answer(axes: Axes, reading: Reading) -> None:
-    """The digits read, as large as there is room, above the file's name and a doubt."""
+    """The digits read, as large as fits, above the file's name and a doubt."""
     axes.set_axis_off()
-    room = (WIDTH - RIGHT - EDGE) * 72  # points
-    size = min(LARGEST, room / (0.66 * max(len(reading.marked), 1)))
+    available = (WIDTH - RIGHT - EDGE) * 72  # points
+    size = min(LARGEST, available / (0.66 * max(len(reading.marked), 1)))
     tall = ANSWER + NAME
     colour = SURE if reading.status == OK else UNSURE
     axes.text(0, 1, reading.marked, size=size, weight="bold", va="top", color=colour)
@@ -81,10 +81,10 @@ def _original(axes: Axes, reading: Reading) -> None:
     image.thumbnail((ORIGINAL_PIXELS, ORIGINAL_PIXELS))
     axes.imshow(_on_white(image), extent=(0, width, height, 0), interpolation="antialiased")
     axes.set(xticks=[], yticks=[], anchor="NW")
-    room = 0.02 * max(width, height)
+    margin = 0.02 * max(width, height)
     for guess in reading.guesses:
         box = guess.box
-        corner, size = (box.x0 - room, box.y0 - room), (box.width + 2 * room, box.height + 2 * room)
+        corner, size = (box.x0 - margin, box.y0 - margin), (box.width + 2 * margin, box.height + 2 * margin)
         axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=_colour(guess), linewidth=1.4))
 
 
@@ -105,13 +105,13 @@ def _seen(axes: Axes, guesses: Sequence[Guess]) -> None:
     guesses = guesses[: ROWS * IN_A_ROW]
     across = min(len(guesses), IN_A_ROW)
     rows = -(-len(guesses) // IN_A_ROW)
-    # In pixels of the digits: a caption of some height stands above each, and one below where there is room.
-    room = (WIDTH - RIGHT - EDGE) / TILES
+    # In pixels of the digits: a caption of some height stands above each, and one below where it fits.
+    columns = (WIDTH - RIGHT - EDGE) / TILES
     step = SIDE + 2
     above = max(0.22 * step, 0.07 * across * step)
     below = above if len(guesses) <= WITH_PROBABILITY else 0.0
     tall = rows * (step + above + below)
-    axes.set(xlim=(0, max(across * step, room * tall)), ylim=(tall, 0), aspect="equal", anchor="NW")
+    axes.set(xlim=(0, max(across * step, columns * tall)), ylim=(tall, 0), aspect="equal", anchor="NW")
     axes.set_axis_off()
     for number, guess in enumerate(guesses):
         row, column = divmod(number, IN_A_ROW)
@@ -123,7 +123,7 @@ def _seen(axes: Axes, guesses: Sequence[Guess]) -> None:
             axes.text(
                 x + SIDE / 2, y + SIDE + 1, f"{100 * guess.probability:.1f} %", ha="center", va="top", color=FAINT
             )
-    axes.set(xlim=(0, max(across * step, room * tall)), ylim=(tall, 0))
+    axes.set(xlim=(0, max(across * step, columns * tall)), ylim=(tall, 0))
 
 
 def _colour(guess: Guess) -> str:

@@ -56,7 +56,7 @@ class Guess:
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What one file says."""
+    """The digits read in one file."""
 
     file: Path
     status: str

@@ -31,7 +31,7 @@ class Judged:
     aspect: float = 0.0
     """Its width in heights."""
     is_half: bool = False
-    """Whether it was cut off a wider piece: nothing about its place says that it is a digit."""
+    """Whether it was cut off a wider piece: its place is no evidence that it is a digit."""
 
 
 def is_two(whole: Judged, halves: Sequence[Judged], limit: float, calibration: Calibration) -> bool:

@@ -1,4 +1,4 @@
-"""The words to paste into a terminal: a run's checkpoint, and the command that trains a configuration again."""
+"""Arguments to paste into a terminal: a run's checkpoint, and the command that trains a configuration again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def checkpoint(run: runs.Run) -> str:
 
 
 def command(config: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
-    """The words of a command line; a sweep over `seeds` where there are several.
+    """The arguments of a command line; a sweep over `seeds` where there are several.
 
     Found by comparing with what the files under configs/ give now, so it holds whatever wrote the configuration: a
     command line, a sweep, a search, or an experiment file that has changed since.
@@ -35,7 +35,7 @@ def command(config: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
 
 
 def overrides(config: Mapping[str, Any]) -> list[str]:
-    """The words that turn the default configuration into `config`, apart from the seed: groups first, then keys."""
+    """The overrides that turn the default configuration into `config`, apart from the seed: groups first, then keys."""
     default = flattened(asdict(composed()))
     groups = [
         f"{section}={values['name']}"

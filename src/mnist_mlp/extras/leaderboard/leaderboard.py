@@ -1,6 +1,6 @@
 """The leaderboard: runs that differ in their seed alone are one entry, and entries rank by validation.
 
-Each data set has a leaderboard of its own: an accuracy on one says nothing about an accuracy on another.
+Each data set has a leaderboard of its own: accuracies on different data are not comparable.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class Scale:
             if places[0] > 0 and places[-1] / places[0] >= 8:
                 places = np.log(places)
         else:
-            # Lists of widths by their length and size, words in the order in which they came.
+            # Lists of widths by their length and size, texts in the order of their first use.
             names = sorted(kinds, key=lambda name: _size(kinds[name]))
             places = np.arange(len(names), dtype=float)
         span = places[-1] - places[0]
@@ -49,7 +49,7 @@ class Scale:
 
     @property
     def crowded(self) -> bool:
-        """Whether the ticks' names have no room side by side."""
+        """Whether the names of the ticks do not fit side by side."""
         places = [place for place, _ in self.ticks]
         nearest = min((right - left for left, right in pairwise(places)), default=1.0)
         return max(len(name) for _, name in self.ticks) > CHARACTERS * nearest

@@ -46,7 +46,7 @@ class Dashboard(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         logger, writer = _logger(trainer), _writer(trainer)
-        if logger is None or writer is None or trainer.global_step > 0:  # a run that goes on has shown this
+        if logger is None or writer is None or trainer.global_step > 0:  # a resumed run has shown this
             return
         assert isinstance(pl_module, DigitClassifier)
         network = pl_module.network

@@ -58,7 +58,7 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
         with interruptible(), helped(0 if is_helper() else others):
             _work(study, most)
         _work(study, most)  # what a helper was at that is no more
-    except (Interrupted, KeyboardInterrupt):  # its trials stay begun, and the next start goes on with them
+    except (Interrupted, KeyboardInterrupt):  # its trials stay running, and the next start resumes them
         if not is_helper():
             log.info(_report(study, config))
         raise
@@ -120,7 +120,7 @@ def _begin(study: SharedStudy, claim: Claim) -> Trial | None:
     if claim.goes_on:
         if _settle(study, trial):
             return None
-        log.info("trial %3d  goes on after epoch %d", number, max(claim.reported, default=0))
+        log.info("trial %3d  resumes after epoch %d", number, max(claim.reported, default=0))
     return trial
 
 

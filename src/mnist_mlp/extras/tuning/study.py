@@ -44,7 +44,7 @@ class Claim:
 
 class SharedStudy:
     def __init__(self, directory: Path, config: TuneConfig, space: SearchSpace) -> None:
-        """Begin the study in `directory`, or go on with the one that is there.
+        """Begin the study in `directory`, or resume the one that is there.
 
         Raises:
             ConfigError: it was begun with another configuration, or its file is damaged.
@@ -202,6 +202,6 @@ def _refuse_changes(settings: dict[str, Any], before: dict[str, Any]) -> None:
         was, now = before.get(key, "left out"), settings.get(key, "left out")
         if was != now and key not in free:
             raise ConfigError(
-                f"{key}: cannot change when a study goes on; it is {was} there, got {now}; "
+                f"{key}: cannot change when a study is resumed; it is {was} there, got {now}; "
                 "tune.study=<another name> begins a new one"
             )

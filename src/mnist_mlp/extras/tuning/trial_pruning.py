@@ -14,7 +14,7 @@ from mnist_mlp.config.errors import Pruned
 
 class Pruning(L.Callback):
     def __init__(self, trial: optuna.Trial, reported: Set[int]) -> None:
-        """`reported`: numbers of epochs that the study knows already, of a trial that goes on."""
+        """`reported`: numbers of epochs that the study knows already, of a resumed trial."""
         self.trial, self.reported = trial, reported
 
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
