@@ -20,6 +20,7 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+@pytest.mark.extras
 def test_what_the_page_for_assistants_names_is_there() -> None:
     """Files and folders, commands, targets of the Makefile, and the tables that get an entry."""
     page = (PROJECT / "AGENTS.md").read_text()

@@ -85,7 +85,7 @@ def test_the_seconds_of_a_recipe_are_the_same_wherever_they_stand() -> None:
         assert spent[name][0] == float(seconds), name
     for name, minutes in re.findall(r"`(\w+)` (\d+) minutes", cost):
         assert spent[name][0] == 60 * float(minutes), name
-    commands = table(section("README.md", "## Recipes"), "takes, on one core")
+    commands = table(section("README.md", "## Commands"), "takes, on one core")
     for row in commands:
         words = re.fullmatch(r"`python src/train\.py experiment=(\w+)`", row["command"])
         takes = re.match(r"([\d.]+) (s|min)", row["takes, on one core"])
@@ -155,7 +155,7 @@ def test_the_figures_of_a_stacked_sweep_are_those_that_were_measured() -> None:
     assert {batch.replace(",", ""): float(times) for times, batch in given} == faster
     steps = sorted(float(row["step / products"]) for row in rows)
     assert f"{steps[0]:.1f} to {steps[-1]:.1f} times the matrix products" in stacked
-    share = re.search(r"32 networks side by side takes ([\d.]+) of the time", page("README.md"))
+    share = re.search(r"32 networks \(batch size 64\) takes ([\d.]+) times as long", page("README.md"))
     assert share and float(share[1]) == round(1 / max(faster.values()), 2)
 
 

@@ -79,6 +79,7 @@ def modules_of(label: str) -> list[str]:
     return [module_name(path) for pattern in patterns for place in places for path in place.glob(pattern)]
 
 
+@pytest.mark.extras
 def test_every_arrow_of_the_architecture_is_an_import(graph: Graph) -> None:
     """Once removed or more; and as no import leads back, none is drawn the wrong way round."""
     assert MERMAID is not None
@@ -123,6 +124,7 @@ def test_no_folder_imports_itself_over_others(places: Graph) -> None:
     assert " -> ".join(cycle(places)) == ""
 
 
+@pytest.mark.extras
 def test_no_folder_of_the_extras_imports_itself_over_others(graph: Graph) -> None:
     arrows: Graph = {}
     for name, others in graph.items():
@@ -168,6 +170,7 @@ def test_an_optional_part_that_was_deleted_is_none_and_one_that_lacks_a_package_
         optional("half")
 
 
+@pytest.mark.extras
 def test_every_optional_part_is_where_the_table_says(graph: Graph) -> None:
     for target in PARTS.values():
         module, _, attribute = target.partition(":")

@@ -12,6 +12,8 @@ from matplotlib import pyplot
 
 from mnist_mlp.config.schema import PROJECT
 
+pytestmark = pytest.mark.extras
+
 CELLS = json.loads((PROJECT / "notebooks" / "first_steps.ipynb").read_text())["cells"]
 # In place of the cell that is meant to be changed.
 PARAMETERS = 'DATA, HIDDEN, EPOCHS = "synthetic", [32], 2'

@@ -12,6 +12,8 @@ from helpers import commands as started
 
 from mnist_mlp.config.schema import PROJECT
 
+pytestmark = pytest.mark.extras
+
 README = (PROJECT / "README.md").read_text()
 RECIPES = README.partition("## Commands")[2].partition("## Results")[0]
 COMMANDS = re.findall(r"^\| `(python src/[^`]+)` \|", RECIPES, re.MULTILINE)

@@ -42,8 +42,6 @@ WRONG = {
     "data=synthetic -m trainer.max_epochs=1,0": "leave no step to train",
     "-cn evaluate": "-cn evaluate: expected another configuration, this is one of evaluate.py",
     "-cn nosuch": "nosuch: expected the name of a YAML file in configs/",
-    "experiment=committee": "experiment=committee: expected -m beside it",
-    "hydra/launcher=stacked": "hydra/launcher=stacked: expected -m beside it",
     "-m optimizer.lr=interval(1e-4,1e-2)": "tune.py searches an interval",
     "resume=/nowhere": "expected the directory of a run or of a sweep, got /nowhere",
     "++resume=/nowhere": "expected the directory of a run or of a sweep, got /nowhere",
@@ -137,6 +135,7 @@ def test_a_refusal_behind_the_first_checks_leaves_no_directory_either(tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.extras
 @pytest.mark.parametrize("name", ["evaluate", "export", "demo"])
 @pytest.mark.parametrize("sign", ["", "+"])
 def test_a_command_that_does_not_train_knows_no_resume(tmp_path: Path, name: str, sign: str) -> None:

@@ -48,7 +48,9 @@ def assert_whole(directory: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300 + 30 * COUNT)
-@pytest.mark.parametrize("name", WORDS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.extras] * (name in ("evaluate", "tune"))) for name in WORDS]
+)
 def test_a_fault_in_a_write_is_told_in_a_line_and_harms_nothing_that_was_saved(
     tmp_path: Path, name: str, trained: Path
 ) -> None:

@@ -17,10 +17,14 @@ from helpers.command_lines import Answer, ask
 
 from mnist_mlp.config.commands import SCHEMAS
 from mnist_mlp.config.keys import keys
-from mnist_mlp.config.schema import CONFIGS
+from mnist_mlp.config.schema import CONFIGS, PROJECT
 
 LINES, SEED = int(os.environ.get("FUZZ", "45")), int(os.environ.get("FUZZ_SEED", "0"))
-COMMANDS = ("train", "train", "train", "tune", "evaluate", "export", "demo", "predict", "compare")
+COMMANDS = [
+    name
+    for name in ("train", "train", "train", "tune", "evaluate", "export", "demo", "predict", "compare")
+    if (PROJECT / "src" / f"{name}.py").exists()
+]
 GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir() and path.name != "hydra")
 
 

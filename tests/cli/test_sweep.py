@@ -56,9 +56,10 @@ def test_a_preset_with_overrides_prints_the_numbers_of_its_runs_and_writes_the_p
     [
         (("sweep=losses",), "sweep=losses: expected -m beside it"),
         (("sweep.keep=best",), "sweep.keep=best: expected -m beside it"),
-        (
+        pytest.param(
             ("-m", "hydra/launcher=stacked", "hydra.launcher.on=moon"),
             "expected one of here, submitit_local, slurm, ray",
+            marks=pytest.mark.extras,
         ),
         (("-m", "sweep=losses", "optimizer.lr=-1"), "optimizer.lr: expected a number above 0"),
         (("-m", "sweep=los"), "expected one of activations, losses, seeds, width_lr"),
@@ -128,8 +129,10 @@ def test_a_sweep_that_was_killed_is_finished_from_its_record_to_the_same_bits(tm
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("hydra/launcher=stacked",), "hydra/launcher=stacked: expected -m beside it"),
-        (("experiment=committee",), "experiment=committee: expected -m beside it"),
+        *(
+            pytest.param((choice,), f"{choice}: expected -m beside it", marks=pytest.mark.extras)
+            for choice in ("hydra/launcher=stacked", "experiment=committee")
+        ),
         (
             ("-m", "seed=0,1", "hydra.sweep.subdir=same"),
             "hydra.sweep.subdir: expected a directory for each job, got same",

@@ -8,6 +8,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from mnist_mlp.config.schema import PROJECT
 
 
@@ -21,6 +23,7 @@ def install(place: Path) -> None:
         shutil.copytree(PROJECT / source, place / target)
 
 
+@pytest.mark.extras
 def test_an_installed_package_composes_its_configuration_anywhere(tmp_path: Path) -> None:
     place, here = tmp_path / "site", tmp_path / "here"
     here.mkdir()
