@@ -69,7 +69,7 @@ def run_app(task: Task, config_name: str) -> NoReturn:
             leave(train_jobs(train))
         try:
             if set(FLAGS) & set(sys.argv[1:]):
-                print(help_for(config_name, [word for word in sys.argv[1:] if not word.startswith("-")]))
+                print(help_for(config_name, [argument for argument in sys.argv[1:] if not argument.startswith("-")]))
                 sys.exit(0)
             if "--hydra-help" in sys.argv:
                 sys.argv[1:] = ["--hydra-help"]  # Hydra would refuse overrides beside it
@@ -92,18 +92,18 @@ def _require_checks(main: Callable[[Any], Callable[[], Any]], config_name: str) 
 
     Without this callback Hydra would create a run directory before the configuration is checked.
     """
-    words = sys.argv[1:]
-    if any(re.match(SHOWING, word) for word in words):
+    arguments = sys.argv[1:]
+    if any(re.match(SHOWING, argument) for argument in arguments):
         return
     shown, options = io.StringIO(), argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for short, option in (("-cn", "--config-name"), ("-cp", "--config-path"), ("-cd", "--config-dir")):
         options.add_argument(short, option, dest=option)
-    files = [f"{option}={file}" for option, file in vars(options.parse_known_args(words)[0]).items() if file]
-    callbacks = [word for word in words if "hydra.callbacks" in word]
+    files = [f"{option}={file}" for option, file in vars(options.parse_known_args(arguments)[0]).items() if file]
+    callbacks = [argument for argument in arguments if "hydra.callbacks" in argument]
     sys.argv[1:] = [*files, *callbacks, "--cfg", "hydra", "--package", "hydra.callbacks"]
     with redirect_stdout(shown):
         main(lambda _: None)()
-    sys.argv[1:] = words
+    sys.argv[1:] = arguments
     if CheckBeforeWork.__name__ not in shown.getvalue():
         raise ConfigError(
             f"expected the configuration {config_name} with its hydra.callbacks; a file for --config-name begins with "
@@ -113,8 +113,8 @@ def _require_checks(main: Callable[[Any], Callable[[], Any]], config_name: str) 
 
 def _multirun_first(arguments: list[str]) -> list[str]:
     """The arguments with -m first: Hydra's parser accepts no override after it."""
-    options = [word for word in arguments if word in ("-m", "--multirun")]
-    return [*options, *(word for word in arguments if word not in options)]
+    options = [argument for argument in arguments if argument in ("-m", "--multirun")]
+    return [*options, *(argument for argument in arguments if argument not in options)]
 
 
 def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:

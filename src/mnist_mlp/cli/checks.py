@@ -79,7 +79,7 @@ class CheckBeforeWork(Callback):
                 raise ConfigError("tune.py searches the values of a sweep in one run: leave -m out")
             if not issubclass(self.schema, Config):
                 raise ConfigError("-m: only training runs can be swept over")
-            named = {key_of(word) for word in record.overrides_of(config.hydra)["hydra"]}
+            named = {key_of(override) for override in record.overrides_of(config.hydra)["hydra"]}
             if "hydra.run.dir" in named and "hydra.sweep.dir" not in named:
                 raise ConfigError(f"hydra.run.dir: a sweep lies in hydra.sweep.dir={config.hydra.run.dir}")
             launcher = config.hydra.runtime.choices["hydra/launcher"]
@@ -137,14 +137,16 @@ def _refuse_words_for_sweeps(hydra: DictConfig) -> None:
     choices = hydra.runtime.choices
     of_sweeps = ("hydra.launcher", "hydra.sweep", "hydra/launcher", "hydra/sweeper")
     typed = record.overrides_of(hydra)["hydra"]
-    words = [word for word in typed if key_of(word).startswith(of_sweeps)]
+    overrides = [override for override in typed if key_of(override).startswith(of_sweeps)]
     if choices["hydra/launcher"] != "basic" or (hydra.sweeper or {}).get("params"):  # from a file of these groups
-        words += [f"{group}={choices[group]}" for group in ("sweep", "experiment") if choices.get(group)]
-    given = {key_of(word) for word in typed}
+        overrides += [f"{group}={choices[group]}" for group in ("sweep", "experiment") if choices.get(group)]
+    given = {key_of(override) for override in typed}
     if "hydra.run.dir" in given:  # beside it hydra.sweep.dir is no mistake: each has its own mode
-        words = [word for word in words if key_of(word) not in ("hydra.sweep.dir", "hydra.sweep.subdir")]
-    if words:
-        raise ConfigError(f"{words[0]}: expected -m beside it, as in train.py -m {words[0]}")
+        overrides = [
+            override for override in overrides if key_of(override) not in ("hydra.sweep.dir", "hydra.sweep.subdir")
+        ]
+    if overrides:
+        raise ConfigError(f"{overrides[0]}: expected -m beside it, as in train.py -m {overrides[0]}")
 
 
 def _refuse_hidden_files(hydra: DictConfig) -> None:

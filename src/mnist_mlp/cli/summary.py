@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mnist_mlp.config.schema import PROJECT
-from mnist_mlp.runs.command_line import in_lines, words_of
+from mnist_mlp.runs.command_line import arguments_of, in_lines
 from mnist_mlp.runs.directories import BEST, CHECKPOINTS, shown
 from mnist_mlp.runs.metric_text import metric_text
 from mnist_mlp.runs.newest import OUTPUTS
@@ -57,5 +57,5 @@ def _next_commands(directory: Path) -> list[list[str]]:
     if (directory / CHECKPOINTS / BEST).exists():
         # A copy of the project may not have these commands.
         scripts = [name for name in ("evaluate.py", "demo.py") if (PROJECT / "src" / name).exists()]
-        commands += [words_of(name, checkpoint=directory) for name in scripts]
+        commands += [arguments_of(name, checkpoint=directory) for name in scripts]
     return commands

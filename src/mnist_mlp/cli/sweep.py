@@ -36,9 +36,9 @@ def jobs_of(config: DictConfig, loader: ConfigLoader) -> list[list[str]] | None:
     if config.hydra.runtime.choices["hydra/sweeper"] != "basic":
         return None
     preset = (config.hydra.sweeper or {}).get("params") or {}  # sweep=<name>
-    words = [*(f"{name}={values}" for name, values in preset.items()), *overrides_of(config.hydra)["task"]]
-    choices: dict[str, list[str]] = {}  # of each key, the last word counts
-    for override in OverridesParser.create(loader).parse_overrides(words):
+    overrides = [*(f"{name}={values}" for name, values in preset.items()), *overrides_of(config.hydra)["task"]]
+    choices: dict[str, list[str]] = {}  # of each key, the last override counts
+    for override in OverridesParser.create(loader).parse_overrides(overrides):
         key = override.get_key_element()
         if not override.is_sweep_override():
             choices[key] = [f"{key}={override.get_value_element_as_str()}"]

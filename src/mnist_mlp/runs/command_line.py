@@ -15,15 +15,15 @@ from mnist_mlp.runs.directories import shown
 WIDTH = 80
 
 
-def command(script: str, *words: str, **paths: Path) -> str:
-    """`python src/<script> <words> <key>=<path> ...` in one line; paths are relative to the current directory."""
-    return shlex.join(words_of(script, *words, **paths))
+def command(script: str, *arguments: str, **paths: Path) -> str:
+    """`python src/<script> <arguments> <key>=<path> ...` in one line; paths are relative to the current directory."""
+    return shlex.join(arguments_of(script, *arguments, **paths))
 
 
-def words_of(script: str, *words: str, **paths: Path) -> list[str]:
+def arguments_of(script: str, *arguments: str, **paths: Path) -> list[str]:
     """The arguments of `command`, not yet quoted for a shell."""
     values = [f"{key}={_readable(str(shown(path)))}" for key, path in paths.items()]
-    return [_python(), str(shown(PROJECT / "src" / script)), *words, *values]
+    return [_python(), str(shown(PROJECT / "src" / script)), *arguments, *values]
 
 
 def sweep_overrides(jobs: Sequence[Sequence[str]], all_jobs: Sequence[Sequence[str]]) -> str:
@@ -36,16 +36,16 @@ def sweep_overrides(jobs: Sequence[Sequence[str]], all_jobs: Sequence[Sequence[s
     return " ".join(f"{name}={','.join(several)}" for name, several in values.items())
 
 
-def in_lines(words: Sequence[str], *, indent: str = "  ") -> str:
-    """A command in lines of at most 80 columns, if its words allow, joined by backslashes for a shell."""
+def in_lines(arguments: Sequence[str], *, indent: str = "  ") -> str:
+    """A command in lines of at most 80 columns, if its arguments allow, joined by backslashes for a shell."""
     lines = [indent]
-    for word in map(shlex.quote, words):
+    for argument in map(shlex.quote, arguments):
         end = "" if lines[-1].isspace() else " "
-        if len(lines[-1] + end + word + " \\") > WIDTH and end:
+        if len(lines[-1] + end + argument + " \\") > WIDTH and end:
             lines[-1] += " \\"
             lines.append(f"{indent}    ")
             end = ""
-        lines[-1] += end + word
+        lines[-1] += end + argument
     return "\n".join(lines)
 
 

@@ -46,24 +46,24 @@ class Command:
         """The command that composed the configuration with this section `hydra`."""
         # Hydra's names of the sources: `command-line` for --config-dir, `main` for --config-path.
         sources = [source for source in hydra.runtime.config_sources if source.provider in ("command-line", "main")]
-        words = overrides_of(hydra)
+        overrides = overrides_of(hydra)
         return cls(
             config_name=str(hydra.job.config_name),
             config_dirs=[str(Path(source.path).absolute()) for source in sources if Path(source.path) != CONFIGS],
-            task=[word for word in words["task"] if key_of(word) != "resume"],
-            hydra=[word for word in words["hydra"] if key_of(word) not in GIVEN_ANEW],
+            task=[override for override in overrides["task"] if key_of(override) != "resume"],
+            hydra=[override for override in overrides["hydra"] if key_of(override) not in GIVEN_ANEW],
         )
 
     def arguments(self) -> list[str]:
         """The arguments of `train.py` that compose the same configuration."""
-        folders = [word for path in self.config_dirs for word in ("--config-dir", path)]
+        folders = [argument for path in self.config_dirs for argument in ("--config-dir", path)]
         return ["--config-name", self.config_name, *folders, *self.hydra, *self.task]
 
 
 def overrides_of(hydra: DictConfig) -> dict[str, list[str]]:
     """Overrides as typed: a value such as `${hydra.job.num}` cannot be resolved outside of a job."""
-    words: Any = OmegaConf.to_container(hydra.overrides, resolve=False)
-    return {"hydra": words["hydra"], "task": words["task"]}
+    overrides: Any = OmegaConf.to_container(hydra.overrides, resolve=False)
+    return {"hydra": overrides["hydra"], "task": overrides["task"]}
 
 
 @dataclass(frozen=True, kw_only=True)

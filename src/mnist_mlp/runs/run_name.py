@@ -21,10 +21,12 @@ def run_name(directory: Path) -> str:
         sweep = read_sweep(directory / run.sweep) if run and run.sweep else None
     except ConfigError:  # a damaged record: no name
         return ""
-    typed = run.command.task if run and run.command else []
-    varied = [word for word in typed if not sweep or word not in sweep.command.task]
-    words = [word[word.rfind(".", 0, word.find("=")) + 1 :] for word in varied or typed if "=" in word]
-    return " ".join(words)
+    given = run.command.task if run and run.command else []
+    varied = [override for override in given if not sweep or override not in sweep.command.task]
+    overrides = [
+        override[override.rfind(".", 0, override.find("=")) + 1 :] for override in varied or given if "=" in override
+    ]
+    return " ".join(overrides)
 
 
 def folder_name(name: str) -> str:

@@ -13,7 +13,7 @@ from mnist_mlp.config.overrides import override_value
 from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.extras.leaderboard.leaderboard import flattened, settings
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.runs.command_line import words_of
+from mnist_mlp.runs.command_line import arguments_of
 
 
 def checkpoint(run: runs.Run) -> str:
@@ -31,7 +31,7 @@ def command(config: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
     """
     words = [*(["-m"] if len(seeds) > 1 else []), *overrides(config)]
     words += [f"seed={','.join(map(str, seeds))}"] if list(seeds) != [0] else []
-    return words_of("train.py", *words)
+    return arguments_of("train.py", *words)
 
 
 def overrides(config: Mapping[str, Any]) -> list[str]:

@@ -16,7 +16,7 @@ from mnist_mlp.extras.tuning.best_experiment import as_experiment
 from mnist_mlp.extras.tuning.study import SharedStudy, stack_of
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.atomic_write import replacing
-from mnist_mlp.runs.command_line import in_lines, words_of
+from mnist_mlp.runs.command_line import arguments_of, in_lines
 
 BEST, START = "best", "start"  # experiment files
 WORDS = {
@@ -51,7 +51,7 @@ def report(study: SharedStudy, images: int) -> str:
     origin = f"The best of {len(trials)} trials: {_accuracy(best):.2%} of {images} validation images."
     _write(study.directory / "experiment" / f"{BEST}.yaml", as_experiment(drawn, origin))
     _write(study.directory / "experiment" / f"{START}.yaml", as_experiment(study.space.fixed, "Before the search."))
-    train = words_of("train.py", "--config-dir", str(where))
+    train = arguments_of("train.py", "--config-dir", str(where))
     lines += [
         f"best             {_accuracy(best):.2%} on validation, trial {best.number}",
         *(f"                 {word}" for word in drawn[len(study.space.fixed) :]),
@@ -63,7 +63,7 @@ def report(study: SharedStudy, images: int) -> str:
         "to train the best:",
         in_lines([*train, f"experiment={BEST}"]),
         "all trials:",
-        in_lines(words_of("compare.py", str(where))),
+        in_lines(arguments_of("compare.py", str(where))),
     ]
     return "\n".join(lines)
 
