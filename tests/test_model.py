@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from mnist_mlp.config.compose import composed
 from mnist_mlp.model.losses import LOSSES as TABLE
 from mnist_mlp.model.networks import MLP, DataSpec, build_network
-from mnist_mlp.model.size import parameters
+from mnist_mlp.model.size import parameters, shape
 
 LOSSES = ("cross_entropy", "nll", "mse")
 
@@ -53,6 +53,12 @@ def test_the_size_that_is_announced_is_that_of_the_network(words: tuple[str, ...
 def test_no_size_is_announced_for_a_network_of_ones_own_with_the_keys_of_another(group: str) -> None:
     config = replace(composed(f"model={group}").model, name="mine")
     assert parameters(config, (3, 30, 20), classes=5) is None
+
+
+def test_the_shape_of_a_network_is_written_as_it_is_spoken_of() -> None:
+    assert shape(composed().model, (1, 28, 28), classes=10) == "784-128-64-10"
+    cnn = composed("model=cnn", "model.channels=[16,32]", "model.hidden=[128]").model
+    assert shape(cnn, (3, 20, 24), classes=5) == "20x24x3, 16, 32, 128-5"
 
 
 @pytest.mark.parametrize("hidden", [(), (5,), (7, 6, 5, 4)])

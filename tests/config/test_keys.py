@@ -11,7 +11,15 @@ from hydra.core.global_hydra import GlobalHydra
 
 from mnist_mlp.config.compose import composed
 from mnist_mlp.config.declare import VARIANTS, key, section
-from mnist_mlp.config.keys import affects_result, depends_on_length, keys, keys_where, limits_steps, unstackable
+from mnist_mlp.config.keys import (
+    affects_result,
+    depends_on_length,
+    in_hparams,
+    keys,
+    keys_where,
+    limits_steps,
+    unstackable,
+)
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import CONFIGS, Config, SchedulerConfig
 from mnist_mlp.optim.lr_schedule import lr_factor as rate
@@ -51,6 +59,12 @@ def test_a_new_section_trains_alone_until_it_says_that_stacks_take_account_of_it
 def test_what_limits_the_steps_of_a_run_decides_its_result() -> None:
     assert keys_where(limits_steps) == {"trainer.max_epochs", "trainer.max_steps"}
     assert keys_where(limits_steps) <= keys_where(affects_result)
+
+
+def test_a_key_is_a_column_of_the_hparams_table_by_its_own_property_or_by_that_of_its_section() -> None:
+    columns = keys_where(in_hparams)
+    assert {"data.batch_size", "model.activation", "optimizer.lr"} <= columns
+    assert not columns & {"data.dir", "trainer.devices", "logger.csv"}
 
 
 def test_every_property_is_one_of_a_key_that_exists() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mnist_mlp.runs.atomic_write import replacing
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.runs.atomic_write import refuse_unwritable_directory, refuse_unwritable_file, replacing
 
 
 def test_the_new_content_takes_the_place_of_the_old_at_the_end_and_not_before(tmp_path: Path) -> None:
@@ -28,3 +29,32 @@ def test_a_failure_half_way_leaves_the_old_content_and_nothing_beside_it(tmp_pat
         raise error
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("x" * 300, "expected names of at most 255 bytes, got x"),
+        ("file/below/it", "file is not one"),
+        ("link/it", "link is a link to nothing"),
+        ("loop/it", "loop"),
+    ],
+)
+def test_a_place_that_cannot_hold_a_directory_is_refused_and_why(tmp_path: Path, place: str, words: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(ConfigError, match=r"^option: expected") as caught:
+        refuse_unwritable_directory("option", tmp_path / place)
+    assert words in str(caught.value)
+    refuse_unwritable_directory("option", tmp_path / "new" / "folder")
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "link", "loop"}
+
+
+def test_a_file_is_refused_where_a_folder_is_or_none_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path, tmp_path / "file" / "it"):
+        with pytest.raises(ConfigError, match=r"^option: expected"):
+            refuse_unwritable_file("option", place)
+    for place in (tmp_path / "file", tmp_path / "new" / "it"):
+        refuse_unwritable_file("option", place)
