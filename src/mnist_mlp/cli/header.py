@@ -48,7 +48,8 @@ def sweep_header(jobs: Sequence[Sequence[str]] | None, directory: Path) -> str:
 def _length(config: Config) -> str:
     trainer = config.trainer
     if trainer.fast_dev_run:
-        return f"{int(trainer.fast_dev_run)} batches, to see that it works,"
+        count = int(trainer.fast_dev_run)
+        return f"{count} batch{'es' * (count != 1)}, to see that it works,"
     epochs = f"{trainer.max_epochs:,} epoch{'s' * (trainer.max_epochs != 1)}"
     return epochs if trainer.max_steps == -1 else f"{epochs}, at most {trainer.max_steps:,} steps,"
 
