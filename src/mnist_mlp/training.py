@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 
 def train(config: Config, directory: Path, *, callbacks: Sequence[L.Callback] = (), test: bool = True) -> Result:
-    """Train and validate a network, and test the best checkpoint once; with `config.resume`, resume the run there.
+    """Train and validate a network, and test the best checkpoint once; `config.resume`: resume the run in `directory`.
 
     Args:
         directory: gets checkpoints, logs and result.json, which is also written if the run fails.
@@ -62,7 +62,7 @@ def train(config: Config, directory: Path, *, callbacks: Sequence[L.Callback] = 
 
     Raises:
         UserError: the configuration cannot be trained on this machine, or training failed; one line.
-        Stopped: a signal ended the run, or a search pruned it; a checkpoint is saved once the first step has begun.
+        Stopped: a signal ended the run, or a search pruned it; if training had begun, its state has been saved.
     """
     require_machine(config)
     directory = Path(directory)

@@ -94,3 +94,16 @@ def test_a_printed_command_works_when_it_is_pasted(tmp_path: Path, name: str) ->
     words = shlex.split(command("evaluate.py", checkpoint=tmp_path / name))
     assert words[:2] == ["python", "src/evaluate.py"]
     assert OverridesParser.create().parse_override(words[2]).value() == str(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["7", "1e3", "null", "True", "run,", "run", "2026-11-24_19"])
+def test_a_printed_name_is_read_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    import shlex
+
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(command("evaluate.py", checkpoint=tmp_path / name))
+    value = OverridesParser.create().parse_override(words[2]).value()
+    assert not isinstance(value, int | float | bool | None)
+    assert str(value) == name

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import SoftFileLock
 from helpers.kill_and_resume import configuration
 
 from mnist_mlp.cli.exit_codes import system_error
@@ -56,6 +57,16 @@ def test_a_lock_dies_with_its_process(tmp_path: Path, holder: subprocess.Popen[s
     holder.wait()
     with owned(tmp_path / "run"):
         assert f'"process": {os.getpid()}' in (tmp_path / "run" / LOCK).read_text()
+
+
+def test_without_locks_of_the_system_a_directory_is_free_again_after_its_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("filelock.FileLock", SoftFileLock)
+    with owned(tmp_path / "run"):
+        assert not (tmp_path / "run" / LOCK).read_text().startswith("{")  # it is filelock's, which reads it
+    with owned(tmp_path / "run"):
+        pass
 
 
 def test_a_block_in_a_block_of_the_same_process_keeps_the_directory(tmp_path: Path) -> None:

@@ -32,6 +32,14 @@ def test_a_completed_job_keeps_what_was_asked_for(tmp_path: Path, keep: str, kep
     assert runs.read(tmp_path / "0").status == runs.COMPLETED
 
 
+def test_a_folder_among_the_checkpoints_does_not_fail_a_completed_run(tmp_path: Path) -> None:
+    for path in (tmp_path / "checkpoints" / "of_a_callback", tmp_path / "checkpoints"):
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "best.ckpt").touch()
+    thin(tmp_path, "best")
+    assert files(tmp_path) == {"checkpoints/best.ckpt"}
+
+
 def test_everything_is_kept_unless_asked_otherwise(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "last.ckpt").touch()

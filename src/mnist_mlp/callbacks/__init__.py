@@ -9,6 +9,7 @@
 
 To add one: a class in a new file of this folder, and a file in configs/callbacks/ that names it:
 
+    defaults: [default, _self_]
     own: {my_file.MyCallback: {some_argument: 3}}
 """
 

@@ -112,7 +112,7 @@ def _require_checks(main: Callable[[Any], Callable[[], Any]], config_name: str) 
 
 
 def _multirun_first(arguments: list[str]) -> list[str]:
-    """The arguments with -m first: Hydra's parser accepts no override after it."""
+    """The arguments with -m first: Hydra's parser refuses overrides on both sides of it, as in `a=1 -m b=2`."""
     options = [argument for argument in arguments if argument in ("-m", "--multirun")]
     return [*options, *(argument for argument in arguments if argument not in options)]
 

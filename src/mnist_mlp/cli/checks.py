@@ -1,4 +1,4 @@
-"""Checks before any work: the configuration of every job, the directory, the data, the checkpoints, the launcher."""
+"""Checks before any work: the configuration (in a sweep each value once), directory, data, checkpoints, launcher."""
 
 from __future__ import annotations
 

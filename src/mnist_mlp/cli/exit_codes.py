@@ -1,6 +1,6 @@
 """Exit codes: the only place where an exception becomes one line on standard error and an exit code.
 
-0: completed. 1: failed. 2: wrong configuration or input, before any work. 128 + n: stopped by signal n.
+0: completed. 1: failed. 2: wrong configuration or input, found before any work if possible. 128 + n: signal n.
 """
 
 from __future__ import annotations

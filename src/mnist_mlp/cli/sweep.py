@@ -114,7 +114,7 @@ def _subdir(config: DictConfig, number: int) -> str:
 
 
 def compose_once(loader: ConfigLoader, sweep: DictConfig) -> None:
-    """Make the loader compose only one of the jobs of `sweep` that differ in values of keys alone.
+    """Make the loader compose jobs of `sweep` that differ only in values of keys once, and copy the result.
 
     Composing takes a tenth of a second. Hydra's sweeper composes every job as a check, and its launcher once more.
     """

@@ -121,7 +121,7 @@ def _check_together(config: Config) -> None:
 
 
 def _check_monitors(config: Config) -> None:
-    """A metric of the project that is monitored has to be one of those that are computed; others are your own."""
+    """A monitored name in `METRICS` has to be in `metrics`; any other may be logged by your own module: not checked."""
     monitors = {"checkpoint": config.checkpoint.monitor}
     if config.callbacks.early_stopping.patience is not None:
         monitors["callbacks.early_stopping"] = config.callbacks.early_stopping.monitor

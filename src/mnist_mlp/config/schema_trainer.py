@@ -14,7 +14,8 @@ PRECISIONS = ("32-true", "64-true", "bf16-true", "bf16-mixed")
 class TrainerConfig:
     """Keyword arguments of `lightning.Trainer`, with its names.
 
-    Training batches are counted in optimizer steps, so after accumulation; others in batches of `data.batch_size`.
+    Training batches are counted in optimizer steps, so after accumulation; others in batches of `data.batch_size`
+    (those of `num_sanity_val_steps`, with engine=fast, have 2,500 images).
     """
 
     accelerator: str = key(
@@ -48,7 +49,7 @@ class TrainerConfig:
         "stop after this time, as DD:HH:MM:SS", run_limit="seconds", may_change_on_resume=True, in_hparams=True
     )
     min_epochs: int | None = key("epochs before a time limit or early stopping may end the run", at_least=0)
-    min_steps: int | None = key("optimizer steps before a time limit may end the run", at_least=0)
+    min_steps: int | None = key("optimizer steps before a time limit or early stopping may end the run", at_least=0)
     limit_train_batches: int | float = key(
         "number (int) or fraction (float) of the training batches per epoch",
         at_least=0,

@@ -146,7 +146,7 @@ def _opened(path: Path) -> Image.Image:
     Raises:
         ConfigError: it cannot be read, has other than 8 bits per channel, or is transparent somewhere.
     """
-    from mnist_mlp.data.image_file import UnreadableError, open_image  # imports Pillow: only this data set needs it
+    from mnist_mlp.data.image_file import UnreadableError, open_image  # imports Pillow, which MNIST does not need
 
     try:
         image = open_image(path)
@@ -155,5 +155,5 @@ def _opened(path: Path) -> Image.Image:
     if image.mode not in GREY_MODES + COLOUR_MODES:
         raise ConfigError(f"data.path: {path}: expected 8 bits a channel, got an image of Pillow's mode {image.mode}")
     if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
-        raise ConfigError(f"data.path: {path}: expected an image without transparency; paint its ground first")
+        raise ConfigError(f"data.path: {path}: expected an image without transparency; flatten it onto a background")
     return image

@@ -56,7 +56,7 @@ class TrainLoader(EpochOrder):
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        """`limit` is `limit_train_batches` of the trainer, which ends each epoch after these minibatches."""
+        """`limit` is the trainer's `limit_train_batches`: it ends each epoch after so many minibatches."""
         super().__init__(part, first_step=first_step, same_order=same_order, rank=rank, world_size=world_size)
         self.batch_size, self.seed, self.limit = batch_size, seed, limit
 

@@ -24,7 +24,7 @@ class Source:
     """How to describe and load one data set."""
 
     describe: Callable[[DataConfig], DatasetInfo]
-    """sizes, shape and classes, without downloading or reading the images"""
+    """sizes, shape and classes, without a download; of the images at most the first one is read"""
     load: Callable[[DataConfig], Dataset]
     """the whole data set, verified"""
     reads_path: bool = False

@@ -79,7 +79,7 @@ def _drawings() -> tuple[np.ndarray, np.ndarray]:
 
     Number `digit * len(STROKES) + i` has the stroke weight `STROKES[i]`.
     """
-    from PIL import Image, ImageDraw, ImageFont  # imported here: only this data set needs Pillow
+    from PIL import Image, ImageDraw, ImageFont  # imported here, as MNIST does not need Pillow
 
     side = CANVAS * OVERSIZE
     font = ImageFont.load_default(size=DIGIT * DETAIL * OVERSIZE / 0.7)  # digits are 0.7 of the nominal size

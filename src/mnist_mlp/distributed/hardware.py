@@ -119,5 +119,5 @@ def cores() -> int:
 
 
 def cpu_threads(batch_size: int, parameters: int, processes: int = 1) -> int:
-    """Number of threads for a training step of this size, with `processes` of them on this machine."""
+    """Number of threads for a training step of this size, in each of `processes` processes on this machine."""
     return max(1, cores() // processes) if batch_size * parameters >= MIN_WORK_FOR_THREADS else 1

@@ -174,7 +174,9 @@ class Stack(L.LightningModule):
     def stop_members(self, *, at_epoch_end: bool = False) -> None:
         """Remove members whose `should_stop` is set; within an epoch, end that epoch for them first."""
         for member in self.training_members:
-            enough = self.trainer.current_epoch + at_epoch_end >= (member.config.trainer.min_epochs or 0)
+            limits = member.config.trainer
+            enough = self.trainer.current_epoch + at_epoch_end >= (limits.min_epochs or 0)
+            enough = enough and self.trainer.global_step >= (limits.min_steps or 0)
             if member.trainer.should_stop and enough:
                 if not at_epoch_end and member.train_log.sums and not member.train_log.reported:
                     self.end_epoch([member])

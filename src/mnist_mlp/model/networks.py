@@ -41,6 +41,9 @@ class DataSpec:
     """of each channel, or one for all; grey levels in [0, 1]"""
 
 
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
+
+
 class Network(nn.Module):
     """Normalisation of images, layers that compute logits, and the head that the loss expects.
 
@@ -61,8 +64,8 @@ class Network(nn.Module):
 
     @property
     def draws_noise(self) -> bool:
-        """Whether a training step draws random numbers: for dropout."""
-        return any(isinstance(layer, nn.Dropout) for layer in self.modules())
+        """Whether a training step draws random numbers; override it if a layer of yours does, other than dropout."""
+        return any(isinstance(layer, DROPOUTS) for layer in self.modules())
 
     def normalise(self, images: Tensor) -> Tensor:
         """Grey levels 0..255, `(B, C, H, W)` or flat, to normalised inputs of the first layer `(B, *input_shape)`."""

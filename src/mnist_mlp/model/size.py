@@ -21,7 +21,7 @@ def shape(config: ModelConfig, image_shape: Sequence[int], classes: int) -> str:
 
 
 def parameters(config: ModelConfig, image_shape: Sequence[int], classes: int) -> int | None:
-    """Number of weights and biases; None if `model.name` is neither `mlp` nor `cnn`, even with the keys of one."""
+    """Number of weights and biases; None for a network of your own, even if it uses `MLPConfig` or `CNNConfig`."""
     if config.name == "mlp" and isinstance(config, MLPConfig):
         return _fully_connected_parameters(_widths(config, prod(image_shape), classes))
     if config.name == "cnn" and isinstance(config, CNNConfig):

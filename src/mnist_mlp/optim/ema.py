@@ -1,7 +1,7 @@
 """Exponential moving average (EMA) of the weights: the network that is validated, tested and used.
 
-Averaging the weights over the last steps (Polyak and Juditsky 1992) reduces the noise of the gradients, as a small
-learning rate would, without slowing the training down.
+Averaging the weights over the last steps (Polyak and Juditsky 1992) reduces the noise that stochastic gradients cause
+in the weights, as a small learning rate would, without slowing the training down.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mnist_mlp.config.overrides import NO_TEXT
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.runs.directories import shown
 
@@ -61,7 +62,8 @@ def _python() -> str:
 
 def _readable(path: str) -> str:
     """`path` as a value for Hydra: in double quotes if necessary, which can stand within a shell's single quotes."""
-    if re.fullmatch(r"[\w./:@%+ -]*\S", path, re.ASCII):
+    letters = re.fullmatch(r"[\w./:@%+ -]*[\w/]", path, re.ASCII)
+    if letters and ("/" in path or (path[0].isalpha() and path.lower() not in NO_TEXT)):  # not a number, nor null
         return path
     escaped = re.sub(r'(\\*)"', r'\1\1\\"', path)
     return f'"{escaped}"'

@@ -22,7 +22,7 @@ def build_loggers(config: Config, directory: Path, purge_step: int | None) -> li
     """The loggers of the section `logger`.
 
     Args:
-        purge_step: first step that a resumed run repeats; the entries of earlier starts from it on are deleted.
+        purge_step: first step that a resumed run repeats; TensorBoard and CSV drop what was logged from this step on.
     """
     loggers: list[Logger] = []
     if config.logger.tensorboard:
@@ -61,7 +61,7 @@ def tensorboard_tag(name: str) -> str:
     if first == "final":
         return f"result/{rest}"
     if not rest:
-        return f"optimizer/{name}"  # what a step has done: lr, gradient_norm, images_per_second
+        return f"optimizer/{name}"  # names without a stage: lr, gradient_norm, images_per_second
     return f"{'accuracy' if rest == 'acc' else rest}/{first}" if first in ("train", "val") else name
 
 

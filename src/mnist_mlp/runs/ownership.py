@@ -1,7 +1,7 @@
 """Lock on a directory: one process works in it, a second one is refused.
 
 The lock is that of the operating system (`flock`), so it ends with its process. On a file system without `flock`,
-`filelock` uses a marker file with process and host, and takes it over when that process has ended.
+`filelock` uses a marker file with process and host, which it takes over some time after that process has ended.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LOCK = ".in_use"
 
 # Locks of this process (by its id, as a forked child holds none of them), each with its nesting depth.
 _held: dict[tuple[int, Path], tuple[BaseFileLock, int]] = {}
-# Directories that `claim` has created, with all that was written into them since.
+# Directories that `claim` has created, so that everything in them was written afterwards.
 _created: set[Path] = set()
 
 
@@ -51,7 +51,7 @@ def claim(directory: Path, name: str = "hydra.run.dir") -> None:
     Raises:
         ConfigError: as `owned`, or no directory can be made there.
     """
-    from filelock import FileLock, Timeout  # imported here, so that --help does not wait for it
+    from filelock import FileLock, SoftFileLock, Timeout  # imported here, so that --help does not wait for it
 
     refuse_unwritable_directory(name, directory)
     if not directory.is_dir():
@@ -64,8 +64,9 @@ def claim(directory: Path, name: str = "hydra.run.dir") -> None:
             lock.acquire(blocking=False)
         except Timeout:
             raise ConfigError(f"{name}: {directory} is in use by {_owner(directory)}") from None
-        with suppress(OSError):  # the lock holds, even if its file cannot be written
-            (directory / LOCK).write_text(json.dumps(_self()) + "\n")
+        if not isinstance(lock, SoftFileLock):  # the content of its marker file is filelock's own
+            with suppress(OSError):  # the lock holds, even if its file cannot be written
+                (directory / LOCK).write_text(json.dumps(_self()) + "\n")
     _held[key] = lock, count + 1
 
 

@@ -13,7 +13,7 @@ KEPT = {
     "best": (runs.RESULT, f"{runs.CHECKPOINTS}/{runs.BEST}"),
     "results": (runs.RESULT,),
 }
-# All files that a run writes; files of the user in its directory are not touched.
+# All files and folders that a run writes; other files in its directory are not touched, those in these folders are.
 WRITTEN = (*runs.OF_A_JOB, "tensorboard", "csv", "mlflow", "wandb", LOCK)
 
 
@@ -26,12 +26,18 @@ def thin(directory: Path, keep: str) -> None:
         if any(path in file.parents for file in kept):
             for inner in path.iterdir():
                 if inner not in kept:
-                    inner.unlink()
-        elif path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
+                    _delete(inner)
         else:
-            with suppress(OSError):
-                path.unlink()
+            _delete(path)
+
+
+def _delete(path: Path) -> None:
+    """Delete a file or folder if possible; a completed run does not fail because of it."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 def summary_line(keep: str, runs_thinned: int) -> str:
