@@ -31,9 +31,8 @@ from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.distributed.strategy import SharedMinibatches, WorldEnvironment, device_arguments
 from mnist_mlp.distributed.world import World
 from mnist_mlp.engine.chunked_data import ChunkedData, limited_part
-from mnist_mlp.engine.hooks import MemberHooks
+from mnist_mlp.engine.hooks import MemberHooks, wants_each_step
 from mnist_mlp.engine.job import Job
-from mnist_mlp.engine.known_hooks import wants_each_step
 from mnist_mlp.engine.member import Member, MemberCheckpointIO
 from mnist_mlp.engine.process_settings import prepare_torch, quieten_lightning
 from mnist_mlp.engine.resume_points import resume_points

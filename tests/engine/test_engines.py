@@ -186,6 +186,37 @@ def test_a_hook_that_the_engine_does_not_call_is_refused(tmp_path: Path, monkeyp
         train(configuration(*SHORT, *QUIET), tmp_path / "module")
 
 
+class Diary(L.Callback):
+    """Adds an entry to every checkpoint, and collects the entries of checkpoints that are resumed from."""
+
+    def __init__(self, read: list[Any]) -> None:
+        self.read = read
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        checkpoint["of_callback"] = trainer.current_epoch
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        self.read.append(checkpoint["of_callback"])
+
+
+def test_checkpoints_keep_and_give_back_what_the_hooks_of_module_and_callback_add(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: dict[str, list[Any]] = {"fast": [], "plain": []}
+    monkeypatch.setattr(
+        DigitClassifier, "on_save_checkpoint", lambda _, checkpoint: checkpoint.update(of_module="kept")
+    )
+    for engine, entries in read.items():
+        monkeypatch.setattr(
+            DigitClassifier, "on_load_checkpoint", lambda _, c, entries=entries: entries.append(c["of_module"])
+        )
+        words, directory = (*SHORT, *QUIET, f"engine={engine}", "scheduler=constant"), tmp_path / engine
+        train(configuration(*words), directory, callbacks=[Diary(entries)])
+        again = configuration(*words, "trainer.max_epochs=3", f"resume={directory}")
+        train(again, directory, callbacks=[Diary(entries)])
+    assert read["fast"] == read["plain"] == ["kept", 1]
+
+
 class Shrink(L.Callback):
     """Weight decay by a callback, after each step."""
 

@@ -179,16 +179,19 @@ class Member:
         }
         for callback in self.callbacks:
             callback.on_save_checkpoint(self.trainer, self.module, content)  # type: ignore[arg-type]
+        self.module.on_save_checkpoint(content)
         return content
 
     def restore(self, content: dict[str, Any]) -> None:
         """Restore the state in a checkpoint, before the first step."""
+        self.module.on_load_checkpoint(content)
         self.module.load_state_dict(content["state_dict"])
         self.optimizer.load_state_dict(content["optimizer_states"][0])
         for schedule in content["lr_schedulers"]:
             assert self.schedule is not None
             self.schedule.load_state_dict(schedule)
         for callback in self.callbacks:
+            callback.on_load_checkpoint(self.trainer, self.module, content)  # type: ignore[arg-type]
             if state := content["callbacks"].get(callback.state_key):
                 callback.load_state_dict(state)
         metrics = dict(self.module.metrics_of("train").items())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -42,3 +45,17 @@ def quieten_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*csv exists and is not empty.*")  # `loggers` keeps its rows
     # torchmetrics has summed over all ranks already.
     warnings.filterwarnings("ignore", message=".*sync_dist=True.* when logging on epoch level.*")
+
+
+@contextmanager
+def imports_left_out_of_garbage_collection() -> Iterator[None]:
+    """For a process that trains stack after stack: in the block Python does not search what is imported for garbage.
+
+    A trainer, its modules and its data set refer to one another, so they are freed only by such a search. Beside a
+    million objects of torch and Lightning Python puts that off for dozens of stacks, of 200 MB each.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

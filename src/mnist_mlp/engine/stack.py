@@ -19,8 +19,8 @@ from mnist_mlp.engine.autograd_step import AutogradStep
 from mnist_mlp.engine.choose_step import reason_for_autograd
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.cuda_graphs import recorder
+from mnist_mlp.engine.hooks import refuse_unknown_hooks
 from mnist_mlp.engine.job import even_parts
-from mnist_mlp.engine.known_hooks import refuse_unknown_hooks
 from mnist_mlp.engine.loop_progress import set_progress
 from mnist_mlp.engine.member import Member
 from mnist_mlp.engine.written_step import WrittenStep

@@ -20,6 +20,7 @@ from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, Pru
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.engine.job import Job
+from mnist_mlp.engine.process_settings import imports_left_out_of_garbage_collection
 from mnist_mlp.engine.resume_points import group_by_saved_step
 from mnist_mlp.extras.stacked_launcher.grouping import alike, differing, numbers
 from mnist_mlp.extras.tuning.helpers import helped, helpers_of, is_helper
@@ -55,9 +56,10 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
     others = helpers_of(config)
     most = ceil(config.tune.stack / (others + 1))
     try:
-        with interruptible(), helped(0 if is_helper() else others):
-            _work(study, most)
-        _work(study, most)  # what a helper was at that is no more
+        with imports_left_out_of_garbage_collection():
+            with interruptible(), helped(0 if is_helper() else others):
+                _work(study, most)
+            _work(study, most)  # what a helper was at that is no more
     except (Interrupted, KeyboardInterrupt):  # its trials stay running, and the next start resumes them
         if not is_helper():
             log.info(_report(study, config))
