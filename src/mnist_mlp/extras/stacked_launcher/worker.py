@@ -5,6 +5,7 @@ A stack that was begun before, here or on a machine that is no more, goes on fro
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import logging.config
@@ -46,6 +47,7 @@ def work(order: dict[str, Any]) -> None:
     wait_until_free([job.directory for job in due], LONGEST_END)
     for part in group_by_saved_step(due):
         _attempt(part, order["bar"])
+        gc.collect()  # the stack and its data set
 
 
 def _attempt(jobs: list[Job], bar: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -100,6 +101,7 @@ def _run(study: SharedStudy, claims: Sequence[Claim]) -> None:
     for stack in stacks:
         together = {job.number for job in stack}
         _train(study, [trial for trial in trials if trial.job.number in together])
+        gc.collect()  # the stack and its data set
 
 
 def _begin(study: SharedStudy, claim: Claim) -> Trial | None:
