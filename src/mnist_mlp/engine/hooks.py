@@ -5,14 +5,12 @@ A module or callback that overrides another hook is refused.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning as L
 
 from mnist_mlp.config.errors import ConfigError
-
-if TYPE_CHECKING:
-    from mnist_mlp.engine.stack import Stack
+from mnist_mlp.engine.stack import Stack
 
 
 class MemberHooks(L.Callback):
@@ -20,6 +18,10 @@ class MemberHooks(L.Callback):
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
+
+    def setup(self, *_: Any, **__: Any) -> None:
+        for member in self.stack.members:
+            refuse_unknown_hooks(member.module, member.callbacks)
 
     def on_fit_start(self, *_: Any) -> None:
         self.stack.call("on_fit_start")

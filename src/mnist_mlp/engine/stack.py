@@ -19,7 +19,6 @@ from mnist_mlp.engine.autograd_step import AutogradStep
 from mnist_mlp.engine.choose_step import reason_for_autograd
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.cuda_graphs import recorder
-from mnist_mlp.engine.hooks import refuse_unknown_hooks
 from mnist_mlp.engine.job import even_parts
 from mnist_mlp.engine.loop_progress import set_progress
 from mnist_mlp.engine.member import Member
@@ -59,7 +58,6 @@ class Stack(L.LightningModule):
 
     def configure_optimizers(self) -> list[Optimizer]:
         for member in self.members:
-            refuse_unknown_hooks(member.module, member.callbacks)
             member.join(self.trainer)
         return []
 
