@@ -99,7 +99,7 @@ def changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
         yield "value", not node.value if isinstance(node.value, bool) else node.value + 1
     elif isinstance(node, ast.If | ast.IfExp):
         yield "test", ast.UnaryOp(ast.Not(), node.test)
-    elif isinstance(node, ast.Return) and node.value is not None:
+    elif isinstance(node, ast.Return) and not (node.value is None or ast.unparse(node.value) == "None"):
         yield "value", ast.Constant(None)
 
 
