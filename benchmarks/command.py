@@ -42,7 +42,11 @@ class Measured:
 
 def measure(command: list[str]) -> Measured:
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(PROJECT / "src"),
+    }  # of the usual project, where ours is not installed
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     output = process.stdout.read()
     _, _, usage = os.wait4(process.pid, 0)
