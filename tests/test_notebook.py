@@ -25,11 +25,14 @@ def test_it_is_committed_without_outputs() -> None:
 
 @pytest.mark.slow
 def test_its_cells_train_a_network_that_reads_the_digit_drawn_at_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.chdir(PROJECT / "notebooks")
     monkeypatch.setattr("sys.path", list(__import__("sys").path))
-    logging.getLogger("mnist_mlp").setLevel(logging.WARNING)
+    caplog.set_level(logging.WARNING, "mnist_mlp")  # until the end of this test
     names: dict[str, Any] = {}
     for cell in CELLS:
         if cell["cell_type"] != "code":
