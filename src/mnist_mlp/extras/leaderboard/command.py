@@ -30,8 +30,14 @@ def command(config: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
     command line, a sweep, a search, or an experiment file that has changed since.
     """
     words = [*(["-m"] if len(seeds) > 1 else []), *overrides(config)]
-    words += [f"seed={','.join(map(str, seeds))}"] if list(seeds) != [0] else []
+    words += [f"seed={_sweep_over(seeds)}"] if list(seeds) != [0] else []
     return arguments_of("train.py", *words)
+
+
+def _sweep_over(seeds: Sequence[int]) -> str:
+    """The seeds as values of a sweep; many in a row as a range."""
+    in_a_row = len(seeds) > 5 and list(seeds) == list(range(seeds[0], seeds[-1] + 1))
+    return f"range({seeds[0]},{seeds[-1] + 1})" if in_a_row else ",".join(map(str, seeds))
 
 
 def overrides(config: Mapping[str, Any]) -> list[str]:
