@@ -7,10 +7,14 @@ import os
 import shlex
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import lightning as L
+import optuna
 import pytest
 from helpers import commands as started
 from helpers.child_processes import in_child
@@ -23,7 +27,7 @@ from mnist_mlp.config.compose import composed, parse
 from mnist_mlp.config.errors import SaveError, SearchError
 from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.extras.inference.predictor import Predictor
-from mnist_mlp.extras.tuning import search
+from mnist_mlp.extras.tuning import search, trial_pruning
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.training import train
 
@@ -137,32 +141,68 @@ def test_a_search_that_was_killed_goes_on_to_what_it_would_have_found(
     assert {path: (path / runs.RESULT).stat().st_mtime_ns for path in before} == before
 
 
+IN_STACK = ("tune.stack=6", "model.activation=relu", "tune.startup=4")
+
+
+def killed_at(call: tuple[object, str], number: int) -> Callable[[pytest.MonkeyPatch], None]:
+    """Replaces a function by one that does its work, and at the call of this number kills its process."""
+    owner, name = call
+    work, calls = getattr(owner, name), count(1)
+
+    def killing(*arguments: Any, **options: Any) -> Any:
+        done = work(*arguments, **options)
+        if next(calls) == number:
+            time.sleep(0.2)  # for the thread that writes checkpoints
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+
+    return lambda patch: patch.setattr(owner, name, killing)
+
+
+@pytest.fixture(scope="module")
+def in_stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...]]:
+    """A search in a stack of six that was left alone, and its words."""
+    directory, words = tmp_path_factory.mktemp(request.param), (*IN_STACK, f"tune.pruner={request.param}")
+    search_in(directory, *words)
+    return directory, words
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to kill a search cheaply")
-def test_trials_in_a_stack_are_those_of_single_runs_also_after_a_kill(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("in_stack", "kill"),
+    [
+        pytest.param("median", killed_at((optuna.Trial, "report"), 3), id="first checkpoints half saved"),
+        pytest.param("halving", killed_at((optuna.Trial, "report"), 8), id="an epoch reported and not saved"),
+        pytest.param("halving", killed_at((trial_pruning, "Pruned"), 1), id="a trial judged and not ended"),
+    ],
+    indirect=["in_stack"],
+)
+def test_a_stack_of_trials_that_was_killed_goes_on_to_what_it_would_have_found(
+    in_stack: tuple[Path, tuple[str, ...]], kill: Callable[[pytest.MonkeyPatch], None], tmp_path: Path
 ) -> None:
-    words = ("tune.stack=4", "model.activation=relu", "tune.startup=4", "tune.pruner=halving")
-    stacked, killed = tmp_path / "stacked", tmp_path / "killed"
-    caplog.set_level(logging.INFO)
-    search_in(stacked, *words)
-    assert "trials 0-3  side by side" in caplog.text
-    child = in_child(lambda: print(search_in(killed, *words)))
-    while not (killed / "2" / "checkpoints" / "last.ckpt").exists():
-        assert os.waitpid(child, os.WNOHANG) == (0, 0)
-        time.sleep(0.001)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    search_in(killed, *words)
-    assert outcomes(killed, *words) == outcomes(stacked, *words)
-    states = {number: state for number, state, *_ in outcomes(stacked, *words)}
+    left_alone, words = in_stack
+    with pytest.MonkeyPatch.context() as patch:
+        kill(patch)
+        child = in_child(lambda: print(search_in(tmp_path, *words)))
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    search_in(tmp_path, *words)
+    assert outcomes(tmp_path, *words) == outcomes(left_alone, *words)
+    lengths = [[run.result["epochs"] for run in runs.jobs(directory)] for directory in (tmp_path, left_alone)]
+    assert lengths[0] == lengths[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("in_stack", ["halving"], indirect=True)
+def test_trials_in_a_stack_are_those_of_single_runs(in_stack: tuple[Path, tuple[str, ...]], tmp_path: Path) -> None:
+    directory, words = in_stack
+    states = {number: state for number, state, *_ in outcomes(directory, *words)}
     assert set(states.values()) == {TrialState.COMPLETE, TrialState.PRUNED}  # who is pruned leaves the others alone
     one = next(number for number, state in states.items() if state == TrialState.COMPLETE)
     with space() as (_, searched):
-        config = parse(searched.composed(overrides(stacked / str(one))), Config)
-    train(config, tmp_path / "alone", test=False)
-    for other in (killed / str(one), tmp_path / "alone"):
-        assert difference(stacked / str(one), other) is None
+        config = parse(searched.composed(overrides(directory / str(one))), Config)
+    train(config, tmp_path, test=False)
+    assert difference(directory / str(one), tmp_path) is None
 
 
 @pytest.mark.slow

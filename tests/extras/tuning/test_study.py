@@ -14,7 +14,7 @@ from helpers.small_search import SMALL, space, study_in
 from optuna.trial import TrialState
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.extras.tuning.study import STACK, Claim, MedianOfTheOthers, SharedStudy
+from mnist_mlp.extras.tuning.study import Claim, SharedStudy
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to have several processes cheaply")
 
@@ -115,26 +115,9 @@ def test_a_trial_far_behind_the_others_ends_early_unless_none_is_to(tmp_path: Pa
         for accuracy in (0.9, 0.91, 0.92, 0.93, 0.94, 0.1):
             claim = one_of(study)
             assert claim is not None
-            for epoch in range(1, 4):
-                claim.trial.report(accuracy, epoch)
+            claim.trial.report(accuracy, step=1)
             assert claim.trial.should_prune() == (ends and accuracy == 0.1)
             finish(study, claim)
-
-
-def test_the_worse_half_of_a_stack_ends_early_and_is_still_compared_with() -> None:
-    study = optuna.create_study(direction="maximize", pruner=MedianOfTheOthers(warmup=2))
-    trials = {accuracy: study.ask() for accuracy in (0.7, 0.95, 0.6, 0.9, 0.8, 0.85)}
-    for trial in trials.values():
-        trial.set_user_attr(STACK, 0)
-
-    def ended(*running: float, epoch: int) -> set[float]:
-        for accuracy in running:
-            trials[accuracy].report(accuracy, epoch)
-        return {accuracy for accuracy in running if trials[accuracy].should_prune()}
-
-    assert ended(*trials, epoch=1) == set()
-    assert ended(*trials, epoch=2) == {0.6, 0.7, 0.8}
-    assert ended(0.85, 0.9, 0.95, epoch=3) == set()  # 0.85 is still above the median of the five others
 
 
 def test_a_study_goes_on_only_with_what_it_was_begun_with(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mnist_mlp.extras.text_table import wrapped
 from mnist_mlp.extras.tuning.best_experiment import as_experiment
-from mnist_mlp.extras.tuning.study import SharedStudy, stack_of
+from mnist_mlp.extras.tuning.pruners import stack_of
+from mnist_mlp.extras.tuning.study import SharedStudy
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.atomic_write import replacing
 from mnist_mlp.runs.command_line import arguments_of, in_lines

@@ -30,6 +30,7 @@ from mnist_mlp.extras.tuning.space import SearchSpace
 from mnist_mlp.extras.tuning.study import Claim, SharedStudy
 from mnist_mlp.extras.tuning.trial_pruning import Pruning
 from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.checkpoint_file import LAST, PREVIOUS
 from mnist_mlp.runs.signals import interruptible
 from mnist_mlp.runs.thinning import summary_line, thin
 from mnist_mlp.training import train_stack
@@ -91,7 +92,7 @@ def _report(study: SharedStudy, config: TuneConfig) -> str:
 def _run(study: SharedStudy, claims: Sequence[Claim]) -> None:
     trials = [trial for claim in claims if (trial := _begin(study, claim)) is not None]
     groups, alone = alike([trial.job for trial in trials])
-    stacks = [part for group in groups for part in group_by_saved_step(group)] + [[job] for job, _ in alone]
+    stacks = [part for group in groups for part in _in_step(group)] + [[job] for job, _ in alone]
     if len(trials) > 1:
         shapes = differing([trial.job for trial in trials])
         words = f"in {len(stacks)} stacks, as they differ in {', '.join(shapes)}" if shapes else "side by side"
@@ -102,6 +103,19 @@ def _run(study: SharedStudy, claims: Sequence[Claim]) -> None:
         together = {job.number for job in stack}
         _train(study, [trial for trial in trials if trial.job.number in together])
         gc.collect()  # the stack and its data set
+
+
+def _in_step(group: Sequence[Job]) -> list[list[Job]]:
+    """The stacks of a group. One whose process was killed while its first checkpoints were written begins anew, whole:
+    its members are compared with each other.
+    """
+    stacks = group_by_saved_step(group)
+    checkpoints = [job.directory / runs.CHECKPOINTS for job in group]
+    if len(stacks) == 1 or any((directory / PREVIOUS).exists() for directory in checkpoints):
+        return stacks
+    for directory in checkpoints:
+        (directory / LAST).unlink(missing_ok=True)
+    return [list(group)]
 
 
 def _begin(study: SharedStudy, claim: Claim) -> Trial | None:

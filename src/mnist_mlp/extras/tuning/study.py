@@ -5,28 +5,26 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any, cast
 
 import numpy as np
 import optuna
 from filelock import AcquireReturnProxy, FileLock, Timeout
-from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from mnist_mlp.config.commands import SearchConfig, TuneConfig
+from mnist_mlp.config.commands import TuneConfig
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import keys_where, leaves, limits_run, may_change_on_resume
+from mnist_mlp.extras.tuning.pruners import STACK, pruner, stack_of
 from mnist_mlp.extras.tuning.space import SearchSpace
 
 JOURNAL = "journal.log"
 LOCK = ".lock"
 STARTED_WITH = "started_with"  # user attribute of the study
 ERROR = "error"  # user attribute of a trial
-STACK = "proposed_with"  # user attribute of a trial: the number of the first one of those proposed together
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +58,7 @@ class SharedStudy:
                     storage=JournalStorage(JournalFileBackend(str(directory / JOURNAL), lock_obj=journal_lock)),
                     study_name="study",
                     direction="maximize",
-                    pruner=_pruner(config.tune),
+                    pruner=pruner(config.tune),
                     load_if_exists=True,
                 )
             except ValueError as error:  # Optuna tolerates a last line that was cut by a kill, and no other
@@ -147,53 +145,6 @@ class SharedStudy:
     def fail(self, claim: Claim, error: str) -> None:
         claim.trial.set_user_attr(ERROR, error)
         self.study.tell(claim.trial, state=TrialState.FAIL)
-
-
-def stack_of(trial: optuna.Trial | FrozenTrial) -> int:
-    """Which trials were proposed together, and so stand at one step if their process was killed."""
-    return int(trial.user_attrs.get(STACK, trial.number))
-
-
-class MedianOfTheOthers(BasePruner):
-    """Ends a trial whose best epoch so far is below the median of the other trials at the same epoch.
-
-    Optuna's MedianPruner compares with completed trials alone, so of trials that train side by side it would end none.
-    Here those of the same stack count as well; one that has been ended early counts with its last accuracy, so that
-    its end makes no other trial worse. For trials one by one both are the same.
-    """
-
-    FEWEST = 4
-    """other trials to compare with; with fewer, none is ended"""
-
-    def __init__(self, warmup: int) -> None:
-        self.warmup = warmup
-
-    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        epoch = trial.last_step
-        if epoch is None or epoch < self.warmup:
-            return False
-        others = [
-            accuracy
-            for other in study.get_trials(deepcopy=False)
-            if other.number != trial.number
-            and (other.state == TrialState.COMPLETE or stack_of(other) == stack_of(trial))
-            and (accuracy := _latest(other, epoch)) is not None
-        ]
-        return len(others) >= self.FEWEST and max(trial.intermediate_values.values()) < median(others)
-
-
-def _latest(trial: FrozenTrial, epoch: int) -> float | None:
-    """The accuracy that a trial had at an epoch, or at the last one before it that was validated."""
-    reported = [number for number in trial.intermediate_values if number <= epoch]
-    return trial.intermediate_values[max(reported)] if reported else None
-
-
-def _pruner(search: SearchConfig) -> BasePruner:
-    if search.pruner == "median":
-        return MedianOfTheOthers(warmup=search.warmup)
-    if search.pruner == "halving":
-        return SuccessiveHalvingPruner(min_resource=search.warmup, reduction_factor=2)
-    return NopPruner()
 
 
 def _refuse_changes(settings: dict[str, Any], before: dict[str, Any]) -> None:
