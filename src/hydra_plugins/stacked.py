@@ -5,21 +5,19 @@ module is entered in `sys.modules`, where a dataclass would look up annotations 
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mnist_mlp.config.commands import SCHEMAS
-from mnist_mlp.config.compose import parse, without_sections
+from mnist_mlp.config.compose import hydra_settings_of, parse, without_sections
 from mnist_mlp.config.errors import UserError
 from mnist_mlp.engine.job import Job
 from mnist_mlp.extras.stacked_launcher import dispatch
@@ -98,7 +96,7 @@ class StackedLauncher(Launcher):
         jobs, alone = [], {}
         for number, words in overrides.items():
             config = self._compose(number, words)
-            with _settings_of(config):
+            with hydra_settings_of(config):
                 directory = Path(config.hydra.sweep.dir, str(config.hydra.sweep.subdir))
                 try:
                     jobs.append(Job(number=number, config=_parsed(config), directory=directory))
@@ -117,7 +115,7 @@ class StackedLauncher(Launcher):
         Hydra's `run_job` would do it too, and copy the configuration four times.
         """
         directory = job.directory.absolute()
-        with _settings_of(config):
+        with hydra_settings_of(config):
             config.hydra.runtime.output_dir = str(directory)
             directory.mkdir(parents=True, exist_ok=True)
             if config.hydra.output_subdir is not None:
@@ -165,15 +163,3 @@ def _stacks_at_once(config: DictConfig) -> int:
 def _parsed(config: DictConfig) -> Any:
     """An instance of the schema that belongs to the command."""
     return parse(config, SCHEMAS[config.hydra.callbacks.check.command])
-
-
-@contextmanager
-def _settings_of(config: DictConfig) -> Iterator[None]:
-    """Make `${hydra:...}` mean this job, as it will while the job runs."""
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().cfg = config  # type: ignore[assignment]  # not `set_config`, which copies it
-    try:
-        with open_dict(config):
-            yield
-    finally:
-        HydraConfig.instance().cfg = before

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from mnist_mlp.config.compose import hydra_settings_of
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.job_compositions import JobCompositions
 from mnist_mlp.config.optional import optional
@@ -105,12 +105,8 @@ def _placed(directory: Path, jobs: list[list[str]], config: DictConfig, loader: 
 
 def _subdir(config: DictConfig, number: int) -> str:
     config.hydra.job.num = number
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(config)  # ${hydra:...} means this job, as it will while the job runs
-    try:
+    with hydra_settings_of(config):
         return str(config.hydra.sweep.subdir)
-    finally:
-        HydraConfig.instance().cfg = before
 
 
 def compose_once(loader: ConfigLoader, sweep: DictConfig) -> None:

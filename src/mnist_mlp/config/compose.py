@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
 from hydra.errors import HydraException
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_mlp.config.composition_errors import COMPOSITION_ERRORS, PACKAGE_HEADER, explain_composition
@@ -127,6 +130,19 @@ def without_sections(config: DictConfig, *sections: str) -> DictConfig:
     """A copy without these sections; interpolations to other keys still work."""
     kept: list[Any] = [name for name in config if name not in sections]  # a number, where a file has one for a key
     return OmegaConf.masked_copy(config, kept)
+
+
+@contextmanager
+def hydra_settings_of(job: DictConfig) -> Iterator[None]:
+    """During the block `${hydra:...}` means the settings of this job of a sweep, as it will while the job runs."""
+    hydra = HydraConfig.instance()
+    before = hydra.cfg
+    hydra.cfg = job  # type: ignore[assignment]  # not `set_config`, which copies it
+    try:
+        with open_dict(job):
+            yield
+    finally:
+        hydra.cfg = before
 
 
 # ${project:path} in the YAML files: a path relative to the project, wherever the command runs.
