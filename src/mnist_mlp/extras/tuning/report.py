@@ -95,11 +95,12 @@ def time_left(study: SharedStudy) -> str:
     for trial in trials:
         if trial.datetime_start and trial.datetime_complete:
             ended.setdefault(stack_of(trial), []).append((trial.datetime_start, trial.datetime_complete))
-    due = study.search.trials - sum(trial.state.is_finished() for trial in trials)
+    done = sum(stack_of(trial) in ended for trial in trials)  # the others of a stack end with its first
+    due = study.search.trials - done
     if not ended or due <= 0:
         return ""
     spent = [max(end for _, end in times) - min(begin for begin, _ in times) for times in ended.values()]
-    seconds = sum(time.total_seconds() for time in spent) / sum(map(len, ended.values())) * due
+    seconds = sum(time.total_seconds() for time in spent) / done * due
     return (
         f"{seconds:.0f} s"
         if seconds < 100
