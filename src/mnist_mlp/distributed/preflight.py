@@ -33,7 +33,7 @@ def require_accelerator(trainer: TrainerConfig) -> None:
         here = "an Apple GPU (mps) and the CPU" if has_mps() else "only a CPU"
         reason = why_no_cuda() if name != "mps" else None
         raise ConfigError(
-            f"trainer.accelerator: expected one that is here, got {name!r}; this machine has {here}"
+            f"trainer.accelerator: expected an accelerator that this machine has, got {name!r}; it has {here}"
             f"{f' ({reason})' if reason else ''}: use trainer.accelerator=auto (the best one found) or cpu"
         )
     if trainer.precision == "64-true" and uses_mps(name):
