@@ -1,7 +1,8 @@
 """`hydra/launcher=stacked`: jobs whose networks have the same shape are trained side by side as one stacked network.
 
-Hydra imports this module whatever command runs, so it leaves torch to the processes that train. It does so before the
-module is entered in `sys.modules`, where a dataclass would look up annotations that are strings: they are none here.
+Hydra imports this module whatever command runs, so it leaves torch to the processes that train. Hydra runs this file
+before adding it to `sys.modules`. A dataclass looks there to resolve string annotations, so this file must not use
+`from __future__ import annotations`.
 """
 
 import logging
@@ -49,7 +50,7 @@ class StackedLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
         if self.on == HERE:
-            # For seconds Hydra's sweeper will now look whether every job can be composed.
+            # Hydra's sweeper now checks that every job can be composed, for seconds. These processes start meanwhile.
             self.begun = Processes(_stacks_at_once(config))
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -73,7 +74,7 @@ class StackedLauncher(Launcher):
             dispatch.train(stacks, place, prepare=open_stack, console=console)
         elif self.begun:
             self.begun.close()
-        self.begun = None  # of the next batch of jobs, if there is one
+        self.begun = None  # they have ended
         for number, reason in alone.items():
             if reason != COMPLETE:
                 log.info("job %s runs alone: %s", number, reason)
@@ -110,8 +111,9 @@ class StackedLauncher(Launcher):
         return planned.stacks, alone | {job.number: reason for job, reason in planned.alone}
 
     def _open(self, job: Job, config: DictConfig) -> Job:
-        """Open a job as Hydra does: directory, .hydra, callbacks. What comes back knows where it is, and may log.
+        """Open a job as Hydra does: directory, .hydra, callbacks.
 
+        The job returned has its absolute directory and its logging configuration.
         Hydra's `run_job` would do it too, and copy the configuration four times.
         """
         directory = job.directory.absolute()
@@ -142,7 +144,7 @@ class StackedLauncher(Launcher):
 
 
 def _place(resources: Resources, sweep: Path) -> dispatch.Place:
-    """The place elsewhere that was asked for; its package is imported only then."""
+    """The backend for `hydra.launcher.on`, if not `here`. Its package (ray, submitit) is imported only here."""
     if resources.on == RAY:
         from mnist_mlp.extras.stacked_launcher.on_ray import RayTasks
 
@@ -153,7 +155,7 @@ def _place(resources: Resources, sweep: Path) -> dispatch.Place:
 
 
 def _stacks_at_once(config: DictConfig) -> int:
-    """Of a sweep with this configuration; 0 where only its jobs have a whole one."""
+    """How many stacks to train at once; 0 if the configuration is complete only with the overrides of a job."""
     try:
         return stacks_at_once(_parsed(config))
     except UserError:

@@ -1,8 +1,8 @@
-"""`hydra/launcher=submitit_slurm` and `submitit_local`: every job of a sweep is a process of its own, so many at once.
+"""`hydra/launcher=submitit_slurm` and `submitit_local`: every job of a sweep is a process, at most `at_once` at a time.
 
-The launchers of hydra-submitit-launcher do the work. Theirs give up the whole sweep when a job ends without an answer,
-as one does that was killed or ran out of memory; here the other jobs go on, and the sweep's leaderboard tells of it.
-Hydra imports this module whatever command runs, also where the extra `cluster` is not installed.
+The launchers of hydra-submitit-launcher do the work. But those give up the whole sweep when a job ends without a
+result, for example because it was killed or ran out of memory. Here the other jobs go on, and the sweep's leaderboard
+names the job. Hydra imports this module whatever command runs, also where the extra `cluster` is not installed.
 """
 
 import logging
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class OwnFiles(SearchPathPlugin):
-    """Lets the files under configs/hydra/launcher/ alone say what can be set; Hydra would hold them to theirs."""
+    """Removes the schemas that hydra-submitit-launcher registers. Hydra would check our YAML files against them."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:  # all plugins are imported by now
         for name in ("submitit_local.yaml", "submitit_slurm.yaml"):
@@ -53,7 +53,8 @@ class ManyAtOnce(BaseSubmititLauncher):
         os.environ["PYTHONPATH"] = python_path()
         if self.params["cpus_per_task"] is not None:
             os.environ["OMP_NUM_THREADS"] = str(self.params["cpus_per_task"])
-        # Without SLURM's accounting it tells of every question that went unanswered, and waits for results alone.
+        # Without SLURM accounting, submitit logs a warning for each failed `sacct` query; it then relies on the result
+        # files only.
         logging.getLogger("submitit").setLevel(logging.ERROR)
         pool = ThreadPoolExecutor(self.at_once)  # each thread waits for one job
         try:
@@ -64,12 +65,12 @@ class ManyAtOnce(BaseSubmititLauncher):
     def _launch_one(self, overrides: Sequence[str], number: int) -> JobReturn:
         from submitit.core.utils import UncompletedJobError
 
-        # A job that does not come to make its directory is still one of the sweep.
+        # Made here, so that a job which dies before it makes its directory still counts as part of the sweep.
         Path(str(self.config.hydra.sweep.dir), str(number)).mkdir(parents=True, exist_ok=True)
         try:
             returned: JobReturn = super().launch([overrides], number)[0]
         except UncompletedJobError as error:
-            log.error("job %s ended without an answer: %s", number, str(error).partition("\n")[0])
+            log.error("job %s ended without a result: %s", number, str(error).partition("\n")[0])
             # Hydra would end the sweep at anything else; what became of the job is read from its directory.
             returned = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
         return returned

@@ -44,7 +44,7 @@ def test_a_preempted_job_goes_on_exactly_and_a_killed_one_is_told_of(tmp_path: P
     os.kill(process_of(sweep / "1", process), signal.SIGKILL)
     output = "".join(process.communicate())
     assert process.returncode == 1, output
-    assert "job 1 ended without an answer" in output
+    assert "job 1 ended without a result" in output
     assert [job.status for job in runs.jobs(sweep)] == ["completed", "no result"]
     assert any("Requeued job" in log.read_text() for log in sweep.glob(".submitit/*/*_log.*"))
 

@@ -25,7 +25,7 @@ COMPLETE = "complete already"
 class Plan:
     stacks: list[list[Job]]
     alone: list[tuple[Job, str]]
-    """jobs for one after another, each with the reason"""
+    """jobs to be run one after another, each with the reason"""
 
 
 def plan(jobs: Sequence[Job], most: int | None = None, at_once: int | None = None) -> Plan:

@@ -1,6 +1,7 @@
 """Stacks as tasks of Ray: on a cluster of any kind, or on this machine.
 
-Ray itself begins a task again, on another node, whose worker or node is lost; the stack goes on from its checkpoints.
+If the worker or node of a task is lost, Ray starts the task again, on another node if need be; the stack goes on from
+its checkpoints.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from mnist_mlp.extras.stacked_launcher.places import Resources
 from mnist_mlp.runs.signals import interruptible
 
 LONGEST_SAVE = 60
-# Waiting in Ray's queue for each that runs: a cluster that grows with its queue should see one.
+# Tasks submitted per free slot: one runs and one waits. A cluster that grows with its queue needs to see a queue.
 QUEUED = 2
 
 
@@ -33,7 +34,7 @@ class RayTasks:
     """A place for stacks: tasks of a Ray cluster, one for each of them."""
 
     attempts = 1
-    """Of `dispatch`; Ray counts its own."""
+    """`dispatch` hands each stack out once; Ray makes the retries itself."""
 
     def __init__(self, resources: Resources) -> None:
         self.resources = resources

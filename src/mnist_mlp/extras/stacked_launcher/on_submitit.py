@@ -60,7 +60,8 @@ class SubmititJobs:
         # The jobs are other processes: what they import has to be found.
         os.environ["PYTHONPATH"] = python_path()
         os.environ["OMP_NUM_THREADS"] = str(resources.cpus)
-        # Without SLURM's accounting it tells of every question that went unanswered, and waits for results alone.
+        # Without SLURM accounting, submitit logs a warning for each failed `sacct` query; it then relies on the result
+        # files only.
         logging.getLogger("submitit").setLevel(logging.ERROR)
         self.executor = submitit.AutoExecutor(folder, cluster="slurm" if self.on_slurm else "local")
         self.executor.update_parameters(

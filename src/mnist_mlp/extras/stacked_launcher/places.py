@@ -17,7 +17,8 @@ class Resources:
     on: str = HERE
     """here: processes of this command; submitit_local: processes of their own; slurm; ray"""
     at_once: int | None = None
-    """stacks in the queue or running at any time; null: a core each, on SLURM a thousand"""
+    """at most so many stacks in the queue or running at any time; null: as many as the cores suffice for, on Ray twice
+    as many, on SLURM 1,000"""
     attempts: int = 5
     """how often a stack is begun whose process or machine is lost"""
     cpus: int = 1

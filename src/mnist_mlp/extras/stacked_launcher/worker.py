@@ -34,7 +34,7 @@ from mnist_mlp.training import train_stack
 
 log = logging.getLogger(__name__)
 
-# For a process whose machine is lost to the rest of its cluster, but not yet ended.
+# Seconds to wait for a previous worker that still runs although the cluster has lost contact with its machine.
 LONGEST_END = 60
 
 
@@ -51,7 +51,7 @@ def work(order: dict[str, Any]) -> None:
 
 
 def _attempt(jobs: list[Job], bar: str | None) -> None:
-    """Train jobs side by side; what is wrong is logged, and in the result of each of them, and others go on."""
+    """Train jobs side by side. An error is logged and written to each job's result. The other stacks continue."""
     try:
         train_stack(jobs, bar=bar)
     except UserError as error:

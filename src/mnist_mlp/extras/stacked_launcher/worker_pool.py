@@ -15,14 +15,15 @@ from mnist_mlp.distributed.world import python_path
 from mnist_mlp.runs.signals import SIGNALS, passed_on, uninterrupted
 
 MODULE = "mnist_mlp.extras.stacked_launcher.worker"
-# The exit codes of processes that were told to stop, or were before they had begun to listen.
+# The exit codes of processes stopped by a signal, handled (128 + n) or received before their handler existed (-n).
 STOPPED = {code for number in SIGNALS for code in (128 + number, -number)}
 
 
 class Worker:
-    """`python -m MODULE <file>` in a session of its own: Ctrl-C reaches this process alone, whose end closes its input.
+    """`python -m MODULE <file descriptor>` in a session of its own, so Ctrl-C reaches only the launching process.
 
-    It imports torch while it is still found out what it trains.
+    When that process ends, the worker's stdin is closed and the worker stops. It imports torch while the jobs are still
+    being composed.
     """
 
     def __init__(self) -> None:
@@ -96,7 +97,10 @@ class Processes:
         return self._tickets
 
     def ended(self, seconds: float) -> list[tuple[int, str | None]]:
-        """Wait until a stack has ended, at most so long: its ticket, and what ended its process, if that is no more."""
+        """Wait until a stack has ended, at most so long. Returns a list of (ticket, error).
+
+        The error says how the process died. It is None if the stack ended normally, or by a signal.
+        """
         busy = {worker.replies.fileno(): worker for worker in self._workers if worker.ticket is not None}
         found: list[tuple[int, str | None]] = []
         for replies in wait(list(busy), timeout=seconds):
