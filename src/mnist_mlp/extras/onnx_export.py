@@ -116,7 +116,9 @@ def check(path: Path, predictor: Predictor) -> float:
     difference = float(np.abs(probabilities(path, images) - expected).max())
     if not difference <= TOLERANCE:
         path.unlink()
-        raise ExportError(f"{path.name}: expected what torch gives to {TOLERANCE:g}, got {difference:.1e} beside it")
+        raise ExportError(
+            f"{path.name}: its answers and torch's differ by {difference:.1e}; at most {TOLERANCE:g} is allowed"
+        )
     return difference
 
 

@@ -18,10 +18,10 @@ from mnist_mlp.runs import checkpoint_file as files
 LOWEST, HIGHEST = 0.1, 10.0
 DIGITS = list("0123456789")
 
-# The least probability that all digits of a person's picture are right with which they are an answer.
+# The digits of a person's picture are an answer only if the probability that all are right is at least this.
 SURE = 0.85
-# Shares of the validation images, least odd first, that are not too odd: for a digit alone, judged by the free energy,
-# and for one beside others.
+# Shares of the validation images to accept, lowest out-of-distribution score first: as a digit alone, where the free
+# energy is the score; and as one beside others.
 ALONE, BESIDE_OTHERS = 0.95, 0.995
 
 Part = tuple[Tensor, Tensor]
@@ -59,10 +59,10 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_st
 
 
 def effort_for(predictor: Predictor, *, in_stack: bool) -> Effort | None:
-    """What a detector is worth; None: the free energy does.
+    """How much training a detector is worth here. None: no detector, the free energy is good enough.
 
-    Unless the configuration says so, a detector is for networks that are to read people's pictures, and digits of a
-    font teach nothing about these.
+    If the configuration does not decide, only networks that may read people's pictures get a detector: MLPs trained on
+    digits. Those trained on synthetic digits, which teach nothing about handwriting, and members of a stack do not.
     """
     config = predictor.config
     if config.calibration.ood_detector is not None:

@@ -25,8 +25,8 @@ class Effort:
     epochs: int
     lr: float
     kept: float
-    """Share of the validation images, least odd first, that are not too odd for a digit alone: what tells
-    outliers apart less well has to refuse more."""
+    """Share of the validation images to accept as a digit alone, lowest score first. A weaker detector must refuse
+    more images, so it keeps a smaller share."""
 
 
 THOROUGH = Effort(examples=20_000, epochs=10, lr=3e-3, kept=0.965)  # seconds

@@ -27,7 +27,7 @@ def with_other_pens(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _slanted(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Images `(N, 1, 28, 28)` with other slants and widths `(N, 28, 28)`, their darkest pixel at 255."""
+    """Images `(N, 1, 28, 28)` with other slants and widths `(N, 28, 28)`, their strongest ink scaled to 255."""
     count = len(images)
     slant, width = torch.randn(2, count, generator=generator)
     zero, one = torch.zeros(count), torch.ones(count)

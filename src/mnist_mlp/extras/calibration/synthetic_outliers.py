@@ -15,12 +15,12 @@ from torch.nn import functional as F
 
 from mnist_mlp.extras.handwriting.mnist_format import FIT, SIDE
 
-FAINTEST = 30  # grey level that still counts as part of it
+FAINTEST = 30  # the lowest grey level that counts as ink
 KINDS = 7
 STROKES, DOTS = 3, 48  # at most so many strokes in an image; drawn dots along each
 STRAIGHT = 0.4  # share of the strokes
 JOINED = 0.5  # share of the images whose strokes meet, as those of letters do
-DETAIL = 2  # drawing pixels along the side of one of an image
+DETAIL = 2  # each image pixel is drawn as DETAIL x DETAIL pixels
 PENS = (1.6, 2.2, 2.8, 3.4)  # widths in pixels of the image
 GRAINS = (3, 4, 5, 6, 7)  # cells of noise along the side of a blot
 
@@ -59,7 +59,7 @@ def overlays(pool: Tensor, labels: Tensor, number: int, generator: torch.Generat
 
 
 def neighbours(left: Tensor, right: Tensor) -> Tensor:
-    """Two digits that touch, each half as wide as it was: what a piece of two digits comes down to."""
+    """Two digits that touch, as they look when they are scaled to 28 x 28 as one digit: each at half its size."""
     beside = torch.cat([_moved_to_edge(left, last=True), _moved_to_edge(right, last=False)], dim=2)  # (N, 28, 56)
     return F.pad(F.avg_pool2d(beside, 2), (0, 0, SIDE // 4, SIDE // 4))
 

@@ -1,7 +1,7 @@
 """A trained network as one HTML file that needs nothing else: no server, no network, no other file.
 
-The page's parts lie beside this file. The modules of `handwriting` are written again in the .mjs files of the same
-names, function by function; the tests hold both to the same answers.
+The page's parts lie beside this file. The modules of `handwriting` that find digits are ported, each to an .mjs file,
+function by function; the first line of that file names the Python module. The tests hold both to the same answers.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ export function paintImage(canvas, image, palette) {
   paintCells(canvas, SIDE, SIDE * SIDE, (i) => mixed(palette.paper, palette.ink, image[i] / 255));
 }
 
-/** Numbers of both signs around the colour of the card: above 0 in one colour, below in the other. */
+/** Numbers of both signs around the colour of the paper: above 0 in one colour, below in the other. */
 export function paintSigned(canvas, columns, values, palette, most = largestOf(values)) {
   paintCells(canvas, columns, values.length, (i) => signed(values[i] / (most || 1), palette));
 }

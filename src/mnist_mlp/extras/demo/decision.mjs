@@ -4,7 +4,7 @@
 
 import { heightOf, widthOf } from "./pieces.mjs";
 
-const TOO_WIDE = 1.4; // times its height: hardly any digit is wider, and whatever is is never an answer as one
+const TOO_WIDE = 1.4; // times its height: hardly any digit is wider. A wider piece is never accepted as one digit
 
 const aspectOf = ({ box }) => (box ? widthOf(box) / heightOf(box) : 0);
 const probabilityOf = ({ probabilities }) => Math.max(...probabilities);

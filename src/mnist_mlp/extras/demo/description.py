@@ -160,7 +160,7 @@ def _weights(layers: Sequence[nn.Linear]) -> str:
 
 
 def _upper_bytes(values: Tensor) -> bytes:
-    """Float32 rounded to its upper three bytes, the lowest of them first: unlike float16 without a visible error."""
+    """Float32 rounded to its upper three bytes, lowest first. This causes no visible error; float16 would."""
     rounded = (values.detach().contiguous().view(torch.int32) + 0x80) & ~0xFF
     words: NDArray[np.uint8] = rounded.numpy().astype("<i4").view(np.uint8).reshape(-1, 4)
     return words[:, 1:].tobytes()

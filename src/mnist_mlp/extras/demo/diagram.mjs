@@ -12,8 +12,8 @@ const STRONGEST = 12; // connections drawn on each side of a unit
 const narrow = matchMedia("(max-width: 52rem)");
 
 /**
- * Layer 0 are the pixels, the last layer the outputs. `onPoint({layer, unit, byKey})` is called when a person points
- * at a unit, taps it or walks to it with the arrow keys, `onLeave()` when the pointer goes away.
+ * Layer 0 are the pixels, the last layer the outputs. `onPoint({layer, unit})` is called when the mouse is over a unit,
+ * `onLeave()` when it goes away, `onTap({layer, unit, byKey})` when a unit is tapped or reached with the arrow keys.
  */
 export class Diagram {
   constructor(place, network, { onPoint, onTap, onLeave }) {
@@ -94,7 +94,10 @@ export class Diagram {
     return Math.ceil(width / (width > TALL.limit ? TALL.many : TALL.few));
   }
 
-  /** Shows the connections of one unit: lines to those whose value, times the weight, moves it most, and onwards. */
+  /**
+   * Shows the connections of one unit: lines from the inputs that contribute most to it, and to the units of the next
+   * layer with the largest weights.
+   */
   choose(chosen) {
     this.chosen = chosen;
     this.connect();

@@ -10,11 +10,16 @@ import { findWriting, grown } from "./writing.mjs";
 const MOST_PIECES = 200; // a page of text or of noise has more; it is no number
 const SHEET_SIDE = 0.15; // of the picture's shorter side: a piece that is longer on both sides ...
 const SHEET_FILL = 0.72; // ... and fills this much of its box may be a sheet of paper
-const SHEET_WHOLE = [0.85, 0.99]; // of what lies between its edges: less is a bold digit with its holes, more holds no writing
+// Of what lies between the edges of a sheet: if less is filled, the piece is a bold digit with holes; if more, the
+// sheet is empty.
+const SHEET_WHOLE = [0.85, 0.99];
 const SHEET_RIM = 0.03; // of a sheet's longer side, left out as its edge
-const DRAWN = 0.55; // of the pixels around a piece of pen are paper; a patch of light has paper on one side only
+// At least this share of the pixels around a connected piece of ink is paper; a patch of light has paper on one side.
+const DRAWN = 0.55;
 const LEAST_RING = 8; // pixels; fewer say nothing
-const THUMBNAIL = 32; // pixels: a picture no longer than it holds one piece of writing, whose strokes shrinking has broken
+// A picture of at most so many pixels a side is taken as a single digit: shrinking may have broken its strokes into
+// several pieces.
+const THUMBNAIL = 32;
 const WIDE = 1.2; // times its height: a piece from this width on may be two digits that touch; letters are narrower
 const CONTENT = 0.25; // of the height of a sheet, frame or circle: what is written inside is at least so tall
 
@@ -53,7 +58,11 @@ function written(page) {
   }
 }
 
-/** Whether what surrounds a piece is nearer to paper than to pen; at an edge of light one side of it is as dark. */
+/**
+ * Whether what surrounds a piece is nearer to paper than to pen.
+ *
+ * If the piece is only the edge of a shadow, the pixels on one side are as dark as the piece itself.
+ */
 function isDrawn(page, ink, labels, name, box) {
   const area = {
     x0: Math.max(box.x0 - 4, 0),
@@ -80,7 +89,7 @@ function isDrawn(page, ink, labels, name, box) {
   return ring.filter((i) => grey.values[i] >= paperBetween).length >= DRAWN * ring.length;
 }
 
-/** Whether a piece may be no pen but the paper itself, brighter (or darker) than the table that it lies on. */
+/** Whether a piece may be not ink but the paper itself, brighter (or darker) than the table that it lies on. */
 function mayBeSheet(labels, name, box, { height, width }) {
   const area = widthOf(box) * heightOf(box);
   const least = SHEET_SIDE * Math.min(height, width);

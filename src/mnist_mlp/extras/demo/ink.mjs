@@ -66,8 +66,11 @@ function paperLevel(grid) {
   return sliding(smallest, sliding(largest, grid, reach), reach + 1);
 }
 
-/** `extreme` over squares of `reach` cells around each cell, one axis after the other; the values of the edge are repeated outside. */
-function sliding(extreme, grid, reach) {
+/**
+ * `statistic` over the cells up to `reach` away, one axis after the other. Beyond the edge, the values of the edge are
+ * repeated.
+ */
+function sliding(statistic, grid, reach) {
   const { height, width } = grid;
   const down = newMap(height, width);
   const result = newMap(height, width);
@@ -76,7 +79,7 @@ function sliding(extreme, grid, reach) {
     for (let n = 0; n < lines; n++) {
       for (let i = 0; i < padded.length; i++)
         padded[i] = from.values[n * line + Math.min(Math.max(i - reach, 0), length - 1) * step];
-      for (let i = 0; i < length; i++) to.values[n * line + i * step] = extreme(padded, i, i + 2 * reach + 1);
+      for (let i = 0; i < length; i++) to.values[n * line + i * step] = statistic(padded, i, i + 2 * reach + 1);
     }
   };
   slide(grid, down, width, height, 1, width);

@@ -11,7 +11,7 @@ export function bytesOf(base64) {
   return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }
 
-/** Numbers of 24 bits, the upper three bytes of a float32: half the rounding error of a page would be its weights. */
+/** Numbers of 24 bits: the upper three bytes of a float32, as description.py packs them. */
 function floatsOf(bytes) {
   const words = new Uint32Array(bytes.length / 3);
   for (let i = 0; i < words.length; i++)

@@ -1,7 +1,7 @@
 // The connected pieces of a mask, and which of them belong to one digit, as mnist_mlp/extras/handwriting/connected_components.py does it.
 
-const BODY = 0.5; // of the tallest piece: below it a piece is no digit of its own
-const SMALL = 0.25; // of the tallest piece: from it on a piece apart from the others is a digit of its own, as in 5²
+const BODY = 0.5; // of the tallest piece's height: a piece at least this tall is the body of a digit
+const SMALL = 0.25; // of it, too: a separate piece at least this tall is a digit of its own, as in 5²
 const REACH = 0.2; // of a digit's height: how far a piece may lie from the rest of its digit
 
 export const widthOf = (box) => box.x1 - box.x0;

@@ -26,7 +26,7 @@ export class Round {
     this.prompt();
   }
 
-  /** Scores the drawing for the requested class; right is one digit, read as that. */
+  /** Scores the drawing: it counts as right if exactly one digit is found and it is read as the requested class. */
   next(found, palette) {
     const label = this.asked[this.written.length];
     const [digit] = found.length === 1 ? found : [];

@@ -17,7 +17,7 @@ export class Learner {
     this.steps = 0;
   }
 
-  /** Pixels, in [0, 1], to the probability of each class. */
+  /** Pixels as `inkOf` gives them to the probability of each class. */
   answer(pixels) {
     const { sums } = this.run(pixels);
     return softmax(sums[sums.length - 1]);

@@ -1,4 +1,4 @@
-// What the page says about an answer, in the words of mnist_mlp/extras/handwriting/output.py.
+// What the page says about an answer. (predict.py words it otherwise.)
 
 import { bestOf } from "./layers.mjs";
 

@@ -6,7 +6,7 @@ const LEAST_CONTRAST = 0.06; // ink below it is paper
 const NOISE = 6; // times the noise of the paper: ink below it is paper, too
 const PEN_SHARE = 0.4; // of the pen's own ink: what is darker is pen
 const LEAST_LENGTH = 4; // pixels of the longest piece, below which nothing is written
-const SPECK = 0.08; // of the longest piece: what is shorter is none
+const SPECK = 0.08; // of the longest piece: a shorter piece is a speck and is dropped
 
 /** Labels, 0 outside and 1.. for each piece, with every piece's box; no boxes on a blank page. */
 export function findWriting(ink) {

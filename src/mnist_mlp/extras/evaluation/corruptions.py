@@ -63,9 +63,9 @@ def scale(images: Tensor, *, factor: float) -> Tensor:
     return _warped(images, inverse, none, none, inverse)
 
 
-def _warped(images: Tensor, *rows: Tensor) -> Tensor:
-    """Read at the places that a 2 x 2 matrix for each image, given by its entries `(N,)`, sends the pixels to."""
-    matrix = torch.stack(rows, dim=1).reshape(-1, 2, 2)
+def _warped(images: Tensor, *entries: Tensor) -> Tensor:
+    """Images resampled, each with a 2 x 2 matrix that sends a pixel to where it is read; `entries` are `(N,)` each."""
+    matrix = torch.stack(entries, dim=1).reshape(-1, 2, 2)
     matrix = F.pad(matrix, [0, 1])  # no translation
     grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
@@ -82,7 +82,7 @@ def blur(images: Tensor, *, sigma: float) -> Tensor:
 
 
 def _smoothing(side: int, sigma: float) -> Tensor:
-    """`(side, side)`: what each row takes of each other one."""
+    """`(side, side)`: the weight of each source row in each blurred row."""
     weight = torch.exp(-(torch.arange(-side, side + 1) ** 2) / (2 * sigma**2))
     places = torch.arange(side)
     return (weight / weight.sum())[places[:, None] - places + side]

@@ -39,7 +39,7 @@ def mistakes_picture(
     columns, wide, high = (3, 116, 136) if long else (4, 87, 120)
     wide, high, side = wide * scale, high * scale, SIDE * scale
     rows = -(-len(images) // columns)
-    colour = "RGB" if images.shape[1] == 3 else "L"  # without colours there are fewer bytes to sum up
+    colour = "RGB" if images.shape[1] == 3 else "L"  # a grey picture is written faster
     ink, grey, line = (shade if colour == "RGB" else shade[0] for shade in (BLACK, GREY, LINE))
     picture = Image.new(colour, (columns * wide, rows * high), "white")
     draw = ImageDraw.Draw(picture)
@@ -52,7 +52,7 @@ def mistakes_picture(
         picture.paste(shown.resize(size, Image.Resampling.NEAREST), (left, top))
         draw.rectangle((left, top, left + size[0] - 1, top + size[1] - 1), outline=line)
         words = [truths[index], f"not {guesses[index]}"] if long else [f"{truths[index]}, not {guesses[index]}"]
-        words.append(f"sure to {probabilities[index]:.0%}")
+        words.append(f"{probabilities[index]:.0%} sure")
         for number, word in enumerate(words):
             shade = grey if number == len(words) - 1 else ink
             write(picture, word, 12 * scale, shade, (x + wide // 2, y + (92 + 15 * number) * scale), align=0.5)

@@ -112,7 +112,7 @@ def _mistake(image: Images, index: int, truth: str, guess: str, confidence: floa
     as_picture(image).save(file, format="PNG")
     source = base64.b64encode(file.getvalue()).decode()
     text = f"<b>{escape(truth)}</b>, taken for <b>{escape(guess)}</b>"
-    text += f'<br><span class="faint">sure to {confidence:.1%}, image {index}</span>'
+    text += f'<br><span class="faint">{confidence:.1%} sure, image {index}</span>'
     picture = f'<img src="data:image/png;base64,{source}" alt="image {index}">'
     return f"<figure>{picture}<figcaption>{text}</figcaption></figure>"
 

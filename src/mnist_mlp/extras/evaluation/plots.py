@@ -22,9 +22,9 @@ from mnist_mlp.extras.inference.predictions import (
     risk_coverage,
 )
 
-BLUE, ORANGE, GREEN, GREY = BLUE_HEX, RED_HEX, "#2c8a4b", GREY_HEX
-COLOURS = (BLUE, ORANGE, GREEN, GREY)
-"""Of networks side by side; what has more shows the last ones."""
+BLUE, RED, GREEN, GREY = BLUE_HEX, RED_HEX, "#2c8a4b", GREY_HEX
+COLOURS = (BLUE, RED, GREEN, GREY)
+"""One colour per network. A plot of more networks shows only the last four."""
 DPI = 150
 RISK = 0.001
 SIDE = 28  # pixels of an example image, at most
@@ -33,14 +33,15 @@ Images = NDArray[np.uint8]
 
 
 def reliability_diagram(predicted: Predictions, raw: Predictions | None = None) -> Figure:
-    """How often a guess of each confidence is right, with 95% intervals, over how often it occurs.
+    """Reliability. Upper plot: the share of right guesses at each confidence, with 95% intervals. Lower plot: how many
+    guesses have it.
 
     `raw` are the predictions before calibration.
     """
     figure = Figure(figsize=(7, 7), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
     upper.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="perfectly calibrated")
-    kinds = [("calibrated" if raw else "network", BLUE, predicted), *([("uncalibrated", ORANGE, raw)] if raw else [])]
+    kinds = [("calibrated" if raw else "network", BLUE, predicted), *([("uncalibrated", RED, raw)] if raw else [])]
     for number, (name, colour, predictions) in enumerate(kinds):
         bins = reliability(predictions)
         offset = 0.2 * (number - (len(kinds) - 1) / 2)
@@ -87,8 +88,8 @@ def _points(axes: Axes, bins: Reliability, colour: str, name: str, zorder: int) 
 def risk_coverage_curve(predicted: Predictions, threshold: float | None = None) -> Figure:
     """The least error with which at least this share is answered; `threshold` is the checkpoint's own.
 
-    The error at each threshold itself falls after every mistake like 1/n, in an arc without a meaning: whoever answers
-    as much as where the arc begins may as well answer as much as where it ends.
+    Between two mistakes the error only falls as more is answered. So the end of such an arc is always better than its
+    start, and only the lower envelope is drawn.
     """
     figure = Figure(figsize=(7.5, 5.5), layout="constrained")
     axes = figure.subplots()
@@ -102,7 +103,7 @@ def risk_coverage_curve(predicted: Predictions, threshold: float | None = None) 
     if best.coverage:
         points.append((f"most at {RISK:.1%} wrong", GREEN, best))
     if threshold is not None:
-        points.append((f"threshold {threshold:.3f}", ORANGE, at_threshold(predicted, threshold)))
+        points.append((f"threshold {threshold:.3f}", RED, at_threshold(predicted, threshold)))
     for name, colour, point in points:
         text = f"{name}: {point.coverage:.1%} answered, {point.error:.2%} wrong"
         axes.plot(point.coverage, max(point.error, least), "o", color=colour, markersize=8, label=text, zorder=3)

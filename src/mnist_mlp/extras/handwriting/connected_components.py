@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 Labels = NDArray[np.int32]
 
-BODY = 0.5  # of the tallest piece: below it a piece is no digit of its own
-SMALL = 0.25  # of the tallest piece: from it on a piece apart from the others is a digit of its own, as in 5²
+BODY = 0.5  # of the tallest piece's height: a piece at least this tall is the body of a digit
+SMALL = 0.25  # of it, too: a separate piece at least this tall is a digit of its own, as in 5²
 REACH = 0.2  # of a digit's height: how far a piece may lie from the rest of its digit
 
 

@@ -7,17 +7,17 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_mlp.extras.handwriting.resampling import resample
+from mnist_mlp.extras.handwriting.resampling import Map, resample
 
 Grey = NDArray[np.uint8]
-Ink = NDArray[np.float32]
+Ink = Map  # in [0, 1]; grey levels as numbers in [0, 255] are a Map
 
 GRID_CELLS = 2_500  # polarity and paper are judged on a grid of about 50 x 50 cells
 OPAQUE = 128  # alpha at and above which a pixel counts as visible
 CONTRAST = 64  # grey levels between darkest and brightest, above which a picture holds both pen and paper
 
 
-def dark_on_light(grey: Grey, *, flipped: bool = False) -> Ink:
+def dark_on_light(grey: Grey, *, flipped: bool = False) -> Map:
     """Grey levels (H, W) with dark writing on brighter paper, in [0, 255].
 
     Whether the writing is darker or brighter is judged from the picture; `flipped` takes the other one.
@@ -26,7 +26,7 @@ def dark_on_light(grey: Grey, *, flipped: bool = False) -> Ink:
     return 255 - page if ink_is_light(cell_means(page, _cell(page))) != flipped else page
 
 
-def ink_map(page: Ink) -> Ink:
+def ink_map(page: Map) -> Ink:
     """Grey levels (H, W) of a page with dark writing to ink (H, W) in [0, 1]."""
     height, width = page.shape
     cell = _cell(page)
@@ -36,7 +36,7 @@ def ink_map(page: Ink) -> Ink:
     return np.clip((paper - page) / np.maximum(paper, 1), 0, 1)
 
 
-def _cell(page: Ink) -> int:
+def _cell(page: Map) -> int:
     return int(np.ceil(np.sqrt(page.size / GRID_CELLS)))
 
 
@@ -53,7 +53,7 @@ def flatten(grey: Grey, alpha: Grey) -> Grey:
     return np.round(grey * share + np.float32(fill) * (1 - share)).astype(np.uint8)
 
 
-def cell_means(page: Ink, cell: int) -> Ink:
+def cell_means(page: Map, cell: int) -> Map:
     """The mean over squares of `cell` x `cell` pixels; those at the right and lower edge may be smaller."""
     totals = page
     for axis, length in enumerate(page.shape):
@@ -64,7 +64,7 @@ def cell_means(page: Ink, cell: int) -> Ink:
     return totals
 
 
-def ink_is_light(grid: Ink) -> bool:
+def ink_is_light(grid: Map) -> bool:
     """Whether the writing is brighter than what surrounds it."""
     around = sliding(np.mean, grid, int(np.ceil(min(grid.shape) / 3)))
     # Cubed, so that a little strong ink outweighs much faint unevenness of the paper; a shadow's edge is as far
@@ -72,17 +72,18 @@ def ink_is_light(grid: Ink) -> bool:
     return bool(np.sum((grid - around) ** 3) > 0)
 
 
-def paper_level(grid: Ink) -> Ink:
+def paper_level(grid: Map) -> Map:
     """The paper's brightness under dark writing: a closing, wider than any stroke.
 
-    A closing keeps the straight edge of a shadow as it is, where a blur would smear it. One cell more is darkened than
-    was brightened: within a cell the edge's place is unknown, and what is darker there than the lit side is no ink.
+    A closing keeps the straight edge of a shadow as it is, where a blur would smear it. The minimum reaches one
+    cell further than the maximum: the edge of a shadow may lie anywhere within a cell, and its dark part must not count
+    as ink.
     """
     reach = int(np.ceil(min(grid.shape) / 5))
     return sliding(np.min, sliding(np.max, grid, reach), reach + 1)
 
 
-def sliding(statistic: Callable[..., Ink], grid: Ink, reach: int) -> Ink:
+def sliding(statistic: Callable[..., Map], grid: Map, reach: int) -> Map:
     """`statistic` (mean, max, min) over the cells up to `reach` away, one axis after the other.
 
     Beyond the edge, the values of the edge are repeated.

@@ -22,7 +22,7 @@ class Picture:
     size: tuple[int, int]
     """Width and height of the upright original, in pixels."""
     shrink: int
-    """Original pixels along the side of one of `grey`."""
+    """Each pixel of `grey` is the mean of `shrink` x `shrink` pixels of the original."""
 
     def in_original(self, box: Box) -> Box:
         """A box in `grey`, in the original's pixels."""

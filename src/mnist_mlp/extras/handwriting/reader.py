@@ -114,7 +114,7 @@ class Reader:
         self.predictor = predictor
 
     def read(self, files: Sequence[Path]) -> Iterator[Reading]:
-        """One reading for each file, in their order; many are judged together, few are in memory at a time."""
+        """One reading for each file, in order. The network judges AT_ONCE files at a time; only these are in memory."""
         for start in range(0, len(files), AT_ONCE):
             group = files[start : start + AT_ONCE]
             found = [_digits_in(file) for file in group]

@@ -11,17 +11,23 @@ from numpy.typing import NDArray
 from mnist_mlp.extras.handwriting.connected_components import Box, Labels, gather, reading_order
 from mnist_mlp.extras.handwriting.ink_map import Grey, Ink, dark_on_light, ink_map
 from mnist_mlp.extras.handwriting.mnist_format import as_mnist
+from mnist_mlp.extras.handwriting.resampling import Map
 from mnist_mlp.extras.handwriting.text_regions import find_writing, grown
 from mnist_mlp.extras.handwriting.touching_digits import left_of_cut
 
 MOST_PIECES = 200  # a page of text or of noise has more; it is no number
 SHEET_SIDE = 0.15  # of the picture's shorter side: a piece that is longer on both sides ...
 SHEET_FILL = 0.72  # ... and fills this much of its box may be a sheet of paper
-SHEET_WHOLE = 0.85, 0.99  # of what lies between its edges: less is a bold digit with its holes, more holds no writing
+# Of what lies between the edges of a sheet: if less is filled, the piece is a bold digit with holes; if more, the sheet
+# is empty.
+SHEET_WHOLE = 0.85, 0.99
 SHEET_RIM = 0.03  # of a sheet's longer side, left out as its edge
-DRAWN = 0.55  # of the pixels around a piece of pen are paper; a patch of light has paper on one side only
+# At least this share of the pixels around a connected piece of ink is paper; a patch of light has paper on one side.
+DRAWN = 0.55
 LEAST_RING = 8  # pixels; fewer say nothing
-THUMBNAIL = 32  # pixels: a picture no longer than it holds one piece of writing, whose strokes shrinking has broken
+# A picture of at most so many pixels a side is taken as a single digit: shrinking may have broken its strokes into
+# several pieces.
+THUMBNAIL = 32
 WIDE = 1.2  # times its height: a piece from this width on may be two digits that touch; letters are narrower
 CONTENT = 0.25  # of the height of a sheet, frame or circle: what is written inside is at least so tall
 
@@ -66,7 +72,7 @@ def find_digits(grey: Grey) -> list[Digit]:
     return [digits[i] for i in reading_order([digit.box for digit in digits])]
 
 
-def _written(page: Ink) -> tuple[Ink, Labels, list[Box]]:
+def _written(page: Map) -> tuple[Ink, Labels, list[Box]]:
     """Ink, labels and boxes of the pieces of a page with dark writing, without the edges of lights and shadows."""
     ink = ink_map(page)
     while True:
@@ -79,8 +85,11 @@ def _written(page: Ink) -> tuple[Ink, Labels, list[Box]]:
         ink = np.where(grown(np.isin(labels, edges)), np.float32(0), ink)
 
 
-def _is_drawn(page: Ink, ink: Ink, labels: Labels, number: int, box: Box) -> bool:
-    """Whether what surrounds a piece is nearer to paper than to pen; at an edge of light one side of it is as dark."""
+def _is_drawn(page: Map, ink: Ink, labels: Labels, number: int, box: Box) -> bool:
+    """Whether what surrounds a piece is nearer to paper than to pen.
+
+    If the piece is only the edge of a shadow, the pixels on one side are as dark as the piece itself.
+    """
     window = slice(max(box.y0 - 4, 0), box.y1 + 4), slice(max(box.x0 - 4, 0), box.x1 + 4)
     own = labels[window] == number
     near = grown(grown(own))
@@ -92,7 +101,7 @@ def _is_drawn(page: Ink, ink: Ink, labels: Labels, number: int, box: Box) -> boo
 
 
 def _may_be_sheet(labels: Labels, number: int, box: Box) -> bool:
-    """Whether a piece may be no pen but the paper itself, brighter (or darker) than the table that it lies on."""
+    """Whether a piece may be not ink but the paper itself, brighter (or darker) than the table that it lies on."""
     least = SHEET_SIDE * min(labels.shape)
     if box.area == labels.size or box.width < least or box.height < least:
         return False

@@ -1,4 +1,4 @@
-"""Text regions of a map of ink: connected pieces of pen, without the frame of a photograph and specks."""
+"""Text regions of a map of ink: connected pieces of ink, without the frame of a photograph and specks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LEAST_CONTRAST = 0.06  # ink below it is paper
 NOISE = 6  # times the noise of the paper: ink below it is paper, too
 PEN_SHARE = 0.4  # of the pen's own ink: what is darker is pen
 LEAST_LENGTH = 4  # pixels of the longest piece, below which nothing is written
-SPECK = 0.08  # of the longest piece: what is shorter is none
+SPECK = 0.08  # of the longest piece: a shorter piece is a speck and is dropped
 
 
 def find_writing(ink: Ink) -> tuple[Labels, list[Box]]:

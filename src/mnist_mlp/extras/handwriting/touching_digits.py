@@ -1,4 +1,4 @@
-"""Two digits that touch: one piece of pen, cut where least ink is in the way."""
+"""Two digits that touch: one connected piece of ink, cut where least ink is in the way."""
 
 from __future__ import annotations
 

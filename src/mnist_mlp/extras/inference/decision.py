@@ -1,9 +1,9 @@
 """The decision rule for people's own pictures: when the digits that were read are an answer, and which are in doubt.
 
 A number is answered where the probability that all its digits are right reaches the threshold and each of them looks
-like a digit; among other digits it may look a little less so. A wide piece of pen is read as one digit where that alone
-is an answer, else as two that touch where both look more like a digit than it. demo/decision.mjs holds the same rule
-for the page.
+like a digit; among other digits it may look a little less so. A wide connected piece of ink is read as one digit if
+that alone would be an answer. Otherwise it is read as two touching digits, if each half looks more like a digit than
+the whole piece. demo/decision.mjs holds the same rule for the page.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NO_DIGIT = "does not look like a digit"
 OTHER_DIGIT = "could be another digit"
 TWO_DIGITS = "could be two digits"
 
-TOO_WIDE = 1.4  # times its height: hardly any digit is wider, and whatever is is never an answer as one
+TOO_WIDE = 1.4  # times its height: hardly any digit is wider. A wider piece is never accepted as one digit
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Judged:
     aspect: float = 0.0
     """Its width in heights."""
     is_half: bool = False
-    """Whether it was cut off a wider piece: its place is no evidence that it is a digit."""
+    """Whether it was cut off a wider piece, so standing beside other digits does not make it more likely to be one."""
 
 
 def is_two(whole: Judged, halves: Sequence[Judged], limit: float, calibration: Calibration) -> bool:
@@ -45,8 +45,8 @@ def is_two(whole: Judged, halves: Sequence[Judged], limit: float, calibration: C
 def doubts(digits: Sequence[Judged], limit: float, calibration: Calibration) -> list[str | None]:
     """Why each digit of a picture is in doubt, or None; no doubt at all makes the number an answer.
 
-    Where the product of the probabilities is too small, the least sure digits are in doubt until that of the others
-    is large enough.
+    If the product of the probabilities is too small, the least sure digits are in doubt, until the product of the
+    remaining probabilities is large enough.
 
     Args:
         limit: the highest out-of-distribution score of a digit alone.

@@ -77,7 +77,7 @@ class OperatingPoint:
 
 
 def at_threshold(predictions: Predictions, threshold: float) -> OperatingPoint:
-    """What answering from this confidence on comes to; where nothing is answered, nothing is wrong."""
+    """Coverage and error if every image with at least this confidence is answered; without answers the error is 0."""
     answered = predictions.confidences >= threshold
     wrong, count = (int(np.count_nonzero(part)) for part in (answered & ~predictions.correct, answered))
     return OperatingPoint(

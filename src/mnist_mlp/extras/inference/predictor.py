@@ -32,11 +32,11 @@ class Calibration:
     temperature: float = 1.0
     """Log-probabilities are divided by it and normalised again (Guo et al. 2017, sec. 4.2)."""
     threshold: float = 0.0
-    """The least probability of the first guess with which it is an answer; below, the network is unsure."""
+    """The best guess is an answer only if its probability is at least this; below, the network is unsure."""
     free_energy: float | None = None
     """The highest free energy of an image of any of the classes; None: no limit, or that of a detector."""
     number_threshold: float = 0.0
-    """The least probability that all digits of a picture are right with which they are an answer."""
+    """The digits of a picture are an answer only if the probability that all are right is at least this."""
     number_margin: float = 0.0
     """By how much the out-of-distribution score of a digit beside others may exceed the limit."""
 
@@ -66,7 +66,7 @@ class Predictor:
 
     @classmethod
     def of(cls, content: dict[str, Any], path: Path, config: Config) -> Predictor:
-        """From what was read from a checkpoint file; `config` is the one in it, in types."""
+        """From what was read from a checkpoint file; `config` is the checkpoint's configuration as a typed object."""
         detector = content.get("ood_detector")
         return cls(
             checkpoint=path,
@@ -79,7 +79,7 @@ class Predictor:
         )
 
     def described(self, *, newest: bool) -> str:
-        """Its checkpoint, and what may not be expected of it: taken as the `newest`, trained on other than MNIST."""
+        """Its checkpoint, with remarks: on a run that was taken as the `newest`, and if it was not trained on MNIST."""
         remarks = newest_run.remarks(self.checkpoint, newest_run.OUTPUTS) if newest else []
         remarks += [f"trained on {self.config.data.name}"] if self.config.data.name != "mnist" else []
         return f"{self.checkpoint}" + (f"   ({', '.join(remarks)})" if remarks else "")
