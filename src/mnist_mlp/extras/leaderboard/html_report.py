@@ -46,7 +46,7 @@ SCRIPT = Path(__file__).with_name("report.js")
 
 
 def write_report(comparison: Comparison, path: Path) -> str:
-    """Write the page; what it lacks, if Matplotlib is not installed, in a line, and otherwise nothing.
+    """Write the page. Returns one line that says what is missing without Matplotlib, or an empty string.
 
     Raises:
         OSError: the page cannot be written.
@@ -81,7 +81,11 @@ def _board(board: Leaderboard, folder: Path, number: int, *, plots: bool) -> Ite
     run = board.best_run
     best = f"{checkpoint(run)}\n{shlex.join(command(board.entries[0].config, board.entries[0].seeds))}"
     place = f"{_link(run, folder, str(runs.shown(run.directory)))}, epoch {epoch(run)}"
-    yield section("The best run", f"<p>{place}</p><pre>{escape(best)}</pre>", "Its checkpoint, and the command again:")
+    yield section(
+        "The best run",
+        f"<p>{place}</p><pre>{escape(best)}</pre>",
+        "Its checkpoint, and the command that trains it again:",
+    )
     hidden = len(board.entries) - ROWS
     more = [f"The first {ROWS:,} entries; {hidden:,} more are in the files of --csv and --json."] if hidden > 0 else []
     yield section("Leaderboard", _table(board, folder, number), *remarks(board), *more)

@@ -188,7 +188,10 @@ def _written(run: runs.Run) -> int:
 
 
 def _worth(run: runs.Run) -> tuple[bool, int]:
-    """Of runs with one configuration and seed the highest stays: tested before not, as a search leaves its trials."""
+    """Sort key for runs with the same configuration and seed, of which the highest is kept.
+
+    A tested run beats an untested one, as trials of a search are; then the newer wins.
+    """
     return run.result["metrics"].get("test/acc") is not None, _written(run)
 
 

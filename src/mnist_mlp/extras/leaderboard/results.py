@@ -46,7 +46,7 @@ def results(*directories: str | Path) -> pandas.DataFrame:
 
 
 def records(comparison: Comparison, *, keys: list[str] | None = None) -> Iterator[dict[str, Any]]:
-    """A flat record for each run; of the configuration all `keys`, or these."""
+    """A flat record for each run, with the configuration keys in `keys`; None: all of them."""
     for board in comparison.boards:
         for rank, entry in enumerate(board.entries, start=1):
             outcome = _outcome(board, entry, rank)

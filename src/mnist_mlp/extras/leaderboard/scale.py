@@ -1,4 +1,5 @@
-"""The values of one key spread over [0, 1]: numbers by size, or by magnitude where they span it; others in turn."""
+"""The values of one key spread over [0, 1]: numbers on a linear scale, or on a logarithmic one if the largest is at
+least 8 times the smallest; other values at equal distances."""
 
 from __future__ import annotations
 

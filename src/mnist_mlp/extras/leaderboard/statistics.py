@@ -78,8 +78,9 @@ def against_first(scores: Sequence[Mapping[int, float]]) -> list[float | None]:
 
     The first is first because of these very scores, which favours it. What the correction guarantees: the entry that
     is truly the best is ruled out in at most 5 of 100 leaderboards (after Gupta 1965, "On some multiple decision
-    (selection and ranking) rules"). What it does not: among equals some other entry looks worse more often than that,
-    among ten in 12 of 100. So a lead that matters is confirmed with new seeds.
+    (selection and ranking) rules"). What it does not guarantee: if all entries are equally good, some entry is called
+    worse in more than 5 of 100 leaderboards, with ten entries in 12 of 100. So a lead that matters is confirmed with
+    new seeds.
     """
     p_values = paired_p_values(scores[0], scores[1:])
     tested = ~np.isnan(p_values)

@@ -7,6 +7,7 @@
         projector               points, labels, images -> the files of TensorBoard's projector
         crc32c                  bytes -> the checksum of TensorBoard's records, which it computes slowly itself
 
-The confusion matrix and the worst mistakes are those of `extras/evaluation`. Blue is for and right, red against and
-wrong, as on the drawing page. The scalars themselves are logged by `callbacks/history.py`.
+The confusion matrix and the worst mistakes are those of `extras/evaluation`. Blue: evidence for a class, or a right
+answer. Red: evidence against it, or a wrong answer. (The drawing page has orange for red.) The scalars
+themselves are logged by `callbacks/history.py`.
 """

@@ -1,4 +1,4 @@
-"""Shows TensorBoard what scalars do not: what the network looks for, how errors flow back, and what it gets wrong.
+"""Shows in TensorBoard what scalars do not: what the network looks for, how errors flow back, and what it gets wrong.
 
 Nothing here changes a bit of the run. What is looked at is a copy of the network in evaluation mode, which draws no
 random numbers; its gradients come from a backward pass of their own; and of validation only its outputs are kept.

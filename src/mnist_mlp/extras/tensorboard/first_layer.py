@@ -13,7 +13,7 @@ from mnist_mlp.extras.colours import BLUE, RED
 UNITS = 64  # at most
 COLUMNS = 8
 WIDTH = 480  # pixels: about as wide as the card that TensorBoard shows it on
-SHADES = 33  # from red by white to blue; the eye sees no more, and TensorBoard sums up every byte in Python
+SHADES = 33  # from red by white to blue; the eye sees no more, and fewer shades make a smaller file
 
 
 def first_layer_picture(weights: NDArray[np.float32]) -> Image.Image:

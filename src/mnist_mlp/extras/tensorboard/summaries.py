@@ -144,7 +144,9 @@ def _node(name: str, operation: str, inputs: list[str], shape: Sequence[int | No
 
 
 def hyperparameters(writer: SummaryWriter, config: Config, name: str) -> None:
-    """A row of the HParams tab, called `name`; its metrics are the scalars `result/...` of the end of the run."""
+    """A row of the HParams tab, called `name`; its metrics are logged at the end of the run as `final/...`, which
+    `tensorboard_tag` turns into `result/...`.
+    """
     given = {key: value for key, value, _ in leaves(config)}
     row = {key: value for key, value in given.items() if key in keys_where(in_hparams)}
     row = {key: value if isinstance(value, int | float) else str(value) for key, value in row.items()}

@@ -27,9 +27,9 @@ def helpers_of(config: TuneConfig) -> int:
 
 @contextmanager
 def helped(count: int) -> Iterator[None]:
-    """`count` helpers search during the block, and have ended, with what they were at, behind it.
+    """Runs `count` helper processes during the block, and waits at its end until they have finished their trials.
 
-    Ctrl-C reaches them as well as this process; another end of the block stops them as it would.
+    If the block ends with an exception, they are terminated, which stops them as Ctrl-C does.
     """
     command = [sys.executable, *sys.argv]
     environment = {**os.environ, HELPING: "1", "PYTHONPATH": python_path()}

@@ -61,7 +61,7 @@ class MedianOfTheOthers(BasePruner):
 class Halving(BasePruner):
     """Successive halving, asynchronous, with a reduction factor of 2 (Li et al. 2020, "A System for Massively Parallel
     Hyperparameter Tuning"): after `first` epochs, and after each doubling of them, a trial goes on if it is among the
-    better half of the trials that came so far, itself included.
+    better half of the trials that have reached this epoch, itself included.
 
     Optuna's SuccessiveHalvingPruner notes in the study that a trial was asked about, before the trial is ended: one
     that is killed in between would go on. It also compares a member of a stack with those before it alone.

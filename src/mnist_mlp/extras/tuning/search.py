@@ -43,7 +43,7 @@ class Trial:
     claim: Claim
     job: Job
     drawn: Sequence[str]
-    """The words of its own on the command line that would train it."""
+    """The overrides that were drawn for this trial, without the sections of their keys, for the terminal."""
 
 
 def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
@@ -61,7 +61,7 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
         with imports_left_out_of_garbage_collection():
             with interruptible(), helped(0 if is_helper() else others):
                 _work(study, most)
-            _work(study, most)  # what a helper was at that is no more
+            _work(study, most)  # finish the trials of helpers that have died
     except (Interrupted, KeyboardInterrupt):  # its trials stay running, and the next start resumes them
         if not is_helper():
             log.info(_report(study, config))
@@ -221,8 +221,9 @@ def _log_file(directory: Path) -> dict[str, Any]:
 
 @contextmanager
 def _log_in(directory: Path | None) -> Iterator[None]:
-    """What training logs goes into train.log of the trial, and of a stack each member's into its own alone: the
-    console keeps one line a trial.
+    """What training logs goes to train.log in `directory`, and not to the console, which keeps one line a trial.
+
+    For a stack (None), each member's messages go only to its own train.log.
     """
     handler = LogFile(directory / "train.log") if directory else logging.NullHandler()
     handler.setFormatter(logging.Formatter(FORMAT))

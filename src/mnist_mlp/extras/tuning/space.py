@@ -46,7 +46,7 @@ class SearchSpace:
         return [*self.fixed, *(f"{key}={_word(value)}" for key, value in drawn.items())]
 
     def first(self) -> dict[str, Any]:
-        """The configuration as it stands without a search, as a draw; without the keys that lie outside the space."""
+        """The unsearched configuration as a first trial. Keys whose value lies outside their range are left out."""
         composed = compose("tune", self.fixed, return_hydra_config=True)
         groups = composed.hydra.runtime.choices
         values = {key: groups[key] if key in groups else OmegaConf.select(composed, key) for key in self.distributions}
