@@ -84,7 +84,7 @@ class DigitClassifier(L.LightningModule):
         return self.forward(batch[0]).exp()
 
     def _evaluate(self, stage: str, batch: Batch) -> Tensor:
-        """Log loss and metrics; returns the logits `(B, classes)`, for callbacks."""
+        """Log the loss and the metrics. Returns the logits `(B, classes)`, for callbacks."""
         images, labels = batch
         logits = self.evaluated_network.logits(images)
         output = self.evaluated_network.head(logits)

@@ -52,7 +52,9 @@ log = logging.getLogger(__name__)
 
 
 def train(config: Config, directory: Path, *, callbacks: Sequence[L.Callback] = (), test: bool = True) -> Result:
-    """Train and validate a network, and test the best checkpoint once; `config.resume`: resume the run in `directory`.
+    """Train and validate a network, and test the best checkpoint once.
+
+    If `config.resume` is set, the run in `directory` is resumed.
 
     Args:
         directory: gets checkpoints, logs and result.json, which is also written if the run fails.
@@ -60,7 +62,7 @@ def train(config: Config, directory: Path, *, callbacks: Sequence[L.Callback] = 
         test: whether to test at the end; tune.py does not.
 
     Raises:
-        UserError: the configuration cannot be trained on this machine, or training failed; one line.
+        UserError: the configuration cannot be trained on this machine, or training failed. The message is one line.
         Stopped: a signal ended the run, or a search pruned it; if training had begun, its state has been saved.
     """
     require_machine(config)
@@ -80,7 +82,9 @@ def train_stack(
     test: bool = True,
     bar: str | None = "",
 ) -> list[Result]:
-    """Train jobs whose networks have the same shape, all in the same steps; a single run is one job.
+    """Train jobs whose networks have the same shape; a single run is one job.
+
+    The optimizer steps are made for all networks together, a chunk of steps at a time.
 
     A job that fails or is pruned ends alone, and the others continue. An exception that ends all of them is raised.
 
@@ -90,7 +94,7 @@ def train_stack(
         bar: title of the progress bar; None if another process draws one bar for all.
 
     Raises:
-        UserError: the configuration cannot be trained, or the only job failed; one line.
+        UserError: the configuration cannot be trained, or the only job failed. The message is one line.
         Stopped: a signal ended all jobs.
     """
     config = jobs[0].config
@@ -119,15 +123,15 @@ def train_stack(
                     jobs, modules, callbacks_of_jobs, starts, results, cleanups, strict=True
                 )
             ]
-            model, loaders, trainer = _build_trainer(config, members, data, length, world, bar)
+            model, trainer_data, trainer = _build_trainer(config, members, data, length, world, bar)
         with timed_results(results, "fit"):
-            trainer.fit(model, datamodule=loaders, ckpt_path=starts[0], weights_only=True)
+            trainer.fit(model, datamodule=trainer_data, ckpt_path=starts[0], weights_only=True)
         trained = [member for member in members if member.error is None]
         if world.rank == 0:
             _calibrate(trained, data, in_stack=len(jobs) > 1)
         if test and len(data.parts["test"][0]) > 0 and config.trainer.limit_test_batches:
             with timed_results(results, "test"):
-                _test_best(trained, trainer, model, loaders)
+                _test_best(trained, trainer, model, trainer_data)
         for member in trained:
             member.collect()
             log_final(member.loggers, member.result.metrics, member.trainer.global_step)
@@ -265,7 +269,7 @@ def _build_trainer(
 
 
 def _trainer_arguments(config: Config, world: World) -> dict[str, Any]:
-    """Arguments of lightning.Trainer that keep their name from the section `trainer`, and devices and strategy."""
+    """Arguments of lightning.Trainer: keys of `trainer` passed on as they are; devices and strategy of this rank."""
     set_elsewhere = keys_where(by_engine)
     settings = {name: value for name, value in asdict(config.trainer).items() if f"trainer.{name}" not in set_elsewhere}
     settings |= device_arguments(config.trainer, world)
@@ -285,19 +289,22 @@ def _calibrate(members: Sequence[Member], data: DigitsDataModule, *, in_stack: b
 
 
 def _test_best(
-    members: Sequence[Member], trainer: L.Trainer, model: L.LightningModule, loaders: L.LightningDataModule
+    members: Sequence[Member], trainer: L.Trainer, model: L.LightningModule, trainer_data: L.LightningDataModule
 ) -> None:
     """Test the best checkpoint of each member once."""
     for member in members:
         member.module.load_state_dict(files.read(files.find(member.directory))["state_dict"])
-    trainer.test(model, datamodule=loaders, verbose=False)
+    trainer.test(model, datamodule=trainer_data, verbose=False)
     for member in members:
         tested = {name: value for name, value in member.trainer.callback_metrics.items() if name.startswith("test/")}
         member.result.metrics |= {name: float(value) for name, value in tested.items()}
 
 
 def _same_length(config: Config, before: dict[str, Any]) -> bool:
-    """Whether the limits of a run's length are those in `before`, the configuration in its result."""
+    """Whether `config` limits the length of the run as `before` does.
+
+    `before` is the configuration in the result.json that the run wrote when it completed.
+    """
     limits = [name.removeprefix("trainer.") for name in keys_where(limits_run)]
     return all(asdict(config.trainer)[limit] == before["trainer"][limit] for limit in limits)
 

@@ -17,7 +17,10 @@ log = logging.getLogger(__name__)
 
 
 class History(L.Callback):
-    """Rows of metrics, one per epoch; scalars for the loggers, every `log_every_n_steps` steps and at epoch ends."""
+    """Rows of metrics, one per epoch; scalars for the loggers, every `log_every_n_steps` steps and at epoch ends.
+
+    A point is one set of scalars written to the loggers within an epoch.
+    """
 
     def __init__(self, log_every_n_steps: int) -> None:
         self.log_every_n_steps = log_every_n_steps
@@ -84,7 +87,8 @@ class History(L.Callback):
             "seconds": now - self._epoch_began,
         }
         self._epoch_began, self._validated = now, {}
-        # Replaces the row of an unfinished epoch: the run ended within it, and was lengthened.
+        # There is a row for this epoch already if max_steps, say, ended the run within it, and the run was resumed with
+        # a larger limit. The row is replaced.
         self.rows = [*(row for row in self.rows if row["epoch"] < trainer.current_epoch), row]
         # train/loss is logged at every point already.
         _log(trainer, {name: value for name, value in metrics.items() if name != "train/loss"})
@@ -141,5 +145,5 @@ def _metrics(row: dict[str, Any], prefix: str) -> str:
 
 
 def _aligned(written: str) -> str:
-    """Six characters wide, as most percentages are, so that epochs are below one another."""
+    """Six characters wide, as most percentages are, so that the columns of successive epochs line up."""
     return "  100%" if written == "100.00%" else f"{written:>6}"

@@ -59,11 +59,12 @@ class Checkpointing(Checkpoint):
         set_progress(checkpoint, self.length, trainer.global_step)
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        # Recomputed, as the run may be longer now: the step that was its last one is then a step within an epoch.
+        # Recomputed, because the resumed run may have more steps than before. A step that ended the shorter run may lie
+        # within an epoch of the longer one.
         set_progress(checkpoint, self.length, checkpoint["global_step"])
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        # At the start of a chunk, not at the end of the previous one: by now the validation after that one has run.
+        # At the end of a chunk, the validation that follows it has not run yet; at the start of the next chunk it has.
         if max_over_ranks(trainer, time.monotonic() - self.saved_at) > self.config.every_seconds:
             self.save_last(trainer)
 
@@ -71,7 +72,8 @@ class Checkpointing(Checkpoint):
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
         values = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-        score = self._score(values)  # of the first validation too: a metric that is missing is found here
+        # Computed even if there is no best value yet, so that a missing metric is reported at the first validation.
+        score = self._score(values)
         if not self.best or score > self._score(self.best):
             self.best = {**values, "epoch": trainer.current_epoch}
             self._save(trainer, files.BEST)
@@ -104,7 +106,11 @@ class Checkpointing(Checkpoint):
 
 
 def checkpoint_metadata(config: Config, data: DigitsDataModule) -> dict[str, Any]:
-    """Metadata of a checkpoint: what its network needs to be used without its run, and versions; plain types only."""
+    """Metadata of a checkpoint, in plain types only.
+
+    All that is needed, besides the weights, to use the network when its run directory is gone; also the versions of
+    Python and of the packages.
+    """
     spec = data.spec
     return {
         "config": asdict(config),

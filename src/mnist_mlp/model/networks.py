@@ -64,7 +64,10 @@ class Network(nn.Module):
 
     @property
     def draws_noise(self) -> bool:
-        """Whether a training step draws random numbers; override it if a layer of yours does, other than dropout."""
+        """Whether a training step draws random numbers.
+
+        Override it if one of your layers draws some and is not a dropout layer.
+        """
         return any(isinstance(layer, DROPOUTS) for layer in self.modules())
 
     def normalise(self, images: Tensor) -> Tensor:

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 
 def ema_weight(decay: float, step: int) -> float:
-    """Weight of the current weights in the average after step 0, 1, ...: 1 - decay, after a warm-up.
+    """Share of the current weights in the average. `step` counts from 0.
 
-    It is 1 - min(decay, (1 + step) / (10 + step)), as in TensorFlow's `ExponentialMovingAverage`: without the warm-up
-    the initial weights would dominate the average of a short run.
+    The share is 1 - decay once the warm-up is over. Without a warm-up the initial weights would dominate the average of
+    a short run. The formula, 1 - min(decay, (1 + step) / (10 + step)), is that of TensorFlow's
+    `ExponentialMovingAverage`.
     """
     return max(1 - decay, 9 / (10 + step))
 
