@@ -27,16 +27,16 @@ DATA = Path(__file__).parents[2] / "data"  # where training keeps it, so that it
 def failing(reason: Exception) -> Callable[[Path], Path]:
     """A source that dies half way through its first file."""
 
-    def fetch(stage: Path) -> Path:
-        (stage / IMAGES).write_bytes(FILES[IMAGES][:1000])
+    def fetch(work_folder: Path) -> Path:
+        (work_folder / IMAGES).write_bytes(FILES[IMAGES][:1000])
         raise reason
 
     return fetch
 
 
-def damaged(stage: Path) -> Path:
-    (write(stage) / IMAGES).write_bytes(b"half")
-    return stage
+def damaged(work_folder: Path) -> Path:
+    (write(work_folder) / IMAGES).write_bytes(b"half")
+    return work_folder
 
 
 def test_what_was_fetched_is_kept_and_read_from_disk_the_next_time(tmp_path):
@@ -46,7 +46,7 @@ def test_what_was_fetched_is_kept_and_read_from_disk_the_next_time(tmp_path):
 
 
 def test_gzip_files_from_a_source_are_kept_unpacked(tmp_path):
-    archive(gzip=lambda stage: write(stage, ".gz")).load_from(tmp_path)
+    archive(gzip=lambda work_folder: write(work_folder, ".gz")).load_from(tmp_path)
     assert in_place(tmp_path) == FILES
 
 
@@ -102,8 +102,8 @@ import os, pathlib, signal
 from mnist_mlp.data.idx import IdxFile
 from mnist_mlp.data.download import Archive, load_files
 
-def fetch(stage):
-    (stage / {name!r}).write_bytes(bytes(1000))
+def fetch(work_folder):
+    (work_folder / {name!r}).write_bytes(bytes(1000))
     os.kill(os.getpid(), signal.SIGKILL)
 
 load_files(Archive("tiny", "Tiny", {files!r}, {{"killed": fetch}}), pathlib.Path({directory!r}))
@@ -134,14 +134,14 @@ def test_two_first_fetches_at_the_same_moment_both_get_the_data(tmp_path):
     both_are_fetching = threading.Barrier(2, timeout=10)
     results: list[Dataset] = []
 
-    def slow(stage: Path) -> Path:
+    def slow(work_folder: Path) -> Path:
         for name, content in FILES.items():
-            with (stage / name).open("xb") as stream:  # fails if they share a folder
+            with (work_folder / name).open("xb") as stream:  # fails if they share a folder
                 stream.write(content[:10])
                 stream.flush()
                 both_are_fetching.wait()
                 stream.write(content[10:])
-        return stage
+        return work_folder
 
     fetches = [
         threading.Thread(target=lambda: results.append(archive(slow=slow).load_from(tmp_path))) for _ in range(2)

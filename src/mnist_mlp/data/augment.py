@@ -44,7 +44,7 @@ class Augmentation:
     def draw(self, seed: int, step: int, count: int) -> Tensor:
         """Standard normal coefficients for the `count` images of a step, `(count, noise_size)` on the CPU.
 
-        One for each displacement field, and one for each pixel where `augment.blank` is above 0. They are drawn on the
+        One for each displacement field. If `augment.blank` is above 0, also one for each pixel. They are drawn on the
         CPU, so that a run resumed on another device draws the same ones.
         """
         generator = torch.Generator().manual_seed(derive(seed, "augment", step))

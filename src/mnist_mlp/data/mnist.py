@@ -85,7 +85,7 @@ FASHION_MNIST = IdxSource(
         ),
         sources={
             # First, as it costs nothing: the package is installed or it is not.
-            "the Debian package dataset-fashion-mnist": lambda stage: Path("/usr/share/datasets/fashion-mnist"),
+            "the Debian package dataset-fashion-mnist": lambda work_folder: Path("/usr/share/datasets/fashion-mnist"),
             "torchvision's download": partial(from_torchvision, "FashionMNIST"),
         },
     ),

@@ -107,7 +107,7 @@ def _header(archive: zipfile.ZipFile, name: str) -> Header:
         shape, _, dtype = read(stream)
         size = stream.tell() + math.prod(shape) * dtype.itemsize
         if not dtype.hasobject and size != archive.getinfo(f"{name}.npy").file_size:
-            raise ValueError(f"{name} is not of the size that its header has")
+            raise ValueError(f"{name} has another size than its header says")
     return shape, dtype
 
 

@@ -15,7 +15,7 @@ from mnist_mlp.data.dataset import Dataset, DatasetInfo, refuse_other_than_descr
 from mnist_mlp.data.mnist import FASHION_MNIST, MNIST
 from mnist_mlp.data.normalisation import refuse_unusable_normalisation
 
-# Fewest training images that the split must leave; the schema has the same minimum for `data.val_size`.
+# The split must leave at least this many training images. The schema requires as many for validation.
 MIN_IMAGES = 10
 
 

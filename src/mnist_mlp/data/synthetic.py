@@ -26,7 +26,7 @@ CANVAS = 44 * DETAIL  # side of a rendering in pixels: no transformation reaches
 # Standard deviations of the transformations; draws are clipped to LIMIT of them.
 ROTATION = 11.0  # degrees
 SHEAR = 0.18
-SCALE = 0.12  # of the logarithm, width and height each
+SCALE = 0.12  # of the logarithm of the scale factor, drawn separately for width and height
 SHIFT = 0.9  # pixels, from the centre of mass
 LIMIT = 2.5
 
@@ -41,7 +41,7 @@ def load(data: DataConfig) -> Dataset:
     return _dataset()
 
 
-@functools.cache  # half a second, for each run of a sweep
+@functools.cache  # without the cache every run of a sweep would spend half a second here
 def _dataset() -> Dataset:
     arrays = [*draw(TRAIN_SIZE, seed=1), *draw(TEST_SIZE, seed=2)]
     train_images, train_labels, test_images, test_labels = arrays
