@@ -126,7 +126,7 @@ def test_what_was_meant_is_found_in_any_section_and_any_case(typed: str, words: 
         ("optimizer.lr=interval(1e-4,1e-2)", "got an interval, which only tune.py searches"),
         ("logger=null", "logger=null: expected an option of the group logger: one of csv, mlflow, none, tensorboard"),
         ("model=[16,8]", "model=[16,8]: expected an option of the group model: one of"),
-        ("data.dir=/a(1),b", "stands in two pairs of quotes: 'data.dir="),
+        ("data.dir=/a(1),b", "put this value into two pairs of quotes: \"data.dir='/a(1),b'\""),
     ],
 )
 def test_a_wrong_value_is_answered_with_what_to_type_in_any_shell(typed: str, words: str) -> None:

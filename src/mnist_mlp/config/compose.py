@@ -53,7 +53,8 @@ def parse(config: DictConfig, schema: type[Schema]) -> Schema:
         values = {str(name): _resolved(config, name) for name in config if name != "hydra"}
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema)) from error
-    for group in set(global_groups()) - set(sections()):  # its files set keys of other sections: it is no section
+    # Such a group (as `experiment`) sets keys of other sections; there is no section with its name.
+    for group in set(global_groups()) - set(sections()):
         if group in values:
             raise ConfigError(f"{group}: the chosen file puts its keys below {group}; {PACKAGE_HEADER}")
     return from_dict(_with_paths(values, schema), schema)
@@ -128,7 +129,8 @@ def _refuse_wrong_option(override: Override) -> None:
 
 def without_sections(config: DictConfig, *sections: str) -> DictConfig:
     """A copy without these sections; interpolations to other keys still work."""
-    kept: list[Any] = [name for name in config if name not in sections]  # a number, where a file has one for a key
+    # Any: a name may be a number, if a YAML file has a number as a key.
+    kept: list[Any] = [name for name in config if name not in sections]
     return OmegaConf.masked_copy(config, kept)
 
 

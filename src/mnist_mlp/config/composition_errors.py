@@ -98,7 +98,7 @@ def _unreadable_override(override: str) -> str:
     for opening, closing in ("[]", "{}", "()"):
         if value.count(opening) != value.count(closing):
             return refused + f"{opening} and {closing} do not match; {example}"
-    return refused + f"such text stands in two pairs of quotes: {shell_override(name, quoted(value))}"
+    return refused + f"put this value into two pairs of quotes: {shell_override(name, quoted(value))}"
 
 
 def _missing(error: MissingConfigException) -> str:

@@ -31,7 +31,7 @@ LAUNCHERS = "hydra/launcher"
 REGISTERED = {
     LAUNCHERS: {
         "basic": "One job of a sweep after another.",
-        "stacked": "Jobs of a sweep whose networks have the same shape side by side, as one stacked network.",
+        "stacked": "Trains jobs together, as one stacked network, if their networks have the same shape.",
     }
 }
 

@@ -24,8 +24,8 @@ def explain(error: OmegaConfBaseException, schema: type[Any] = Config) -> str:
         return _unknown(name, schema)
     if isinstance(error, MissingMandatoryValue):
         return (
-            f"{name}: missing; set it in the YAML file of its group, or give its field in the schema a legacy_default, "
-            "which checkpoints older than the key need too"
+            f"{name}: missing; set it in the YAML file of its group, or give its field in the schema a legacy_default. "
+            "Checkpoints written before the key existed need that anyway"
         )
     if found := re.match(r"Cannot merge (Dict|List)Config with (Dict|List)Config", message):
         shapes = {"Dict": "keys with values, as in {a: 1}", "List": "a list, as in [a]"}
@@ -52,7 +52,9 @@ def as_text(value: Any) -> str:
 
 def shell_override(name: str, value: str) -> str:
     """`name=value`, quoted for a shell if necessary: brackets are special in zsh."""
-    return shlex.quote(f"{name}={value}")
+    override = f"{name}={value}"
+    readable = "'" in override and not re.search(r'["$`!\\]', override)  # `shlex.quote` would write '"'"' for each '
+    return f'"{override}"' if readable else shlex.quote(override)
 
 
 def _what_to_type(key: str, kind: str, value: Any) -> str:
@@ -101,11 +103,11 @@ def _unknown(name: str, schema: type[Any]) -> str:
         return f"{name}: not a key of the chosen {section}; {section}={' or '.join(owners)} has it"
     groups = list(dict.fromkeys([*sections(schema), *global_groups()])) if issubclass(schema, Config) else []
     if name in groups:
-        return f"{name}: has no such key; expected {name}=<option>, and --help lists the options"
+        return f"{name}: is a group and has no keys here; choose an option by {name}=<option>, --help lists them"
     if name.startswith("hydra.sweeper.params."):
         return f"unknown key {name}; type -m {name.removeprefix('hydra.sweeper.params.')}=<values>, or +{name}=<values>"
     if name.startswith("hydra.launcher."):
-        return f"unknown key {name}; keys of a launcher need it beside them, as in -m hydra/launcher=stacked"
+        return f"unknown key {name}; choose the launcher that has it, as in -m hydra/launcher=stacked"
     return f"unknown key {name}{_nearest_key(name, [*known, *groups])}"
 
 

@@ -59,7 +59,10 @@ class AugmentConfig:
         "relative change of size along each axis: its standard deviation", at_least=0, at_most=0.5, per_member=True
     )
     slant: float = key(
-        "shear, in pixels per pixel above the centre: its standard deviation", at_least=0, at_most=1, per_member=True
+        "shear: horizontal shift in pixels for each pixel above the centre; its standard deviation",
+        at_least=0,
+        at_most=1,
+        per_member=True,
     )
     elastic: float = key(
         "elastic displacement of a pixel, in pixels: its standard deviation", at_least=0, at_most=5, per_member=True
@@ -84,7 +87,7 @@ class ModelConfig:
         shown_by_default=True,
     )
     label_smoothing: float = key(
-        "fraction of the target spread over all classes, in the training loss; val/loss is without",
+        "fraction of the target spread over all classes, in the training loss; val/loss does not use it",
         at_least=0,
         below=1,
         per_member=True,
@@ -174,14 +177,15 @@ class AveragingConfig:
 @dataclass(kw_only=True)
 class CalibrationConfig:
     risk: float = key(
-        "highest error rate on the validation images that are not refused; it sets the refusal threshold",
+        "an image is marked as unsure if its highest class probability is below a threshold; the threshold is set so "
+        "that at most this fraction of the other validation images is misread",
         at_least=0,
         at_most=1,
         per_member=True,
     )
     ood_detector: bool | None = key(
         "fit an out-of-distribution detector on synthetic outliers; false: the OOD score is the free energy; "
-        "null: a quick one, for an MLP on handwritten digits that is not trained in a stack",
+        "null: a quick detector for an MLP on handwritten digits outside of a stack, in all other cases as false",
         legacy_default=False,
         per_member=True,
     )

@@ -14,22 +14,23 @@ PRECISIONS = ("32-true", "64-true", "bf16-true", "bf16-mixed")
 class TrainerConfig:
     """Keyword arguments of `lightning.Trainer`, with its names.
 
-    Training batches are counted in optimizer steps, so after accumulation; others in batches of `data.batch_size`
-    (those of `num_sanity_val_steps`, with engine=fast, have 2,500 images).
+    For training, a "batch" in these keys is one optimizer step: `accumulate_grad_batches` batches of `data.batch_size`
+    images. For validation and test it is one batch of `data.batch_size` images. Exception: with engine=fast,
+    `num_sanity_val_steps` counts batches of 2,500 images.
     """
 
     accelerator: str = key(
         "device to train on", choices=("auto", "cpu", "gpu", "cuda", "mps"), may_change_on_resume=True
     )
     devices: Any = key(
-        "processes on each node: a number, device indices as [0,1], or auto: with ddp every GPU",
+        "processes on each node: a number, device indices as [0,1], or auto: one per GPU if strategy=ddp, else one",
         may_change_on_resume=True,
     )
     num_nodes: int = key(
         "machines; more than one needs torchrun or srun", at_least=1, legacy_default=1, may_change_on_resume=True
     )
     strategy: str = key(
-        "how devices share each batch; auto: ddp if there are several",
+        "how processes share each batch; auto: ddp if trainer.devices or trainer.num_nodes asks for several",
         choices=("auto", "ddp"),
         may_change_on_resume=True,
     )
