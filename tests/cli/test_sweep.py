@@ -123,7 +123,7 @@ def test_a_sweep_that_was_killed_is_finished_from_its_record_to_the_same_bits(tm
     own.write_text(own.read_text().replace("hidden: [8]", "hidden: [9]"))
     answer = train(f"resume={sweep_directory}")
     assert answer.returncode == 2
-    assert "model.hidden: cannot change on resume; it is [8] there, got [9]" in answer.stderr
+    assert "model.hidden: cannot change on resume; it was [8] at the start, got [9]" in answer.stderr
 
 
 @pytest.mark.parametrize(

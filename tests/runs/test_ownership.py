@@ -18,7 +18,7 @@ from helpers.kill_and_resume import configuration
 from mnist_mlp.cli.exit_codes import system_error
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import PROJECT
-from mnist_mlp.runs.ownership import LOCK, owned, remove_if_begun
+from mnist_mlp.runs.ownership import LOCK, owned, remove_if_nothing_but
 from mnist_mlp.runs.record import RUN
 from mnist_mlp.runs.run_directory import locked_for_run
 
@@ -94,7 +94,7 @@ def test_only_a_directory_that_was_made_here_and_holds_nothing_else_is_removed(t
             directory.mkdir()
         with owned(directory):
             (directory / inside).mkdir()
-            remove_if_begun(directory, ".hydra")
+            remove_if_nothing_but(directory, ".hydra")
         assert directory.exists() == bool(left), name
 
 

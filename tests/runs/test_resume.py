@@ -130,7 +130,7 @@ def test_a_run_killed_before_its_first_checkpoint_goes_on_with_its_own_configura
     """In the library, and as a command, which composes the default configuration beside it."""
     config = configuration("seed=5")
     write_run(tmp_path, RunRecord(config=asdict(config)))
-    with pytest.raises(ConfigError, match="seed: cannot change on resume; it is 5 there, got 0"):
+    with pytest.raises(ConfigError, match="seed: cannot change on resume; it was 5 at the start, got 0"):
         train(configuration(f"resume={tmp_path}"), tmp_path)
     modules = tmp_path / "modules"
     modules.mkdir()
@@ -254,7 +254,7 @@ def test_the_table_of_a_run_that_goes_on_keeps_its_rows_but_the_last_that_was_wr
     ("typed", "said"),
     [
         ("experiment=quick", "experiment: cannot be chosen on resume"),
-        ("optimizer=sgd", "optimizer.name: cannot change on resume; it is adamw there, got sgd"),
+        ("optimizer=sgd", "optimizer.name: cannot change on resume; it was adamw at the start, got sgd"),
         ("trainer.max_epochs=11", "trainer.max_epochs: cannot change under scheduler=one_cycle"),
         ("trainer=ddp", None),
         ("logger=[tensorboard,csv]", None),
@@ -283,5 +283,5 @@ def test_what_another_command_left_is_not_resumed(tmp_path: Path) -> None:
 def test_a_changed_key_is_refused_by_name(tmp_path: Path) -> None:
     train(configuration("trainer.max_epochs=1"), tmp_path)
     (tmp_path / runs.RESULT).unlink()
-    with pytest.raises(ConfigError, match=r"model\.dropout: cannot change .* it is 0\.2 there, got 0\.1"):
+    with pytest.raises(ConfigError, match=r"model\.dropout: cannot change .* it was 0\.2 at the start, got 0\.1"):
         train(configuration("trainer.max_epochs=1", "model.dropout=0.1", f"resume={tmp_path}"), tmp_path)

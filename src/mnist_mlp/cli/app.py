@@ -151,21 +151,22 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
             else:
                 log.exception("job %s failed", settings.job.num)
         finally:
-            gc.collect()  # a run's data set of 200 MB, in reference cycles; Python would leave those of dozens of jobs
+            # Without it the data sets of many jobs (110 MB each with MNIST), in reference cycles, would stay in memory.
+            gc.collect()
 
     return job
 
 
 @contextmanager
 def _nothing_left_by_a_refusal(run_directory: Path) -> Iterator[None]:
-    """After an error in the block that the user has to fix first, remove the directory, so that it is free again."""
+    """If the block raises an error that the user must fix before the run can begin, remove the new directory."""
     try:
         yield
     except UserError as error:
         if error.exit_code == BEFORE_WORK:
             settings = HydraConfig.get()
             beginning = (settings.output_subdir or ".hydra", f"{settings.job.name}.log", RUN, RESULT)
-            ownership.remove_if_begun(run_directory, *beginning)
+            ownership.remove_if_nothing_but(run_directory, *beginning)
         raise
 
 

@@ -14,7 +14,10 @@ MAX_NAME_BYTES = 255
 
 
 def refuse_unwritable_directory(name: str, directory: Path, what: str = "directory") -> None:
-    """Raise ConfigError if `directory`, the value of the option `name`, neither exists nor can be created."""
+    """Raise ConfigError if `directory` neither exists nor can be created.
+
+    `name` is the key or option that gave the directory; it begins the error message.
+    """
     for part in directory.parts:
         if len(os.fsencode(part)) > MAX_NAME_BYTES:
             raise ConfigError(f"{name}: expected names of at most {MAX_NAME_BYTES} bytes, got {part[:40]}...")
@@ -31,7 +34,7 @@ def refuse_unwritable_directory(name: str, directory: Path, what: str = "directo
 
 
 def refuse_unwritable_file(name: str, path: Path) -> None:
-    """Raise ConfigError if the file `path`, the value of the option `name`, cannot be written."""
+    """Raise ConfigError if the file `path` cannot be written; `name` is the option that gave it."""
     if not os.path.exists(path):
         refuse_unwritable_directory(name, path.parent, "file")
     elif path.is_dir() or not os.access(path, os.W_OK):
@@ -40,7 +43,7 @@ def refuse_unwritable_file(name: str, path: Path) -> None:
 
 @contextmanager
 def written(name: str, path: Path) -> Iterator[None]:
-    """Create the parent folders of `path`, the value of the option `name`, for the block to write it.
+    """Create the parent folders of `path`, for the block to write it; `name` is the option that gave `path`.
 
     Raises:
         SaveError: the file cannot be written.

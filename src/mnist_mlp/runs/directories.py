@@ -17,9 +17,9 @@ CHECKPOINTS = "checkpoints"
 BEST = "best.ckpt"
 # Status of a run.
 COMPLETED, FAILED, INTERRUPTED, MISSING = "completed", "failed", "interrupted", "no result"
-# Files of a sweep: our own, and Hydra's, the only one of older versions.
+# Files that mark a sweep: ours, and Hydra's. Sweeps of older versions have only Hydra's.
 OF_A_SWEEP = (record.SWEEP, "multirun.yaml")
-# Files and folders of a run without a result, as it was killed.
+# A directory with one of these holds a run, even without result.json, as after a kill.
 OF_A_JOB = (record.RUN, ".hydra", CHECKPOINTS, "train.log")
 
 
@@ -108,7 +108,10 @@ def _folders(place: Path) -> list[Path]:
 
 
 shell_directory: Path | None = None
-"""Where the command was typed; None if that is the current directory, which hydra.job.chdir=true changes."""
+"""Directory in which the user typed the command. It differs from the current directory under hydra.job.chdir=true.
+
+None: use the current directory.
+"""
 
 
 def shown(path: Path) -> Path:

@@ -33,7 +33,9 @@ _created: set[Path] = set()
 
 @contextmanager
 def owned(directory: Path, name: str = "hydra.run.dir") -> Iterator[None]:
-    """Hold the lock on `directory`, the value of the option `name`, during the block; blocks may be nested.
+    """Hold the lock on `directory` during the block; blocks may be nested.
+
+    `name` is the configuration key that gave the directory; it begins the error message.
 
     Raises:
         ConfigError: another process holds it; the message says which one, and since when.
@@ -80,7 +82,7 @@ def release(directory: Path) -> None:
         lock.release()
 
 
-def remove_if_begun(directory: Path, *names: str) -> None:
+def remove_if_nothing_but(directory: Path, *names: str) -> None:
     """Remove a directory that `claim` has created, if nothing but `names` and the lock is in it."""
     if directory.resolve() in _created and {path.name for path in directory.iterdir()} <= {LOCK, *names}:
         shutil.rmtree(directory, ignore_errors=True)

@@ -101,7 +101,7 @@ class Result:
         self._write()
 
     def _add_seconds_of_killed_process(self) -> None:
-        """Add the seconds of epochs in a process that was killed, which only the history in the checkpoint has."""
+        """Add the seconds of a process that was killed before it wrote them, from the history in its checkpoint."""
         missing = sum(row["seconds"] for row in self.history) - self.seconds.get("fit", 0.0)
         if missing > 0:
             for part in ("fit", "total"):

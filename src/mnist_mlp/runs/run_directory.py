@@ -80,7 +80,7 @@ def refuse_changes(new: Any, recorded: Any, *, scheduler: str, key: str = "") ->
     elif recorded == new or key == "resume":
         return
     elif key not in keys_where(may_change_on_resume):
-        raise ConfigError(f"{key}: cannot change on resume; it is {recorded} there, got {new}")
+        raise ConfigError(f"{key}: cannot change on resume; it was {recorded} at the start, got {new}")
     elif key in keys_where(limits_steps) and depends_on_length(scheduler):
         raise ConfigError(
             f"{key}: cannot change under scheduler={scheduler}, whose learning rates depend on it; "

@@ -13,7 +13,8 @@ KEPT = {
     "best": (runs.RESULT, f"{runs.CHECKPOINTS}/{runs.BEST}"),
     "results": (runs.RESULT,),
 }
-# All files and folders that a run writes; other files in its directory are not touched, those in these folders are.
+# Files and folders that a run writes, besides result.json. Other files in the run directory are kept. Inside these
+# folders every file is deleted that `KEPT` does not name.
 WRITTEN = (*runs.OF_A_JOB, "tensorboard", "csv", "mlflow", "wandb", LOCK)
 
 

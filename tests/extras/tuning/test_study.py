@@ -126,11 +126,11 @@ def test_a_study_goes_on_only_with_what_it_was_begun_with(tmp_path: Path) -> Non
     with study_in(tmp_path, "tune.trials=9", "trainer.enable_progress_bar=true"):  # changes no trial
         pass
     for override, told in (
-        ("trainer.max_epochs=7", r"trainer\.max_epochs: .* it is 3 there, got 7; tune\.study="),
+        ("trainer.max_epochs=7", r"trainer\.max_epochs: .* it was 3 at the start, got 7; tune\.study="),
         ("optimizer.weight_decay=0.5", r"optimizer\.weight_decay: "),
         (
             "++tune.space={model.label_smoothing:'interval(0,0.1)'}",
-            r"model\.label_smoothing: .* interval\(0\.0, 0\.15\) there",
+            r"model\.label_smoothing: .* was interval\(0\.0, 0\.15\) at the start",
         ),
     ):
         with pytest.raises(ConfigError, match=told), study_in(tmp_path, override):
@@ -145,7 +145,7 @@ def test_a_study_whose_file_is_damaged_is_refused_by_its_path(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("override", "told"),
-    [("data=fashion_mnist", r"data\.name: .* it is synthetic"), ("optimizer=sgd", r"optimizer\.name: ")],
+    [("data=fashion_mnist", r"data\.name: .* it was synthetic"), ("optimizer=sgd", r"optimizer\.name: ")],
 )
 def test_another_choice_is_told_by_its_name_and_not_by_a_key_that_follows_from_it(
     tmp_path: Path, override: str, told: str

@@ -153,6 +153,6 @@ def _refuse_changes(settings: dict[str, Any], before: dict[str, Any]) -> None:
         was, now = before.get(key, "left out"), settings.get(key, "left out")
         if was != now and key not in free:
             raise ConfigError(
-                f"{key}: cannot change when a study is resumed; it is {was} there, got {now}; "
+                f"{key}: cannot change when a study is resumed; it was {was} at the start, got {now}; "
                 "tune.study=<another name> begins a new one"
             )
