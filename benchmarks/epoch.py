@@ -39,7 +39,7 @@ KINDS = {
     "elastic": ["augment=elastic"],
     "cnn": ["model=cnn"],
 }
-"""What the written-out step has to do besides, or does not know."""
+"""What the hand-written step has to do besides, or does not know."""
 ALL = ("ours", "by hand", "compiled", "JAX", "products")
 
 

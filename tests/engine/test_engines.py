@@ -147,7 +147,7 @@ def test_a_changed_module_is_trained_as_changed(
     unchanged: dict[str, Tensor],
     change: str,
 ) -> None:
-    """The written-out step no longer fits: one line says so, and the weights are those of Lightning's own loop."""
+    """The hand-written step no longer fits: one line says so, and the weights are those of Lightning's own loop."""
     caplog.set_level("INFO")
     owner, name, function = CHANGES[change]
     monkeypatch.setattr(owner, name, function)

@@ -1,4 +1,4 @@
-"""Training step by autograd: the module's own `training_step`, for anything that the written-out step cannot do."""
+"""Training step by autograd: the module's own `training_step`, for anything that the hand-written step cannot do."""
 
 from __future__ import annotations
 
@@ -75,7 +75,10 @@ class AutogradStep:
 
 @contextmanager
 def _updated_at_once(metrics: MetricCollection) -> Iterator[None]:
-    """Update the metrics once, at the end of the block, for all its batches: a call takes as long as a loss does."""
+    """Update the metrics once, at the end of the block, for all its batches.
+
+    One call takes as long as computing the loss.
+    """
     update = metrics.update
     seen: list[tuple[Tensor, Tensor]] = []
 

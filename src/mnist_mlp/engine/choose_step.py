@@ -1,8 +1,9 @@
-"""Choice between the written-out step and autograd, made before the first step.
+"""Choice between the hand-written step and autograd, made before the first step.
 
-The written-out step duplicates `training_step`, which a user may change. So both make one step from the same weights on
-the same images. The written-out one is used only if loss, gradients and new weights agree. A second trial, as the last
-step of the run, finds a term of the loss that grows from zero, or begins in a later epoch.
+The hand-written step duplicates `training_step`, which a user may change. So both make one step from the same weights
+on the same images. The hand-written one is used only if loss, gradients and new weights agree. Both also make one step
+with the step number of the last step of the run. That finds a term of the loss that is zero at first or begins in a
+later epoch.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-9}
 
 
 def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
-    """Why autograd has to train these members, as text for the log; None if the written-out step can."""
+    """Why autograd has to train these members, as text for the log; None if the hand-written step can."""
     checked = set()
     for member in members:
         model, network = member.config.model, member.module.network
@@ -36,20 +37,20 @@ def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
         if not all(weight.requires_grad for weight in network.parameters()):
             return "some weights of the network are frozen"
         if model.loss not in WRITTEN:
-            return f"model.loss={model.loss} is not written out"
+            return f"the hand-written step does not support model.loss={model.loss}"
         if not stacked_optimizer.is_known(member.optimizer, network):
-            return f"{type(member.optimizer).__name__} is not written out with these settings"
+            return f"the hand-written step does not support {type(member.optimizer).__name__} with these settings"
         if type(member.schedule) is not LambdaLR:
             return f"{type(member.schedule).__name__} is no function of the step alone"
         if network.mean.dtype not in TOLERANCE or member.config.trainer.precision.endswith("mixed"):
-            return f"trainer.precision={member.config.trainer.precision} is not written out"
+            return f"the hand-written step does not support trainer.precision={member.config.trainer.precision}"
         kind = (model.loss, model.dropout > 0, repr(member.config.augment), member.module.ema_network is None)
         if kind not in checked:
             checked.add(kind)
             for step in dict.fromkeys((0, member.length.total_steps - 1)):
                 if difference := _difference(member, chunk, step):
                     when = " in the last step" if step else ""
-                    return f"training_step gives {difference} than the written-out step{when}"
+                    return f"training_step gives {difference} than the hand-written step{when}"
     return None
 
 

@@ -24,7 +24,8 @@ class EpochLog:
         self.sums: dict[str, tuple[float, float]] = {}
         """sum over all images, and number of images"""
         self.reported = False
-        """whether callbacks have got what it holds; kept in checkpoints, so a resumed run does not report it again"""
+        """whether `on_train_epoch_end` was called for these values; kept in checkpoints, so that a resumed run does not
+        call it again"""
         self.points: dict[str, Tensor] = {}
         """the latest values logged with `on_step`"""
         self._pending: list[tuple[str, Tensor, int]] = []

@@ -27,11 +27,13 @@ class Flat:
         """`networks` have the same architecture."""
         self.shapes = [parameter.shape for parameter in networks[0].parameters()]
         self.sizes = [shape.numel() for shape in self.shapes]
-        columns = [list(network.parameters()) for network in networks]
-        self.parameters = self.flatten([[parameter.data for parameter in row] for row in columns])
+        per_network = [list(network.parameters()) for network in networks]
+        self.parameters = self.flatten([[parameter.data for parameter in row] for row in per_network])
         self.gradients = self._zeros(len(networks), like=self.parameters)
         self._pairs: list[tuple[nn.Parameter, Tensor]] = []
-        for row, values, gradients in zip(columns, self.rows(self.parameters), self.rows(self.gradients), strict=True):
+        for row, values, gradients in zip(
+            per_network, self.rows(self.parameters), self.rows(self.gradients), strict=True
+        ):
             for parameter, value in zip(row, values, strict=True):
                 parameter.data = value
             self._pairs += zip(row, gradients, strict=True)
@@ -49,9 +51,9 @@ class Flat:
         return flat
 
     def _zeros(self, rows: int, like: Tensor) -> Tensor:
-        """`(rows, P)`, each row at the start of a cache line, as a network of its own is.
+        """`(rows, P)`. Each row begins at a cache line, as the memory of a single network does.
 
-        Kernels that read from another place may round otherwise; so a network has the same bits in any stack.
+        At other addresses kernels may round differently. So a network gets the same bits in a stack as alone.
         """
         width = sum(self.sizes)
         return like.new_zeros(rows, ceil(width / ALIGNED) * ALIGNED)[:, :width]

@@ -82,7 +82,7 @@ class MemberHooks(L.Callback):
         self.stack.call("on_test_end", members=self.stack.surviving_members)
 
 
-# `Member.checkpoint` and `Member.restore` call the last two.
+# `on_save_checkpoint` and `on_load_checkpoint` are called by `Member.checkpoint` and `Member.restore`.
 FORWARDED = {name for name in vars(MemberHooks) if name.startswith("on_")} | {
     "on_save_checkpoint",
     "on_load_checkpoint",

@@ -1,4 +1,7 @@
-"""Job: a configuration to train and the directory for the run, and the division of jobs. Does not import torch."""
+"""Job: a configuration to train and the directory for the run. Does not import torch.
+
+Also `even_parts`, which splits a list into parts of nearly equal length.
+"""
 
 from __future__ import annotations
 

@@ -42,7 +42,10 @@ class MemberTrainer:
 
     @global_step.setter
     def global_step(self, step: int | None) -> None:
-        """The step within a chunk, as Lightning counts at the end of the chunk; None: Lightning's own count."""
+        """Set the step while a chunk is running: Lightning's own count only changes at the end of the chunk.
+
+        None: use Lightning's count.
+        """
         self._step = step
 
     @property
@@ -51,7 +54,7 @@ class MemberTrainer:
 
     @current_epoch.setter
     def current_epoch(self, epoch: int | None) -> None:
-        """The epoch of a step that is tried out; None: Lightning's own count."""
+        """Set the epoch of a step that is tried out. None: use Lightning's count."""
         self._epoch = epoch
 
     def __getattr__(self, name: str) -> Any:

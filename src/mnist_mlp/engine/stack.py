@@ -37,7 +37,10 @@ MAX_IMAGES_PER_STEP = 1024
 
 
 class Stack(L.LightningModule):
-    """Members of one shape, trained in the same steps. A member that fails or stops leaves; the others continue."""
+    """Members of one shape. The optimizer steps are made for all of them together, a chunk of steps at a time.
+
+    A member that fails or stops is removed. The others continue.
+    """
 
     def __init__(self, members: Sequence[Member]) -> None:
         super().__init__()
@@ -65,12 +68,15 @@ class Stack(L.LightningModule):
         """Do nothing: `Member.restore` restores each member."""
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        if self.trainer.world_size > 1:  # then there is one member; this sum over all ranks is a collective operation
+        # With several ranks there is one member. Its sums are added over all ranks here, because every rank calls this
+        # hook, and only rank 0 calls `Member.checkpoint`.
+        if self.trainer.world_size > 1:
             log = self.members[0].train_log
             checkpoint["epoch_log"] = log.state_dict(world_size=self.trainer.world_size)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # Recomputed, as the run may be longer now: the step that was its last one is then a step within an epoch.
+        # Recomputed, because the resumed run may have more steps than before. A step that ended the shorter run may lie
+        # within an epoch of the longer one.
         set_progress(checkpoint, self.members[0].length, checkpoint["global_step"])
 
     def on_fit_start(self) -> None:

@@ -21,7 +21,11 @@ class Update(Protocol):
 
 
 def is_known(optimizer: Optimizer, network: nn.Module) -> bool:
-    """Whether `UPDATES` has this optimizer: with its exact type, settings, and the parameters of `network`."""
+    """Whether `UPDATES` can replace this optimizer.
+
+    Its exact type is there, no unsupported option is set, and it updates exactly the parameters of `network`,
+    in one group.
+    """
     if type(optimizer) not in UPDATES or len(optimizer.param_groups) != 1:
         return False
     group = optimizer.param_groups[0]
@@ -45,7 +49,10 @@ def _group(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def _state(optimizers: Sequence[Optimizer], flat: Flat, name: str) -> Tensor:
-    """State `name` of all optimizers as one tensor `(M, P)`, zero if not yet initialised; their own become views."""
+    """State `name` of all optimizers as one tensor `(M, P)`, zero if not yet initialised.
+
+    The state in each optimizer is replaced by a view of its row.
+    """
     rows = [
         [optimizer.state[parameter].get(name, torch.zeros_like(parameter)) for parameter in _group(optimizer)["params"]]
         for optimizer in optimizers
@@ -58,7 +65,7 @@ def _state(optimizers: Sequence[Optimizer], flat: Flat, name: str) -> Tensor:
 
 
 def _steps(optimizers: Sequence[Optimizer], flat: Flat) -> Tensor:
-    """Step counts of the optimizers, `(M,)`; their own become views."""
+    """Step counts of the optimizers, `(M,)`. The count in each optimizer is replaced by a view of its element."""
     first = [optimizer.state[_group(optimizer)["params"][0]].get("step", 0.0) for optimizer in optimizers]
     steps = torch.tensor([float(step) for step in first], device=flat.parameters.device)
     for optimizer, step in zip(optimizers, steps, strict=True):

@@ -1,4 +1,6 @@
-"""Written-out step: forward pass, backward pass and update of M perceptrons at once, without autograd.
+"""Hand-written step: forward pass, backward pass and update of M perceptrons at once, without autograd.
+
+"Written" in the names of `engine` means that gradients come from formulas written by hand.
 
 The inputs of all steps of a chunk are in tensors with fixed addresses, filled once per chunk, so on a GPU a chunk is
 one CUDA graph. Recorded steps draw their noise from generators that are seeded by (seed, first step of the chunk).
