@@ -22,10 +22,11 @@ def _refuse_python_without_packages() -> None:
     """End the command with one line, if this Python is another than the one that the packages were installed into."""
     missing = [name for name in ("hydra", "omegaconf", "torch", "lightning") if find_spec(name) is None]
     if missing or sys.version_info < (3, 11):
-        found = f"{sys.executable} ({sys.version.split()[0]}) without {', '.join(missing) or 'Python 3.11'}"
+        version = sys.version.split()[0]
+        found = f" ({version}) without {', '.join(missing)}" if missing else f", which is {version}"
         print(
-            f"{Path(sys.argv[0]).name}: expected a Python from 3.11 on with the project's packages, got {found}; "
-            "`make setup` makes one, .venv/bin/python",
+            f"{Path(sys.argv[0]).name}: expected a Python from 3.11 on with the project's packages, got "
+            f"{sys.executable}{found}; `make setup` makes one, .venv/bin/python",
             file=sys.stderr,
         )
         sys.exit(2)

@@ -1,4 +1,7 @@
-"""Checks before any work: the configuration (in a sweep each value once), directory, data, checkpoints, launcher."""
+"""Checks before any work: configuration, directory, data, checkpoints, launcher.
+
+In a sweep each value is checked once, not every combination.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +74,7 @@ class CheckBeforeWork(Callback):
                 return
             ownership.claim(directory)
             if not resuming:
-                run_directory.refuse_occupied(directory)  # by one that has ended in between
+                run_directory.refuse_occupied(directory)  # again: a run may have used it before it was locked
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         with exit_codes(self.schema, system=BEFORE_WORK):
@@ -81,7 +84,10 @@ class CheckBeforeWork(Callback):
                 raise ConfigError("-m: only training runs can be swept over")
             named = {key_of(override) for override in record.overrides_of(config.hydra)["hydra"]}
             if "hydra.run.dir" in named and "hydra.sweep.dir" not in named:
-                raise ConfigError(f"hydra.run.dir: a sweep lies in hydra.sweep.dir={config.hydra.run.dir}")
+                raise ConfigError(
+                    "hydra.run.dir: has no effect with -m; the directory of a sweep is set by "
+                    f"hydra.sweep.dir={config.hydra.run.dir}"
+                )
             launcher = config.hydra.runtime.choices["hydra/launcher"]
             _refuse_unusable_launcher(launcher, config.hydra.launcher.get("on"))
             loader = GlobalHydra.instance().config_loader()
@@ -138,7 +144,8 @@ def _refuse_words_for_sweeps(hydra: DictConfig) -> None:
     of_sweeps = ("hydra.launcher", "hydra.sweep", "hydra/launcher", "hydra/sweeper")
     typed = record.overrides_of(hydra)["hydra"]
     overrides = [override for override in typed if key_of(override).startswith(of_sweeps)]
-    if choices["hydra/launcher"] != "basic" or (hydra.sweeper or {}).get("params"):  # from a file of these groups
+    # Set by a file of the group sweep or experiment.
+    if choices["hydra/launcher"] != "basic" or (hydra.sweeper or {}).get("params"):
         overrides += [f"{group}={choices[group]}" for group in ("sweep", "experiment") if choices.get(group)]
     given = {key_of(override) for override in typed}
     if "hydra.run.dir" in given:  # beside it hydra.sweep.dir is no mistake: each has its own mode

@@ -1,6 +1,9 @@
-"""Exit codes: the only place where an exception becomes one line on standard error and an exit code.
+"""Exit codes: an exception that ends a command becomes one line on standard error and an exit code.
 
 0: completed. 1: failed. 2: wrong configuration or input, found before any work if possible. 128 + n: signal n.
+
+Two exceptions are handled elsewhere: in `app` a signal to a run that can be resumed, in `console` an error of standard
+output.
 """
 
 from __future__ import annotations
@@ -111,7 +114,10 @@ def missing_package(error: ModuleNotFoundError) -> str | None:
 
 
 def _thread_failed(failure: threading.ExceptHookArgs) -> None:
-    """Print an exception in a thread, except an OSError: if TensorBoard's writer fails, training fails with it too."""
+    """Print an exception in a thread.
+
+    An OSError is not printed: TensorBoard's writer also raises it in the main thread, where it is reported.
+    """
     if system_error(failure.exc_value) is None:
         threading.__excepthook__(failure)
 

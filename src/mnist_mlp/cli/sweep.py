@@ -57,7 +57,8 @@ def begin(
     `base` is the configuration that the jobs have in common.
 
     Raises:
-        ConfigError: another sweep lies there already, or it is this one with other jobs.
+        ConfigError: the directory holds another sweep or is in use, or the resumed sweep was begun with other values
+            or other jobs.
         SaveError: the record cannot be written.
     """
     global _directory, _jobs
@@ -110,9 +111,10 @@ def _subdir(config: DictConfig, number: int) -> str:
 
 
 def compose_once(loader: ConfigLoader, sweep: DictConfig) -> None:
-    """Make the loader compose jobs of `sweep` that differ only in values of keys once, and copy the result.
+    """Make the loader compose only one of the jobs of `sweep` that differ in nothing but values of keys.
 
-    Composing takes a tenth of a second. Hydra's sweeper composes every job as a check, and its launcher once more.
+    The others get copies with their own values. Composing takes a tenth of a second; Hydra's sweeper composes every
+    job as a check, and its launcher once more.
     """
     compose = loader.load_sweep_config
     compositions = JobCompositions(lambda overrides: compose(sweep, overrides))
@@ -132,7 +134,7 @@ def job_label(number: int, overrides: Sequence[str]) -> str:
 
 
 def report() -> bool:
-    """Print the leaderboard, if there was a sweep, and write its page; whether all jobs completed."""
+    """Print the leaderboard, if there was a sweep, and write its page. Returns whether all jobs completed."""
     if _directory is None or not _directory.exists():
         return True
     jobs = runs.jobs(_directory)
