@@ -98,7 +98,7 @@ def test_a_copy_without_the_extras_and_with_every_change_trains_and_resumes(chan
     assert (found["status"], found["epochs"]) == ("completed", 2)
     assert found["metrics"]["test/recall"] > 0.9
     with (changed / "run" / "csv" / "metrics.csv").open() as table:
-        assert sum(bool(row["weights/norm"]) for row in csv.DictReader(table)) == 2
+        assert sum(bool(row["train/weight_norm"]) for row in csv.DictReader(table)) == 2
 
 
 @pytest.mark.slow

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import logging
 from pathlib import Path
 
 import lightning as L
 import pytest
+from helpers.kill_and_resume import configuration
 
 import mnist_mlp.callbacks
 from mnist_mlp.callbacks import build_callbacks
 from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import CallbacksConfig
+from mnist_mlp.training import train
 
 MODULE = """
 import lightning as L
@@ -21,6 +25,16 @@ class Noted(L.Callback):
         if every < 0:
             raise TypeError("every is negative")
         self.every = every
+
+class Logged(L.Callback):
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        pl_module.log(self.name, 10.0 + trainer.current_epoch)
+
+    def on_validation_epoch_end(self, trainer, pl_module):
+        pl_module.log("val/seen", 20.0 + trainer.current_epoch)
 """
 
 
@@ -57,3 +71,21 @@ def test_an_error_inside_the_users_own_file_is_not_hidden() -> None:
         build_callbacks(section("own_callback_that_needs_more.Noted"))
     with pytest.raises(TypeError, match="every is negative"):
         build_callbacks(section("own_callback_of_a_test.Noted", every=-1))
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+@pytest.mark.parametrize("name", ["train/own", "own", "weights/own"])
+def test_what_a_callback_logs_at_the_end_of_an_epoch_is_in_the_row_of_that_epoch(
+    engine: str, name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    logged = f"+callbacks.own={{own_callback_of_a_test.Logged:{{name:{name}}}}}"
+    config = configuration(f"engine={engine}", logged, "logger=csv", "data.batch_size=200", "trainer.max_epochs=2")
+    history = train(config, tmp_path).history
+    assert [row[name] for row in history] == [10.0, 11.0]
+    assert [row["val/seen"] for row in history] == [20.0, 21.0]
+    assert f"{name.removeprefix('train/')} 11.0000" in caplog.text
+    [file] = tmp_path.rglob("metrics.csv")
+    with file.open() as lines:
+        written = [float(row[name]) for row in csv.DictReader(lines) if row[name]]
+    assert list(dict.fromkeys(written)) == [10.0, 11.0]  # Lightning's own loop logs it as well

@@ -9,8 +9,9 @@
 
 To add one: a class in a new file of this folder, and a file in configs/callbacks/ that names it:
 
-    defaults: [default, _self_]
     own: {my_file.MyCallback: {some_argument: 3}}
+
+`callbacks=<name of that file>` switches it on; `callbacks=[early_stopping,<name>]` several.
 """
 
 from __future__ import annotations

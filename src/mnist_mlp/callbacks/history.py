@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
@@ -15,17 +16,22 @@ from mnist_mlp.runs.metric_text import metric_text
 
 log = logging.getLogger(__name__)
 
+STAGES = ("train/", "val/", "test/")
+OF_ROW = ("epoch", "lr", "seconds")
 
-class History(L.Callback):
+
+class History(Checkpoint):
     """Rows of metrics, one per epoch; scalars for the loggers, every `log_every_n_steps` steps and at epoch ends.
 
-    A point is one set of scalars written to the loggers within an epoch.
+    A point is one set of scalars written to the loggers within an epoch. Lightning calls a `Checkpoint` after the
+    module and the other callbacks, so a row has what these log in `on_train_epoch_end` too.
     """
 
     def __init__(self, log_every_n_steps: int) -> None:
         self.log_every_n_steps = log_every_n_steps
         self.rows: list[dict[str, Any]] = []
-        self._validated: dict[str, float] = {}  # latest validation in this epoch
+        self.validated: dict[str, float] = {}
+        """metrics of the latest validation in this epoch"""
         self._seconds_before = 0.0  # spent on this epoch before the run was stopped and resumed
         self._epoch_began = self._point_began = time.perf_counter()
         self._lr = 0.0  # of the latest step
@@ -33,10 +39,10 @@ class History(L.Callback):
         self._images = 0  # in these steps
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows, "validated": self._validated, "seconds": time.perf_counter() - self._epoch_began}
+        return {"rows": self.rows, "validated": self.validated, "seconds": time.perf_counter() - self._epoch_began}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows, self._validated = state_dict["rows"], state_dict["validated"]
+        self.rows, self.validated = state_dict["rows"], state_dict["validated"]
         self._seconds_before = state_dict["seconds"]
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -74,10 +80,10 @@ class History(L.Callback):
     def on_validation_end(self, trainer: L.Trainer, *_: Any) -> None:
         # Copied here, as `callback_metrics` keeps old values in epochs without a validation.
         if not trainer.sanity_checking:
-            self._validated = _of_stage("val", trainer)
+            self.validated = _of_stage("val", trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        metrics = _of_stage("train", trainer) | self._validated
+        metrics = _of_stage("train", trainer) | self.validated | _of_no_stage(trainer)
         now = time.perf_counter()
         row = {
             "epoch": trainer.current_epoch,
@@ -86,7 +92,7 @@ class History(L.Callback):
             "lr": self._lr,
             "seconds": now - self._epoch_began,
         }
-        self._epoch_began, self._validated = now, {}
+        self._epoch_began, self.validated = now, {}
         # There is a row for this epoch already if max_steps, say, ended the run within it, and the run was resumed with
         # a larger limit. The row is replaced.
         self.rows = [*(row for row in self.rows if row["epoch"] < trainer.current_epoch), row]
@@ -111,6 +117,12 @@ def _of_stage(stage: str, trainer: L.Trainer) -> dict[str, float]:
     return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(f"{stage}/")}
 
 
+def _of_no_stage(trainer: L.Trainer) -> dict[str, float]:
+    """Metrics that a module or a callback logs under a name without `train/` or `val/`."""
+    metrics = trainer.callback_metrics.items()
+    return {name: float(value) for name, value in metrics if not name.startswith(STAGES) and name not in OF_ROW}
+
+
 def _gradient_norm(optimizer: torch.optim.Optimizer) -> float | None:
     """L2 norm over all parameters, after clipping, at the latest step; None if gradients are not kept."""
     parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
@@ -132,9 +144,13 @@ def _line(row: dict[str, Any], epochs: int | None) -> str:
         for stage in ("train", "val")
         if row[f"{stage}/loss"] is not None
     ]
-    line = "  ".join([head, *stages, end])
+    own = [
+        f"{name} {metric_text(name, row[name])}" for name in row if not name.startswith(STAGES) and name not in OF_ROW
+    ]
+    parts = [*stages, *own]
+    line = "  ".join([head, *parts, end])
     return (
-        line if len(line) <= 80 else f"{head}  " + f"\n{' ' * len(head)}  ".join([*stages[:-1], f"{stages[-1]}  {end}"])
+        line if len(line) <= 80 else f"{head}  " + f"\n{' ' * len(head)}  ".join([*parts[:-1], f"{parts[-1]}  {end}"])
     )
 
 

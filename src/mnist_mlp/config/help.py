@@ -111,7 +111,11 @@ def first_comment(path: Path) -> str:
 
 def _key_text(entry: Entry, composed: DictConfig) -> str:
     key = entry.key
-    allowed = [", ".join(key.choices)] if key.choices else [entry.type.replace("Any", "").replace("None", "null")]
+    allowed = (
+        [", ".join(key.choices)]
+        if key.choices
+        else [entry.type.replace("dict[str, Any]", "dict").replace("Any", "").replace("None", "null")]
+    )
     allowed += [f"{limit.sign} {limit.bound}" for limit in key.limits]
     words = ", ".join(word for word in allowed if word)
     first = _setting(entry, composed) + (f"   ({words})" if words else "")

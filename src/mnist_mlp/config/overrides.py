@@ -24,6 +24,8 @@ def override_value(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list):
         return "[" + ",".join(map(override_value, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{name}:{override_value(held)}" for name, held in value.items()) + "}"
     if isinstance(value, str) and (not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", value) or value.lower() in NO_TEXT):
         return quoted(value)
     return str(value)

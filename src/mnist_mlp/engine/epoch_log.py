@@ -73,10 +73,10 @@ class EpochLog:
             self._pending = []
 
     def compute(self, *, world_size: int = 1) -> dict[str, Tensor]:
-        """The means and metrics of the epoch so far, over all ranks."""
+        """The means and metrics of the epoch so far, over all ranks; of what is logged `on_step` alone, the latest."""
         self.add_up()
         sums = self._of_all_processes() if world_size > 1 else self.sums
-        values = {name: torch.tensor(total / count) for name, (total, count) in sums.items() if count}
+        values = self.points | {name: torch.tensor(total / count) for name, (total, count) in sums.items() if count}
         with warnings.catch_warnings():
             # A metric restored from a checkpoint has its state, but has had no update.
             warnings.filterwarnings("ignore", message=".*was called before the ``update`` method.*")

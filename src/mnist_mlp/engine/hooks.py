@@ -108,7 +108,8 @@ def refuse_unknown_hooks(module: L.LightningModule, callbacks: list[L.Callback])
         for name in sorted(hooks):
             if getattr(type(owner), name, None) is not getattr(base, name) and callable(getattr(base, name)):
                 raise ConfigError(
-                    f"{type(owner).__name__}.{name}: engine=fast does not call this hook; engine=plain does"
+                    f"{type(owner).__name__}.{name}: engine=fast does not call this hook; engine=plain does. "
+                    "docs/yours.md lists those that it calls"
                 )
 
 

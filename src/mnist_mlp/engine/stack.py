@@ -169,7 +169,6 @@ class Stack(L.LightningModule):
     def end_epoch(self, members: Sequence[Member]) -> None:
         for member in members:
             member.log_epoch(member.train_log)
-            member.train_log.reported = True
             self.call_member(member, "on_train_epoch_end")
 
     def on_train_end(self) -> None:
@@ -195,15 +194,17 @@ class Stack(L.LightningModule):
 
     def call_member(self, member: Member, hook: str, *arguments: Any, module: bool = True) -> None:
         """Call a hook in Lightning's order: callbacks, the module, and last the callbacks that save checkpoints."""
-        ordered = sorted(member.callbacks, key=lambda callback: isinstance(callback, Checkpoint))
-        last = sum(isinstance(callback, Checkpoint) for callback in ordered)
+        last = [callback for callback in member.callbacks if isinstance(callback, Checkpoint)]
         try:
             with member.own_log_files():
-                for callback in ordered[: len(ordered) - last]:
+                for callback in [callback for callback in member.callbacks if callback not in last]:
                     getattr(callback, hook)(member.trainer, member.module, *arguments)
                 if module:
                     getattr(member.module, hook)(*arguments)
-                for callback in ordered[len(ordered) - last :]:
+                if hook == "on_train_epoch_end":
+                    member.log_epoch(member.train_log)  # again, with what was logged in this hook
+                    member.train_log.reported = True
+                for callback in last:
                     getattr(callback, hook)(member.trainer, member.module, *arguments)
         except (UserError, Pruned) as error:
             self.fail(member, error)

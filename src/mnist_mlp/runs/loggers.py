@@ -60,8 +60,8 @@ def tensorboard_tag(name: str) -> str:
     first, _, rest = name.partition("/")
     if first == "final":
         return f"result/{rest}"
-    if not rest:
-        return f"optimizer/{name}"  # names without a stage: lr, gradient_norm, images_per_second
+    if name in ("lr", "gradient_norm", "images_per_second"):
+        return f"optimizer/{name}"
     return f"{'accuracy' if rest == 'acc' else rest}/{first}" if first in ("train", "val") else name
 
 

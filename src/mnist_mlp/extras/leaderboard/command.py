@@ -51,7 +51,9 @@ def overrides(config: Mapping[str, Any]) -> list[str]:
         and (CONFIGS / section / f"{values['name']}.yaml").is_file()
     ]
     start = flattened(asdict(composed(*groups))) if groups else default
-    return groups + [
+    own = (config.get("callbacks") or {}).get("own")  # has no entry that the default could have
+    added = [f"+callbacks.own={override_value(own)}"] if own else []
+    return [*groups, *added] + [
         f"{name}={override_value(value)}"
         for name, value in settings(config).items()
         # As text, since 1 and 1.0 are equal but mean one batch and all of them in trainer.limit_train_batches.

@@ -21,7 +21,7 @@ class Pruning(L.Callback):
         # Not from Lightning's `callback_metrics`: where this epoch was not validated they hold an earlier one's.
         callbacks: list[L.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         history = next(callback for callback in callbacks if isinstance(callback, History))
-        accuracy, epochs = history.rows[-1]["val/acc"], trainer.current_epoch + 1
+        accuracy, epochs = history.validated.get("val/acc"), trainer.current_epoch + 1
         if accuracy is not None and epochs not in self.reported:
             self.trial.report(accuracy, step=epochs)
 
