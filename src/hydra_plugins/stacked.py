@@ -70,11 +70,11 @@ class StackedLauncher(Launcher):
 
         console: Any = OmegaConf.to_container(self.config.hydra.hydra_logging, resolve=True)
         if stacks:
-            place = self.begun or _place(self.resources, Path(str(self.config.hydra.sweep.dir)))
+            place = self.begun or _place(self.resources, self.config)
             dispatch.train(stacks, place, prepare=open_stack, console=console)
         elif self.begun:
             self.begun.close()
-        self.begun = None  # they have ended
+        self.begun = None  # they have ended; with hydra.sweeper.max_batch_size there may be more jobs to launch
         for number, reason in alone.items():
             if reason != COMPLETE:
                 log.info("job %s runs alone: %s", number, reason)
@@ -143,15 +143,17 @@ class StackedLauncher(Launcher):
         return returned
 
 
-def _place(resources: Resources, sweep: Path) -> dispatch.Place:
-    """The backend for `hydra.launcher.on`, if not `here`. Its package (ray, submitit) is imported only here."""
+def _place(resources: Resources, config: DictConfig) -> dispatch.Place:
+    """The backend for `hydra.launcher.on`. Its package (ray, submitit) is imported only here."""
+    if resources.on == HERE:
+        return Processes(_stacks_at_once(config))
     if resources.on == RAY:
         from mnist_mlp.extras.stacked_launcher.on_ray import RayTasks
 
         return RayTasks(resources)
     from mnist_mlp.extras.stacked_launcher.on_submitit import SubmititJobs
 
-    return SubmititJobs(resources, sweep / ".submitit")
+    return SubmititJobs(resources, Path(str(config.hydra.sweep.dir), ".submitit"))
 
 
 def _stacks_at_once(config: DictConfig) -> int:

@@ -40,6 +40,7 @@ def test_the_default_needs_no_words_and_several_seeds_make_a_sweep() -> None:
     assert command(asdict(composed()), [0]) == ["python", "src/train.py"]
     line = command(asdict(composed("optimizer.lr=0.01", "model.hidden=[32]")), [0, 1, 2])
     assert line == shlex.split("python src/train.py -m model.hidden=[32] optimizer.lr=0.01 seed=0,1,2")
+    assert command(asdict(composed("augment=none")), [0]) == ["python", "src/train.py", "augment=none"]
     assert command(asdict(composed()), range(3, 2_000))[-1] == "seed=range(3,2000)"
     assert command(asdict(composed()), [0, 1, 2, 3, 4, 6])[-1] == "seed=0,1,2,3,4,6"
 

@@ -122,6 +122,15 @@ def test_links_lead_to_the_directories_of_the_runs(tmp_path: Path) -> None:
     assert links == {"a sweep/lr=0.1,#1 & more/"}
 
 
+def test_a_checkpoint_is_named_if_the_best_run_has_kept_it(tmp_path: Path) -> None:
+    one_run(tmp_path / "thinned")
+    assert "checkpoint=" not in written(tmp_path / "thinned")
+    one_run(tmp_path / "whole")
+    (tmp_path / "whole" / "0" / "checkpoints").mkdir()
+    (tmp_path / "whole" / "0" / "checkpoints" / "best.ckpt").touch()
+    assert "whole/0/checkpoints/best.ckpt" in written(tmp_path / "whole")
+
+
 def test_of_many_entries_some_are_drawn_and_the_page_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mnist_mlp.extras.leaderboard.plots.DRAWN", 4)
     for number in range(16):

@@ -40,7 +40,7 @@ def sweep(directory: Path, *overrides: str) -> str:
 @pytest.fixture(scope="module")
 def stacked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     directory = tmp_path_factory.mktemp("sweeps") / "stacked"
-    return directory, sweep(directory, "hydra/launcher=stacked", *SWEEP)
+    return directory, sweep(directory, "hydra/launcher=stacked", "hydra.sweeper.max_batch_size=4", *SWEEP)
 
 
 def test_a_mixed_sweep_is_stacked_by_shape_and_what_cannot_be_stacked_runs_alone_with_the_reason(
@@ -54,6 +54,7 @@ def test_a_mixed_sweep_is_stacked_by_shape_and_what_cannot_be_stacked_runs_alone
     jobs = runs.jobs(directory)
     assert [job.status for job in jobs] == [runs.COMPLETED] * 8
     assert [job.result["config"]["trainer"]["precision"] for job in jobs] == ["32-true", "bf16-mixed"] * 4
+    assert not (directory / ".submitit").exists()  # the second batch of jobs was trained here too
 
 
 def test_the_results_are_those_of_the_basic_launcher(stacked: tuple[Path, str], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from mnist_mlp.config.compose import composed
@@ -42,7 +43,7 @@ def _sweep_over(seeds: Sequence[int]) -> str:
 
 def overrides(config: Mapping[str, Any]) -> list[str]:
     """The overrides that turn the default configuration into `config`, apart from the seed: groups first, then keys."""
-    default = flattened(asdict(composed()))
+    default = _flattened_composition()
     groups = [
         f"{section}={values['name']}"
         for section, values in config.items()
@@ -50,12 +51,34 @@ def overrides(config: Mapping[str, Any]) -> list[str]:
         and values.get("name", default.get(f"{section}.name")) != default.get(f"{section}.name")
         and (CONFIGS / section / f"{values['name']}.yaml").is_file()
     ]
-    start = flattened(asdict(composed(*groups))) if groups else default
     own = (config.get("callbacks") or {}).get("own")  # has no entry that the default could have
     added = [f"+callbacks.own={override_value(own)}"] if own else []
-    return [*groups, *added] + [
+    for section in [name for name, values in config.items() if isinstance(values, Mapping) and "name" not in values]:
+        groups += _option_for(section, config, groups)
+    return [*groups, *added, *_keys_to_change(config, groups)]
+
+
+def _keys_to_change(config: Mapping[str, Any], groups: Sequence[str]) -> list[str]:
+    start = _flattened_composition(*groups)
+    return [
         f"{name}={override_value(value)}"
         for name, value in settings(config).items()
         # As text, since 1 and 1.0 are equal but mean one batch and all of them in trainer.limit_train_batches.
         if name in start and repr(start[name]) != repr(value)
     ]
+
+
+def _option_for(section: str, config: Mapping[str, Any], groups: Sequence[str]) -> list[str]:
+    """`[augment=none]`, if such an option of the section takes the place of several keys; else an empty list."""
+    several = sum(word.startswith(f"{section}.") for word in _keys_to_change(config, groups))
+    options = sorted(path.stem for path in (CONFIGS / section).glob("*.yaml")) if several > 1 else []
+    rests = {
+        f"{section}={option}": len(_keys_to_change(config, [*groups, f"{section}={option}"])) for option in options
+    }
+    fewest = min(rests, key=lambda option: rests[option], default="")
+    return [fewest] if fewest and rests[fewest] + 1 < len(_keys_to_change(config, groups)) else []
+
+
+@cache
+def _flattened_composition(*groups: str) -> dict[str, Any]:
+    return flattened(asdict(composed(*groups)))

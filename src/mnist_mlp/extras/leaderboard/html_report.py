@@ -79,12 +79,14 @@ def _board(board: Leaderboard, folder: Path, number: int, *, plots: bool) -> Ite
         f"{_count(seeds, 'seed')}, on {escape(board.data)}</p>"
     )
     run = board.best_run
-    best = f"{checkpoint(run)}\n{shlex.join(command(board.entries[0].config, board.entries[0].seeds))}"
+    again = shlex.join(command(board.entries[0].config, board.entries[0].seeds))
+    kept = (run.directory / runs.CHECKPOINTS / runs.BEST).exists()  # not after sweep.keep=results
+    again = f"{checkpoint(run)}\n{again}" if kept else again
     place = f"{_link(run, folder, str(runs.shown(run.directory)))}, epoch {epoch(run)}"
     yield section(
         "The best run",
-        f"<p>{place}</p><pre>{escape(best)}</pre>",
-        "Its checkpoint, and the command that trains it again:",
+        f"<p>{place}</p><pre>{escape(again)}</pre>",
+        "Its checkpoint, and the command that trains it again:" if kept else "The command that trains it again:",
     )
     hidden = len(board.entries) - ROWS
     more = [f"The first {ROWS:,} entries; {hidden:,} more are in the files of --csv and --json."] if hidden > 0 else []

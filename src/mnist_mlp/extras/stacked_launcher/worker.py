@@ -51,7 +51,7 @@ def work(order: dict[str, Any]) -> None:
 
 
 def _attempt(jobs: list[Job], bar: str | None) -> None:
-    """Train jobs side by side. An error is logged and written to each job's result. The other stacks continue."""
+    """Train jobs side by side. An error is logged, and, once training has begun, written to each job's result."""
     try:
         train_stack(jobs, bar=bar)
     except UserError as error:
