@@ -61,6 +61,11 @@ def test_a_preset_with_overrides_prints_the_numbers_of_its_runs_and_writes_the_p
             "expected one of here, submitit_local, slurm, ray",
             marks=pytest.mark.extras,
         ),
+        pytest.param(
+            ("-m", "hydra/launcher=stacked", "hydra.launcher.at_once=1", "seed=0,1"),
+            "hydra.launcher.at_once: has no effect with hydra.launcher.on=here",
+            marks=pytest.mark.extras,
+        ),
         (("-m", "sweep=losses", "optimizer.lr=-1"), "optimizer.lr: expected a number above 0"),
         (("-m", "sweep=los"), "expected one of activations, losses, seeds, width_lr"),
         (("-m", "sweep=seeds", "hydra.sweeper.params.seed='0,-1'"), "seed: expected a number at least 0, got -1"),

@@ -6,8 +6,10 @@ In a sweep each value is checked once, not every combination.
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import sys
+from collections.abc import Set
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -90,6 +92,8 @@ class CheckBeforeWork(Callback):
                 )
             launcher = config.hydra.runtime.choices["hydra/launcher"]
             _refuse_unusable_launcher(launcher, config.hydra.launcher.get("on"))
+            if config.hydra.launcher.get("on") == PLACES[0]:
+                _refuse_without_effect(named)
             loader = GlobalHydra.instance().config_loader()
             # Submitit pickles the loader with each job, and the cache would hold the configurations of all jobs.
             if not launcher.startswith("submitit"):
@@ -176,6 +180,15 @@ def _refuse_unusable_data(config: Config) -> None:
 
 # Values of hydra.launcher.on, as in `extras.stacked_launcher.places`.
 PLACES = ("here", "submitit_local", "slurm", "ray")
+
+
+def _refuse_without_effect(named: Set[str]) -> None:
+    """Check that no key of the stacked launcher is `named` that matters on other machines alone."""
+    for name in sorted(named):
+        if re.match(r"hydra\.launcher\.(?!on$|most$)", name):
+            raise ConfigError(
+                f"{name}: has no effect with hydra.launcher.on=here; it goes with on={', '.join(PLACES[1:])}"
+            )
 
 
 def _refuse_unusable_launcher(name: str, on: str | None) -> None:
