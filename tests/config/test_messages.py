@@ -103,6 +103,8 @@ def test_a_file_with_another_suffix_is_found_and_told_its_name(tmp_path: Path) -
         ("Seed=1", "did you mean seed?"),
         ("MODEL.HIDDEN=[1]", "did you mean model"),
         ("optimizer.LR=1", "did you mean optimizer.lr?"),
+        ("trainer.epochs=3", "did you mean trainer.max_epochs or trainer.min_epochs?"),
+        ("optimizer.zzz=4", "unknown key optimizer.zzz; --help optimizer lists those of optimizer"),
         ("model.activation=Relu", "did you mean relu?"),
         ("optimizer=Adam", "did you mean adam?"),
         ("hydra.launcher.most=3", "as in -m hydra/launcher=stacked"),

@@ -123,6 +123,12 @@ def _nearest_key(name: str, known: Iterable[str]) -> str:
             return f"; did you mean {' or '.join(holding[:3])}?"
         if not nearest(name, known) and (found := difflib.get_close_matches(name.lower(), named, n=1)):
             return f"; did you mean {' or '.join(named[found[0]])}?"
+    section, _, own = name.lower().partition(".")
+    if held := {key.partition(".")[2].lower(): key for key in known if key.startswith(f"{section}.")}:
+        found = [last for last in held if own in last.split("_")] or difflib.get_close_matches(own, held, n=1)
+        if not found:
+            return f"; --help {section} lists those of {section}"
+        return f"; did you mean {' or '.join(held[last] for last in found[:3])}?"
     return nearest(name, known)
 
 
