@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import tempfile
 from collections.abc import Callable
@@ -51,7 +52,7 @@ def save(figure: pyplot.Figure, name: str) -> None:
 
 
 def data() -> None:
-    """Ten test images of each digit."""
+    """Four test images of each digit."""
     images, labels = test_images()
     figure, axes = pyplot.subplots(4, 10, figsize=(8, 3.3), layout="constrained")
     for digit in range(10):
@@ -62,11 +63,11 @@ def data() -> None:
 
 
 def approximation() -> None:
-    """A curve, and networks with 1, 4 and 16 hidden units fitted to it."""
+    """A curve, and networks with 1, 4 and 16 hidden tanh units fitted to it."""
     torch.manual_seed(0)
     x = torch.linspace(-1, 1, 200)[:, None]
     y = torch.sin(4 * x) + 0.4 * torch.sin(11 * x)
-    figure, axes = pyplot.subplots(1, 3, figsize=(9, 2.6), sharey=True, layout="constrained")
+    figure, axes = pyplot.subplots(1, 3, figsize=(9, 3), sharey=True, layout="constrained")
     for panel, units in zip(axes, (1, 4, 16), strict=True):
         network = nn.Sequential(nn.Linear(1, units), nn.Tanh(), nn.Linear(units, 1))
         nn.init.uniform_(network[0].weight, -5, 5)
@@ -76,9 +77,12 @@ def approximation() -> None:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        panel.plot(x, y, color="0.6", linewidth=4, label="the function")
+        panel.plot(x, y, color="0.6", linewidth=4, label="the curve")
         panel.plot(x, network(x).detach(), color=BLUE, label="the network")
-        panel.set_title(f"{units} hidden unit{'s' * (units > 1)}, mean squared error {loss.item():.4f}", fontsize=9)
+        title = f"{units} hidden unit{'s' * (units > 1)} (tanh)\naverage squared gap {loss.item():.4f}"
+        panel.set_title(title, fontsize=9)
+        panel.set_xlabel("x, the input")
+    axes[0].set_ylabel("y, the output")
     axes[0].legend(fontsize=8)
     save(figure, "learning_approximation")
 
@@ -99,6 +103,7 @@ class Path2D(L.Callback):
         self.points.append(nn.utils.parameters_to_vector(module.network.parameters()).detach().clone())
 
 
+LOSSES_SHOWN = (0.13, 0.2, 0.3, 0.5, 1, 2)  # beside the colours
 RATES = {"too small: 0.003": "0.003", "right: 0.1": "0.1", "too big: 2": "2"}
 
 
@@ -150,21 +155,26 @@ def surface() -> None:
         panel.plot(*way[0], marker="o", color="white", markeredgecolor="black")
         panel.set(xlim=axes[0][[0, -1]], ylim=axes[1][[0, -1]], xticks=[], yticks=[])
         panel.set_title(f"learning rate {name}", fontsize=10)
-    figure.colorbar(shown, ax=panels, label="log10 of the loss")
+        panel.set_xlabel("first direction")
+    panels[0].set_ylabel("second direction")
+    bar = figure.colorbar(shown, ax=panels, label="loss")
+    bar.set_ticks([math.log10(loss) for loss in LOSSES_SHOWN], labels=[f"{loss:g}" for loss in LOSSES_SHOWN])
     save(figure, "learning_surface")
 
 
 def backpropagation() -> None:
     """The two-layer sigmoid network as a graph, the value and the gradient at each node."""
     steps = graph_by_hand()
+    contents = ["two inputs", "two hidden units, sums", "two hidden units, values", "one output", "loss"]
     figure, axes = pyplot.subplots(figsize=(10, 2.9), layout="constrained")
     axes.axis("off")
     axes.set(xlim=(-0.7, len(steps) - 0.3), ylim=(-1.25, 1.35))
-    for place, (name, formula, value, gradient) in enumerate(steps):
+    for place, ((name, formula, value, gradient), what) in enumerate(zip(steps, contents, strict=True)):
         axes.text(
             place, 0, name, ha="center", va="center", fontsize=13, bbox={"boxstyle": "round,pad=0.5", "fc": "white"}
         )
-        axes.text(place, 0.95, formula, ha="center", fontsize=9)
+        axes.text(place, 1.15, what, ha="center", fontsize=9, color="0.35")
+        axes.text(place, 0.85, formula, ha="center", fontsize=9)
         axes.text(place, 0.55, _numbers(value), ha="center", fontsize=10, color=BLUE)
         axes.text(place, -0.75, _numbers(gradient), ha="center", fontsize=10, color=ORANGE)
         if place:
@@ -194,7 +204,7 @@ def graph_by_hand() -> list[tuple[str, str, Tensor, Tensor]]:
     d_z = d_h * h * (1 - h)
     d_x = w1.T @ d_z
     return [
-        ("$x$", "input", x, d_x),
+        ("$x$", "$x$", x, d_x),
         ("$L_1$", "$z = W_1 x + b_1$", z, d_z),
         ("$S$", "$h = 1 / (1 + e^{-z})$", h, d_h),
         ("$L_2$", "$y = W_2 h + b_2$", y, d_y),
@@ -203,7 +213,7 @@ def graph_by_hand() -> list[tuple[str, str, Tensor, Tensor]]:
 
 
 def _numbers(values: Tensor) -> str:
-    return ", ".join(f"{value:.3f}" for value in values.flatten().tolist())
+    return ", ".join(f"{value:.3f}".replace("-", "−") for value in values.flatten().tolist())
 
 
 def vanishing() -> None:
@@ -217,7 +227,7 @@ def vanishing() -> None:
         F.cross_entropy(network(images[:512]), labels[:512]).backward()
         sizes = [float(layer.weight.grad.norm()) for layer in network.layers if isinstance(layer, nn.Linear)]
         axes.semilogy(range(1, len(sizes) + 1), sizes, marker="o", color=colour, label=activation)
-    axes.set(xlabel="layer, from the image to the answer", ylabel="norm of the gradient")
+    axes.set(xlabel="layer, from the image (1) to the output (9)", ylabel="norm of the gradient")
     axes.grid(alpha=0.3)
     axes.legend()
     save(figure, "learning_vanishing")
