@@ -218,7 +218,7 @@ def test_one_batch_can_be_learnt_by_heart(tmp_path: Path) -> None:
 def test_every_event_file_counts_in_optimizer_steps(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    result = train(configuration(*BASE, "trainer.log_every_n_steps=43"), tmp_path)
+    result = train(configuration(*BASE, "logger=tensorboard", "trainer.log_every_n_steps=43"), tmp_path)
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [event.step for event in events.Scalars("optimizer/lr")] == [43, 86, 129, 172]

@@ -25,7 +25,13 @@ from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.training import train, train_stack
 
-COMMON = ["model.dropout=0", "trainer.max_epochs=2", "trainer.limit_train_batches=40", "trainer.precision=64-true"]
+COMMON = [
+    "logger=tensorboard",
+    "model.dropout=0",
+    "trainer.max_epochs=2",
+    "trainer.limit_train_batches=40",
+    "trainer.precision=64-true",
+]
 # What may differ inside a stack, in every combination that has an odd corner.
 OWN = [
     ["seed=1", "optimizer.lr=1e-2"],

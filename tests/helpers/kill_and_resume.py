@@ -43,6 +43,7 @@ OVERRIDES = [
     "trainer.enable_progress_bar=false",
     "trainer.limit_test_batches=2",
     "checkpoint.every_seconds=0.03",
+    "logger=none",
 ]
 # Whatever else a run may carry from step to step, or draw.
 EVERYTHING = ("augment=elastic", "averaging.decay=0.95")

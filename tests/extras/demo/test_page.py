@@ -87,14 +87,32 @@ def trained(default_run):
 
 
 def draw(page, strokes, left=0.0, scale=1.0):
-    """With the mouse; `left` and `scale` in shares of the sheet."""
+    """Draw with events like those of a mouse, all in one call; `left` and `scale` in shares of the sheet."""
+    placed = [[(left + scale * x, 0.5 + scale * (y - 0.5)) for x, y in stroke] for stroke in strokes]
+    page.locator("#sheet").scroll_into_view_if_needed()
+    page.evaluate(
+        """(strokes) => {
+            const sheet = document.getElementById("sheet");
+            const { x, y, width, height } = sheet.getBoundingClientRect();
+            for (const points of strokes) {
+                const tell = (name, [across, down], buttons) => sheet.dispatchEvent(new PointerEvent(name, {
+                    pointerId: 1, pointerType: "mouse", isPrimary: true, bubbles: true, cancelable: true, buttons,
+                    clientX: x + across * width, clientY: y + down * height,
+                }));
+                tell("pointerdown", points[0], 1);
+                points.slice(1).forEach((point) => tell("pointermove", point, 1));
+                tell("pointerup", points[points.length - 1], 0);
+            }
+        }""",
+        placed,
+    )
+
+
+def draw_with_the_mouse(page, strokes):
     page.locator("#sheet").scroll_into_view_if_needed()
     frame = page.locator("#sheet").bounding_box()
     for stroke in strokes:
-        points = [
-            (frame["x"] + (left + scale * x) * frame["width"], frame["y"] + (0.5 + scale * (y - 0.5)) * frame["height"])
-            for x, y in stroke
-        ]
+        points = [(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"]) for x, y in stroke]
         page.mouse.move(*points[0])
         page.mouse.down()
         for point in points[1:]:
@@ -122,7 +140,7 @@ def test_ten_digits_drawn_with_the_mouse_are_read(open_page, trained):
     page = open_page(build(trained, load(data)).html)
     answers = []
     for strokes in STROKES.values():
-        draw(page, strokes)
+        draw_with_the_mouse(page, strokes)
         answers.append(said(page))
         page.keyboard.press("c")
     assert [re.match(r"(?:It says|Almost sure:|Not sure:) (\d)", answer)[1] for answer in answers] == list(STROKES)
@@ -300,8 +318,9 @@ def test_a_test_digit_goes_to_the_network_as_it_is_and_can_be_drawn_on(page):
 
 
 def test_the_answer_to_a_test_image_is_in_sight_where_it_was_tapped(open_page, html):
+    page = open_page(html)
     for size in ({"width": 375, "height": 812}, {"width": 812, "height": 375}, {"width": 1280, "height": 800}):
-        page = open_page(html, viewport=size)
+        page.set_viewport_size(size)
         page.locator("#wrong button").last.click()
         words = said(page)
         page.wait_for_selector("#dock:not([hidden])")
@@ -460,13 +479,14 @@ def test_the_page_trains_a_network_to_93_percent_and_stays_awake(open_page, mnis
     page = open_page(mnist_html)
     draw(page, STROKES["3"])
     page.locator("#train").click()
-    began = time.monotonic()
-    while accuracy(page) < 93 and time.monotonic() - began < 120:
+    began, reached = time.monotonic(), 0.0
+    while reached < 93 and time.monotonic() - began < 120:
         page.wait_for_timeout(200)
+        reached = accuracy(page)
     seconds = time.monotonic() - began
     record_property("seconds to 93 %", round(seconds, 1))
     print(f"93 % after {seconds:.1f} s: {page.locator('#progress').inner_text()}")
-    assert accuracy(page) >= 93  # within 20 s where the machine does nothing else
+    assert reached >= 93  # within 20 s where the machine does nothing else
     assert re.match(r"It takes your drawing for \d", page.locator("#fresh-words").inner_text())
     waits = page.evaluate("""async () => {
         const waits = [];
@@ -528,29 +548,30 @@ def axe(request):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(375, 812), (812, 375), (1280, 800)], ids=str)
-def test_axe_finds_no_violation(size, theme, open_page, html, axe):
-    page = open_page(html, viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
+def test_axe_finds_no_violation_on_screens_of_any_size(theme, open_page, html, axe):
+    page = open_page(html, color_scheme=theme)
     draw(page, STROKES["3"])
     page.locator("#ten").click()
     draw(page, STROKES["4"])
     page.locator("#wrong button").last.click()
-    said(page)
     page.evaluate(axe)
-    violations = page.evaluate("async () => (await axe.run()).violations")
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == []
-
-
-@pytest.mark.parametrize("size", [(320, 640), (375, 812), (812, 375), (640, 400), (1920, 1080)], ids=str)
-def test_nothing_is_wider_than_the_screen(size, open_page, html):
-    """640 x 400 is a window of 1280 x 800 at 200 %."""
-    page = open_page(html, viewport={"width": size[0], "height": size[1]})
-    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
-    if size[0] > size[1]:  # on its side: drawing and answer are beside each other
-        draw(page, STROKES["3"])
+    for width, height in ((375, 812), (812, 375), (1280, 800)):
+        page.set_viewport_size({"width": width, "height": height})
         said(page)
-        sheet, words = (page.locator(place).bounding_box() for place in ("#sheet", "#words"))
-        assert sheet["height"] <= size[1] and words["x"] > sheet["x"] + sheet["width"]
+        violations = page.evaluate("async () => (await axe.run()).violations")
+        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == [], (width, height)
+
+
+def test_nothing_is_wider_than_the_screen_and_on_its_side_the_answer_is_beside_the_drawing(page):
+    """640 x 400 is a window of 1280 x 800 at 200 %."""
+    draw(page, STROKES["3"])
+    for width, height in ((320, 640), (375, 812), (812, 375), (640, 400), (1920, 1080)):
+        page.set_viewport_size({"width": width, "height": height})
+        said(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        if width > height:
+            sheet, words = (page.locator(place).bounding_box() for place in ("#sheet", "#words"))
+            assert sheet["height"] <= height and words["x"] > sheet["x"] + sheet["width"]
 
 
 def test_where_the_system_chooses_the_colours_what_is_pressed_is_still_seen(open_page, html):

@@ -46,8 +46,11 @@ def killed_once(place: Any, begun: Callable[[], bool], kill: Callable[[], None])
 
 
 @pytest.mark.slow
-def test_a_killed_job_of_submitit_is_begun_again_and_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    pytest.importorskip("submitit", reason="needs the extra `cluster`")
+def test_a_killed_job_of_submitit_is_begun_again_and_goes_on_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitit = pytest.importorskip("submitit", reason="needs the extra `cluster`")
+    monkeypatch.setattr(submitit.Job, "_results_timeout_s", 0.5)  # it hopes 15 seconds for a killed job's result
     from mnist_mlp.extras.stacked_launcher.on_submitit import SubmititJobs
 
     long = "trainer.max_epochs=20"

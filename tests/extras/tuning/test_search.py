@@ -124,8 +124,9 @@ def test_the_command_that_compares_the_best_with_the_start_runs(finished: tuple[
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to kill a search cheaply")
 def test_a_search_that_was_killed_goes_on_to_what_it_would_have_found(
-    finished: tuple[Path, str], tmp_path: Path
+    finished: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(search, "_report", lambda *_: "")
     study = tmp_path / "study"
     for waited_for in ("0/checkpoints/last.ckpt", "2/checkpoints/best.ckpt"):
         child = in_child(lambda: print(search_in(study)))
@@ -163,7 +164,9 @@ def killed_at(call: tuple[object, str], number: int) -> Callable[[pytest.MonkeyP
 def in_stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...]]:
     """A search in a stack of six that was left alone, and its words."""
     directory, words = tmp_path_factory.mktemp(request.param), (*IN_STACK, f"tune.pruner={request.param}")
-    search_in(directory, *words)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "_report", lambda *_: "")  # whose pictures take longer than the trials
+        search_in(directory, *words)
     return directory, words
 
 
@@ -179,9 +182,13 @@ def in_stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     indirect=["in_stack"],
 )
 def test_a_stack_of_trials_that_was_killed_goes_on_to_what_it_would_have_found(
-    in_stack: tuple[Path, tuple[str, ...]], kill: Callable[[pytest.MonkeyPatch], None], tmp_path: Path
+    in_stack: tuple[Path, tuple[str, ...]],
+    kill: Callable[[pytest.MonkeyPatch], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     left_alone, words = in_stack
+    monkeypatch.setattr(search, "_report", lambda *_: "")
     with pytest.MonkeyPatch.context() as patch:
         kill(patch)
         child = in_child(lambda: print(search_in(tmp_path, *words)))
