@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from google.protobuf import text_format
-from helpers.kill_and_resume import configuration
+from helpers.kill_and_resume import configuration as without_logger
 from helpers.networks import data_spec, mlp, model_config
 from PIL import Image
 from sklearn.metrics import confusion_matrix
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import compute_curve
 
+from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.tensorboard import dashboard, projector
@@ -38,6 +39,10 @@ from mnist_mlp.runs.result import Result
 from mnist_mlp.training import train
 
 CONFIG = ("dashboard.snapshots=2", "model.activation=sigmoid", "checkpoint.every_seconds=60")
+
+
+def configuration(*overrides: str) -> Config:
+    return without_logger("logger=tensorboard", *overrides)
 
 
 @pytest.fixture(scope="module")
