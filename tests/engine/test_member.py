@@ -1,0 +1,76 @@
+"""A member of the engine's stack: what `configure_optimizers` may return, and what a failed write ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from helpers.kill_and_resume import configuration, difference
+
+from mnist_mlp.config.errors import ConfigError, SaveError
+from mnist_mlp.engine.member import MemberCheckpointIO
+from mnist_mlp.module import DigitClassifier
+from mnist_mlp.training import train
+
+SHORT = ("trainer.limit_train_batches=20", "trainer.limit_test_batches=0", "checkpoint.every_seconds=60")
+
+
+def adam(module: Any) -> torch.optim.Optimizer:
+    return torch.optim.Adam(module.parameters(), lr=1e-2)
+
+
+def test_a_schedule_that_remembers_its_steps_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def halving(module: Any) -> dict[str, Any]:
+        optimizer = adam(module)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 15, 0.5), "interval": "step"},
+        }
+
+    monkeypatch.setattr(DigitClassifier, "configure_optimizers", halving)
+    whole = train(configuration(*SHORT, "scheduler=constant", "trainer.max_epochs=2"), tmp_path / "whole")
+    assert [row["lr"] for row in whole.history] == [1e-2 / 2, 1e-2 / 4]
+    words = (*SHORT, "scheduler=constant")
+    train(configuration(*words, "trainer.max_epochs=1"), tmp_path / "parts")
+    train(configuration(*words, "trainer.max_epochs=2", f"resume={tmp_path / 'parts'}"), tmp_path / "parts")
+    assert difference(tmp_path / "whole", tmp_path / "parts") is None
+
+
+def test_an_optimizer_may_come_alone_in_its_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DigitClassifier, "configure_optimizers", lambda module: {"optimizer": adam(module)})
+    assert train(configuration(*SHORT, "trainer.max_epochs=1"), tmp_path).history[0]["lr"] == 1e-2
+
+
+@pytest.mark.parametrize("interval", [{}, {"interval": "epoch"}, {"interval": "step", "frequency": 2}])
+def test_a_schedule_that_only_lightnings_loop_can_step_is_refused(
+    interval: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def configured(module: Any) -> dict[str, Any]:
+        optimizer = adam(module)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.ConstantLR(optimizer), **interval},
+        }
+
+    monkeypatch.setattr(DigitClassifier, "configure_optimizers", configured)
+    with pytest.raises(ConfigError, match="configure_optimizers: engine=fast expects an optimizer, or a dictionary"):
+        train(configuration(*SHORT), tmp_path)
+
+
+def test_a_write_that_fails_ends_its_member_alone_and_a_mistake_of_ours_all() -> None:
+    failed: list[tuple[int, Exception]] = []
+    members: list[Any] = [
+        SimpleNamespace(directory=Path(str(number)), fail=lambda error, number=number: failed.append((number, error)))
+        for number in range(2)
+    ]
+    full = SaveError("the disk is full")
+    place = Path("1", "checkpoints", "last.ckpt")
+    MemberCheckpointIO(members).fail(place, full)
+    assert failed == [(1, full)]
+    for alone, error in [(members, KeyError("x")), (members[1:], full)]:
+        with pytest.raises(type(error)):
+            MemberCheckpointIO(alone).fail(place, error)
+    assert len(failed) == 1
