@@ -1,4 +1,7 @@
-"""docs/yours.md: a copy without the extras passes the core's tests; with every change it trains, resumes and sweeps."""
+"""docs/yours.md: a copy without the extras passes the core's tests; with every change it trains, resumes and sweeps.
+
+With a name of its own it still finds its optional parts.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 from helpers import commands as started
 
 PROJECT = Path(__file__).parents[1]
 TEXT = (PROJECT / "docs" / "yours.md").read_text()
-PATCHES = dict(re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```diff\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL))
 MOST_FILES = {"A network": 3, "A data set": 3} | dict.fromkeys(
     ("A loss with a parameter", "An optimizer", "A learning rate schedule", "A metric", "A callback"), 2
 )
@@ -44,6 +47,16 @@ def copied(to: Path) -> Path:
     return to
 
 
+def commands_of(section: str) -> str:
+    found = re.search(rf"^## {section}\n(?:(?!^## ).)*?^```sh\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def patches(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^## ([^\n]+)\n(?:(?!^## ).)*?^```diff\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+
+
 def apply(patch: str, to: Path, *options: str) -> None:
     done = subprocess.run(["git", "apply", *options, "-"], cwd=to, input=patch, capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stderr}\n{patch}"
@@ -63,9 +76,7 @@ def result(directory: Path) -> dict:
 def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy after the commands of the section on the core alone."""
     copy = copied(tmp_path_factory.mktemp("core"))
-    commands = re.search(r"^## The core alone\n.*?^```sh\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-    assert commands is not None
-    subprocess.run(commands[1], shell=True, cwd=copy, check=True)
+    subprocess.run(commands_of("The core alone"), shell=True, cwd=copy, check=True)
     return copy
 
 
@@ -74,7 +85,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory, core: Path) -> Path:
     """The core with every change of the page."""
     copy = tmp_path_factory.mktemp("changed") / "project"
     shutil.copytree(core, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    for patch in PATCHES.values():
+    for patch in patches(TEXT).values():
         apply(patch, copy, "-C1")
     return copy
 
@@ -82,10 +93,10 @@ def changed(tmp_path_factory: pytest.TempPathFactory, core: Path) -> Path:
 @pytest.mark.slow
 def test_each_change_applies_by_itself_and_touches_few_files(tmp_path: Path) -> None:
     copy = copied(tmp_path / "copy")
-    for name, patch in PATCHES.items():
+    for name, patch in patches(TEXT).items():
         apply(patch, copy, "--check")
         assert len(re.findall(r"^\+\+\+ ", patch, re.MULTILINE)) <= MOST_FILES[name], name
-    assert PATCHES.keys() == MOST_FILES.keys()
+    assert patches(TEXT).keys() == MOST_FILES.keys()
 
 
 @pytest.mark.slow
@@ -117,3 +128,20 @@ def test_a_copy_without_the_extras_passes_the_cores_tests(core: Path) -> None:
     done = started.run(script, "-q", "--assert=plain", "-p", "no:cacheprovider", *CORE_TESTS, cwd=core)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
+
+
+@pytest.mark.extras
+@pytest.mark.slow
+def test_a_copy_with_a_name_of_its_own_trains_and_finds_its_optional_parts(tmp_path: Path) -> None:
+    copy = copied(tmp_path / "copy")
+    commands = f"git init -q && git add .\n{commands_of('Your own name')}"
+    subprocess.run(["bash", "-e", "-c", commands], cwd=copy, check=True)
+    left = subprocess.run(["git", "grep", "-Iil", "mnist[_-]mlp"], cwd=copy, capture_output=True, text=True)
+    assert (left.returncode, left.stdout) == (1, "")
+    train(copy, "experiment=tiny", "trainer.max_epochs=1", "hydra.run.dir=run", "threads=1")
+    checkpoint = torch.load(copy / "run" / "checkpoints" / "best.ckpt", weights_only=True)
+    assert "calibration" in checkpoint
+    [events] = (copy / "run").rglob("events.out.tfevents.*")
+    assert b"network/gradient_norm" in events.read_bytes()  # the dashboard drew it
+    for patch in patches((copy / "docs" / "yours.md").read_text()).values():
+        apply(patch, copy, "--check")
