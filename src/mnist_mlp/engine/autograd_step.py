@@ -44,7 +44,8 @@ class AutogradStep:
         module, optimizer = member.module, member.optimizer
         member.trainer.global_step = step
         if isinstance(member.schedule, LambdaLR):
-            optimizer.param_groups[0]["lr"] = member.lr(step)
+            for group, rate in zip(optimizer.param_groups, member.learning_rates(step), strict=True):
+                group["lr"] = rate
         whole = chunk.images.index_select(0, minibatch), chunk.labels.index_select(0, minibatch)
         # Every rank augments the whole minibatch, so that the noise of an image does not depend on the world size.
         images, labels = member.datamodule.on_after_batch_transfer(whole, 0)

@@ -93,10 +93,11 @@ class Member:
         trial.join(self.trainer.stack_trainer)
         return trial
 
-    def lr(self, step: int) -> float:
-        """Learning rate of a step; the schedule has to be a `LambdaLR`."""
+    def learning_rates(self, step: int) -> list[float]:
+        """Learning rate of a step in each parameter group; the schedule has to be a `LambdaLR`."""
         assert isinstance(self.schedule, LambdaLR)
-        return float(self.schedule.base_lrs[0] * self.schedule.lr_lambdas[0](step))
+        groups = zip(self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True)
+        return [float(base * factor(step)) for base, factor in groups]
 
     def log_to(self, epoch_log: EpochLog) -> None:
         """Make `self.log` of the module add to `epoch_log` from now on."""
