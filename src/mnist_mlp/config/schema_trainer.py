@@ -81,7 +81,10 @@ class TrainerConfig:
     enable_progress_bar: bool = key("draw a progress bar on a terminal", affects_result=False)
     enable_model_summary: bool = key("print the table of layers", affects_result=False)
     accumulate_grad_batches: int = key(
-        "batches to average in one optimizer step", at_least=1, at_most=1_000_000, by_engine=True
+        "batches to average in one optimizer step; computed as one larger batch, so it saves no memory",
+        at_least=1,
+        at_most=1_000_000,
+        by_engine=True,
     )
     gradient_clip_val: float | None = key(
         "clip gradients to this norm (or value); null: no clipping", above=0, by_engine=True
