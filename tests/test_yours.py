@@ -108,6 +108,7 @@ def test_a_copy_without_the_extras_and_with_every_change_trains_and_resumes(chan
     found = result(changed / "run")
     assert (found["status"], found["epochs"]) == ("completed", 2)
     assert found["metrics"]["test/recall"] > 0.9
+    assert found["config"]["data"]["mean"] is None  # not that of MNIST
     with (changed / "run" / "csv" / "metrics.csv").open() as table:
         assert sum(bool(row["train/weight_norm"]) for row in csv.DictReader(table)) == 2
 

@@ -61,6 +61,18 @@ def test_a_recipe_without_augmentation_does_not_inherit_that_of_the_default(name
     assert not any((augment.shift, augment.rotation, augment.scale, augment.slant, augment.elastic))
 
 
+def test_a_data_set_is_normalised_by_its_own_statistics_unless_its_file_has_numbers() -> None:
+    options = [path.stem for path in (CONFIGS / "data").glob("*.yaml")]
+    normalised = {option: (data.mean, data.std) for option in options for data in [composed(f"data={option}").data]}
+    assert normalised == {
+        "mnist": (0.1307, 0.3081),
+        "fashion_mnist": (0.2860, 0.3530),
+        "synthetic": (0.1307, 0.3081),
+        "folder": (None, None),
+        "npz": (None, None),
+    }
+
+
 def test_an_experiment_gives_way_to_the_command_line() -> None:
     assert composed("experiment=seed", "optimizer.lr=0.5").optimizer.lr == 0.5
 

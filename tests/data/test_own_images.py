@@ -263,6 +263,10 @@ RGB = Image.new("RGB", (6, 8), "red")
     [
         (lambda root: root.rename(root.with_name("elsewhere")), r"there is no folder .*/set$"),
         (lambda root: (root / "test").rename(root / "Test"), r"there is no folder .*/set/test$"),
+        (
+            lambda root: (root / "val").mkdir(),
+            r"expected no folder .*/set/val, as data.val_size images of train/ .*; move its images into train/<class>/",
+        ),
         (lambda root: (root / "train/class 000").rename(root / "train/cat"), "class 000 is not in train/"),
         (lambda root: (root / "test/class 000").rename(root / "cat"), "train/class 000 is not in test/"),
         (lambda root: (root / "train/a\nb").mkdir(), r"train: expected printable names of classes, got 'a\\nb'"),

@@ -1,5 +1,6 @@
 """Images in folders by class: `<path>/train/<class>/*.png` and `<path>/test/<class>/*.png`.
 
+Validation images are `data.val_size` of those in `train/`; a folder `val/` is refused, as nothing would read it.
 The names of the folders are the class names, in alphabetical order. All images must have the size of the first one.
 They are read as grey levels if the first one is grey, else as RGB.
 """
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 # Pillow's modes with 8 bits per channel: the first are read as grey levels, the others as RGB.
 GREY_MODES = ("1", "L", "LA")
 COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
+
+NOT_READ = ("val", "valid", "validation")
 
 Files = dict[str, list[Path]]
 """The image files of each class. Classes and files are in alphabetical order."""
@@ -66,7 +69,7 @@ def _parts(data: DataConfig) -> tuple[Files, Files]:
     """The image files of `train/` and of `test/`.
 
     Raises:
-        ConfigError: a folder is missing, or the two have different classes.
+        ConfigError: a folder is missing, the two have different classes, or there is a third one for validation.
     """
     assert data.path is not None
     root = Path(data.path).expanduser()
@@ -76,6 +79,12 @@ def _parts(data: DataConfig) -> tuple[Files, Files]:
                 raise ConfigError(
                     "data.path: expected a folder with train/<class>/ and test/<class>/ in it, "
                     f"there is no folder {folder}"
+                )
+        for folder in (root / name for name in NOT_READ):
+            if folder.is_dir():
+                raise ConfigError(
+                    f"data.path: expected no folder {folder}, as data.val_size images of train/ are held out for "
+                    "validation; move its images into train/<class>/, or the folder elsewhere"
                 )
         train, test = _files(root / "train"), _files(root / "test")
     except OSError as error:
