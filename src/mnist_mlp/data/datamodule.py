@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 import lightning as L
 import numpy as np
@@ -118,10 +117,6 @@ class DigitsDataModule(L.LightningDataModule):
         images, labels = batch
         coefficients = self.augmentation.draw(self.config.seed, self.trainer.global_step, len(images))
         return self.augmentation(images, coefficients.to(images.device)), labels
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Leave the batch as it is: its tensors are on the device already."""
-        return batch
 
     def on_device(self, stage: str) -> Part:
         """Images and labels of a stage, on the training device."""

@@ -1,6 +1,6 @@
 """Hooks of Lightning, forwarded from the trainer of a stack to the module and the callbacks of each member.
 
-A module or callback that overrides another hook is refused.
+A module, a data module or a callback that overrides another hook is refused, and so are loaders of one's own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 import lightning as L
 
 from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.engine.own_loaders import refuse_other_loaders
 from mnist_mlp.engine.stack import Stack
 
 
@@ -19,9 +20,12 @@ class MemberHooks(L.Callback):
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
 
-    def setup(self, *_: Any, **__: Any) -> None:
+    def setup(self, trainer: L.Trainer, pl_module: Any, stage: str) -> None:
         for member in self.stack.members:
-            refuse_unknown_hooks(member.module, member.callbacks)
+            refuse_unknown_hooks(member.module, member.datamodule, member.callbacks)
+        if stage == "fit":
+            first = self.stack.members[0]  # the others have the same class and the same images
+            refuse_other_loaders(first.datamodule, first.length.batch_size, trainer)
 
     def on_fit_start(self, *_: Any) -> None:
         self.stack.call("on_fit_start")
@@ -91,17 +95,24 @@ OF_MODULE = FORWARDED | {
     *("forward", "training_step", "validation_step", "test_step", "predict_step"),
     *("configure_optimizers", "load_from_checkpoint", "log", "trainer"),
 }
+OF_DATA_MODULE = {
+    *("prepare_data", "setup", "on_after_batch_transfer", "load_from_checkpoint", "from_datasets"),
+    *("train_dataloader", "val_dataloader", "test_dataloader", "predict_dataloader"),  # see `own_loaders`
+}
 OF_CALLBACK = FORWARDED | {"state_dict", "load_state_dict", "state_key", "setup"}
 
 
-def refuse_unknown_hooks(module: L.LightningModule, callbacks: list[L.Callback]) -> None:
-    """Check that the engine calls every hook that the module and the callbacks override.
+def refuse_unknown_hooks(
+    module: L.LightningModule, datamodule: L.LightningDataModule, callbacks: list[L.Callback]
+) -> None:
+    """Check that the engine calls every hook that the module, the data module and the callbacks override.
 
     Raises:
         ConfigError: one of them overrides a hook that only Lightning's own loop calls.
     """
     for owner, base, known in [
         (module, L.LightningModule, OF_MODULE),
+        (datamodule, L.LightningDataModule, OF_DATA_MODULE),
         *((c, L.Callback, OF_CALLBACK) for c in callbacks),
     ]:
         hooks = {name for name in dir(base) if not name.startswith("_")} - known

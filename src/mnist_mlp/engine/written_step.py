@@ -122,7 +122,10 @@ class WrittenStep:
 
     def _learning_rates(self, first_step: int, steps: int) -> Sequence[Any]:
         """Learning rates of all members in each step: numbers, or views of the tensor that a CUDA graph reads."""
-        rates = [[member.learning_rates(step)[0] for member in self.members] for step in range(first_step, first_step + steps)]
+        rates = [
+            [member.learning_rates(step)[0] for member in self.members]
+            for step in range(first_step, first_step + steps)
+        ]
         for member, rate in zip(self.members, rates[-1], strict=True):
             member.optimizer.param_groups[0]["lr"] = rate
         if self.recorder is None:
