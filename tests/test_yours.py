@@ -115,11 +115,11 @@ def test_a_copy_without_the_extras_and_with_every_change_trains_and_resumes(chan
 
 @pytest.mark.slow
 def test_a_copy_with_every_change_sweeps_over_them(changed: Path) -> None:
-    swept = ("scheduler.name=constant,steps", "+model.focal_gamma=0,2")
+    swept = ("scheduler.name=constant,steps", "+model.focal_gamma=0,2", "model.dropout=0,0.3")
     train(changed, "-m", *CHANGED, *swept, "trainer.max_epochs=1", "hydra.sweep.dir=sweep")
-    found = [result(changed / "sweep" / str(number)) for number in range(4)]
-    assert [one["status"] for one in found] == ["completed"] * 4
-    assert len({one["metrics"]["test/loss"] for one in found}) == 4
+    found = [result(changed / "sweep" / str(number)) for number in range(8)]
+    assert [one["status"] for one in found] == ["completed"] * 8
+    assert len({one["metrics"]["test/loss"] for one in found}) == 8
 
 
 @pytest.mark.slow
