@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mnist_mlp.data.loader import EvaluationLoader, TrainLoader
+from mnist_mlp.data.loader import EvaluationLoader, TrainLoader, evaluation_batch, in_batches
 from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.data.split import split
 
@@ -55,9 +55,40 @@ def test_processes_share_every_minibatch() -> None:
 
 def test_evaluation_batches_are_the_part_in_its_own_order() -> None:
     images, labels = torch.arange(6_001 * 2).reshape(6_001, 2), torch.arange(6_001)
-    batches = list(EvaluationLoader((images, labels)))
-    assert len(batches) == len(EvaluationLoader((images, labels))) == 3
+    batches = list(EvaluationLoader((images, labels), 2_500))
+    assert len(batches) == len(EvaluationLoader((images, labels), 2_500)) == 3
     assert torch.equal(torch.cat([batch[0] for batch in batches]), images)
+
+
+@pytest.mark.parametrize(
+    ("shape", "trained_at_once", "expected"),
+    [
+        ((1, 28, 28), 128, 2_500),
+        ((1, 28, 28), 10_000, 2_500),
+        ((784,), 1, 2_500),
+        ((1, 8, 8), 128, 2_500),
+        ((3, 224, 224), 8, 13),
+        ((3, 224, 224), 64, 64),
+        ((3, 4_000, 4_000), 1, 1),
+    ],
+)
+def test_a_batch_of_evaluation_has_fewer_images_if_they_are_large(
+    shape: tuple[int, ...], trained_at_once: int, expected: int
+) -> None:
+    assert evaluation_batch(torch.empty(0, *shape), at_least=trained_at_once) == expected
+
+
+def test_outputs_for_large_images_are_computed_in_small_batches() -> None:
+    seen: list[int] = []
+
+    def first_values(part: torch.Tensor) -> torch.Tensor:
+        seen.append(len(part))
+        return part[:, 0, 0, 0]
+
+    images = torch.zeros(30, 3, 224, 224, dtype=torch.uint8)
+    images[:, 0, 0, 0] = torch.arange(30)
+    assert in_batches(first_values, images).tolist() == list(range(30))
+    assert seen == [13, 13, 4]
 
 
 @pytest.mark.parametrize("val_size", [10, 500, 3_333])

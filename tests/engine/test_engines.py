@@ -10,6 +10,7 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
+from helpers.colour_set import colour_set, write_npz
 from helpers.kill_and_resume import configuration
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
@@ -258,6 +259,26 @@ def test_a_hook_of_the_data_that_the_engine_does_not_call_is_refused(
     monkeypatch.setattr(DigitsDataModule, name, lambda _, batch, *__: batch)
     with pytest.raises(ConfigError, match=rf"DigitsDataModule\.{name}: engine=fast does not call this hook"):
         train(configuration(*SHORT, *QUIET), tmp_path)
+
+
+class Sizes(L.Callback):
+    """The number of images in each batch of validation."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def on_validation_batch_end(self, trainer: Any, pl_module: Any, outputs: Tensor, *_: Any) -> None:
+        self.seen.append(len(outputs))
+
+
+@pytest.mark.parametrize(("batch_size", "expected"), [(8, [52, 8]), (56, [56, 4])])
+def test_large_images_are_validated_in_smaller_batches(tmp_path: Path, batch_size: int, expected: list[int]) -> None:
+    write_npz(tmp_path / "set.npz", colour_set(train=40, shape=(3, 112, 112)))
+    data = ("data=npz", f"data.path={tmp_path / 'set.npz'}", "data.val_size=60", f"data.batch_size={batch_size}")
+    few = ("trainer.max_epochs=1", "trainer.num_sanity_val_steps=0", "trainer.limit_test_batches=0", "model.hidden=[4]")
+    sizes = Sizes()
+    train(configuration(*QUIET, *data, *few), tmp_path / "run", callbacks=[sizes])
+    assert sizes.seen == expected
 
 
 class Diary(L.Callback):

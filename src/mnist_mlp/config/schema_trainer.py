@@ -16,7 +16,7 @@ class TrainerConfig:
 
     For training, a "batch" in these keys is one optimizer step: `accumulate_grad_batches` batches of `data.batch_size`
     images. For validation and test it is one batch of `data.batch_size` images. Exception: with engine=fast,
-    `num_sanity_val_steps` counts batches of 2,500 images.
+    `num_sanity_val_steps` counts batches of 2,500 images of 28 x 28, or of fewer larger ones.
     """
 
     accelerator: str = key(

@@ -11,7 +11,7 @@ from torch import Tensor
 from mnist_mlp.data.limits import limit_batches
 from mnist_mlp.data.seeding import epoch_order
 
-EVALUATION_BATCH = 2_500  # images
+MOST_IMAGES, MOST_VALUES = 2_500, 2_500 * 28 * 28  # in one batch of evaluation
 
 Part = tuple[Tensor, Tensor]
 """images `(N, C, H, W)` uint8 and labels `(N,)` int64"""
@@ -74,7 +74,7 @@ class TrainLoader(EpochOrder):
 class EvaluationLoader:
     """Batches `(images, labels)` in the order of the data."""
 
-    def __init__(self, part: Part, batch_size: int = EVALUATION_BATCH) -> None:
+    def __init__(self, part: Part, batch_size: int) -> None:
         self.images, self.labels = part
         self.batch_size = batch_size
 
@@ -85,6 +85,15 @@ class EvaluationLoader:
         return zip(self.images.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
 
 
+def evaluation_batch(images: Tensor, at_least: int = 1) -> int:
+    """Number of images `(N, ...)` in one batch of evaluation: 2,500 of 28 x 28, fewer of a larger size.
+
+    Args:
+        at_least: images that are known to fit into the memory, since training takes as many at once.
+    """
+    return min(MOST_IMAGES, max(at_least, MOST_VALUES // math.prod(images.shape[1:])))
+
+
 def in_batches(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """The outputs of `function` for all images, computed in batches that fit into the processor's cache."""
-    return torch.cat([function(part) for part in images.split(EVALUATION_BATCH)])
+    """The outputs of `function` for all images, computed in batches that fit into the memory."""
+    return torch.cat([function(part) for part in images.split(evaluation_batch(images))])

@@ -12,7 +12,7 @@ import torch
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.limits import limit_batches
-from mnist_mlp.data.loader import EvaluationLoader, Part
+from mnist_mlp.data.loader import EvaluationLoader, Part, evaluation_batch
 from mnist_mlp.engine.chunks import ChunkLoader
 from mnist_mlp.engine.run_length import RunLength
 
@@ -38,18 +38,19 @@ class ChunkedData(L.LightningDataModule):
         )
 
     def val_dataloader(self) -> EvaluationLoader:
-        return EvaluationLoader(self._share_of_rank("val", self.config.trainer.limit_val_batches))
+        return self._evaluation_loader("val", self.config.trainer.limit_val_batches)
 
     def test_dataloader(self) -> EvaluationLoader:
-        return EvaluationLoader(self._share_of_rank("test", self.config.trainer.limit_test_batches))
+        return self._evaluation_loader("test", self.config.trainer.limit_test_batches)
 
-    def _share_of_rank(self, stage: str, limit: int | float) -> Part:
-        """Images and labels that this rank evaluates, on its device; every image belongs to exactly one rank."""
+    def _evaluation_loader(self, stage: str, limit: int | float) -> EvaluationLoader:
+        """Batches of what this rank evaluates, on its device; every image belongs to exactly one rank."""
         assert self.trainer is not None
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
         part = limited_part(self.datamodule.parts[stage], limit, self.config)
         images, labels = (values.tensor_split(world_size)[rank] for values in part)
-        return self._on_device((images, labels))
+        size = evaluation_batch(images, at_least=self.config.data.batch_size)
+        return EvaluationLoader(self._on_device((images, labels)), size)
 
     def _on_device(self, part: Part) -> Part:
         assert self.trainer is not None

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mnist_mlp.data.loader import EVALUATION_BATCH
+from mnist_mlp.data.loader import in_batches
 from mnist_mlp.extras.calibration import synthetic_outliers
 from mnist_mlp.extras.calibration.pens import with_other_pens
 from mnist_mlp.extras.handwriting.mnist_format import SIDE
@@ -49,8 +49,7 @@ def fit_ood_detector(
     outliers = _half_redrawn(synthetic_outliers.make(images, labels, len(images), seed), generator)
     images = _half_redrawn(images, generator)
     with torch.no_grad():
-        parts = torch.cat([images, outliers]).split(EVALUATION_BATCH)
-        outputs = torch.cat([outputs_of_layers(network, part) for part in parts])
+        outputs = in_batches(lambda part: outputs_of_layers(network, part), torch.cat([images, outliers]))
     is_outlier = (torch.arange(len(outputs)) >= len(images)).float()
     mean, deviation = outputs.mean(0), outputs.std(0) + 1e-3  # some units of a network are always off
     outputs = outputs.sub_(mean).div_(deviation)
