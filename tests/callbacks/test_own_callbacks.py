@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import logging
+import re
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import pytest
@@ -14,7 +16,7 @@ import mnist_mlp.callbacks
 from mnist_mlp.callbacks import build_callbacks
 from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.schema import CallbacksConfig
+from mnist_mlp.config.schema import PROJECT, CallbacksConfig
 from mnist_mlp.training import train
 
 MODULE = """
@@ -45,32 +47,58 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mnist_mlp.callbacks, "__path__", [*mnist_mlp.callbacks.__path__, str(tmp_path)])
 
 
-def section(name: str, **arguments: int) -> CallbacksConfig:
-    return CallbacksConfig(early_stopping=composed().callbacks.early_stopping, own={name: arguments})
+def section(file: str, name: str, **arguments: int) -> CallbacksConfig:
+    return own({file: {name: arguments}})
+
+
+def own(callbacks: dict[str, Any]) -> CallbacksConfig:
+    return CallbacksConfig(early_stopping=composed().callbacks.early_stopping, own=callbacks)
 
 
 def test_a_callback_of_ones_own_gets_its_arguments() -> None:
-    [built] = build_callbacks(section("own_callback_of_a_test.Noted", every=3))
+    [built] = build_callbacks(section("own_callback_of_a_test", "Noted", every=3))
     assert isinstance(built, L.Callback)
     assert built.every == 3  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", ["no_file.Noted", "own_callback_of_a_test.Other", "own_callback_of_a_test", "a b.C"])
-def test_a_callback_that_is_not_there_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=r"expected file\.Class with a Lightning callback"):
-        build_callbacks(section(name))
+@pytest.mark.parametrize(
+    ("callbacks", "complaint"),
+    [
+        ({"no_file": {"Noted": {}}}, r"own\.no_file\.Noted: .*, found no Noted in mnist_mlp/callbacks/no_file\.py"),
+        ({"own_callback_of_a_test": {"Other": {}}}, "found no Other in mnist_mlp/callbacks/own_callback_of_a_test.py"),
+        ({"own_callback_of_a_test": {"L": {}}}, "found no L in"),
+        ({"own_callback_of_a_test": {"Noted": 3}}, r"Noted: expected {argument: value}, got 3"),
+        ({"own_callback_of_a_test": None}, r"own: expected {file: {Class: {argument: value}}}"),
+        ({"own_callback_of_a_test.Noted": {"every": 3}}, r"own: expected {file: {Class: {argument: value}}}"),
+        ({"lightning": {"Trainer": {}}}, r"found no Trainer in lightning\.pytorch\.callbacks"),
+        ({"lightning": {"pl": {}}}, r"found no pl in lightning\.pytorch\.callbacks"),
+    ],
+)
+def test_a_callback_that_is_not_there_is_refused(callbacks: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        build_callbacks(own(callbacks))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_a_callback_of_lightning_is_named_and_set_as_ones_own(engine: str, tmp_path: Path) -> None:
+    page = (PROJECT / "docs" / "yours.md").read_text()
+    [override] = re.findall(r"^python src/train\.py '(\+callbacks\.own\.lightning.*)'$", page, re.MULTILINE)
+    reached = ("callbacks.own.lightning.EarlyStopping.stopping_threshold=0.01", "trainer.max_epochs=3")
+    history = train(configuration(f"engine={engine}", override, *reached), tmp_path).history
+    assert len(history) == 1
 
 
 def test_arguments_that_it_does_not_take_are_refused() -> None:
     with pytest.raises(ConfigError, match="does not take these arguments: got an unexpected keyword argument 'often'"):
-        build_callbacks(section("own_callback_of_a_test.Noted", every=1, often=2))
+        build_callbacks(section("own_callback_of_a_test", "Noted", every=1, often=2))
 
 
 def test_an_error_inside_the_users_own_file_is_not_hidden() -> None:
     with pytest.raises(ModuleNotFoundError, match="no_such_package_of_a_test"):
-        build_callbacks(section("own_callback_that_needs_more.Noted"))
+        build_callbacks(section("own_callback_that_needs_more", "Noted"))
     with pytest.raises(TypeError, match="every is negative"):
-        build_callbacks(section("own_callback_of_a_test.Noted", every=-1))
+        build_callbacks(section("own_callback_of_a_test", "Noted", every=-1))
 
 
 @pytest.mark.parametrize("engine", ["fast", "plain"])
@@ -79,7 +107,7 @@ def test_what_a_callback_logs_at_the_end_of_an_epoch_is_in_the_row_of_that_epoch
     engine: str, name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    logged = f"+callbacks.own={{own_callback_of_a_test.Logged:{{name:{name}}}}}"
+    logged = f"+callbacks.own={{own_callback_of_a_test:{{Logged:{{name:{name}}}}}}}"
     config = configuration(f"engine={engine}", logged, "logger=csv", "data.batch_size=200", "trainer.max_epochs=2")
     history = train(config, tmp_path).history
     assert [row[name] for row in history] == [10.0, 11.0]

@@ -129,9 +129,9 @@ def test_an_accelerator_that_is_not_there_is_refused() -> None:
 
 
 def test_a_refusal_behind_the_first_checks_leaves_no_directory_either(tmp_path: Path) -> None:
-    answer = train(*TINY, "+callbacks.own={nosuch.Mine: {}}", f"hydra.run.dir={tmp_path / 'run'}")
+    answer = train(*TINY, "+callbacks.own={nosuch: {Mine: {}}}", f"hydra.run.dir={tmp_path / 'run'}")
     assert (answer.code, answer.error.count("\n")) == (2, 1)
-    assert answer.error.startswith("train.py: callbacks.own: expected file.Class with a Lightning callback")
+    assert answer.error.startswith("train.py: callbacks.own.nosuch.Mine: expected a Lightning callback")
     assert list(tmp_path.iterdir()) == []
 
 

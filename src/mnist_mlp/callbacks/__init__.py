@@ -9,26 +9,36 @@
 
 To add one: a class in a new file of this folder, and a file in configs/callbacks/ that names it:
 
-    own: {my_file.MyCallback: {some_argument: 3}}
+    own: {my_file: {MyCallback: {some_argument: 3}}}
 
-`callbacks=<name of that file>` switches it on; `callbacks=[early_stopping,<name>]` several.
+`callbacks=<name of that file>` switches it on; `callbacks=[early_stopping,<name>]` several. Below `lightning` stand
+classes of `lightning.pytorch.callbacks`:
+
+    own: {lightning: {EarlyStopping: {monitor: val/acc, mode: max, stopping_threshold: 0.98}}}
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from inspect import isclass, signature
+from types import ModuleType
 from typing import Any
 
 import lightning as L
+import lightning.pytorch.callbacks as lightning_callbacks
 
 from mnist_mlp.callbacks.early_stopping import EarlyStopping
 from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.messages import as_text
 from mnist_mlp.config.schema import CallbacksConfig
+
+LIGHTNING = "lightning"
+"""in `callbacks.own`, the place of a file's name: classes of `lightning.pytorch.callbacks`"""
 
 
 def build_callbacks(config: CallbacksConfig) -> list[L.Callback]:
-    """Callbacks of the section `callbacks`: early stopping, and your own.
+    """Callbacks of the section `callbacks`: early stopping, your own, and Lightning's that you name.
 
     Raises:
         ConfigError: there is no such callback, or it does not accept these arguments.
@@ -36,24 +46,37 @@ def build_callbacks(config: CallbacksConfig) -> list[L.Callback]:
     built: list[L.Callback] = []
     if config.early_stopping.patience is not None:
         built.append(EarlyStopping(config.early_stopping))
-    return built + [_own(name, arguments or {}) for name, arguments in config.own.items()]
+    for file, classes in config.own.items():
+        if not (file.isidentifier() and isinstance(classes, Mapping)):
+            raise ConfigError(
+                "callbacks.own: expected {file: {Class: {argument: value}}}, with a file in mnist_mlp/callbacks/ or "
+                f"lightning, got {as_text({file: classes})}"
+            )
+        built += [_own(file, name, {} if given is None else given) for name, given in classes.items()]
+    return built
 
 
-def _own(name: str, arguments: dict[str, Any]) -> L.Callback:
-    file, _, class_name = name.partition(".")
-    module = f"{__name__}.{file}"
-    try:
-        found = getattr(import_module(module), class_name, None) if file.isidentifier() else None
-    except ModuleNotFoundError as error:
-        if error.name != module:  # the file imports a package that is not installed
-            raise
-        found = None
+def _own(file: str, class_name: str, arguments: Any) -> L.Callback:
+    name = f"callbacks.own.{file}.{class_name}"
+    found = getattr(lightning_callbacks if file == LIGHTNING else _module(file), class_name, None)
     if not (isclass(found) and issubclass(found, L.Callback)):
-        raise ConfigError(
-            f"callbacks.own: expected file.Class with a Lightning callback in mnist_mlp/callbacks/, got {name!r}"
-        )
+        place = "lightning.pytorch.callbacks" if file == LIGHTNING else f"mnist_mlp/callbacks/{file}.py"
+        raise ConfigError(f"{name}: expected a Lightning callback, found no {class_name} in {place}")
+    if not isinstance(arguments, Mapping):
+        raise ConfigError(f"{name}: expected {{argument: value}}, got {as_text(arguments)}")
     try:
         signature(found).bind(**arguments)
     except TypeError as error:
-        raise ConfigError(f"callbacks.own: {name} does not take these arguments: {error}") from error
+        raise ConfigError(f"{name}: does not take these arguments: {error}") from error
     return found(**arguments)
+
+
+def _module(file: str) -> ModuleType | None:
+    """The module `file` of this folder; None if there is none."""
+    module = f"{__name__}.{file}"
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:  # the file imports a package that is not installed
+            raise
+        return None

@@ -247,7 +247,10 @@ class EarlyStoppingConfig:
 @dataclass(kw_only=True)
 class CallbacksConfig:
     early_stopping: EarlyStoppingConfig
-    own: dict[str, Any] = key("your own callbacks: `file.Class` in mnist_mlp/callbacks/, and its arguments")
+    own: dict[str, Any] = key(
+        "your own callbacks: `{file: {Class: {argument: value}}}` with a file in mnist_mlp/callbacks/; the file "
+        "`lightning` stands for lightning.pytorch.callbacks"
+    )
 
 
 @dataclass(kw_only=True)

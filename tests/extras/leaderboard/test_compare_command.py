@@ -25,7 +25,7 @@ EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml
         ("experiment=tiny", "model.hidden=[]", "trainer.precision=64-true"),
         ("optimizer=sgd", "scheduler=cosine", "scheduler.warmup=0.2", "optimizer.nesterov=true"),
         ("data=fashion_mnist", "optimizer.betas=[0.8,0.95]", "trainer.limit_train_batches=1", "threads=2"),
-        ("callbacks=early_stopping", "+callbacks.own={my_file.Mine:{name:'train/x y',every:3,of:[1,null]},b.C:{}}"),
+        ("callbacks=early_stopping", "+callbacks.own={my_file:{Mine:{name:'train/x y',every:3,of:[1,null]}},b:{C:{}}}"),
         ("trainer.gradient_clip_val=1.5", "trainer.max_time=00:00:10:00", "optimizer.eps=1e-5"),
     ],
 )
