@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
+from typing import Any
 
+import lightning as L
 import pytest
 import torch
 from helpers.commands import Command
+from helpers.kill_and_resume import configuration
 
+from mnist_mlp import DigitClassifier, DigitsDataModule
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import PROJECT
+from mnist_mlp.data.seeding import epoch_order
 
 TEN_LINES = """
 import lightning as L
@@ -45,10 +52,43 @@ def test_the_readme_has_these_lines() -> None:
     assert TEN_LINES.strip() in (PROJECT / "README.md").read_text()
 
 
-def test_a_checkpoint_of_a_run_is_loaded_by_lightning_and_never_unpickled(tmp_path: Path) -> None:
-    from helpers.kill_and_resume import configuration
+def fitted(*overrides: str, **trainer: Any) -> L.LightningModule:
+    """The module after three steps with a trainer of one's own."""
+    config = configuration("model.hidden=[4]", *overrides)
+    data = DigitsDataModule(config)
+    module = DigitClassifier(config, data.spec)
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's, about loaders without workers
+        L.Trainer(accelerator="cpu", max_steps=3, limit_val_batches=0, **quiet, **trainer).fit(module, datamodule=data)
+    return module
 
-    from mnist_mlp import DigitClassifier
+
+def test_a_trainer_of_ones_own_may_train_and_clip_in_mixed_precision(tmp_path: Path) -> None:
+    module = fitted(precision="bf16-mixed", gradient_clip_val=1.0, default_root_dir=tmp_path)
+    assert module.global_step == 3
+
+
+def test_a_trainer_that_accumulates_gradients_itself_is_refused(tmp_path: Path) -> None:
+    expected = (
+        r"L\.Trainer\(accumulate_grad_batches=4\).*trainer\.accumulate_grad_batches=4 or a larger data\.batch_size"
+    )
+    with pytest.raises(ConfigError, match=expected):
+        fitted(accumulate_grad_batches=4, default_root_dir=tmp_path)
+
+
+def test_the_data_module_gives_batches_without_a_trainer() -> None:
+    data = DigitsDataModule(configuration("augment=elastic"))
+    data.setup("fit")
+    order = epoch_order(len(data.parts["train"][1]), data.config.seed, epoch=0)
+    batches = list(data.train_dataloader())
+    assert torch.equal(torch.cat([labels for _, labels in batches]), data.parts["train"][1][order])
+    assert torch.equal(batches[0][0], data.parts["train"][0][order[:24]])
+    for loader, stage in ((data.val_dataloader(), "val"), (data.test_dataloader(), "test")):
+        assert torch.equal(torch.cat([images for images, _ in loader]), data.parts[stage][0])
+
+
+def test_a_checkpoint_of_a_run_is_loaded_by_lightning_and_never_unpickled(tmp_path: Path) -> None:
     from mnist_mlp.runs import checkpoint_file as files
     from mnist_mlp.training import train
 

@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.seeding import seed_noise
@@ -106,11 +107,19 @@ class DigitClassifier(L.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         # In mixed precision Lightning cannot clip the gradients of a fused optimizer.
-        fused = not self.config.trainer.precision.endswith("mixed")
+        fused = not self.trainer.precision.endswith("mixed")
         optimizer = build_optimizer(self.config.optimizer, self.network.parameters(), fused=fused)
         total_steps = int(self.trainer.estimated_stepping_batches)
         schedule = build_lr_schedule(self.config.scheduler, optimizer, total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_fit_start(self) -> None:
+        """Refuse a trainer that accumulates gradients: the noise and the EMA count optimizer steps, not batches."""
+        if (batches := self.trainer.accumulate_grad_batches) > 1:
+            raise ConfigError(
+                f"L.Trainer(accumulate_grad_batches={batches}): expected 1. In the configuration set "
+                f"trainer.accumulate_grad_batches={batches} or a larger data.batch_size, for the same optimizer steps"
+            )
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout by (seed, step, rank), so that a resumed run draws the same noise."""

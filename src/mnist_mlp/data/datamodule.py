@@ -58,8 +58,7 @@ class DigitsDataModule(L.LightningDataModule):
     @property
     def augmentation(self) -> Augmentation:
         """The augmentation of training images, on the training device."""
-        assert self.trainer is not None
-        device = self.trainer.strategy.root_device
+        device = self._device
         if self._augmentation is None or self._augmentation.device != device:  # another trainer, on another device
             self._augmentation = Augmentation(self.config.augment, self.spec.image_shape, device)
         return self._augmentation
@@ -89,16 +88,16 @@ class DigitsDataModule(L.LightningDataModule):
         }
 
     def train_dataloader(self) -> TrainLoader:
-        assert self.trainer is not None
+        rank, world_size = self._ranks
         return TrainLoader(
             self.on_device("train"),
             self.batch_size,
             self.config.seed,
-            first_step=self.trainer.global_step,
-            limit=self.trainer.limit_train_batches,
+            first_step=self.trainer.global_step if self.trainer else 0,
+            limit=self.trainer.limit_train_batches if self.trainer else 1.0,
             same_order=bool(self.config.trainer.overfit_batches),
-            rank=self.trainer.global_rank,
-            world_size=self.trainer.world_size,
+            rank=rank,
+            world_size=world_size,
         )
 
     def val_dataloader(self) -> EvaluationLoader:
@@ -120,15 +119,22 @@ class DigitsDataModule(L.LightningDataModule):
 
     def on_device(self, stage: str) -> Part:
         """Images and labels of a stage, on the training device."""
-        assert self.trainer is not None
         images, labels = self.parts[stage]
-        device = self.trainer.strategy.root_device
-        return images.to(device), labels.to(device)
+        return images.to(self._device), labels.to(self._device)
+
+    @property
+    def _device(self) -> torch.device:
+        """The training device; the CPU without a trainer."""
+        return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+
+    @property
+    def _ranks(self) -> tuple[int, int]:
+        """Rank and world size; without a trainer there is one rank."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _evaluation_loader(self, stage: str) -> EvaluationLoader:
         """Batches of `data.batch_size`, the unit of `limit_val_batches`; every image belongs to exactly one rank."""
-        assert self.trainer is not None
-        rank, world_size = self.trainer.global_rank, self.trainer.world_size
+        rank, world_size = self._ranks
         images, labels = (values.tensor_split(world_size)[rank] for values in self.on_device(stage))
         return EvaluationLoader((images, labels), self.config.data.batch_size)
 
