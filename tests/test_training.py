@@ -155,6 +155,27 @@ def test_accumulated_batches_are_one_batch_of_their_size(tmp_path: Path) -> None
     assert rows[0] == rows[1]
 
 
+class PutsOnce(L.Callback):
+    """An operation without a deterministic implementation, on any device."""
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        torch.zeros(3).put_(torch.tensor([0]), torch.ones(1))
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_an_operation_that_is_not_deterministic_is_refused_or_warned_of(tmp_path: Path, engine: str) -> None:
+    def completed(deterministic: str) -> bool:
+        words = (f"engine={engine}", f"trainer.deterministic={deterministic}", "trainer.max_epochs=1")
+        (tmp_path / deterministic).mkdir()
+        return train(configuration(*BASE, *words), tmp_path / deterministic, callbacks=[PutsOnce()]).epochs == 1
+
+    assert completed("false")
+    with pytest.warns(UserWarning, match="put_ does not have a deterministic implementation"):
+        assert completed("warn")
+    with pytest.raises(RuntimeError, match="put_ does not have a deterministic implementation"):
+        completed("true")
+
+
 @pytest.mark.parametrize(
     ("words", "steps", "epochs"),
     [

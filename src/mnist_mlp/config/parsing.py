@@ -110,6 +110,8 @@ def _check_together(config: Config) -> None:
     _check_monitors(config)
     if trainer.max_time is not None and not re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", trainer.max_time):
         raise ConfigError(f"trainer.max_time: expected DD:HH:MM:SS, as 00:00:10:00, got {trainer.max_time!r}")
+    if trainer.deterministic not in (True, False, "warn"):
+        raise ConfigError(f"trainer.deterministic: expected true, false or warn, got {trainer.deterministic!r}")
     if isinstance(optimizer, SGDConfig) and optimizer.nesterov and optimizer.momentum == 0:
         raise ConfigError("optimizer.nesterov: expected optimizer.momentum above 0 beside it, got 0")
     if isinstance(optimizer, AdamConfig) and len(optimizer.betas) != 2:

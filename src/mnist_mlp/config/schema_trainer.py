@@ -92,7 +92,9 @@ class TrainerConfig:
     gradient_clip_algorithm: str = key(
         "whether to clip the norm of all gradients, or each value", choices=("norm", "value"), by_engine=True
     )
-    deterministic: bool = key("raise an error for operations without a deterministic implementation")
+    deterministic: bool | str = key(
+        "true: an error for an operation without a deterministic implementation; warn: a warning; false: no check"
+    )
     benchmark: bool = key("let cuDNN choose its kernels by timing them")
     detect_anomaly: bool = key("name the operation that made a gradient NaN (slow)")
     profiler: str | None = key("print where the time goes", choices=("simple", "advanced"), affects_result=False)
