@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from helpers.kill_and_resume import configuration, difference, run_to_the_end, survive
+from torch import Tensor
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.engine.job import Job
+from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.training import train, train_stack
 
@@ -126,3 +128,20 @@ def test_the_best_checkpoint_is_that_of_the_monitored_metric(tmp_path: Path) -> 
     result = train(configuration(*LONG, *words), tmp_path)
     losses = [row["val/loss"] for row in result.history]
     assert result.best_epoch == losses.index(min(losses))
+
+
+def test_a_module_may_name_its_loss_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def as_nll(module: DigitClassifier, stage: str, loss: Tensor, output: Tensor, labels: Tensor) -> None:
+        metrics = module.metrics_of(stage)
+        metrics.update(output, labels)
+        module.log_dict({f"{stage}/nll": loss, **metrics}, on_step=False, on_epoch=True, batch_size=len(labels))
+
+    monkeypatch.setattr(DigitClassifier, "log_metrics", as_nll)
+    with caplog.at_level("INFO"):
+        result = train(configuration(), tmp_path)
+    accuracies = [row["val/acc"] for row in result.history]
+    assert result.best_epoch == accuracies.index(max(accuracies))
+    assert f"acc {accuracies[0]:.2%}" in caplog.text
+    assert "val/nll" in result.history[0] and result.history[0]["val/loss"] is None

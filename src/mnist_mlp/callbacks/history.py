@@ -139,11 +139,7 @@ def _log(trainer: L.Trainer, scalars: dict[str, float | None]) -> None:
 def _line(row: dict[str, Any], epochs: int | None) -> str:
     """The line of an epoch for the console; two lines if it is longer than 80 columns."""
     head, end = f"epoch {row['epoch'] + 1:>3}/{epochs}", f"{row['seconds']:.1f} s"
-    stages = [
-        f"{stage} loss {row[f'{stage}/loss']:.4f}{_metrics(row, f'{stage}/')}"
-        for stage in ("train", "val")
-        if row[f"{stage}/loss"] is not None
-    ]
+    stages = [f"{stage}{words}" for stage in ("train", "val") if (words := _metrics(row, f"{stage}/"))]
     own = [
         f"{name} {metric_text(name, row[name])}" for name in row if not name.startswith(STAGES) and name not in OF_ROW
     ]
@@ -155,8 +151,8 @@ def _line(row: dict[str, Any], epochs: int | None) -> str:
 
 
 def _metrics(row: dict[str, Any], prefix: str) -> str:
-    """The metrics of one stage beside its loss: ` acc 98.12% f1 98.05%`."""
-    names = [name for name in row if name.startswith(prefix) and name != f"{prefix}loss" and row[name] is not None]
+    """The loss and the metrics of one stage: ` loss 0.0612 acc 98.12% f1 98.05%`; nothing if none was measured."""
+    names = [name for name in row if name.startswith(prefix) and row[name] is not None]
     return "".join(f" {name.removeprefix(prefix)} {_aligned(metric_text(name, row[name]))}" for name in names)
 
 

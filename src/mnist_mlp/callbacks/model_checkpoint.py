@@ -12,7 +12,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
-from mnist_mlp.callbacks.monitors import require_measured
+from mnist_mlp.callbacks.monitors import LOSS, require_measured
 from mnist_mlp.config.errors import DivergedError
 from mnist_mlp.config.schema import CheckpointConfig, Config
 from mnist_mlp.data.datamodule import DigitsDataModule
@@ -86,7 +86,8 @@ class Checkpointing(Checkpoint):
         """
         require_measured("checkpoint", self.config.monitor, values)
         sign = 1 if self.config.mode == "max" else -1
-        return sign * values[self.config.monitor], -values["val/loss"]
+        # A module of one's own may log its loss under another name; then the earlier of equal epochs stays.
+        return sign * values[self.config.monitor], -values.get(LOSS, 0.0)
 
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
         self.save_last(trainer)
