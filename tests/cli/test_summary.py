@@ -32,6 +32,14 @@ def test_the_best_epoch_is_shown_with_the_metric_that_decided(
     assert f"best epoch       3 of 3, by {decided}\n" in text
 
 
+def test_a_run_without_accuracy_shows_what_it_monitored_on_the_test_set(tmp_path: Path) -> None:
+    metrics = {"val/f1": 0.91, "val/loss": 0.5, "test/acc": None, "test/f1": 0.9}
+    words = ("metrics=[f1]", "checkpoint.monitor=val/f1")
+    for keep, told in (("all", "test/f1          90.00% on the test set\n"), ("results", "   test/f1 90.00%")):
+        run = ran(tmp_path / keep, *words, f"sweep.keep={keep}", accuracy=None, metrics=metrics)
+        assert told in summary(Result.of(read(run)))
+
+
 def test_only_what_a_run_left_is_offered(tmp_path: Path) -> None:
     directory = ran(tmp_path / "run", accuracy=0.98)
     assert "next:" not in summary(Result.of(read(directory)))

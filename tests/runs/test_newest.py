@@ -52,6 +52,25 @@ def test_of_the_newest_sweep_the_best_on_validation_is_taken(tmp_path: Path) -> 
     assert words == ["the best of the newest sweep, sweep", "validation 95.00%", "test 95.00%"]
 
 
+@pytest.mark.parametrize(
+    ("words", "metric", "better", "worse", "told"),
+    [
+        (("metrics=[f1]", "checkpoint.monitor=val/f1"), "val/f1", 0.95, 0.90, "val/f1 95.00%"),
+        (("checkpoint.monitor=val/loss", "checkpoint.mode=min"), "val/loss", 0.2, 0.3, "val/loss 0.2000"),
+    ],
+)
+def test_the_best_of_a_sweep_is_so_by_the_metric_that_its_runs_monitored(
+    tmp_path: Path, words: tuple[str, ...], metric: str, better: float, worse: float, told: str
+) -> None:
+    sweep(tmp_path / "sweep", "a", "b", "c")
+    for second, (name, value) in enumerate({"a": worse, "b": better, "c": worse}.items()):
+        metrics = {"val/loss": 0.5, metric: value}
+        trained(tmp_path / "sweep" / name, 0.5, second, *words, metrics=metrics)
+    chosen = newest_or_best(tmp_path)
+    assert chosen is not None and chosen.directory.name == "b"
+    assert told in remarks(chosen.directory / "checkpoints" / "best.ckpt", tmp_path)
+
+
 def test_a_run_that_promises_less_says_so(tmp_path: Path) -> None:
     metrics = {"val/acc": 0.9, "test/acc": None}
     run = trained(tmp_path / "run", 0.9, 1, "trainer.limit_train_batches=1", metrics=metrics)

@@ -8,18 +8,18 @@ from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.runs.command_line import arguments_of, in_lines
 from mnist_mlp.runs.directories import BEST, CHECKPOINTS, shown
 from mnist_mlp.runs.metric_text import metric_text
+from mnist_mlp.runs.monitored import ACCURACY, monitored, test_result
 from mnist_mlp.runs.newest import OUTPUTS
 from mnist_mlp.runs.record import read_run
 from mnist_mlp.runs.result import Result
 
 
 def summary(result: Result) -> str:
-    """Accuracy, seconds, run directory and next commands; one line for a job of a sweep."""
+    """Test result, seconds, run directory and next commands; one line for a job of a sweep."""
     record = read_run(result.directory)
     thinned = result.config.get("sweep", {}).get("keep", "all") != "all"
     if thinned or (record is not None and record.sweep is not None):
-        test = result.metrics["test/acc"]
-        return f"{shown(result.directory)}   {result.status if test is None else f'test accuracy {test:.2%}'}"
+        return f"{shown(result.directory)}   {' '.join(_test(result)) or result.status}"
     seconds = "   ".join(f"{part} {duration:.1f}" for part, duration in result.seconds.items())
     commands = _next_commands(result.directory)
     return "\n".join(
@@ -35,17 +35,24 @@ def summary(result: Result) -> str:
 
 def _reached(result: Result) -> list[str]:
     lines = []
-    if (test := result.metrics["test/acc"]) is not None:
-        lines.append(f"test accuracy    {test:.2%} on the test set")
+    if words := _test(result):
+        lines.append(f"{words[0]:<16} {words[1]} on the test set")
     if result.best_epoch is not None:
-        monitor = result.config["checkpoint"].get("monitor", "val/acc")
+        monitor, _ = monitored(result.config)
         value = result.metrics.get(monitor)
         reached = "" if value is None else f": {metric_text(monitor, value)}"
-        decided = "validation" if monitor == "val/acc" else monitor
+        decided = "validation" if monitor == ACCURACY else monitor
         lines.append(f"best epoch       {result.best_epoch + 1} of {result.epochs}, by {decided}{reached}")
     elif result.epochs:
         lines.append(f"epochs           {result.epochs}, none was validated: the last one counts")
     return lines
+
+
+def _test(result: Result) -> list[str]:
+    """Name and value of the test metric, as words; none without a test."""
+    if (found := test_result(result.config, result.metrics)) is None:
+        return []
+    return ["test accuracy" if found[0] == "test/acc" else found[0], metric_text(*found)]
 
 
 def _next_commands(directory: Path) -> list[list[str]]:

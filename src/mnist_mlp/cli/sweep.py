@@ -19,6 +19,8 @@ from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs import ownership, thinning
 from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
 from mnist_mlp.runs.command_line import command, sweep_overrides
+from mnist_mlp.runs.metric_text import metric_text
+from mnist_mlp.runs.monitored import monitored
 from mnist_mlp.runs.record import Command, Job, SweepRecord, overrides_of, read_sweep, write_sweep
 from mnist_mlp.runs.run_directory import refuse_changes
 
@@ -154,9 +156,10 @@ def report() -> bool:
 
 def _list_of_jobs(jobs: Sequence[runs.Run], directory: Path) -> str:
     """One line a job, in the order of their numbers: for a copy of the project without the leaderboard."""
-    return "\n".join(f"{runs.shown(job.directory)}  {job.status}  {_accuracy(job)}".rstrip() for job in jobs)
+    return "\n".join(f"{runs.shown(job.directory)}  {job.status}  {_reached(job)}".rstrip() for job in jobs)
 
 
-def _accuracy(job: runs.Run) -> str:
-    value = (job.result.get("metrics") or {}).get("val/acc")
-    return "" if value is None else f"val/acc {value:.2%}"
+def _reached(job: runs.Run) -> str:
+    metric, _ = monitored(job.result.get("config") or {})
+    value = (job.result.get("metrics") or {}).get(metric)
+    return "" if value is None else f"{metric} {metric_text(metric, value)}"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.runs.directories import BEST, CHECKPOINTS, COMPLETED, RESULT, Run, is_sweep, read, runs_below
+from mnist_mlp.runs.metric_text import metric_text
+from mnist_mlp.runs.monitored import ACCURACY, monitored, monitored_by_all, test_result
 
 OUTPUTS = PROJECT / "outputs"
 STUDY = "journal.log"
@@ -28,8 +31,11 @@ def newest_or_best(outputs: Path) -> Run | None:
 
 
 def best(runs: Iterable[Run]) -> Run:
-    """The run with the highest val/acc; ties are broken by the lower val/loss."""
-    return max(runs, key=lambda run: (_metric(run, "val/acc", 0.0), -_metric(run, "val/loss", float("inf"))))
+    """The best run by the metric that all runs monitored (accuracy if they differ); ties: the lower val/loss."""
+    found = list(runs)
+    metric, mode = monitored_by_all(found)
+    sign = 1 if mode == "max" else -1
+    return max(found, key=lambda run: (sign * _metric(run, metric, -sign * inf), -_metric(run, "val/loss", inf)))
 
 
 def sweep_of(directory: Path, outputs: Path) -> Path | None:
@@ -39,16 +45,17 @@ def sweep_of(directory: Path, outputs: Path) -> Path | None:
 
 
 def remarks(checkpoint: Path, outputs: Path) -> list[str]:
-    """Remarks for the user on the selected run: which it is, its accuracy, and whether it was a quick try."""
+    """Remarks for the user on the selected run: which it is, what it reached, and whether it was a quick try."""
     directory = checkpoint.parent.parent
     run, sweep = read(directory), sweep_of(directory, outputs)
     words = ["the newest completed run" if sweep is None else f"the best of the newest sweep, {sweep.name}"]
-    for name, metric in (("validation", "val/acc"), ("test", "test/acc")):
-        if (value := (run.result.get("metrics") or {}).get(metric)) is not None:
-            words.append(f"{name} {value:.2%}")
-    if (run.result.get("metrics") or {}).get("test/acc") is None:
-        words.append("not tested")
-    trainer: dict[str, Any] = (run.result.get("config") or {}).get("trainer") or {}
+    config, metrics = run.result.get("config") or {}, run.result.get("metrics") or {}
+    decided = monitored(config)[0]
+    if (value := metrics.get(decided)) is not None:
+        words.append(f"{'validation' if decided == ACCURACY else decided} {metric_text(decided, value)}")
+    tested = test_result(config, metrics)
+    words.append("not tested" if tested is None else f"{tested[0].removesuffix('/acc')} {metric_text(*tested)}")
+    trainer: dict[str, Any] = config.get("trainer") or {}
     every = repr(trainer.get("limit_train_batches", 1.0)) == "1.0"  # 1 is one batch
     if not every or trainer.get("overfit_batches") or trainer.get("fast_dev_run"):
         words.append("a quick try: trained on a part of the images")

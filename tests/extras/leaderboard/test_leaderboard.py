@@ -141,6 +141,19 @@ def test_the_metric_that_chose_the_best_epoch_ranks_and_further_ones_are_shown(t
     assert board.metrics == ["val/loss", "val/acc", "test/acc", "val/f1"]
 
 
+def test_runs_without_accuracy_are_ranked_by_what_they_monitored_apart_from_those_with_it(tmp_path: Path) -> None:
+    words = ("metrics=[f1]", "checkpoint.monitor=val/f1")
+    for lr, f1 in ((0.01, 0.91), (0.02, 0.92)):
+        metrics = {**dict.fromkeys(RESULT_METRICS), "val/loss": 0.5, "val/f1": f1}
+        ran(tmp_path / str(lr), *words, f"optimizer.lr={lr}", accuracy=None, metrics=metrics)
+    ran(tmp_path / "plain", accuracy=0.98)
+    comparison = compared(find([tmp_path]))
+    assert not comparison.unfinished
+    by_metric = {board.monitor: board for board in comparison.boards}
+    assert by_metric.keys() == {"val/acc", "val/f1"}
+    assert [entry.settings["optimizer.lr"] for entry in by_metric["val/f1"].entries] == [0.02, 0.01]
+
+
 @pytest.mark.parametrize("part", ["config", "metrics", "seconds", "seed", "parameters", "history"])
 def test_a_result_that_lacks_a_part_is_not_ranked_and_no_traceback(tmp_path: Path, part: str) -> None:
     ran(tmp_path / "0", accuracy=0.98)

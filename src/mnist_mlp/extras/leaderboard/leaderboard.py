@@ -1,6 +1,7 @@
 """The leaderboard: runs that differ in their seed alone are one entry, and entries rank by validation.
 
-Each data set has a leaderboard of its own: accuracies on different data are not comparable.
+Each data set has a leaderboard of its own: accuracies on different data are not comparable. Runs that did not measure
+accuracy have another one, by the metric that they monitored.
 """
 
 from __future__ import annotations
@@ -15,12 +16,9 @@ from typing import Any
 from mnist_mlp.config.keys import affects_result, keys, keys_where
 from mnist_mlp.extras.leaderboard.statistics import Estimate, against_first
 from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.monitored import ACCURACY, monitored, monitored_by_all
 
 NOT_IN_BOTH = "–"
-
-
-MONITOR = "val/acc"
-"""The metric that ranks, unless all runs of a data set name another one in `checkpoint.monitor`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +28,7 @@ class Entry:
     settings: Mapping[str, Any]
     """The keys in which the entries of the leaderboard differ, and the values here."""
     runs: Sequence[runs.Run]
-    monitor: str = MONITOR
+    monitor: str = ACCURACY
 
     @cached_property
     def score(self) -> Estimate:
@@ -68,7 +66,7 @@ class Entry:
 @dataclass(frozen=True, kw_only=True)
 class Leaderboard:
     data: str
-    """The data set on which all entries were trained and measured."""
+    """The data set on which all entries were trained and measured; of runs without accuracy, also the metric."""
     entries: Sequence[Entry]
     """At least one; the best on validation first."""
     repeated: int
@@ -117,15 +115,15 @@ class Comparison:
 
 def compared(found: Iterable[runs.Run]) -> Comparison:
     """The completed runs, grouped and ranked; a search's pruned runs and failed ones count as unfinished."""
-    by_data: dict[str, list[runs.Run]] = {}
+    by_board: dict[str, list[runs.Run]] = {}
     unfinished: list[runs.Run] = []
     for run in found:
         if run.status == runs.COMPLETED and _is_whole(run):
-            by_data.setdefault(_data_of(run.result["config"]), []).append(run)
+            by_board.setdefault(_board_of(run.result), []).append(run)
         else:
             unfinished.append(run)
-    newest_first = sorted(by_data, key=lambda data: max(map(_written, by_data[data])), reverse=True)
-    return Comparison(boards=[_leaderboard(data, by_data[data]) for data in newest_first], unfinished=unfinished)
+    newest_first = sorted(by_board, key=lambda title: max(map(_written, by_board[title])), reverse=True)
+    return Comparison(boards=[_leaderboard(title, by_board[title]) for title in newest_first], unfinished=unfinished)
 
 
 def _leaderboard(data: str, complete: Sequence[runs.Run]) -> Leaderboard:
@@ -137,7 +135,7 @@ def _leaderboard(data: str, complete: Sequence[runs.Run]) -> Leaderboard:
         flat[name] = config
         groups.setdefault(name, {})[run.result["seed"]] = run
     keys = differing(list(flat.values()))
-    monitor, mode = _monitored(complete)
+    monitor, mode = monitored_by_all(complete)
     entries = [
         Entry(
             settings={key: flat[name].get(key, NOT_IN_BOTH) for key in keys},
@@ -163,24 +161,26 @@ def _is_whole(run: runs.Run) -> bool:
     kinds = {"metrics": dict, "config": dict, "seconds": dict, "seed": int, "parameters": int, "history": list}
     if not all(isinstance(result.get(name), kind) for name, kind in kinds.items()):
         return False
-    data, score = result["config"].get("data"), result["metrics"].get(MONITOR)
-    return isinstance(data, dict) and "name" in data and "total" in result["seconds"] and score is not None
+    data = result["config"].get("data")
+    return isinstance(data, dict) and "name" in data and "total" in result["seconds"] and _ranked_by(result) is not None
+
+
+def _ranked_by(result: Mapping[str, Any]) -> str | None:
+    """Accuracy or, if `metrics` leaves it out, the monitored metric; None if neither was measured."""
+    names = (ACCURACY, monitored(result["config"])[0])
+    return next((name for name in names if result["metrics"].get(name) is not None), None)
+
+
+def _board_of(result: Mapping[str, Any]) -> str:
+    """The title of the leaderboard for a result: runs without accuracy cannot be ranked beside runs with it."""
+    metric = _ranked_by(result)
+    return _data_of(result["config"]) if metric == ACCURACY else f"{_data_of(result['config'])}, by {metric}"
 
 
 def _data_of(config: Mapping[str, Any]) -> str:
     """The data set's name; with its path where the name is only a kind of source, as `folder` is."""
     data = config["data"]
     return f"{data['name']} {data['path']}" if data.get("path") else str(data["name"])
-
-
-def _monitored(complete: Sequence[runs.Run]) -> tuple[str, str]:
-    """The metric that decided in every run which epoch was the best, and its good end; accuracy where runs differ."""
-    sections = [run.result["config"].get("checkpoint") or {} for run in complete]
-    chosen = {(section.get("monitor", MONITOR), section.get("mode", "max")) for section in sections}
-    (metric, mode), *others = chosen
-    if others or any(run.result["metrics"].get(metric) is None for run in complete):
-        return MONITOR, "max"
-    return str(metric), str(mode)
 
 
 def _written(run: runs.Run) -> int:
