@@ -122,9 +122,8 @@ class DigitClassifier(L.LightningModule):
             )
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed dropout by (seed, step, rank), so that a resumed run draws the same noise."""
-        if self.network.draws_noise:
-            seed_noise(self.config.seed, self.global_step, self.global_rank, self.device)
+        """Seed dropout and the like by (seed, step, rank), so that a resumed run draws the same noise."""
+        seed_noise(self.config.seed, self.global_step, self.global_rank, self.device)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         if self.ema_network is not None:

@@ -1,4 +1,4 @@
-"""A member of the engine's stack: what `configure_optimizers` may return, and what a failed write ends."""
+"""A member of the engine's stack: what `configure_optimizers` may return, what resumes, what a failed write ends."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 import torch
 from helpers.kill_and_resume import configuration, difference
+from torch.nn import functional as F
 
 from mnist_mlp.config.errors import ConfigError, SaveError
 from mnist_mlp.engine.member import MemberCheckpointIO
+from mnist_mlp.model.networks import MLP
 from mnist_mlp.module import DigitClassifier
+from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.training import train
 
 SHORT = ("trainer.limit_train_batches=20", "trainer.limit_test_batches=0", "checkpoint.every_seconds=60")
@@ -37,6 +40,22 @@ def test_a_schedule_that_remembers_its_steps_is_resumed(tmp_path: Path, monkeypa
     train(configuration(*words, "trainer.max_epochs=1"), tmp_path / "parts")
     train(configuration(*words, "trainer.max_epochs=2", f"resume={tmp_path / 'parts'}"), tmp_path / "parts")
     assert difference(tmp_path / "whole", tmp_path / "parts") is None
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_noise_that_no_layer_of_the_network_announces_is_resumed(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = MLP.logits
+    monkeypatch.setattr(MLP, "logits", lambda network, x: F.dropout(logits(network, x), 0.3, network.training))
+    words = (*SHORT, f"engine={engine}", "model.dropout=0", "scheduler=constant")
+    train(configuration(*words, "trainer.max_epochs=2"), tmp_path / "whole")
+    train(configuration(*words, "trainer.max_epochs=1"), tmp_path / "parts")
+    train(configuration(*words, "trainer.max_epochs=2", f"resume={tmp_path / 'parts'}"), tmp_path / "parts")
+    whole, parts = (
+        files.read(tmp_path / name / "checkpoints" / files.LAST)["state_dict"] for name in ("whole", "parts")
+    )
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
 def test_an_optimizer_may_come_alone_in_its_dictionary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

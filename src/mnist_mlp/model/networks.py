@@ -41,9 +41,6 @@ class DataSpec:
     """of each channel, or one for all; grey levels in [0, 1]"""
 
 
-DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-
-
 class Network(nn.Module):
     """Normalisation of images, layers that compute logits, and the head that the loss expects.
 
@@ -61,14 +58,6 @@ class Network(nn.Module):
         self.register_buffer("mean", _to_image_units(data.mean))
         self.register_buffer("std", _to_image_units(data.std))
         self.layers = layers
-
-    @property
-    def draws_noise(self) -> bool:
-        """Whether a training step draws random numbers.
-
-        Override it if one of your layers draws some and is not a dropout layer.
-        """
-        return any(isinstance(layer, DROPOUTS) for layer in self.modules())
 
     def normalise(self, images: Tensor) -> Tensor:
         """Grey levels 0..255, `(B, C, H, W)` or flat, to normalised inputs of the first layer `(B, *input_shape)`."""
