@@ -15,7 +15,7 @@ def main(config: TuneConfig, study_directory: Path) -> None:
     from mnist_mlp.extras.tuning.search import search  # here, as torch takes seconds to import
     from mnist_mlp.extras.tuning.space import SearchSpace
 
-    space = SearchSpace(config.tune.space, HydraConfig.get().overrides.task)
+    space = SearchSpace.of(config.tune.space, HydraConfig.get().overrides.task)
     if report := search(config, study_directory, space):  # none of a helper's own
         print(report)
 

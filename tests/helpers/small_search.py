@@ -37,7 +37,7 @@ SMALL = (
 def space(*overrides: str) -> Iterator[tuple[TuneConfig, SearchSpace]]:
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         config = parse(compose("tune", list(overrides)), TuneConfig)
-        yield config, SearchSpace(config.tune.space, overrides)
+        yield config, SearchSpace.of(config.tune.space, overrides)
 
 
 def search_in(directory: Path, *overrides: str) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from helpers.small_search import space
+from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
 from mnist_mlp.config.compose import parse
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.schema import AdamConfig, Config, SGDConfig
+from mnist_mlp.config.schema import CONFIGS, AdamConfig, Config, SGDConfig
 from mnist_mlp.extras.tuning.space import SearchSpace
 
 
@@ -119,3 +122,38 @@ def test_the_first_draw_leaves_out_what_lies_outside_of_the_space() -> None:
 def test_what_train_would_refuse_in_any_trial_is_refused_before_the_first(key: str, words: str, told: str) -> None:
     with space(), pytest.raises(ConfigError, match=told):
         SearchSpace({key: words}, []).check()
+
+
+@pytest.mark.parametrize("own_words", [False, True])
+def test_the_default_space_leaves_out_what_a_network_of_ones_own_lacks(tmp_path: Path, own_words: bool) -> None:
+    """A range of the command itself stays, so that a mistake in it is reported."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "own.yaml").write_text("name: own\nactivation: relu\ndropout: 0.0\nlabel_smoothing: 0.0\n")
+    overrides = [f"hydra.searchpath=['file://{tmp_path}']", "model=own"]
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        words = dict(compose("tune").tune.space) | ({"model.hidden": "choice([8],[16])"} if own_words else {})
+        searched = SearchSpace.of(words, overrides)
+        assert searched.left_out == ([] if own_words else ["model.hidden"])
+        assert {*searched.distributions, *searched.left_out} == words.keys()
+        if own_words:
+            with pytest.raises(ConfigError, match="hidden"):
+                searched.check()
+
+
+def test_the_whole_default_space_is_searched_with_the_networks_that_come_with_the_project() -> None:
+    for model in ("mlp", "cnn"):
+        with space("data=synthetic", f"model={model}") as (config, searched):
+            searched.check()
+            assert searched.distributions.keys() == config.tune.space.keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("metrics=[f1]", "checkpoint.monitor=val/f1"), "metrics: a search goes by val/acc: expected acc"),
+        (("checkpoint.monitor=val/loss", "checkpoint.mode=min"), "checkpoint.monitor: a search goes by val/acc"),
+    ],
+)
+def test_a_search_that_could_not_compare_its_trials_is_refused(words: tuple[str, ...], complaint: str) -> None:
+    with space("data=synthetic", *words) as (_, searched), pytest.raises(ConfigError, match=f"^{complaint}"):
+        searched.check()

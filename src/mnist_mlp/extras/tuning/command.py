@@ -48,7 +48,7 @@ class CheckSpace(Callback):
             require("optuna", "filelock")
             from mnist_mlp.extras.tuning.space import SearchSpace
 
-            SearchSpace(config.tune.space, config.hydra.overrides.task).check()
+            SearchSpace.of(config.tune.space, config.hydra.overrides.task).check()
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         with exit_codes():

@@ -55,6 +55,8 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
         SearchError: every trial failed, as on a full disk.
     """
     study = SharedStudy(directory, config, space)
+    if space.left_out and not is_helper():
+        log.info("not searched, as the chosen sections lack them: %s", ", ".join(space.left_out))
     others = helpers_of(config)
     most = ceil(config.tune.stack / (others + 1))
     try:

@@ -20,6 +20,7 @@ from mnist_mlp.config.job_compositions import JobCompositions
 from mnist_mlp.config.overrides import key_of
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
+from mnist_mlp.runs.monitored import ACCURACY
 
 Drawn = Mapping[str, Any]
 
@@ -37,9 +38,21 @@ class SearchSpace:
         fixed_keys = {key_of(override) for override in self.fixed}
         self.words = {str(key): str(text) for key, text in words.items() if key not in fixed_keys}
         self.distributions = {key: _distribution(key, text) for key, text in self.words.items()}
+        self.left_out: list[str] = []
         self._compositions = JobCompositions(lambda overrides: compose("tune", overrides))
         if not self.distributions:
             raise ConfigError("tune.space: expected a key to search, as 'optimizer.lr=interval(1e-3,1e-2)', got none")
+
+    @classmethod
+    def of(cls, words: Mapping[str, str], overrides: Sequence[str]) -> SearchSpace:
+        """The space without the entries of configs/tune.yaml whose key the chosen sections lack.
+
+        So `model=cnn`, or a network of one's own, is searched without model.hidden.
+        """
+        left_out = _not_in_sections(words, overrides)
+        space = cls({key: text for key, text in words.items() if key not in left_out}, overrides)
+        space.left_out = left_out
+        return space
 
     def overrides(self, drawn: Drawn) -> list[str]:
         """The words with which train.py would make the run that was drawn."""
@@ -66,7 +79,7 @@ class SearchSpace:
         return without_sections(composed, "tune")
 
     def check(self) -> None:
-        """Compose every choice and both ends of every range once.
+        """Compose every choice and both ends of every range once; a search goes by accuracy, so trials must have it.
 
         Raises:
             ConfigError: what is wrong with one of them.
@@ -74,7 +87,31 @@ class SearchSpace:
         ends = {key: _ends(distribution) for key, distribution in self.distributions.items()}
         for index in range(max(len(values) for values in ends.values())):
             drawn = {key: values[index % len(values)] for key, values in ends.items()}
-            require_machine(parse(self.composed(self.overrides(drawn)), Config))
+            config = parse(self.composed(self.overrides(drawn)), Config)
+            _require_accuracy(config)
+            require_machine(config)
+
+
+def _not_in_sections(words: Mapping[str, str], overrides: Sequence[str]) -> list[str]:
+    """The keys of default entries that are not in the configuration. An entry of the command's own stays: a mistake in
+    it is to be reported.
+    """
+    composed, defaults = compose("tune", list(overrides)), compose("tune").tune.space
+    left_out = []
+    for key, text in words.items():
+        section, _, name = key.rpartition(".")
+        there = not section or name in (OmegaConf.select(composed, section) or {})
+        if not there and defaults.get(key) == text:
+            left_out.append(key)
+    return left_out
+
+
+def _require_accuracy(config: Config) -> None:
+    if "acc" not in config.metrics:
+        raise ConfigError(f"metrics: a search goes by val/acc: expected acc among them, got {config.metrics}")
+    if config.checkpoint.monitor != ACCURACY:
+        found = config.checkpoint.monitor
+        raise ConfigError(f"checkpoint.monitor: a search goes by val/acc: expected val/acc, got {found}")
 
 
 def _parsed(key: str, words: str) -> Override:
