@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -259,6 +260,26 @@ def test_a_hook_of_the_data_that_the_engine_does_not_call_is_refused(
     monkeypatch.setattr(DigitsDataModule, name, lambda _, batch, *__: batch)
     with pytest.raises(ConfigError, match=rf"DigitsDataModule\.{name}: engine=fast does not call this hook"):
         train(configuration(*SHORT, *QUIET), tmp_path)
+
+
+@pytest.mark.parametrize("flags", [{}, {"on_step": True}, {"on_step": True, "on_epoch": True}], ids=str)
+def test_what_a_step_logs_is_a_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: dict[str, bool]) -> None:
+    """At the points of `trainer.log_every_n_steps`, as in Lightning's own loop."""
+    original = DigitClassifier.training_step
+
+    def logs(module: DigitClassifier, batch: Any, batch_idx: int) -> Tensor:
+        module.log("train/aux", float(module.global_step), batch_size=1, **flags)
+        return original(module, batch, batch_idx)
+
+    monkeypatch.setattr(DigitClassifier, "training_step", logs)
+    name, seen = "train/aux_step" if len(flags) > 1 else "train/aux", {}
+    for engine in ("fast", "plain"):
+        words = ("logger=csv", "threads=1", "trainer.log_every_n_steps=4", f"engine={engine}")
+        train(configuration(*SHORT, *words), tmp_path / engine)
+        with (tmp_path / engine / "csv" / "metrics.csv").open() as table:
+            values = [float(row[name]) for row in csv.DictReader(table) if row[name]]
+        seen[engine] = set(values)
+    assert seen["fast"] >= seen["plain"] == {3.0, 7.0, 11.0, 15.0, 19.0, 23.0}
 
 
 class Sizes(L.Callback):

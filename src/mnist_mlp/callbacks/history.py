@@ -57,18 +57,20 @@ class History(Checkpoint):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         losses, images = steps_of(outputs, batch)
+        points = {}  # Lightning's own loop logs them itself
         if isinstance(outputs, dict) and "losses" in outputs:
             self._lr = _lr(trainer)  # the engine sets it in each step of the chunk
+            points = outputs.get("points", {})
         if len(losses) > 0:
             self._losses.append(losses)
             self._images += images
         every = min(self.log_every_n_steps, trainer.num_training_batches)
         if self._losses and (len(losses) > 1 or trainer.global_step % every == 0):
-            self._log_point(trainer)
+            self._log_point(trainer, points)
 
-    def _log_point(self, trainer: L.Trainer) -> None:
+    def _log_point(self, trainer: L.Trainer, points: dict[str, Tensor]) -> None:
         seconds = time.perf_counter() - self._point_began
-        scalars = {
+        scalars = {name: float(value) for name, value in points.items()} | {
             "train/loss": float(torch.cat(self._losses).mean()),
             "lr": self._lr,
             "gradient_norm": _gradient_norm(trainer.optimizers[0]),

@@ -3,6 +3,7 @@
     member.py, member_trainer.py    one network with its optimizer, callbacks, loggers and checkpoints
     stack.py, chunked_data.py       the LightningModule of M members, and its data module
     hooks.py                        Lightning's hooks, called for each member; unsupported hooks are refused
+    own_loaders.py                  loaders of the data module that the engine would not use are refused
     chunks.py                       chunks: many optimizer steps that Lightning sees as one batch
     job.py, resume_points.py        what to train, and the checkpoints from which the jobs of a stack resume
     process_settings.py             threads, memory and warnings of the whole process

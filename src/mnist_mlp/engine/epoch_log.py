@@ -55,7 +55,7 @@ class EpochLog:
             return
         value = torch.as_tensor(value).detach()
         if on_step or (on_step is None and not on_epoch):
-            self.points[name] = value
+            self.points[f"{name}_step" if on_epoch else name] = value  # Lightning's names
         if on_epoch or not on_step:
             self._pending.append((name, value, batch_size or 1))
 

@@ -64,8 +64,8 @@ class Member:
         self.error: UserError | Pruned | None = None
         self.result, self.collect = result or Result(directory=job.directory, seed=job.config.seed, config={}), collect
         self.cleanup = cleanup or ExitStack()
-        self.outputs: dict[str, Tensor] = {}
-        """`losses` `(steps,)` of the latest chunk"""
+        self.outputs: dict[str, Any] = {}
+        """`losses` `(steps,)` of the latest chunk, and `points`: the latest values logged with `on_step`"""
         self.evaluation_output: Any = None
         """what `validation_step` or `test_step` returned for the latest batch"""
         self.trainer: MemberTrainer

@@ -104,7 +104,7 @@ class Stack(L.LightningModule):
             own = chunk if len(rows) == len(self.members) else chunk.of(rows)
             losses = step.run(own, first_step)
             for member, own_losses in zip(part, losses, strict=True):
-                member.outputs = {"losses": own_losses}
+                member.outputs = {"losses": own_losses, "points": member.train_log.points}
         # Lightning computes `global_step` from this counter of manual optimization.
         self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_by(len(chunk.sizes))
         for member in members:
