@@ -253,6 +253,14 @@ def test_a_loader_that_the_engine_would_ignore_is_refused(
         train(configuration(*SHORT, *QUIET), tmp_path)
 
 
+def test_a_change_of_the_images_that_validation_would_lack_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DigitsDataModule, "on_after_batch_transfer", lambda _, batch, __: (255 - batch[0], batch[1]))
+    with pytest.raises(ConfigError, match=r"DigitsDataModule\.on_after_batch_transfer: .* in training only"):
+        train(configuration(*SHORT, *QUIET), tmp_path)
+
+
 @pytest.mark.parametrize("name", ["on_before_batch_transfer", "transfer_batch_to_device", "teardown"])
 def test_a_hook_of_the_data_that_the_engine_does_not_call_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

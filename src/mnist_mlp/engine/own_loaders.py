@@ -24,6 +24,7 @@ class _TrainerAtStep:
     """The trainer of a run without other ranks on the CPU, at one step; all else is the real trainer's."""
 
     global_rank, world_size, limit_train_batches = 0, 1, 1.0
+    training = False
 
     def __init__(self, trainer: L.Trainer, epoch: int, step: int) -> None:
         self.trainer, self.current_epoch, self.global_step = trainer, epoch, step
@@ -56,6 +57,12 @@ def refuse_other_loaders(datamodule: DigitsDataModule, batch_size: int, trainer:
             raise ConfigError(
                 f"{type(datamodule).__name__}.{name}: engine=fast does not use this loader; engine=plain does"
             )
+    batch = datamodule.parts["train"][0][:2], datamodule.parts["train"][1][:2]
+    if not _are(own.on_after_batch_transfer(batch, 0), batch):
+        raise ConfigError(
+            f"{type(datamodule).__name__}.on_after_batch_transfer: expected to leave a batch as it is unless "
+            "trainer.training is set: engine=fast calls it in training only; engine=plain also in validation and test"
+        )
 
 
 def _gives_minibatch(datamodule: DigitsDataModule, epoch: int, batch: int, batch_size: int, trainer: L.Trainer) -> bool:
@@ -70,12 +77,15 @@ def _gives_minibatch(datamodule: DigitsDataModule, epoch: int, batch: int, batch
     loader.set_epoch(epoch)
     order = epoch_order(len(labels), config.seed, 0 if config.trainer.overfit_batches else epoch)
     indices = order.split(batch_size)[batch]
-    given = next(iter(loader), ())
-    return len(given) == 2 and _equal(given[0], images[indices]) and _equal(given[1], labels[indices])
+    return _are(next(iter(loader), ()), (images[indices], labels[indices]))
 
 
-def _equal(given: Any, expected: Tensor) -> bool:
-    return isinstance(given, Tensor) and given.dtype == expected.dtype and torch.equal(given.cpu(), expected)
+def _are(given: Any, expected: Part) -> bool:
+    """Whether it is this batch, image for image and label for label."""
+    return len(given) == 2 and all(
+        isinstance(one, Tensor) and one.dtype == other.dtype and torch.equal(one.cpu(), other)
+        for one, other in zip(given, expected, strict=True)
+    )
 
 
 def _is_over(loader: Any, part: Part, batch_size: int) -> bool:
