@@ -118,7 +118,7 @@ def test_the_ratios_of_an_epoch_in_readme_and_results_are_those_that_were_measur
         assert given == [row["ours / by hand"], row["ours / JAX"]], batch
     compiled = sorted(row["ours / compiled"] for row in EPOCH.values())
     assert f"`torch.compile` {compiled[0]} to {compiled[-1]}" in speed
-    pairs = re.findall(r"(\d\.\d\d) \((?:batch )?([\d,]+)\)", readme)
+    pairs = re.findall(r"(\d\.\d\d) times as long \((?:batch size )?([\d,]+)\)", readme)
     assert len(pairs) == 2
     for ratio, batch in pairs:
         assert EPOCH[batch.replace(",", "")]["ours / by hand"] == ratio
@@ -205,7 +205,7 @@ def test_the_figures_of_handwriting_in_sentences_are_those_that_were_measured() 
 def test_the_calibration_in_the_readme_is_within_the_range_of_the_results() -> None:
     rows = tables(section(RESULTS, "## Knowing when it is wrong"))[0]
     ranges = [found for row in rows[:3] for found in re.findall(r"([\d.]+) to ([\d.]+)", row["`small_best`"])]
-    calibrated = sentence(section("README.md", "## Results"), "calibrated on validation").partition("Without")[0]
+    calibrated = sentence(section("README.md", "## Results"), "calibrated on validation").partition("With logging")[0]
     said = re.findall(r"\d+(?:\.\d+)?", calibrated)
     for figure, (low, high) in zip(said, ranges, strict=True):
         digits = len(figure.partition(".")[2])

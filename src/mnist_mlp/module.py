@@ -69,7 +69,7 @@ class DigitClassifier(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         images, labels = batch
-        output = self.network(images)  # (B, classes): logits, or what the loss expects
+        output = self.network(images)  # (B, classes): what the loss expects, which is logits for cross_entropy
         loss = self.loss(output, labels)
         self.log_metrics("train", loss, output, labels)
         return loss

@@ -70,6 +70,7 @@ def train(config: Config, directory: Path, *, callbacks: Sequence[L.Callback] = 
     before = runs.read(directory)
     if config.resume and before.status == runs.COMPLETED and _same_length(config, before.result["config"]):
         log.info("%s is complete already", directory)
+        # Deletes files by `sweep.keep`, which may have been `all` before; with `all` it does nothing.
         thin(directory, config.sweep.keep)
         return Result.of(before)
     return train_stack([Job(config=config, directory=directory)], callbacks=[callbacks], test=test)[0]
@@ -99,7 +100,9 @@ def train_stack(
     """
     config = jobs[0].config
     results = [_open_result(job) for job in jobs]
+    # A context manager: starts the processes of all ranks (one per device), and yields the `World` of this one.
     ranks = launched(config, jobs[0].directory, on_rank_death=results[0].rank_died)
+    # Closing a job's entry of `cleanups` writes its result.json before the others'.
     with _all_locked(jobs), interruptible(), written_results(results) as cleanups, ranks as world:
         with timed_results(results, "setup"):
             data = DigitsDataModule(config)
@@ -116,16 +119,20 @@ def train_stack(
                 length = length.step_by_step()
             modules = [_build_module(job, data) for job in jobs]
             prepare_torch(config, length.batch_size, _parameters(modules[0]), len(jobs), world.local_size)
-            starts = resume_points(jobs)
+            checkpoint_paths = resume_points(jobs)
             members = [
-                _build_member(job, module, data, length, callbacks=added, start=start, result=result, cleanup=cleanup)
-                for job, module, added, start, result, cleanup in zip(
-                    jobs, modules, callbacks_of_jobs, starts, results, cleanups, strict=True
+                _build_member(
+                    job, module, data, length, callbacks=added, checkpoint_path=path, result=result, cleanup=cleanup
+                )
+                for job, module, added, path, result, cleanup in zip(
+                    jobs, modules, callbacks_of_jobs, checkpoint_paths, results, cleanups, strict=True
                 )
             ]
             model, trainer_data, trainer = _build_trainer(config, members, data, length, world, bar)
         with timed_results(results, "fit"):
-            trainer.fit(model, datamodule=trainer_data, ckpt_path=starts[0], weights_only=True)
+            # Lightning asks for one path, for the progress of its loops. With the engine, each member is restored
+            # from its own checkpoint.
+            trainer.fit(model, datamodule=trainer_data, ckpt_path=checkpoint_paths[0], weights_only=True)
         trained = [member for member in members if member.error is None]
         if world.rank == 0:
             _calibrate(trained, data, in_stack=len(jobs) > 1)
@@ -138,6 +145,7 @@ def train_stack(
     if world.rank == 0:
         for job, result in zip(jobs, results, strict=True):
             if result.status == runs.COMPLETED:
+                # Deletes files of the completed run by `sweep.keep`; with the default, `all`, it does nothing.
                 thin(job.directory, job.config.sweep.keep)
     return results
 
@@ -172,11 +180,11 @@ def _build_member(
     length: RunLength,
     *,
     callbacks: Sequence[L.Callback],
-    start: Path | None,
+    checkpoint_path: Path | None,
     result: Result,
     cleanup: ExitStack,
 ) -> Member:
-    """The member of one job: module, data, callbacks, loggers and result; `start` is the checkpoint to resume from."""
+    """The member of one job: module, data, callbacks, loggers and result; it resumes from `checkpoint_path`, if any."""
     config = job.config
     own_data = copy.copy(data)
     own_data.config = config
@@ -186,22 +194,25 @@ def _build_member(
     history = History(config.trainer.log_every_n_steps)
     checkpointing = Checkpointing(job.directory, config.checkpoint, length, checkpoint_metadata(config, data))
     all_callbacks = [history, *callbacks, checkpointing]
+    # `optional` returns None if extras/ was deleted.
     if config.dashboard.snapshots and config.logger.tensorboard and (dashboard := optional("dashboard")):
         all_callbacks.append(dashboard(config, data.spec.class_names, length.epochs))
-    content = files.read(start) if start else None
-    loggers = build_loggers(config, job.directory, purge_step=content["global_step"] + 1 if content else None)
+    checkpoint = files.read(checkpoint_path) if checkpoint_path else None
+    loggers = build_loggers(config, job.directory, purge_step=checkpoint["global_step"] + 1 if checkpoint else None)
 
     def collect() -> None:
         """Copy history and metrics from the callbacks to the result."""
         result.take_history(history.rows, checkpointing.best_epoch)
-        # The history has the last validation of the epoch; the best one may have been earlier in it.
+        # The history row of the best epoch has that epoch's last validation. The best validation may have been an
+        # earlier one in the same epoch.
         result.metrics |= checkpointing.best_validation
 
     def finalize() -> None:
+        # With another status TensorBoardLogger would not save the hyperparameters. result.json says if the run failed.
         for logger in loggers:
             logger.finalize("success")
 
-    # For a run that fails or is stopped; `train_stack` itself collects from a completed one.
+    # These are called however the run ends. For a completed run, `train_stack` has called `collect` before.
     cleanup.callback(collect)
     cleanup.callback(finalize)
     return Member(
@@ -211,7 +222,7 @@ def _build_member(
         length,
         callbacks=all_callbacks,
         loggers=loggers,
-        start=content,
+        start=checkpoint,
         result=result,
         collect=collect,
         cleanup=cleanup,
@@ -261,7 +272,7 @@ def _build_trainer(
         callbacks=[MemberHooks(stack), Interruption(stack.save_last), *bar],
         logger=False,
         enable_checkpointing=False,  # each member saves its own checkpoints
-        # Without an explicit environment Lightning would detect SLURM, and install its own signal handlers.
+        # Without an explicit environment Lightning would detect SLURM, and install its handlers for requeueing.
         plugins=[MemberCheckpointIO(members), WorldEnvironment(world)],
         default_root_dir=members[0].directory,
     )

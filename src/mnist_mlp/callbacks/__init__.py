@@ -3,7 +3,7 @@
     history.py           metrics of each epoch: one row, one line on the console, scalars for the loggers
     model_checkpoint.py  best.ckpt (the best by `checkpoint.monitor`) and last.ckpt
     early_stopping.py    stops a run that no longer improves
-    monitors.py          checks of the metrics that these two monitor
+    monitors.py          checks `monitor` and `mode` of checkpointing and of early stopping
     interruption.py      on a signal: save a checkpoint and stop
     progress_bar.py      one progress bar for the whole run
 

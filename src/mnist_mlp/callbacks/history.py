@@ -17,7 +17,7 @@ from mnist_mlp.runs.metric_text import metric_text
 log = logging.getLogger(__name__)
 
 STAGES = ("train/", "val/", "test/")
-OF_ROW = ("epoch", "lr", "seconds")
+NOT_METRICS = ("epoch", "lr", "seconds")  # columns of a row that are not metrics
 
 
 class History(Checkpoint):
@@ -122,7 +122,7 @@ def _of_stage(stage: str, trainer: L.Trainer) -> dict[str, float]:
 def _of_no_stage(trainer: L.Trainer) -> dict[str, float]:
     """Metrics that a module or a callback logs under a name without `train/` or `val/`."""
     metrics = trainer.callback_metrics.items()
-    return {name: float(value) for name, value in metrics if not name.startswith(STAGES) and name not in OF_ROW}
+    return {name: float(value) for name, value in metrics if not name.startswith(STAGES) and name not in NOT_METRICS}
 
 
 def _gradient_norm(optimizer: torch.optim.Optimizer) -> float | None:
@@ -143,7 +143,9 @@ def _line(row: dict[str, Any], epochs: int | None) -> str:
     head, end = f"epoch {row['epoch'] + 1:>3}/{epochs}", f"{row['seconds']:.1f} s"
     stages = [f"{stage}{words}" for stage in ("train", "val") if (words := _metrics(row, f"{stage}/"))]
     own = [
-        f"{name} {metric_text(name, row[name])}" for name in row if not name.startswith(STAGES) and name not in OF_ROW
+        f"{name} {metric_text(name, row[name])}"
+        for name in row
+        if not name.startswith(STAGES) and name not in NOT_METRICS
     ]
     parts = [*stages, *own]
     line = "  ".join([head, *parts, end])

@@ -27,7 +27,8 @@ from mnist_mlp.runs.result import versions
 class Checkpointing(Checkpoint):
     """Saves best.ckpt (by `checkpoint.monitor`; ties: lower val/loss), last.ckpt, and previous.ckpt.
 
-    previous.ckpt is the last.ckpt before the current one, in case that one is damaged.
+    previous.ckpt is the last.ckpt that was saved before the current one. It is used if the
+    current last.ckpt is damaged.
     """
 
     def __init__(

@@ -17,7 +17,8 @@ class Section:
     """Properties of all keys of a section."""
 
     stackable: bool = False
-    """The engine supports it for a stack of networks. Runs with an undeclared section are not stacked."""
+    """The engine supports this section for a stack of networks. A run that has a section with stackable=False is
+    not stacked."""
     in_hparams: bool = False
     """Its keys are columns of TensorBoard's HParams table."""
 
@@ -48,16 +49,17 @@ class Key:
     run_limit: Literal["steps", "seconds"] | None = None
     """It limits the length of a run, in optimizer steps (or epochs) or in time."""
     may_change_on_resume: bool = False
-    """A resumed run may have a new value: it determines how long, on what device or from which files, not what
-    is computed. A limit in steps may change only under a schedule that does not depend on the length of the run."""
+    """A resumed run may have a new value. Such a key determines how long the run is, or its device, or its files,
+    but not what is computed. A limit in steps may change only under a schedule that does not depend on the length
+    of the run."""
     affects_result: bool = True
     """Runs that differ in it train different networks. If False (output folders, loggers), the leaderboard treats such
     runs as one configuration, and the key may change on resume."""
     per_member: bool = False
     """The networks of one stack may differ in it."""
     by_engine: bool = False
-    """Not passed to `lightning.Trainer` under its own name: the engine implements it, in optimizer steps; with
-    engine=plain `training` translates it."""
+    """The engine implements the key itself and counts in optimizer steps. With engine=plain,
+    `training._build_trainer` converts it to the Trainer's argument."""
     stackable: bool = False
     """`Section.stackable`, for a key outside of sections."""
     in_hparams: bool = False

@@ -33,7 +33,7 @@ class DataConfig:
         path=True,
     )
     batch_size: int = key(
-        "images in one batch; an optimizer step has trainer.accumulate_grad_batches of them",
+        "images in one batch; an optimizer step uses trainer.accumulate_grad_batches batches",
         at_least=1,
         at_most=1_000_000,
         in_hparams=True,
@@ -106,7 +106,7 @@ class MLPConfig(ModelConfig):
 @dataclass(kw_only=True)
 class CNNConfig(ModelConfig):
     channels: list[int] = key(
-        "output channels of each convolution, which halves height and width", at_least=1, at_most=10_000
+        "output channels of each convolution; the pooling after it halves height and width", at_least=1, at_most=10_000
     )
     hidden: list[int] = key(
         "width of each fully connected hidden layer", at_least=1, at_most=100_000, shown_by_default=True
@@ -177,15 +177,16 @@ class AveragingConfig:
 @dataclass(kw_only=True)
 class CalibrationConfig:
     risk: float = key(
-        "an image is marked as unsure if its highest class probability is below a threshold; the threshold is set so "
-        "that at most this fraction of the other validation images is misread",
+        "images whose highest class probability is below a threshold are marked as unsure; the threshold is chosen on "
+        "the validation images: at most this fraction of those not marked is misread",
         at_least=0,
         at_most=1,
         per_member=True,
     )
     ood_detector: bool | None = key(
         "fit an out-of-distribution detector on synthetic outliers; false: the OOD score is the free energy; "
-        "null: a quick detector for an MLP on handwritten digits outside of a stack, in all other cases as false",
+        "null: a quick detector if the network is an MLP, the data are handwritten digits, and the run is not in a "
+        "stack; otherwise the same as false",
         legacy_default=False,
         per_member=True,
     )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Pillow's modes with 8 bits per channel: the first are read as grey levels, the others as RGB.
+# Pillow's modes with at most 8 bits per channel. GREY_MODES are read as grey levels, COLOUR_MODES as RGB.
 GREY_MODES = ("1", "L", "LA")
 COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
 
@@ -153,7 +153,7 @@ def _opened(path: Path) -> Image.Image:
     """The image in a file.
 
     Raises:
-        ConfigError: it cannot be read, has other than 8 bits per channel, or is transparent somewhere.
+        ConfigError: it cannot be read, has another mode, as with more than 8 bits per channel, or is not opaque.
     """
     from mnist_mlp.data.image_file import UnreadableError, open_image  # imports Pillow, which MNIST does not need
 

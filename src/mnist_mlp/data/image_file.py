@@ -28,7 +28,7 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# Pillow also logs what it raises for damaged TIFF files.
+# Pillow also logs what it raises for damaged TIFF files. Without a handler Python would print that to stderr.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 

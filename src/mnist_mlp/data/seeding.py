@@ -9,7 +9,10 @@ from torch import Tensor
 
 
 def derive(seed: int, purpose: str, number: int) -> int:
-    """A seed in [0, 2^63) for one purpose, such as `("order", epoch)` or `("noise", step)`; a hash of the three."""
+    """A seed in [0, 2^63): a hash of `seed`, `purpose` and `number`.
+
+    Examples of purpose and number: "order" and the epoch; "noise" and the step.
+    """
     digest = hashlib.blake2b(f"{seed} {purpose} {number}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
@@ -21,7 +24,7 @@ def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
 
 
 def noise_seed(seed: int, step: int, rank: int = 0) -> int:
-    """Seed for the noise of one optimizer step, or of several that begin with it: a function of (seed, step, rank)."""
+    """Seed for the noise of one optimizer step, or of a chunk of steps whose first step is `step`."""
     return derive(seed, f"noise of process {rank}" if rank else "noise", step)
 
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 def ema_weight(decay: float, step: int) -> float:
     """Share of the current weights in the average. `step` counts from 0.
 
-    The share is 1 - decay once the warm-up is over. Without a warm-up the initial weights would dominate the average of
-    a short run. The formula, 1 - min(decay, (1 + step) / (10 + step)), is that of TensorFlow's
-    `ExponentialMovingAverage`.
+    In the first steps the share is larger, 9 / (10 + step): a warm-up of the average, not of the learning rate. Later
+    it is 1 - decay. Without the warm-up the initial weights would dominate the average of a short run. The formula,
+    1 - min(decay, (1 + step) / (10 + step)), is that of TensorFlow's `ExponentialMovingAverage`.
     """
     return max(1 - decay, 9 / (10 + step))
 

@@ -50,7 +50,8 @@ def build_lr_schedule(config: SchedulerConfig, optimizer: Optimizer, total_steps
 def _warmup_then_decay(
     config: Any, step: int, total_steps: int, warmup: Callable[[float, float, float], float]
 ) -> float:
-    """`warmup` from `config.start` to 1 in the first `config.warmup` of all steps, then a cosine to `config.end`."""
+    """Rise from `config.start` to 1 along the curve `warmup`, during the fraction `config.warmup` of all steps; then a
+    cosine to `config.end`."""
     peak = max(config.warmup * total_steps - 1, 0.0)
     last = total_steps - 1
     if step < peak:
