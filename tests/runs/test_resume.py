@@ -33,6 +33,7 @@ from mnist_mlp.callbacks import history
 from mnist_mlp.config.errors import ConfigError, Interrupted
 from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.data import loader
+from mnist_mlp.engine import own_loaders
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.epoch_log import EpochLog
 from mnist_mlp.engine.written_step import WrittenStep
@@ -68,8 +69,11 @@ def test_resume_with_everything_on_matches_uninterrupted_run(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_the_comparison_sees_an_order_that_depends_on_the_process(tmp_path: Path, reference: Path) -> None:
+    def by_process(count: int, seed: int, epoch: int) -> torch.Tensor:
+        return torch.randperm(count, generator=torch.Generator().manual_seed(os.getpid() + epoch))
+
     def break_the_order() -> None:
-        loader.epoch_order = lambda count, seed, epoch: torch.randperm(count)
+        loader.epoch_order = own_loaders.epoch_order = by_process
 
     assert survive(tmp_path / "run", reference, 0.5, random.Random(0), prepare=break_the_order) is not None
 

@@ -41,17 +41,17 @@ def write(content: dict[str, Any], path: Path) -> None:
     put(packed(content), path)
 
 
-def packed(content: dict[str, Any]) -> memoryview:
+def packed(content: dict[str, Any]) -> bytes:
     """The bytes of a checkpoint file."""
     import torch
 
     # Written by Python, not by torch, whose errors do not give the reason.
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **content}, buffer)
-    return buffer.getbuffer()
+    return buffer.getvalue()
 
 
-def put(data: memoryview, path: Path) -> None:
+def put(data: bytes, path: Path) -> None:
     """Write a temporary file, flush it to the disk, then move it to `path`: after a crash the old file is still there.
 
     Raises:

@@ -56,7 +56,7 @@ class BackgroundCheckpointIO(CheckpointIO):
         raise error
 
 
-def _write(packed: memoryview, path: Path, previous: Path | None) -> None:
+def _write(packed: bytes, path: Path, previous: Path | None) -> None:
     if previous is not None:
         files.keep_previous(path, previous)
     files.put(packed, path)
