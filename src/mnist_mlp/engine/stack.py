@@ -172,7 +172,7 @@ class Stack(L.LightningModule):
             self.call_member(member, "on_train_epoch_end")
 
     def on_train_end(self) -> None:
-        self._steps = []  # frees CUDA graphs now: freed later, they could invalidate the capture of another run
+        self._steps = []  # with their CUDA graphs, which `cuda_graphs.record` has collected before it captures another
 
     def stop_members(self, *, at_epoch_end: bool = False) -> None:
         """Remove members whose `should_stop` is set; within an epoch, end that epoch for them first."""
