@@ -70,13 +70,13 @@ def _keys_to_change(config: Mapping[str, Any], groups: Sequence[str]) -> list[st
 
 def _option_for(section: str, config: Mapping[str, Any], groups: Sequence[str]) -> list[str]:
     """`[augment=none]`, if such an option of the section takes the place of several keys; else an empty list."""
-    several = sum(word.startswith(f"{section}.") for word in _keys_to_change(config, groups))
-    options = sorted(path.stem for path in (CONFIGS / section).glob("*.yaml")) if several > 1 else []
-    rests = {
-        f"{section}={option}": len(_keys_to_change(config, [*groups, f"{section}={option}"])) for option in options
-    }
-    fewest = min(rests, key=lambda option: rests[option], default="")
-    return [fewest] if fewest and rests[fewest] + 1 < len(_keys_to_change(config, groups)) else []
+    changed = _keys_to_change(config, groups)
+    if sum(word.startswith(f"{section}.") for word in changed) < 2:
+        return []
+    options = [f"{section}={path.stem}" for path in sorted((CONFIGS / section).glob("*.yaml"))]
+    left = {option: len(_keys_to_change(config, [*groups, option])) for option in options}
+    fewest = min(left, key=lambda option: left[option], default=None)
+    return [fewest] if fewest is not None and left[fewest] + 1 < len(changed) else []
 
 
 @cache
