@@ -280,7 +280,9 @@ class Config:
         shown_by_default=True,
     )
     threads: int | None = key(
-        "CPU threads; null: one for small networks, all cores for large ones", at_least=1, stackable=True
+        "CPU threads; null: all cores for large networks, one for small ones, and a free core augments images",
+        at_least=1,
+        stackable=True,
     )
     engine: str = key("fast: mnist_mlp.engine; plain: Lightning's own loop", choices=ENGINES, stackable=True)
     metrics: list[str] = key("metrics beside the loss", choices=METRICS, stackable=True)

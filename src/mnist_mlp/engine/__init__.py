@@ -9,8 +9,9 @@
     process_settings.py             threads, memory and warnings of the whole process
     run_length.py                   the length of a run and of a chunk, in optimizer steps
     choose_step.py                  which of the two implementations of a training step is used
-      written_step.py                   without autograd, for M perceptrons at once: stacked_mlp.py, stacked_loss.py,
-                                        stacked_optimizer.py over the memory of flat.py; on a GPU cuda_graphs.py
+      written_step.py                   without autograd, for M perceptrons at once: step_inputs.py, stacked_mlp.py,
+                                        stacked_loss.py, stacked_optimizer.py over the memory of flat.py; on a GPU
+                                        cuda_graphs.py
       autograd_step.py                  the module's own `training_step` and autograd
     epoch_log.py, loop_progress.py  what `self.log` collects; the state of Lightning's loops in a checkpoint
 

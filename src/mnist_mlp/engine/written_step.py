@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mnist_mlp.data.augment import Augmentation, augments
 from mnist_mlp.data.seeding import noise_seed, seed_noise
 from mnist_mlp.distributed.strategy import sum_over_ranks
 from mnist_mlp.engine.chunks import Chunk
@@ -26,6 +25,7 @@ from mnist_mlp.engine.run_length import RunLength
 from mnist_mlp.engine.stacked_loss import StackedLoss
 from mnist_mlp.engine.stacked_mlp import StackedMLP
 from mnist_mlp.engine.stacked_optimizer import build_update
+from mnist_mlp.engine.step_inputs import StepInputs
 from mnist_mlp.optim.ema import ema_weight
 
 if TYPE_CHECKING:
@@ -51,13 +51,7 @@ class WrittenStep:
         self.loss = StackedLoss([config.model for config in self.configs], classes, like=weights)
         fused = recorder is None and weights.device.type == "cpu"
         self.update = build_update([member.optimizer for member in members], self.flat, fused=fused)
-        self.normalise_ = modules[0].network.normalise_
-        self.augmentations = [
-            Augmentation(config.augment, modules[0].data.image_shape, weights.device)
-            if augments(config.augment)
-            else None
-            for config in self.configs
-        ]
+        self.inputs = StepInputs(members, length.batch_size, like=weights)
         self.dropout = [config.model.dropout for config in self.configs]
         self.averaged = [row for row, module in enumerate(modules) if module.ema_network is not None]
         if self.averaged:
@@ -65,21 +59,19 @@ class WrittenStep:
             self.averaged_rows = torch.tensor(self.averaged, device=self.device)
         self.noise = {
             row: torch.Generator(self.device)
-            for row, augmentation in enumerate(self.augmentations)
+            for row, augmentation in enumerate(self.inputs.augmentations)
             if recorder and (augmentation or self.dropout[row] > 0)
         }
         """for recorded steps, a generator for each member with augmentation or dropout"""
-        self._allocate(pixels=modules[0].network.input_shape[0], classes=classes)
+        self._allocate(classes)
 
-    def _allocate(self, pixels: int, classes: int) -> None:
+    def _allocate(self, classes: int) -> None:
         members, steps = len(self.configs), self.length.chunk_steps
         images = steps * self.length.batch_size
         like: dict[str, Any] = {"dtype": self.dtype, "device": self.device}
         self.order = torch.empty(members, images, dtype=torch.int64, device=self.device)
         self.targets = torch.empty(members, images, classes, **like)
         self.logits = torch.empty(members, images, classes, **like)
-        # Allocated once: a large tensor allocated in every step would be paged in each time.
-        self.inputs = torch.empty(members * self.length.batch_size, pixels, **like)
         self.masks = [
             torch.ones(members, self.length.batch_size, bias.shape[2], **like) for bias in self.network.biases[:-1]
         ]
@@ -99,11 +91,12 @@ class WrittenStep:
         rates = self._learning_rates(first_step, len(sizes))
 
         def work() -> None:
+            minibatches = self.order[:, :count].split(own_sizes, dim=1)
             begin = 0
-            for number, (size, own_size) in enumerate(zip(sizes, own_sizes, strict=True)):
-                taken = slice(begin, begin + own_size)
-                self._step(chunk, taken, size, first_step + number, number, rates[number])
-                begin += own_size
+            for number, x in enumerate(self.inputs.of(chunk, minibatches, sizes, first_step, self.noise)):
+                taken = slice(begin, begin + own_sizes[number])
+                self._step(x, taken, sizes[number], first_step + number, number, rates[number], chunk)
+                begin += own_sizes[number]
 
         if self.recorder is None:
             work()
@@ -139,20 +132,17 @@ class WrittenStep:
             self.ema_shares[:steps] = torch.tensor(shares, dtype=self.dtype).unsqueeze(2)
         return list(self.rates[:steps])
 
-    def _step(self, chunk: Chunk, taken: slice, size: int, step: int, number: int, rates: Any) -> None:
+    def _step(self, x: Tensor, taken: slice, size: int, step: int, number: int, rates: Any, chunk: Chunk) -> None:
         """Make one optimizer step.
 
         Args:
-            taken: columns of `order`, this rank's part of the minibatch.
+            x: inputs `(M, B, pixels)` of this rank's part of the minibatch; `taken` are its columns in `order`.
             size: images in the whole minibatch.
             step: optimizer steps of the run before this one; `number` counts those of the chunk.
             rates: learning rates of the members.
         """
-        indices = self.order[:, taken]
-        images, x = self._images(chunk, indices)
-        self._augment(images, x, step, size, chunk)
-        masks = self._draw_masks(step, indices.shape[1], chunk.rank)
-        logits = self.network.forward(self.normalise_(x), masks)
+        masks = self._draw_masks(step, x.shape[1], chunk.rank)
+        logits = self.network.forward(x, masks)
         self.logits[:, taken] = logits
         self.network.backward(self.loss.gradient(logits, self.targets[:, taken], size), masks)
         if chunk.world_size > 1:
@@ -160,25 +150,6 @@ class WrittenStep:
         self._clip()
         self.update(rates)
         self._average(step, number)
-
-    def _images(self, chunk: Chunk, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Images `(M * B, C, H, W)` uint8, and the same `(M, B, pixels)` in the dtype of the weights."""
-        images = chunk.images.index_select(0, indices.flatten())
-        x = self.inputs[: len(images)].copy_(images.flatten(1))
-        return images, x.unflatten(0, indices.shape)
-
-    def _augment(self, images: Tensor, x: Tensor, step: int, size: int, chunk: Chunk) -> None:
-        """Overwrite `x` with the augmented images, for each member that has augmentation."""
-        for member, augmentation in enumerate(self.augmentations):
-            if augmentation is None:
-                continue
-            own = images.unflatten(0, x.shape[:2])[member]
-            if member in self.noise:
-                shape = len(own), augmentation.noise_size
-                amounts = torch.randn(shape, generator=self.noise[member], dtype=torch.float32, device=self.device)
-            else:
-                amounts = chunk.share_of_rank(augmentation.draw(self.configs[member].seed, step, size)).to(self.device)
-            x[member] = augmentation(own, amounts).flatten(1)
 
     def _draw_masks(self, step: int, count: int, rank: int) -> Sequence[Tensor]:
         """Dropout masks `(M, count, width)`, one for each hidden layer; empty without dropout."""
