@@ -22,6 +22,7 @@ from mnist_mlp.extras.leaderboard.html_report import write_report
 from mnist_mlp.extras.leaderboard.leaderboard import compared
 from mnist_mlp.extras.leaderboard.scale import Scale
 from mnist_mlp.extras.leaderboard.sweep_report import sweep_report
+from mnist_mlp.runs.result import RESULT_METRICS
 
 
 def written(place: Path) -> str:
@@ -100,6 +101,17 @@ def test_an_entry_has_one_colour_in_the_table_and_in_every_plot(tmp_path: Path) 
         marks = re.findall(rf'<g data-entry="0-{rank}"(.*?)</g>', page, re.DOTALL)
         assert len(marks) == 6  # two curves, two panels, all settings, time
         assert all(in_table in mark for mark in marks)
+
+
+def test_runs_without_accuracy_have_curves_of_what_ranks_them(tmp_path: Path) -> None:
+    words = ("metrics=[f1]", "checkpoint.monitor=val/f1")
+    history = [{"epoch": epoch, "train/loss": 0.4, "val/f1": 0.9, "seconds": 1.0} for epoch in range(3)]
+    metrics = {**dict.fromkeys(RESULT_METRICS), "val/loss": 0.5, "val/f1": 0.9}
+    ran(tmp_path / "0", *words, accuracy=None, metrics=metrics, history=history)
+    page = written(tmp_path)
+    curves = page[page.index('aria-label="val f1 %"') :].partition("</svg>")[0]
+    assert '<g data-entry="0-0"' in curves
+    assert "validation error" not in page
 
 
 def test_ranks_beside_dots_that_crowd_do_not_overprint_one_another(tmp_path: Path) -> None:

@@ -71,11 +71,17 @@ class Figures:
         self.factor = 100 if is_share(board.monitor) else 1
 
     def learning_curves(self) -> list[str]:
-        """The error on validation and the loss in training by epoch; nothing where no run has two epochs."""
+        """Validation and the loss in training by epoch; nothing where no run has two epochs.
+
+        Of validation the error, or without accuracy the metric that ranks the runs.
+        """
         if all(len(run.result["history"]) < 2 for entry in self.board.entries for run in entry.runs):
             return []
-        error = self._curves("validation error, %", "val/acc", lambda values: 100 * (1 - values))
-        return [error, self._curves("training loss", "train/loss", lambda values: values)]
+        if any(len(_by_epoch(entry, "val/acc")[0]) > 0 for entry in self.board.entries):
+            validation = self._curves("validation error, %", "val/acc", lambda values: 100 * (1 - values))
+        else:
+            validation = self._curves(self.title, self.board.monitor, lambda values: self.factor * values)
+        return [validation, self._curves("training loss", "train/loss", lambda values: values)]
 
     def _curves(self, title: str, name: str, change: Callable[[Floats], Floats]) -> str:
         def draw(axes: Axes) -> None:
