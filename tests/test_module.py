@@ -12,11 +12,13 @@ import pytest
 import torch
 from helpers.commands import Command
 from helpers.kill_and_resume import configuration
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 
 from mnist_mlp import DigitClassifier, DigitsDataModule
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.data.seeding import epoch_order
+from mnist_mlp.training import train
 
 TEN_LINES = """
 import lightning as L
@@ -77,6 +79,13 @@ def test_a_trainer_that_accumulates_gradients_itself_is_refused(tmp_path: Path) 
         fitted(accumulate_grad_batches=4, default_root_dir=tmp_path)
 
 
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_a_callback_that_accumulates_gradients_is_refused(engine: str, tmp_path: Path) -> None:
+    config = configuration("trainer.max_epochs=2", "trainer.limit_train_batches=2", f"engine={engine}")
+    with pytest.raises(ConfigError, match=r"accumulate_grad_batches=2\).*expected 1"):
+        train(config, tmp_path, callbacks=[GradientAccumulationScheduler({1: 2})])
+
+
 def test_the_data_module_gives_batches_without_a_trainer() -> None:
     data = DigitsDataModule(configuration("augment=elastic"))
     data.setup("fit")
@@ -90,7 +99,6 @@ def test_the_data_module_gives_batches_without_a_trainer() -> None:
 
 def test_a_checkpoint_of_a_run_is_loaded_by_lightning_and_never_unpickled(tmp_path: Path) -> None:
     from mnist_mlp.runs import checkpoint_file as files
-    from mnist_mlp.training import train
 
     train(configuration("trainer.max_epochs=1", "averaging.decay=0.9", "logger=none"), tmp_path)
     module = DigitClassifier.load_from_checkpoint(tmp_path / "checkpoints" / files.BEST)

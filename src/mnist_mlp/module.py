@@ -113,8 +113,8 @@ class DigitClassifier(L.LightningModule):
         schedule = build_lr_schedule(self.config.scheduler, optimizer, total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def on_fit_start(self) -> None:
-        """Refuse a trainer that accumulates gradients: the noise and the EMA count optimizer steps, not batches."""
+    def on_train_epoch_start(self) -> None:
+        """Refuse accumulation by the trainer or a callback: noise and EMA count optimizer steps, not batches."""
         if (batches := self.trainer.accumulate_grad_batches) > 1:
             raise ConfigError(
                 f"L.Trainer(accumulate_grad_batches={batches}): expected 1. In the configuration set "
