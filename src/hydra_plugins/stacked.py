@@ -7,6 +7,7 @@ before adding it to `sys.modules`. A dataclass looks there to resolve string ann
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from mnist_mlp.config.commands import SCHEMAS
 from mnist_mlp.config.compose import hydra_settings_of, parse, without_sections
 from mnist_mlp.config.errors import UserError
+from mnist_mlp.config.schema import Config
 from mnist_mlp.engine.job import Job
 from mnist_mlp.extras.stacked_launcher import dispatch
 from mnist_mlp.extras.stacked_launcher.grouping import COMPLETE, numbers, plan, ranges, stacks_at_once
@@ -50,8 +52,10 @@ class StackedLauncher(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
         if self.on == HERE:
-            # Hydra's sweeper now checks that every job can be composed, for seconds. These processes start meanwhile.
-            self.begun = Processes(_stacks_at_once(config))
+            # Hydra's sweeper now checks that every job can be composed, which takes seconds. These processes start
+            # meanwhile; not so if the configuration is valid only with the overrides of a job.
+            with suppress(UserError):
+                self.begun = Processes(stacks_at_once(_parsed(config)))
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         setup_globals()
@@ -70,7 +74,7 @@ class StackedLauncher(Launcher):
 
         console: Any = OmegaConf.to_container(self.config.hydra.hydra_logging, resolve=True)
         if stacks:
-            place = self.begun or _place(self.resources, self.config)
+            place = self.begun or _place(self.resources, stacks[0][0].config, Path(str(self.config.hydra.sweep.dir)))
             dispatch.train(stacks, place, prepare=open_stack, console=console)
         elif self.begun:
             self.begun.close()
@@ -143,25 +147,17 @@ class StackedLauncher(Launcher):
         return returned
 
 
-def _place(resources: Resources, config: DictConfig) -> dispatch.Place:
+def _place(resources: Resources, config: Config, sweep_directory: Path) -> dispatch.Place:
     """The backend for `hydra.launcher.on`. Its package (ray, submitit) is imported only here."""
     if resources.on == HERE:
-        return Processes(_stacks_at_once(config))
+        return Processes(stacks_at_once(config))
     if resources.on == RAY:
         from mnist_mlp.extras.stacked_launcher.on_ray import RayTasks
 
         return RayTasks(resources)
     from mnist_mlp.extras.stacked_launcher.on_submitit import SubmititJobs
 
-    return SubmititJobs(resources, Path(str(config.hydra.sweep.dir), ".submitit"))
-
-
-def _stacks_at_once(config: DictConfig) -> int:
-    """How many stacks to train at once; 0 if the configuration is complete only with the overrides of a job."""
-    try:
-        return stacks_at_once(_parsed(config))
-    except UserError:
-        return 0
+    return SubmititJobs(resources, sweep_directory / ".submitit")
 
 
 def _parsed(config: DictConfig) -> Any:

@@ -51,6 +51,17 @@ def test_a_preset_with_overrides_prints_the_numbers_of_its_runs_and_writes_the_p
     assert "<svg" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.slow
+def test_a_sweep_may_be_valid_only_with_the_values_that_it_sweeps_over(tmp_path: Path) -> None:
+    """The default configuration measures no F1, so it alone could not choose the best checkpoint by it."""
+    words = ("metrics=[acc,f1],[f1,acc]", "checkpoint.monitor=val/f1", "data=synthetic", "trainer.max_epochs=1")
+    stacked = ("hydra/launcher=stacked", "trainer.limit_train_batches=3")
+    answer = train("-m", *words, *stacked, f"hydra.sweep.dir={tmp_path}")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    results = [json.loads((tmp_path / str(job) / "result.json").read_text()) for job in range(2)]
+    assert [result["status"] for result in results] == ["completed", "completed"]
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
@@ -109,9 +110,17 @@ class CheckBeforeWork(Callback):
                     require_machine(given)
                     _refuse_unusable_data(given)
             refuse_unwritable_directory("hydra.sweep.dir", Path(config.hydra.sweep.dir))
-            base = asdict(parse(config, self.schema))
             log.info(sweep_header(jobs, Path(config.hydra.sweep.dir)))
-            sweep.begin(config, jobs, loader, base, resuming=self.resuming)
+            sweep.begin(config, jobs, loader, self._base(config, jobs, loader), resuming=self.resuming)
+
+    def _base(self, config: DictConfig, jobs: list[list[str]] | None, loader: ConfigLoader) -> dict[str, Any]:
+        """The configuration that a sweep varies; that of its first job if it is valid only with a job's overrides."""
+        try:
+            return asdict(parse(config, self.schema))
+        except ConfigError:
+            if not jobs:
+                raise
+            return asdict(parse(loader.load_sweep_config(config, jobs[0]), self.schema))
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         if self.schema is not Config:

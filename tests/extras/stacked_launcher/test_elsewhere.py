@@ -6,14 +6,17 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from helpers.child_processes import children
 from helpers.kill_and_resume import configuration, difference
+from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from mnist_mlp.engine.job import Job
 from mnist_mlp.extras.stacked_launcher import dispatch
+from mnist_mlp.extras.stacked_launcher.on_submitit import what_was_lost
 from mnist_mlp.extras.stacked_launcher.places import RAY, SUBMITIT_LOCAL, Resources
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.training import train_stack
@@ -43,6 +46,23 @@ def killed_once(place: Any, begun: Callable[[], bool], kill: Callable[[], None])
 
     place.ended = ended
     return place  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("error", "lost", "logged"),
+    [
+        (UncompletedJobError("Job 1 was cancelled\nits log"), "Job 1 was cancelled", []),
+        (FailedJobError("Job 1 failed:\nTraceback ...\nValueError: 3"), None, ["a stack failed: ValueError: 3"]),
+    ],
+)
+def test_a_job_that_raised_an_exception_is_not_begun_again(
+    error: UncompletedJobError, lost: str | None, logged: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def result() -> None:
+        raise error
+
+    assert what_was_lost(SimpleNamespace(result=result)) == lost  # type: ignore[arg-type]
+    assert caplog.messages == logged
 
 
 @pytest.mark.slow

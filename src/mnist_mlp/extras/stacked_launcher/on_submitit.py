@@ -109,16 +109,16 @@ class SubmititJobs:
         while True:
             done = [ticket for ticket, job in self._jobs.items() if job.done()]
             if done or time.monotonic() >= end:
-                return [(ticket, _lost(self._jobs.pop(ticket))) for ticket in done]
+                return [(ticket, what_was_lost(self._jobs.pop(ticket))) for ticket in done]
             time.sleep(LOOK_SLURM if self.on_slurm else LOOK_LOCAL)
 
 
-def _lost(job: submitit.Job[None]) -> str | None:
-    """What ended the job, if it did not end by itself."""
+def what_was_lost(job: submitit.Job[None]) -> str | None:
+    """How the job was lost, if it was: it can be begun again. None: it ended, or failed by itself."""
     try:
         job.result()
+    except FailedJobError as error:  # it raised an exception, and would again; a subclass of the next one
+        log.error("a stack failed: %s", str(error).strip().rpartition("\n")[2])
     except UncompletedJobError as error:
         return str(error).partition("\n")[0]
-    except FailedJobError as error:  # a mistake in the program: it would happen again
-        log.error("a stack failed: %s", str(error).strip().rpartition("\n")[2])
     return None
