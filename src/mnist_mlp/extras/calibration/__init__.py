@@ -1,4 +1,6 @@
-"""Calibration of when a trained network may answer, fitted on images that it was not trained on; kept in best.ckpt.
+"""Calibration of when a trained network may answer, kept in best.ckpt.
+
+Temperature and limits are fitted on validation images, the detector on training images.
 
 calibrate.calibrate             a checkpoint -> the same with temperature, threshold and limits
     fit                             validation -> temperature (Guo et al. 2017) and threshold for a given risk

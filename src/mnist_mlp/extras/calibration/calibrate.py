@@ -14,14 +14,14 @@ from mnist_mlp.extras.inference.predictions import Predictions, coverage_at_risk
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor, free_energy
 from mnist_mlp.runs import checkpoint_file as files
 
-# A network that has every validation image right would be made ever surer.
+# Limits of the temperature: for a network that has every validation image right the best one would be 0.
 LOWEST, HIGHEST = 0.1, 10.0
 DIGITS = list("0123456789")
 
 # The digits of a person's picture are an answer only if the probability that all are right is at least this.
 SURE = 0.85
-# Shares of the validation images to accept, lowest out-of-distribution score first: as a digit alone, where the free
-# energy is the score; and as one beside others.
+# Shares of the validation images, those with the lowest out-of-distribution scores, to accept as a digit that stands
+# alone (if the free energy is the score), and as a digit beside others.
 ALONE, BESIDE_OTHERS = 0.95, 0.995
 
 Part = tuple[Tensor, Tensor]
@@ -31,7 +31,7 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_st
     """Fit on validation images, and keep the outcome in the checkpoint file.
 
     Args:
-        val: images `(N, 784)` uint8 and labels `(N,)`.
+        val: images `(N, C, H, W)` uint8 and labels `(N,)`.
         train: the same, for a detector to learn from.
         in_stack: the network is one of many; then only a detector that was asked for is worth its time.
     """

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from mnist_mlp.extras.calibration.synthetic_outliers import normalised
 from mnist_mlp.extras.handwriting.mnist_format import SIDE
 
-SLANT, WIDTH = 0.15, 0.1  # standard deviations of the slope of upright strokes, and of the width as a share
+SLANT, WIDTH = 0.15, 0.1  # standard deviations of the shear, and of the relative change of a digit's width
 
 
 def with_other_pens(images: Tensor, generator: torch.Generator) -> Tensor:

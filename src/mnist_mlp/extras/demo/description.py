@@ -24,11 +24,11 @@ from mnist_mlp.config.errors import ExportError, UnsupportedError
 from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.extras.inference.predictor import Predictor
 
-IMAGE_SHAPE = (1, 28, 28)  # what the sheet is made into
+IMAGE_SHAPE = (1, 28, 28)  # into which a drawing on the page is converted
 TOLERANCE = 1e-4  # largest difference of a probability that the page's shorter weights may make
 OF_EACH_CLASS, MISTAKES = 3, 30  # test images to try
 TRAINING, TESTS = 8_000, 1_000  # examples to learn from in the page, and to test what was learned
-LEVELS = 8  # of grey in those examples: with 256 they would not fit into a file of 2 MB
+LEVELS = 8  # of grey in those examples, so that the whole page stays below 2 MB
 ACTIVATION_MODULES: dict[str, nn.Module] = {
     "relu": nn.ReLU(),
     "sigmoid": nn.Sigmoid(),

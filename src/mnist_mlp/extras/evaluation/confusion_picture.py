@@ -15,7 +15,7 @@ from mnist_mlp.extras.text_table import shortened
 INK, FAINT = (30, 34, 40), (86, 96, 107)
 CELL = 32  # pixels, with the count written into it
 COUNTED = 25  # classes up to which the counts fit
-SIDE = 600  # pixels of a matrix of more classes, if each class gets at least one
+SIDE = 600  # pixels of a matrix of more classes; of more than 600 classes each gets a pixel
 NAME = 22  # characters of a class
 
 

@@ -20,7 +20,7 @@ from mnist_mlp.extras.evaluation.mistakes_picture import mistakes_picture
 log = logging.getLogger(__name__)
 
 MISTAKES = 16
-SCALE = 3  # of what TensorBoard shows small
+SCALE = 3  # enlargement of the two pictures that TensorBoard shows as well
 
 Images = NDArray[np.uint8]
 

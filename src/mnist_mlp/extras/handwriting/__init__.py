@@ -11,6 +11,7 @@
 
 All from `find_digits` inwards is arithmetic on small arrays, so that it can be written again in another language. Such
 a port must reproduce `find_digits`: the same digits, boxes to the pixel, grey levels to within 2 of 255 (sums are
-taken in another order). Whoever reads the picture there shrinks it to `WORKING_PIXELS` by whole-pixel means and fills
-what is transparent by `ink_map.flatten`. Test vectors are pairs of a grey picture and its digits.
+taken in another order). Whoever reads the picture there shrinks it to `WORKING_PIXELS` by means over k x k pixels, k a
+whole number (`picture.py`), and fills what is transparent by `ink_map.flatten`. Test vectors are pairs of a grey
+picture and its digits.
 """

@@ -54,7 +54,7 @@ def _grey(image: Image.Image, shrink: int) -> Grey:
 
 
 def _eight_bits(values: np.ndarray, mode: str) -> Grey:
-    """Numbers (H, W) of 16 bits by their range; of 32 bits or floats, which have no agreed white, by their extremes."""
+    """Scaled to 0..255, `(H, W)`: 16 bits from 0..65535; 32 bits and floats from their smallest and largest value."""
     finite = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)
     low, high = (0.0, 65535.0) if mode.startswith("I;16") else (float(finite.min()), float(finite.max()))
     return np.round((finite - low) * (255 / max(high - low, 1e-300))).astype(np.uint8)

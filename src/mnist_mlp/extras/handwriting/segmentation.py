@@ -16,10 +16,11 @@ from mnist_mlp.extras.handwriting.text_regions import find_writing, grown
 from mnist_mlp.extras.handwriting.touching_digits import left_of_cut
 
 MOST_PIECES = 200  # a page of text or of noise has more; it is no number
-SHEET_SIDE = 0.15  # of the picture's shorter side: a piece that is longer on both sides ...
-SHEET_FILL = 0.72  # ... and fills this much of its box may be a sheet of paper
-# Of what lies between the edges of a sheet: if less is filled, the piece is a bold digit with holes; if more, the sheet
-# is empty.
+# A piece may be a sheet of paper if both its sides are longer than this part of the picture's shorter side, and it
+# fills this part of its box.
+SHEET_SIDE, SHEET_FILL = 0.15, 0.72
+# Filled part of what lies within the rim of a sheet: below the first, the piece is a bold digit with holes; above the
+# second, the sheet is empty.
 SHEET_WHOLE = 0.85, 0.99
 SHEET_RIM = 0.03  # of a sheet's longer side, left out as its edge
 # At least this share of the pixels around a connected piece of ink is paper; a patch of light has paper on one side.
@@ -96,8 +97,8 @@ def _is_drawn(page: Map, ink: Ink, labels: Labels, number: int, box: Box) -> boo
     ring = page[window][grown(near) & ~near & ~grown(labels[window] > 0)]
     if ring.size < LEAST_RING:
         return True
-    paper_between = page[window][own].mean() / (1 - ink[window][own].mean() / 2)
-    return bool(np.count_nonzero(ring >= paper_between) >= DRAWN * ring.size)
+    middle_level = page[window][own].mean() / (1 - ink[window][own].mean() / 2)
+    return bool(np.count_nonzero(ring >= middle_level) >= DRAWN * ring.size)
 
 
 def _may_be_sheet(labels: Labels, number: int, box: Box) -> bool:

@@ -18,8 +18,8 @@ SPECK = 0.08  # of the longest piece: a shorter piece is a speck and is dropped
 def find_writing(ink: Ink) -> tuple[Labels, list[Box]]:
     """Labels (H, W), 0 outside and 1.. for each piece, with every piece's box; no boxes on a blank page.
 
-    What lies along the edge of the picture, as a dark table around the paper, is taken off layer by layer. If nothing
-    else is there, it may still be writing that was cut close.
+    What lies along the edge of the picture, as a dark table around the paper, is removed layer by layer. If nothing
+    remains, what was removed may be writing in a tightly cropped picture.
     """
     least = max(LEAST_LENGTH, 0.02 * min(ink.shape))
     pen = _pen_level(ink)
@@ -89,7 +89,7 @@ def _otsu(values: Ink) -> float:
 
 
 def _sides_followed(labels: Labels, boxes: list[Box]) -> NDArray[np.int64]:
-    """How many of the picture's four sides each label (0 first) follows with more than half its width or height."""
+    """For each label, 0 first: along how many sides of the picture the piece lies with half its width or height."""
     wide = np.array([np.inf] + [box.width for box in boxes])
     tall = np.array([np.inf] + [box.height for box in boxes])
     rows = [np.bincount(labels[row], minlength=len(wide)) > 0.5 * wide for row in (0, -1)]

@@ -31,7 +31,7 @@ class Judged:
     aspect: float = 0.0
     """Its width in heights."""
     is_half: bool = False
-    """Whether it was cut off a wider piece, so standing beside other digits does not make it more likely to be one."""
+    """Whether it is half of a piece that was cut, so the more lenient limit of a digit beside others does not apply."""
 
 
 def is_two(whole: Judged, halves: Sequence[Judged], limit: float, calibration: Calibration) -> bool:

@@ -34,7 +34,8 @@ class Calibration:
     threshold: float = 0.0
     """The best guess is an answer only if its probability is at least this; below, the network is unsure."""
     free_energy: float | None = None
-    """The highest free energy of an image of any of the classes; None: no limit, or that of a detector."""
+    """The highest free energy of an image of any of the classes; None: there is no limit, or a
+    detector has one."""
     number_threshold: float = 0.0
     """The digits of a picture are an answer only if the probability that all are right is at least this."""
     number_margin: float = 0.0
@@ -101,7 +102,7 @@ class Predictor:
         return in_batches(self.network.logits, as_grey_levels(images, self.network.image_shape))
 
     def in_distribution(self, images: Images) -> Tensor:
-        """Whether each of images as for `log_probabilities` is of one of the classes at all: `(N,)` bool."""
+        """Whether each image shows any of the classes, `(N,)` bool; images as for `log_probabilities`."""
         return self.ood_score(images) <= self.ood_limit
 
     @property

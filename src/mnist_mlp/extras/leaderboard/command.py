@@ -51,7 +51,7 @@ def overrides(config: Mapping[str, Any]) -> list[str]:
         and values.get("name", default.get(f"{section}.name")) != default.get(f"{section}.name")
         and (CONFIGS / section / f"{values['name']}.yaml").is_file()
     ]
-    own = (config.get("callbacks") or {}).get("own")  # has no entry that the default could have
+    own = (config.get("callbacks") or {}).get("own")  # added whole: the default has no keys there
     added = [f"+callbacks.own={override_value(own)}"] if own else []
     for section in [name for name, values in config.items() if isinstance(values, Mapping) and "name" not in values]:
         groups += _option_for(section, config, groups)

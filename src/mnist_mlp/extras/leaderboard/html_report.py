@@ -102,7 +102,11 @@ def _plots(board: Leaderboard, number: int) -> Iterator[str]:
 
     figures = plots.Figures(board, number)
     left_out = figures.left_out
-    some = [f"Of the entries below the coloured ones {left_out:,}, evenly spread, are left out."] if left_out else []
+    some = (
+        [f"{left_out:,} of the entries below the coloured ones are not drawn; those drawn are evenly spread."]
+        if left_out
+        else []
+    )
     if curves := figures.learning_curves():
         note = "Mean over seeds and the range that they cover; colours as in the leaderboard."
         yield section("Learning curves", f'<div class="plots">{"".join(curves)}</div>', note, *some)

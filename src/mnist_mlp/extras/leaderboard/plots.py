@@ -26,9 +26,9 @@ from mnist_mlp.extras.leaderboard.table import metric_title, metric_value, short
 from mnist_mlp.runs.metric_text import is_share
 
 DRAWN = 200
-"""Entries in a plot, at most: the best ones, and others evenly spread over the ranks."""
-SPACED = 8  # points between the centres of a rank and of a dot or another rank
-PANEL = (4.6, 3.2)  # inches, of which a phone shows the width
+"""Entries in a plot, evenly spread over the ranks; the best ones are drawn in any case."""
+SPACED = 8  # points, at least, from the centre of a printed rank to that of a dot or of another one
+PANEL = (4.6, 3.2)  # inches; a phone shows a panel in its whole width
 INK, LINE = "#010203", "#040506"  # placeholders: the page's text colour, and its fainter one
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",

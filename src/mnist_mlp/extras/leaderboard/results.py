@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,18 +47,20 @@ def results(*directories: str | Path) -> pandas.DataFrame:
 
 def records(comparison: Comparison, *, keys: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """A flat record for each run, with the configuration keys in `keys`; None: all of them."""
+    # Every record has all curves, as lists of one length, so that a data frame can be exploded by them.
+    curves = _names_of_curves(comparison)
     for board in comparison.boards:
         for rank, entry in enumerate(board.entries, start=1):
             outcome = _outcome(board, entry, rank)
             config = {name: shown(value) if isinstance(value, list) else value for name, value in _flat(entry).items()}
             chosen = config if keys is None else {key: config.get(key) for key in keys}
             for run in entry.runs:
-                yield {"data": board.data, "rank": rank, **chosen, **outcome, **_of_run(run)}
+                yield {"data": board.data, "rank": rank, **chosen, **outcome, **_of_run(run, curves)}
     for run in comparison.unfinished:
         config = flattened(run.result.get("config") or {})
         chosen = {name: shown(v) if isinstance(v, list) else v for name, v in config.items()}
         chosen = chosen if keys is None else {key: chosen.get(key) for key in keys}
-        yield {"data": config.get("data.name"), "rank": None, **chosen, **_of_run(run)}
+        yield {"data": config.get("data.name"), "rank": None, **chosen, **_of_run(run, curves)}
 
 
 def _flat(entry: Entry) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def _outcome(board: Leaderboard, entry: Entry, rank: int) -> dict[str, Any]:
     return {**numbers, "p_value": board.p_values[rank - 1]}
 
 
-def _of_run(run: runs.Run) -> dict[str, Any]:
+def _of_run(run: runs.Run, curves: Iterable[str]) -> dict[str, Any]:
     result = run.result
     metrics: Mapping[str, Any] = result.get("metrics") or {}
     best_epoch, seconds = result.get("best_epoch"), result.get("seconds") or {}
@@ -89,12 +91,17 @@ def _of_run(run: runs.Run) -> dict[str, Any]:
         "status": run.status,
         "error": result.get("error"),
         "directory": str(run.directory),
-        **_curves(result.get("history") or []),
+        **_curves(result.get("history") or [], curves),
     }
 
 
-def _curves(history: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    names = dict.fromkeys(["epoch", *(name for row in history for name in row)])
+def _names_of_curves(comparison: Comparison) -> Iterable[str]:
+    runs_of_entries = [run for board in comparison.boards for entry in board.entries for run in entry.runs]
+    histories = [run.result.get("history") or [] for run in (*runs_of_entries, *comparison.unfinished)]
+    return dict.fromkeys(["epoch", *(name for history in histories for row in history for name in row)])
+
+
+def _curves(history: list[dict[str, Any]], names: Iterable[str]) -> dict[str, list[Any]]:
     return {f"history/{name}": [_value(row, name) for row in history] for name in names}
 
 

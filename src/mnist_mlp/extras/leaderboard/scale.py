@@ -26,7 +26,7 @@ class Scale:
             if places[0] > 0 and places[-1] / places[0] >= 8:
                 places = np.log(places)
         else:
-            # Lists of widths by their length and size, texts in the order of their first use.
+            # Lists of widths by their sum, texts in the order of their first use.
             names = sorted(kinds, key=lambda name: _size(kinds[name]))
             places = np.arange(len(names), dtype=float)
         span = places[-1] - places[0]

@@ -14,7 +14,7 @@ from mnist_mlp.runs import directories as runs
 def sweep_report(jobs: Sequence[runs.Run], directory: Path) -> str:
     """The leaderboard over `jobs` as text; leaves report.html in `directory` where there is something to plot.
 
-    Plots that cannot be drawn, or a page that cannot be written, are one line: the jobs are done.
+    If the plots cannot be drawn, or the page cannot be written, a line says so; it is no error, as the jobs are done.
     """
     comparison = compared(jobs)
     parts = [text(comparison)]

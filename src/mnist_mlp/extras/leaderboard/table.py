@@ -63,7 +63,7 @@ def _settings_line(entry: Entry) -> str:
 
 
 def short_names(keys: Sequence[str]) -> list[str]:
-    """`lr` for `optimizer.lr`; the whole name where two keys would have the same short one, or it is `name`."""
+    """`lr` for `optimizer.lr`, `optimizer` for `optimizer.name`; the whole name if two keys have the same short one."""
     ends = [key.rpartition(".")[2] for key in keys]
     sections = [key.rpartition(".")[0] for key in keys]
     return [

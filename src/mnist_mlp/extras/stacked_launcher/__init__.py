@@ -4,7 +4,7 @@
     dispatch.py       stacks handed to a place, and handed out again where they were lost
     places.py         the places by name, and what a stack gets there
       worker_pool.py    processes of this machine
-      on_submitit.py    jobs of SLURM, or processes that stand for them
+      on_submitit.py    jobs of SLURM, or submitit's processes on this machine
       on_ray.py         tasks of a Ray cluster
     worker.py         trains one stack, in any of these
 

@@ -47,7 +47,8 @@ def train(
 
     Args:
         prepare: what is to be done before a stack is handed out, and not earlier: a sweep may have many.
-        console: where those who train tell of it, as `logging.config.dictConfig` takes it; None: nowhere.
+        console: logging configuration for the processes that train, as `logging.config.dictConfig` takes it; None:
+            they print nothing.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came; those who train have saved what they had.
@@ -55,7 +56,8 @@ def train(
     progress = Progress(sum(map(len, stacks)))
     waiting = deque((stack, 1, prepare) for stack in stacks)
     running: dict[int, tuple[Stack, int]] = {}
-    begun, drawing = 0, None  # the ticket of the stack that draws the progress bar, one for all
+    begun = 0
+    drawing: int | None = None  # the ticket of the stack that draws the progress bar, one for all
     with place.open():
         while (waiting and place.at_once > 0) or running:
             while waiting and len(running) < place.at_once:

@@ -16,7 +16,8 @@ from mnist_mlp.engine.job import Job, even_parts
 from mnist_mlp.model.size import parameters
 from mnist_mlp.runs import directories as runs
 
-# More on one core would not fit into its cache; on a GPU each keeps a log file open, and more gain nothing.
+# Networks in a stack, at most: more on one core would not fit into its cache; more on a GPU gain nothing, and each
+# keeps a log file open.
 MOST_ON_A_CORE, MOST_ON_A_GPU = 16, 256
 COMPLETE = "complete already"
 
@@ -100,7 +101,7 @@ def shared_keys(config: Config) -> dict[str, str]:
 
 
 def _difference(job: Job, jobs: Sequence[Job]) -> str:
-    """What keeps a job that could be stacked from the job that it has most in common with."""
+    """The keys in which a job differs from the job that is most like it: why they cannot be in one stack."""
     own = shared_keys(job.config)
     others = [(other, shared_keys(other.config)) for other in jobs if other is not job]
     if not others:
@@ -143,7 +144,7 @@ def _on_gpu(config: Config) -> bool:
 
 def bytes_of_member(config: Config) -> int:
     """Memory that one member takes: weights, gradients, up to three running means, an epoch's order, one step."""
-    from mnist_mlp.data.sources import describe  # NumPy: Hydra imports this module for every command
+    from mnist_mlp.data.sources import describe  # imports NumPy, and Hydra imports this module for every command
 
     info = describe(config.data)
     assert isinstance(config.model, MLPConfig)

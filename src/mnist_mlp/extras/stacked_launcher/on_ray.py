@@ -25,7 +25,7 @@ QUEUED = 2
 
 
 def work_in_task(order: dict[str, Any]) -> None:
-    from mnist_mlp.extras.stacked_launcher.worker import work  # torch: only where there is training to do
+    from mnist_mlp.extras.stacked_launcher.worker import work  # imports torch, so only where there is training to do
 
     work(order)
 

@@ -1,4 +1,4 @@
-"""Stacks as jobs of submitit: of SLURM, in arrays, or processes of this machine that stand for them.
+"""Stacks as jobs of submitit: job arrays of SLURM, or processes on this machine.
 
 A stack that has to make room for another, or whose time is over, goes back to the queue and goes on from its
 checkpoints. One whose process or node is lost is handed out again by `dispatch`.
@@ -38,7 +38,9 @@ class Work:
     """What a job calls, pickled by its name; submitit asks for `checkpoint` when the job has to make room."""
 
     def __call__(self, order: dict[str, Any]) -> None:
-        from mnist_mlp.extras.stacked_launcher.worker import work  # torch: only where there is training to do
+        from mnist_mlp.extras.stacked_launcher.worker import (
+            work,
+        )  # imports torch, so only where there is training to do
 
         try:
             work(order)

@@ -44,8 +44,8 @@ def crc32c(data: bytes) -> int:
 
 @cache
 def _tables() -> tuple[Words, list[list[int]]]:
-    """What a byte adds to the register, by its place in a block and its value; and what of each byte of the register
-    is left after a block."""
+    """What a byte adds to the register, by its place in a block and its value; and what each byte of the register
+    becomes after a block of zeros."""
     one_byte: Words = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         one_byte = (one_byte >> np.uint32(1)) ^ (one_byte & np.uint32(1)) * np.uint32(POLYNOMIAL)

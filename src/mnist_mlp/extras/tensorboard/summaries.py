@@ -75,7 +75,7 @@ def histogram(writer: SummaryWriter, tag: str, values: Tensor, step: int) -> Non
 def precision_recall(
     writer: SummaryWriter, names: Sequence[str], predicted: Predictions, thresholds: int, step: int
 ) -> None:
-    """As `add_pr_curve` for each class in `names`, the first ones, against all others; counted for all together."""
+    """As `add_pr_curve` for each of the first classes, those in `names`, against all others; counted in one pass."""
     classes, images = len(names), len(predicted.labels)
     bins = (predicted.probabilities[:, :classes] * (thresholds - 1)).astype(np.int64) + thresholds * np.arange(classes)
     shape = classes, thresholds
@@ -103,7 +103,8 @@ def precision_recall(
 
 @torch.no_grad()
 def graph(writer: SummaryWriter, network: Network, image: Tensor) -> None:
-    """The network as boxes and arrows, under names that a person can read; `add_graph` would trace it for them.
+    """The network as boxes and arrows, under names that a person can read; `add_graph` would trace it and make up
+    names.
 
     Only a chain of layers is drawn: nothing for a network whose answer to `image` `(1, ...)` is not that of its chain.
     """

@@ -26,7 +26,7 @@ def pruner(search: SearchConfig) -> BasePruner:
 
 
 def stack_of(trial: optuna.Trial | FrozenTrial) -> int:
-    """Which trials were proposed together, and so stand at one step if their process was killed."""
+    """The number of the stack in which a trial was proposed; its members resume at one step after a kill."""
     return int(trial.user_attrs.get(STACK, trial.number))
 
 

@@ -95,7 +95,9 @@ def time_left(study: SharedStudy) -> str:
     for trial in trials:
         if trial.datetime_start and trial.datetime_complete:
             ended.setdefault(stack_of(trial), []).append((trial.datetime_start, trial.datetime_complete))
-    done = sum(stack_of(trial) in ended for trial in trials)  # the others of a stack end with its first
+    done = sum(
+        stack_of(trial) in ended for trial in trials
+    )  # as an estimate: the others of a stack end about when its first does
     due = study.search.trials - done
     if not ended or due <= 0:
         return ""

@@ -108,8 +108,9 @@ def _run(study: SharedStudy, claims: Sequence[Claim]) -> None:
 
 
 def _in_step(group: Sequence[Job]) -> list[list[Job]]:
-    """The stacks of a group. One whose process was killed while its first checkpoints were written begins anew, whole:
-    its members are compared with each other.
+    """The stacks of a group.
+
+    If a kill left only some members with a first checkpoint, all begin anew: they are compared at the same epochs.
     """
     stacks = group_by_saved_step(group)
     checkpoints = [job.directory / runs.CHECKPOINTS for job in group]

@@ -1,4 +1,4 @@
-"""The search space: the words of a sweep read as what can be drawn, and a draw composed to a configuration."""
+"""The search space: Hydra's sweep syntax as distributions of Optuna, and a sample of them as a configuration."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ class SharedStudy:
         self.study.tell(claim.trial, accuracy)
 
     def prune(self, claim: Claim, error: str | None = None) -> None:
-        """Ended early; an `error` of the kind that other settings would not have made."""
+        """Ended early; `error` says why, if these settings made training fail, as when it diverges."""
         if error is not None:
             claim.trial.set_user_attr(ERROR, error)
         self.study.tell(claim.trial, state=TrialState.PRUNED)
