@@ -1,0 +1,173 @@
+"""What one changes in a module, or a network of one's own, is trained as Lightning's own loop trains it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from helpers.kill_and_resume import configuration
+from helpers.short_runs import QUIET, SHORT, furthest, skip_connection, slow, trained
+from torch import Tensor, nn
+
+from mnist_mlp.engine import stack
+from mnist_mlp.model.networks import MLP, NETWORKS
+from mnist_mlp.module import DigitClassifier
+from mnist_mlp.runs import checkpoint_file as files
+
+
+def penalised(factor: Callable[[DigitClassifier], int]) -> Callable[..., Tensor]:
+    """A `training_step` with a penalty on the weights of the first layer."""
+    return lambda module, batch, _: (
+        module.loss(module.network(batch[0]), batch[1])
+        + factor(module) * module.network.layers[0].weight.square().sum()
+    )
+
+
+def two_groups(module: DigitClassifier) -> dict[str, Any]:
+    """A `configure_optimizers` with a parameter group for the weights and one for the biases."""
+    biases = [parameter for parameter in module.network.parameters() if parameter.ndim == 1]
+    weights = [parameter for parameter in module.network.parameters() if parameter.ndim > 1]
+    groups = [{"params": weights, "weight_decay": 0.1}, {"params": biases, "weight_decay": 0.0, "lr": 0.02}]
+    optimizer = torch.optim.AdamW(groups, lr=0.01)
+    factors = [lambda step: 0.9**step, lambda step: 1 / (1 + step)]
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factors)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+CHANGES: dict[str, tuple[type, str, Any]] = {
+    "another forward": (MLP, "logits", skip_connection),
+    "another loss": (DigitClassifier, "training_step", penalised(lambda module: 1)),
+    "a penalty that begins in the second epoch": (
+        DigitClassifier,
+        "training_step",
+        penalised(lambda module: module.current_epoch),
+    ),
+    "a penalty that grows step by step": (
+        DigitClassifier,
+        "training_step",
+        penalised(lambda module: module.global_step),
+    ),
+    "another optimizer": (
+        DigitClassifier,
+        "configure_optimizers",
+        lambda module: torch.optim.NAdam(module.network.parameters(), lr=1e-2),
+    ),
+    "no weight decay for the biases, which have their own learning rate": (
+        DigitClassifier,
+        "configure_optimizers",
+        two_groups,
+    ),
+    "another schedule": (
+        DigitClassifier,
+        "configure_optimizers",
+        lambda module: {
+            "optimizer": (optimizer := torch.optim.AdamW(module.network.parameters(), lr=1e-2)),
+            "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 5), "interval": "step"},
+        },
+    ),
+    "another hook": (
+        DigitClassifier,
+        "on_train_batch_end",
+        lambda module, *_: module.network.layers[0].weight.data.mul_(0.9),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
+    """The weights of a module that nobody changed, which no line says to be trained by autograd."""
+    records: list[logging.LogRecord] = []
+    handler, logger = logging.Handler(), logging.getLogger("mnist_mlp")
+    handler.emit = records.append  # type: ignore[method-assign]
+    logger.setLevel("INFO")
+    logger.addHandler(handler)
+    weights = trained(tmp_path_factory.mktemp("unchanged"), "augment=affine")
+    logger.removeHandler(handler)
+    assert records and not any("trained by autograd" in record.getMessage() for record in records)
+    return weights
+
+
+QUICK = [*list(CHANGES)[:2], "no weight decay for the biases, which have their own learning rate"]
+
+
+@pytest.mark.parametrize("change", [*QUICK, *(slow(change) for change in CHANGES if change not in QUICK)])
+def test_a_changed_module_is_trained_as_changed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    unchanged: dict[str, Tensor],
+    change: str,
+) -> None:
+    """The hand-written step no longer fits: one line says so, and the weights are those of Lightning's own loop."""
+    caplog.set_level("INFO")
+    owner, name, function = CHANGES[change]
+    monkeypatch.setattr(owner, name, function)
+    fast, plain = (trained(tmp_path / engine, f"engine={engine}", "augment=affine") for engine in ("fast", "plain"))
+    assert furthest(fast, plain) < (1e-7 if change == "another optimizer" else 1e-9)  # NAdam counts in single precision
+    assert furthest(fast, unchanged) > 1e-4
+    assert caplog.text.count("trained by autograd: ") == 1
+
+
+@pytest.mark.slow
+def test_each_network_of_a_stack_is_trained_as_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mnist_mlp.engine.job import Job
+    from mnist_mlp.training import train_stack
+
+    monkeypatch.setattr(MLP, "logits", skip_connection)
+    configs = [configuration(*SHORT, *QUIET, f"seed={seed}") for seed in (1, 2)]
+    jobs = [Job(config=config, directory=tmp_path / f"stacked{config.seed}") for config in configs]
+    for job in jobs:
+        job.directory.mkdir()
+    train_stack(jobs)
+    for job in jobs:
+        alone = trained(tmp_path / f"alone{job.config.seed}", f"seed={job.config.seed}", "engine=plain")
+        assert furthest(files.read(job.directory / "checkpoints" / files.LAST)["state_dict"], alone) < 1e-9
+
+
+def test_the_check_sees_a_written_step_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mnist_mlp.engine.stacked_mlp import ReLU
+
+    backward = ReLU.backward
+    monkeypatch.setattr(ReLU, "backward", lambda layer, upstream: backward(layer, upstream).mul_(1.01))
+    words = ("optimizer=sgd", "optimizer.lr=0.1")  # Adam would hardly see gradients of another size
+    right = trained(tmp_path / "plain", "engine=plain", *words)
+    assert furthest(trained(tmp_path / "fast", *words), right) < 1e-9  # autograd took over
+    monkeypatch.setattr(stack, "reason_for_autograd", lambda *_: None)
+    assert furthest(trained(tmp_path / "unchecked", *words), right) > 1e-6
+
+
+class Normed(MLP):
+    def __init__(self, config: Any, data: Any) -> None:
+        super().__init__(config, data)
+        self.layers.insert(1, nn.LayerNorm(config.hidden[0]))
+
+
+class Scaled(MLP):
+    """It has a weight outside of its layers."""
+
+    def __init__(self, config: Any, data: Any) -> None:
+        super().__init__(config, data)
+        self.gain = nn.Parameter(torch.tensor(2.0))
+
+    def logits(self, images: Tensor) -> Tensor:
+        return self.gain * super().logits(images)
+
+
+class Frozen(MLP):
+    def __init__(self, config: Any, data: Any) -> None:
+        super().__init__(config, data)
+        self.layers[0].requires_grad_(False)
+
+
+@pytest.mark.parametrize("network", [Normed, slow(Scaled), slow(Frozen)])
+def test_a_network_of_ones_own_trains_through_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: type[MLP]
+) -> None:
+    monkeypatch.setitem(NETWORKS, "mlp", network)
+    logged = ("logger=tensorboard", "dashboard.snapshots=1")
+    fast, plain = (trained(tmp_path / engine, *logged, f"engine={engine}") for engine in ("fast", "plain"))
+    assert furthest(fast, plain) < 1e-9

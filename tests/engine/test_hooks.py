@@ -1,0 +1,107 @@
+"""The engine calls the hooks of module and callbacks as Lightning's own loop does."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+from helpers.colour_set import colour_set, write_npz
+from helpers.kill_and_resume import configuration
+from helpers.short_runs import QUIET, SHORT, furthest, slow
+from torch import Tensor
+
+from mnist_mlp.module import DigitClassifier
+from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.training import train
+
+
+@pytest.mark.parametrize("flags", [slow({}), slow({"on_step": True}), {"on_step": True, "on_epoch": True}], ids=str)
+def test_what_a_step_logs_is_a_curve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: dict[str, bool]) -> None:
+    """At the points of `trainer.log_every_n_steps`, as in Lightning's own loop."""
+    original = DigitClassifier.training_step
+
+    def logs(module: DigitClassifier, batch: Any, batch_idx: int) -> Tensor:
+        module.log("train/aux", float(module.global_step), batch_size=1, **flags)
+        return original(module, batch, batch_idx)
+
+    monkeypatch.setattr(DigitClassifier, "training_step", logs)
+    name, seen = "train/aux_step" if len(flags) > 1 else "train/aux", {}
+    for engine in ("fast", "plain"):
+        words = ("logger=csv", "threads=1", "trainer.log_every_n_steps=4", f"engine={engine}")
+        train(configuration(*SHORT, *words), tmp_path / engine)
+        with (tmp_path / engine / "csv" / "metrics.csv").open() as table:
+            values = [float(row[name]) for row in csv.DictReader(table) if row[name]]
+        seen[engine] = set(values)
+    assert seen["fast"] >= seen["plain"] == {3.0, 7.0, 11.0, 15.0, 19.0, 23.0}
+
+
+class Sizes(L.Callback):
+    """The number of images in each batch of validation."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def on_validation_batch_end(self, trainer: Any, pl_module: Any, outputs: Tensor, *_: Any) -> None:
+        self.seen.append(len(outputs))
+
+
+@pytest.mark.parametrize(("batch_size", "expected"), [(8, [52, 8]), pytest.param(56, [56, 4], marks=pytest.mark.slow)])
+def test_large_images_are_validated_in_smaller_batches(tmp_path: Path, batch_size: int, expected: list[int]) -> None:
+    write_npz(tmp_path / "set.npz", colour_set(train=40, shape=(3, 112, 112)))
+    data = ("data=npz", f"data.path={tmp_path / 'set.npz'}", "data.val_size=60", f"data.batch_size={batch_size}")
+    few = ("trainer.max_epochs=1", "trainer.num_sanity_val_steps=0", "trainer.limit_test_batches=0", "model.hidden=[4]")
+    sizes = Sizes()
+    train(configuration(*QUIET, *data, *few), tmp_path / "run", callbacks=[sizes])
+    assert sizes.seen == expected
+
+
+class Diary(L.Callback):
+    """Adds an entry to every checkpoint, and collects the entries of checkpoints that are resumed from."""
+
+    def __init__(self, read: list[Any]) -> None:
+        self.read = read
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        checkpoint["of_callback"] = trainer.current_epoch
+
+    def on_load_checkpoint(self, trainer: L.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        self.read.append(checkpoint["of_callback"])
+
+
+def test_checkpoints_keep_and_give_back_what_the_hooks_of_module_and_callback_add(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: dict[str, list[Any]] = {"fast": [], "plain": []}
+    monkeypatch.setattr(
+        DigitClassifier, "on_save_checkpoint", lambda _, checkpoint: checkpoint.update(of_module="kept")
+    )
+    for engine, entries in read.items():
+        monkeypatch.setattr(
+            DigitClassifier, "on_load_checkpoint", lambda _, c, entries=entries: entries.append(c["of_module"])
+        )
+        words, directory = (*SHORT, *QUIET, f"engine={engine}", "scheduler=constant"), tmp_path / engine
+        train(configuration(*words), directory, callbacks=[Diary(entries)])
+        again = configuration(*words, "trainer.max_epochs=3", f"resume={directory}")
+        train(again, directory, callbacks=[Diary(entries)])
+    assert read["fast"] == read["plain"] == ["kept", 1]
+
+
+class Shrink(L.Callback):
+    """Weight decay by a callback, after each step."""
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        for weights in pl_module.parameters():
+            weights.data.mul_(0.99)
+
+
+@pytest.mark.parametrize("overrides", [[], ["model.activation=gelu", "trainer.val_check_interval=0.25"]])
+def test_a_callback_around_batches_is_called_for_each_step(tmp_path: Path, overrides: list[str]) -> None:
+    weights = []
+    for engine in ("fast", "plain"):
+        config = configuration(*SHORT, *QUIET, *overrides, f"engine={engine}")
+        train(config, tmp_path / engine, callbacks=[Shrink()])
+        weights.append(files.read(tmp_path / engine / "checkpoints" / files.LAST)["state_dict"])
+    assert furthest(*weights) < 1e-9

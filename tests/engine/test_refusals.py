@@ -1,0 +1,92 @@
+"""The engine refuses hooks and loaders that it would have to ignore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+from helpers.kill_and_resume import configuration
+from helpers.short_runs import QUIET, SHORT
+from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
+
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.loader import EvaluationLoader, TrainLoader
+from mnist_mlp.module import DigitClassifier
+from mnist_mlp.training import train
+
+
+class Watcher(L.Callback):
+    def on_after_backward(self, *_: Any) -> None:
+        raise AssertionError("never called by the engine")
+
+
+def test_a_hook_that_the_engine_does_not_call_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"Watcher\.on_after_backward: engine=fast does not call this hook"):
+        train(configuration(*SHORT, *QUIET), tmp_path / "callback", callbacks=[Watcher()])
+    monkeypatch.setattr(DigitClassifier, "optimizer_step", lambda *_: None, raising=False)
+    with pytest.raises(ConfigError, match=r"DigitClassifier\.optimizer_step: engine=fast"):
+        train(configuration(*SHORT, *QUIET), tmp_path / "module")
+
+
+def weighted(datamodule: DigitsDataModule) -> DataLoader:
+    images, labels = datamodule.parts["train"]
+    sampler = WeightedRandomSampler((1.0 + labels).tolist(), len(labels))
+    return DataLoader(TensorDataset(images, labels), datamodule.batch_size, sampler=sampler)
+
+
+def of_a_subset(datamodule: DigitsDataModule) -> TrainLoader:
+    images, labels = datamodule.parts["train"]
+    return TrainLoader((images[:500], labels[:500]), datamodule.batch_size, datamodule.config.seed)
+
+
+def in_one_order(datamodule: DigitsDataModule) -> TrainLoader:
+    trainer: Any = datamodule.trainer
+    first, size, seed = trainer.global_step, datamodule.batch_size, datamodule.config.seed
+    return TrainLoader(datamodule.parts["train"], size, seed, first_step=first, same_order=True)
+
+
+def without_the_last(loader: TrainLoader) -> Iterator[Any]:
+    order = loader.order(loader.seed).split(loader.batch_size)
+    for indices in [part for part in order if len(part) == loader.batch_size][loader.first_step :]:
+        yield loader.images[indices], loader.labels[indices]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "function", "named"),
+    [
+        (DigitsDataModule, "train_dataloader", weighted, "train_dataloader"),
+        (DigitsDataModule, "train_dataloader", of_a_subset, "train_dataloader"),
+        (DigitsDataModule, "train_dataloader", in_one_order, "train_dataloader"),
+        (TrainLoader, "__iter__", without_the_last, "train_dataloader"),
+        (DigitsDataModule, "val_dataloader", lambda data: EvaluationLoader(data.parts["val"], 7), "val_dataloader"),
+        (DigitsDataModule, "test_dataloader", lambda data: data._evaluation_loader("val"), "test_dataloader"),
+    ],
+)
+def test_a_loader_that_the_engine_would_ignore_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, function: Any, named: str
+) -> None:
+    monkeypatch.setattr(owner, name, function)
+    expected = rf"DigitsDataModule\.{named}: engine=fast does not use this loader; engine=plain does"
+    with pytest.raises(ConfigError, match=expected):
+        train(configuration(*SHORT, *QUIET), tmp_path)
+
+
+def test_a_change_of_the_images_that_validation_would_lack_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DigitsDataModule, "on_after_batch_transfer", lambda _, batch, __: (255 - batch[0], batch[1]))
+    with pytest.raises(ConfigError, match=r"DigitsDataModule\.on_after_batch_transfer: .* in training only"):
+        train(configuration(*SHORT, *QUIET), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["on_before_batch_transfer", "transfer_batch_to_device", "teardown"])
+def test_a_hook_of_the_data_that_the_engine_does_not_call_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(DigitsDataModule, name, lambda _, batch, *__: batch)
+    with pytest.raises(ConfigError, match=rf"DigitsDataModule\.{name}: engine=fast does not call this hook"):
+        train(configuration(*SHORT, *QUIET), tmp_path)
