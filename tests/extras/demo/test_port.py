@@ -69,6 +69,7 @@ def test_200_pictures_give_the_same_digits_to_one_grey_level_and_the_same_answer
     assert sum(same) >= len(same) - 2  # a grey level's difference may turn what is on the very edge of an answer
 
 
+@pytest.mark.slow
 def test_every_activation_gives_the_probabilities_and_hidden_values_of_torch(tmp_path, digits):
     predictors = [
         untrained.predictor(tmp_path, f"model.activation={activation}", temperature=1.7) for activation in ACTIVATIONS

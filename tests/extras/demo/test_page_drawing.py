@@ -1,0 +1,175 @@
+"""The finished page: what is drawn, undone, dropped or chosen on it, and what it says."""
+
+import base64
+import io
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import vectors
+from helpers.data_sets import synthetic
+from sheet import draw, draw_with_the_mouse, said, seen, tap
+from strokes import STROKES
+
+from mnist_mlp.data.sources import load
+from mnist_mlp.extras.demo.build import build
+
+pytestmark = pytest.mark.slow
+
+
+def test_ten_digits_drawn_with_the_mouse_are_read(open_page, trained):
+    data = trained.config.data
+    page = open_page(build(trained, load(data)).html)
+    answers = []
+    for strokes in STROKES.values():
+        draw_with_the_mouse(page, strokes)
+        answers.append(said(page))
+        page.keyboard.press("c")
+    assert [re.match(r"(?:It says|Almost sure:|Not sure:) (\d)", answer)[1] for answer in answers] == list(STROKES)
+
+
+def test_several_digits_are_framed_and_each_can_be_looked_at(page):
+    draw(page, STROKES["4"], left=0.0, scale=0.45)
+    draw(page, STROKES["7"], left=0.5, scale=0.45)
+    assert "Digit 2 of 2" in said(page)  # the newest
+    second = seen(page)
+    assert page.locator("#boxes rect").count() == 2
+    page.locator("#digits button").nth(0).click()
+    assert "Digit 1 of 2" in said(page) and np.abs(seen(page) - second).max() > 0.5
+
+
+def test_a_digit_that_was_added_on_the_left_is_the_one_shown(page):
+    draw(page, STROKES["7"], left=0.5, scale=0.45)
+    draw(page, STROKES["1"], left=0.0, scale=0.45)
+    assert "Digit 1 of 2" in said(page)
+
+
+def test_a_tap_on_a_frame_chooses_its_digit_and_leaves_no_dot(page):
+    draw(page, STROKES["4"], left=0.0, scale=0.45)
+    draw(page, STROKES["7"], left=0.5, scale=0.45)
+    newest = said(page)
+    tap(page, 0.22, 0.5)
+    assert "Digit 1 of 2" in said(page)
+    tap(page, 0.72, 0.5)
+    assert said(page) == newest
+    tap(page, 0.03, 0.03)  # outside of both: a dot, which is a digit of its own or none
+    assert page.evaluate("document.getElementById('undo').disabled") is False
+
+
+def test_a_small_digit_is_drawn_with_a_finer_pen_than_a_large_one(page):
+    """So that both have the strokes of MNIST once they are of the same size."""
+    widths = []
+    for scale in (0.3, 0.6, 1.2):
+        draw(page, STROKES["7"], left=0.5 - scale / 2, scale=scale)
+        said(page)
+        widths.append(seen(page).sum())
+        page.keyboard.press("c")
+    assert max(widths) < 1.15 * min(widths)
+
+
+def test_undo_takes_back_the_last_stroke_and_clear_can_be_undone(page):
+    assert said(page) == "Nothing drawn yet." and page.locator("#undo").is_disabled()
+    draw(page, STROKES["1"])
+    one, first = said(page), seen(page)
+    draw(page, STROKES["4"])
+    assert np.abs(seen(page) - first).max() > 0.1 and said(page)
+    page.locator("#undo").click()
+    page.locator("#undo").click()
+    assert said(page) == one and np.array_equal(seen(page), first)
+    page.locator("#clear").click()
+    assert said(page) == "Nothing drawn yet." and page.locator("#clear").is_disabled()
+    page.keyboard.press("Control+z")
+    assert said(page) == one
+    page.locator("#redo").click()
+    assert said(page) == "Nothing drawn yet." and page.locator("#redo").is_disabled()
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+Shift+z")
+    assert said(page) == one
+    draw(page, STROKES["4"])
+    assert page.locator("#redo").is_disabled()  # what was undone is gone once something new is drawn
+
+
+def test_a_wider_pen_leaves_more_ink(page):
+    ink = []
+    for width in ("0.5", "1", "2"):
+        page.locator("#width").fill(width)
+        draw(page, STROKES["7"])
+        said(page)
+        ink.append(seen(page).sum())
+        page.keyboard.press("c")
+    assert ink[0] < ink[1] < 0.9 * ink[2], ink  # thin strokes are thickened before they are read
+
+
+def test_the_eraser_takes_ink_away(page):
+    draw(page, STROKES["1"])
+    said(page)
+    page.locator("#eraser").click()
+    draw(page, [[(0.53, 0.1), (0.5, 0.5), (0.47, 0.9)]])
+    assert said(page) == "Nothing that could be a digit yet."
+
+
+def test_a_blank_sheet_and_a_dot_are_no_digits(page):
+    page.locator("#eraser").click()
+    draw(page, STROKES["1"])
+    assert said(page) == "Nothing drawn yet."
+    assert float(seen(page).max()) == 0 and page.locator("#bars .first").count() == 0
+
+
+def test_it_says_not_sure_below_the_threshold_of_the_calibration(open_page, predictor):
+    doubtful = replace(predictor, calibration=replace(predictor.calibration, temperature=20.0, number_threshold=0.9))
+    page = open_page(build(doubtful, synthetic()).html)
+    draw(page, STROKES["3"])
+    assert re.match(r"Not sure: \d \(\d+\.\d %\) or \d \(\d+\.\d %\)\.", said(page))
+    assert page.locator("#digits").inner_text().endswith("?")
+
+
+def test_for_what_is_no_digit_it_names_the_closest(open_page, predictor):
+    strange = replace(predictor, calibration=replace(predictor.calibration, free_energy=-1e6))
+    page = open_page(build(strange, synthetic()).html)
+    draw(page, STROKES["3"])
+    assert re.fullmatch(r"Not a digit; closest: \d\.", said(page))
+
+
+def test_pictures_can_be_dropped_and_one_that_is_none_is_said_to_be(page):
+    picture = next(iter(vectors.pictures(1)))
+    (expected,) = vectors.found_in(picture)
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    drop = """(content) => {
+        const data = new DataTransfer();
+        data.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], "digit.png"));
+        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+    }"""
+    page.evaluate(drop, base64.b64encode(file.getvalue()).decode())
+    page.wait_for_selector("#digits button")
+    assert said(page).startswith("It says")
+    assert np.abs(255 * seen(page) - expected.image).max() <= 2
+    page.evaluate(drop, base64.b64encode(b"no picture").decode())
+    page.wait_for_selector("#words:has-text('That file is no picture')")  # by function would need eval, which is off
+
+
+def test_a_test_digit_goes_to_the_network_as_it_is_and_can_be_drawn_on(page):
+    page.locator("#wrong button").first.click()
+    assert re.search(r"The label says \d: a mistake\.$", said(page))
+    assert page.locator("#wrong button").first.get_attribute("aria-pressed") == "true"
+    before = seen(page)
+    draw(page, [[(0.1, 0.1), (0.9, 0.9)]])
+    assert "label" not in said(page) and np.abs(seen(page) - before).max() > 0.5
+
+
+def test_a_round_of_ten_digits_counts_those_read_right(page):
+    page.locator("#ten").click()
+    right = 0
+    for number in range(10):
+        asked = page.locator("#prompt b").inner_text()
+        assert f"({number + 1} of 10)" in page.locator("#prompt").inner_text()
+        if number != 4:  # nothing is written once
+            draw(page, STROKES[asked])
+            right += re.search(r"\d", said(page))[0] == asked
+        page.locator("#next").click()
+    assert page.locator("#prompt").inner_text() == f"{right} of 10 read right."
+    results = page.locator("#written small").all_inner_texts()
+    assert len(results) == 10 and sum(text.endswith("✓") for text in results) == right
+    assert results[4].endswith("→ nothing ✗")
