@@ -93,6 +93,7 @@ def in_float64(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, Pat
     return pairs([configuration(*COMMON, *own) for own in OWN], tmp_path_factory.mktemp("float64"))
 
 
+@pytest.mark.slow
 def test_results_equal_those_of_single_runs(in_float64: list[tuple[Path, Path]]) -> None:
     for together, alone in in_float64:
         left, right = (json.loads((place / runs.RESULT).read_text()) for place in (together, alone))
@@ -101,6 +102,7 @@ def test_results_equal_those_of_single_runs(in_float64: list[tuple[Path, Path]])
         assert furthest(left, right) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [files.LAST, files.BEST])
 def test_checkpoints_equal_those_of_single_runs(in_float64: list[tuple[Path, Path]], name: str) -> None:
     for together, alone in in_float64:
@@ -121,6 +123,7 @@ def test_a_network_has_the_same_bits_in_any_stack_and_alone(tmp_path: Path) -> N
     assert difference(tmp_path / "stacked" / "1", tmp_path / "alone" / "0") is None
 
 
+@pytest.mark.slow
 def test_a_run_leaves_the_same_files(in_float64: list[tuple[Path, Path]]) -> None:
     def names(place: Path) -> set[str]:
         found = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
@@ -131,6 +134,7 @@ def test_a_run_leaves_the_same_files(in_float64: list[tuple[Path, Path]]) -> Non
         assert list((together / "tensorboard").glob("events*"))
 
 
+@pytest.mark.slow
 def test_each_job_has_its_own_words_in_its_log(in_float64: list[tuple[Path, Path]]) -> None:
     logs = [(together / "train.log").read_text() for together, _ in in_float64]
     assert all(len(log.splitlines()) == 2 and "epoch   2/2  train loss" in log for log in logs)

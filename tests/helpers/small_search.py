@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +38,15 @@ SMALL = (
 @contextmanager
 def space(*overrides: str) -> Iterator[tuple[TuneConfig, SearchSpace]]:
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = parse(compose("tune", list(overrides)), TuneConfig)
-        yield config, SearchSpace.of(config.tune.space, overrides)
+        config, searched = _composed_once(overrides)
+        yield deepcopy(config), searched
+
+
+@cache
+def _composed_once(overrides: tuple[str, ...]) -> tuple[TuneConfig, SearchSpace]:
+    """Within Hydra's initialization, which each use needs; composing takes longer than most of what is tested."""
+    config = parse(compose("tune", list(overrides)), TuneConfig)
+    return config, SearchSpace.of(config.tune.space, overrides)
 
 
 def search_in(directory: Path, *overrides: str) -> str:

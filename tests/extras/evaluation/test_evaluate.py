@@ -192,6 +192,7 @@ def test_without_a_checkpoint_the_newest_completed_run_is_taken_and_named(
     assert "newer/checkpoints/best.ckpt\n         the newest completed run\n" in said
 
 
+@pytest.mark.slow
 def test_colour_is_used_only_where_it_was_asked_for(
     run: Path, tmp_path: Path, evaluated: tuple[dict[str, Any], str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
@@ -16,12 +17,17 @@ BACK_TO_THE_DEFAULT = ("optimizer.lr=3e-3", "model.activation=relu", "augment=af
 EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
 
 
+def slow(*words: str) -> Any:
+    return pytest.param(words, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     "words",
     [
         (),
-        *((f"experiment={name}",) for name in EXPERIMENTS),
-        *((f"experiment={name}", *BACK_TO_THE_DEFAULT) for name in EXPERIMENTS),
+        *(slow(f"experiment={name}") for name in EXPERIMENTS),
+        (f"experiment={EXPERIMENTS[0]}", *BACK_TO_THE_DEFAULT),
+        *(slow(f"experiment={name}", *BACK_TO_THE_DEFAULT) for name in EXPERIMENTS[1:]),
         ("experiment=tiny", "model.hidden=[]", "trainer.precision=64-true"),
         ("optimizer=sgd", "scheduler=cosine", "scheduler.warmup=0.2", "optimizer.nesterov=true"),
         ("data=fashion_mnist", "optimizer.betas=[0.8,0.95]", "trainer.limit_train_batches=1", "threads=2"),

@@ -66,7 +66,10 @@ def all_equal(accuracy: float, loss: float, epochs: int) -> Callable[[Path], Non
 DEGENERATE = [all_equal(1.0, 0.0, 3), all_equal(0.0, 0.5, 1), all_equal(1.0, 0.5, 0)]
 
 
-@pytest.mark.parametrize("runs_of", [sweep, one_run, only_failures, two_data_sets, *DEGENERATE])
+SLOW = (pytest.param(runs_of, marks=pytest.mark.slow) for runs_of in (two_data_sets, *DEGENERATE[1:]))
+
+
+@pytest.mark.parametrize("runs_of", [sweep, one_run, only_failures, DEGENERATE[0], *SLOW])
 def test_a_page_fetches_nothing_and_its_plots_are_well_formed(tmp_path: Path, runs_of: Callable[[Path], None]) -> None:
     runs_of(tmp_path)
     page = written(tmp_path)
@@ -114,6 +117,7 @@ def test_runs_without_accuracy_have_curves_of_what_ranks_them(tmp_path: Path) ->
     assert "validation error" not in page
 
 
+@pytest.mark.slow
 def test_ranks_beside_dots_that_crowd_do_not_overprint_one_another(tmp_path: Path) -> None:
     for number in range(8):
         seconds = {"fit": 1.0, "total": 4 + number // 4 / 1_000}
@@ -143,6 +147,7 @@ def test_a_checkpoint_is_named_if_the_best_run_has_kept_it(tmp_path: Path) -> No
     assert "whole/0/checkpoints/best.ckpt" in written(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_of_many_entries_some_are_drawn_and_the_page_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mnist_mlp.extras.leaderboard.plots.DRAWN", 4)
     for number in range(16):

@@ -22,6 +22,7 @@ def test_jobs_of_a_process_that_ended_before_it_read_them_are_told(
     assert caplog.messages == [f"jobs 4-5 are lost: their process ended with 0; resume={tmp_path}"]
 
 
+@pytest.mark.slow
 def test_processes_that_were_begun_and_have_nothing_to_do_end() -> None:
     place = worker_pool.Processes(1)
     orphan = worker_pool.Worker()

@@ -50,6 +50,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         return directory, search_in(directory)
 
 
+@pytest.mark.slow
 def test_trials_are_ordinary_runs_without_a_test(finished: tuple[Path, str]) -> None:
     directory, _ = finished
     trials = runs.jobs(directory)
@@ -64,6 +65,7 @@ def test_trials_are_ordinary_runs_without_a_test(finished: tuple[Path, str]) -> 
         Predictor.load(run.directory / "checkpoints" / "best.ckpt")
 
 
+@pytest.mark.slow
 def test_a_trial_is_the_run_that_train_makes_of_the_same_words(finished: tuple[Path, str], tmp_path: Path) -> None:
     directory, _ = finished
     trial = next(run.directory for run in runs.jobs(directory) if run.status == runs.COMPLETED)
@@ -73,6 +75,7 @@ def test_a_trial_is_the_run_that_train_makes_of_the_same_words(finished: tuple[P
     assert difference(trial, tmp_path) is None
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_ended_early_says_so_and_can_go_on(finished: tuple[Path, str]) -> None:
     directory, _ = finished
     pruned = [number for number, state, *_ in outcomes(directory) if state == TrialState.PRUNED]
@@ -84,6 +87,7 @@ def test_a_trial_that_was_ended_early_says_so_and_can_go_on(finished: tuple[Path
         assert (directory / str(number) / "checkpoints" / "last.ckpt").exists()
 
 
+@pytest.mark.slow
 def test_the_study_knows_what_the_runs_say_of_themselves(finished: tuple[Path, str]) -> None:
     directory, _ = finished
     for number, state, value, _, reported in outcomes(directory):
@@ -94,6 +98,7 @@ def test_the_study_knows_what_the_runs_say_of_themselves(finished: tuple[Path, s
             assert value == max(accuracies) == found["metrics"]["val/acc"]
 
 
+@pytest.mark.slow
 def test_the_report_names_the_best_and_leaves_pictures_and_an_experiment(finished: tuple[Path, str]) -> None:
     directory, told = finished
     best = max((o for o in outcomes(directory) if o[1] == TrialState.COMPLETE), key=lambda outcome: outcome[2])
