@@ -57,7 +57,7 @@ benchmark: setup ## measure an epoch and whole commands against a hand-written l
 	PYTHONPATH=src $(BIN)/python benchmarks/command.py
 
 mutate: setup ## change the core one line at a time, and see whether a test fails (minutes; not in .ci/run)
-	PYTHONPATH=src:tests $(BIN)/python tests/helpers/mutate.py
+	PYTHONPATH=tests $(BIN)/python tests/helpers/mutate.py
 
 schemas: setup ## rewrite configs/schemas, from which editors complete the keys of YAML files
 	PYTHONPATH=src $(BIN)/python -m mnist_mlp.config.json_schema

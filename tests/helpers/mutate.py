@@ -1,191 +1,179 @@
 """Mutation check: change one operator, number or condition of the core at a time, and see whether a test fails.
 
-`make mutate`, or `PYTHONPATH=src:tests python tests/helpers/mutate.py --sample 60 --seed 1 engine`. Each mutant is a
-forked process in which torch is imported already and one of our files is compiled from its changed tree; files stay as
-they are. A mutant that survives is printed with its line: a test is missing, or the change makes no difference.
+`make mutate`, or `PYTHONPATH=tests python tests/helpers/mutate.py --sample 60 --seed 1 engine/`. The changed file is
+written in a copy of the project, whose tests run in a forked process: what others wrote is imported already, and
+nothing of ours, so that the change is in force there and in every process that a test starts. For each mutant the quick
+tests run whose file reaches the changed line, the fastest file first, up to the first failure. A mutant that survives
+is printed with its line: a test is missing, or the change makes no difference.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
-import copy
+import compileall
+import hashlib
+import json
 import os
 import random
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
+import pytest
+from helpers import reached_lines
+from helpers.mutants import Mutant, mutants
+
 PROJECT = Path(__file__).parents[2]
-PACKAGE = PROJECT / "src" / "mnist_mlp"
-# Files or folders of the core, and the quick tests that are about them.
-TESTS = {
-    "model": ["test_model.py", "engine/test_stacked_mlp.py"],
-    "optim": ["optim"],
-    "data/split.py": ["data/test_split.py"],
-    "callbacks/early_stopping.py": ["callbacks/test_early_stopping.py"],
-    "data/idx.py": ["data/test_idx.py", "data/test_download.py"],
-    "data/download.py": ["data/test_download.py"],
-    "data/mnist.py": ["data/test_download.py"],
-    "data/sources.py": ["data/test_sources.py", "data/test_own_images.py"],
-    "data/dataset.py": ["data/test_sources.py", "data/test_own_images.py"],
-    "data/synthetic.py": ["data/test_synthetic.py"],
-    "data/augment.py": ["data/test_augment.py"],
-    "data/normalisation.py": ["data/test_own_images.py"],
-    "data/npz.py": ["data/test_own_images.py"],
-    "data/folder.py": ["data/test_own_images.py"],
-    "data/datamodule.py": ["data/test_datamodule.py"],
-    "data/limits.py": ["engine/test_run_length.py"],
-    "data/loader.py": ["engine/test_chunks.py", "data/test_datamodule.py"],
-    "data/seeding.py": ["engine/test_chunks.py", "data/test_augment.py", "engine/test_engines.py"],
-    "config/overrides.py": ["config/test_overrides.py", "config/test_messages.py"],
-    "config/parsing.py": ["config/test_json_schema.py", "config/test_messages.py", "config/test_keys.py"],
-    "config/messages.py": ["config/test_messages.py"],
-    "config/composition_errors.py": ["config/test_messages.py"],
-    "config/compose.py": ["config/test_messages.py", "config/test_configs.py", "config/test_keys.py"],
-    "config/declare.py": ["config/test_json_schema.py", "config/test_keys.py"],
-    "config/json_schema.py": ["config/test_json_schema.py"],
-    "config/keys.py": ["config/test_keys.py", "config/test_configs.py"],
-    "runs/newest.py": ["runs/test_newest.py"],
-    "runs/directories.py": ["runs/test_newest.py"],
-    "runs/record.py": ["runs/test_newest.py"],
-    "runs/ownership.py": ["runs/test_ownership.py"],
-    "runs/atomic_write.py": ["runs/test_atomic_write.py", "runs/test_checkpoint_file.py"],
-    "runs/checkpoint_file.py": ["runs/test_checkpoint_file.py"],
-    "distributed/hardware.py": ["distributed/test_hardware.py"],
-    "engine/chunks.py": ["engine/test_chunks.py", "engine/test_engines.py"],
-    "engine/run_length.py": ["engine/test_run_length.py"],
-    "engine/epoch_log.py": ["runs/test_resume.py"],
-    "engine/written_step.py": ["engine/test_engines.py"],
-    "engine/stacked_mlp.py": ["engine/test_stacked_mlp.py"],
-    "engine/stacked_loss.py": ["engine/test_stacked_mlp.py"],
-    "engine/stacked_optimizer.py": ["engine/test_stacked_optimizer.py"],
-    "engine/flat.py": ["engine/test_stacked_mlp.py", "engine/test_stacked_optimizer.py"],
-}
-LONGEST = 300  # seconds; a mutant that takes longer hangs, which a person would notice
-SWAPS: dict[type[Any], type[Any]] = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-    ast.And: ast.Or,
-    ast.Or: ast.And,
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Div,
-    ast.Div: ast.Mult,
-    ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.Add,
-}
+PACKAGE = Path("src", "mnist_mlp")
+CACHE = PROJECT / ".pytest_cache" / "reached_lines"
+LONGEST = 60  # seconds beside four times those that the tests took before; a mutant that takes longer hangs
 
 
-def changes(node: ast.AST) -> Iterator[tuple[str, Any]]:
-    """The fields of a node that can be changed, each with another value."""
-    if isinstance(node, ast.BinOp | ast.BoolOp) and type(node.op) in SWAPS:
-        yield "op", SWAPS[type(node.op)]()
-    elif isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
-        yield "ops", [SWAPS[type(node.ops[0])](), *node.ops[1:]]
-    elif isinstance(node, ast.Constant) and type(node.value) in (int, float, bool):
-        yield "value", not node.value if isinstance(node.value, bool) else node.value + 1
-    elif isinstance(node, ast.If | ast.IfExp):
-        yield "test", ast.UnaryOp(ast.Not(), node.test)
-    elif isinstance(node, ast.Return) and not (node.value is None or ast.unparse(node.value) == "None"):
-        yield "value", ast.Constant(None)
+class Ordered:
+    """A plugin of pytest that has the files run in the order in which they were named."""
+
+    def __init__(self, files: list[str]) -> None:
+        self.files = files
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        place = {str(Path(file).resolve()): number for number, file in enumerate(self.files)}
+        items.sort(key=lambda item: place[str(item.path)])
 
 
-def mutants(path: Path) -> list[tuple[str, ast.Module]]:
-    """Every change of a file: its line before and after, and the changed tree. Annotations stay."""
-    text = path.read_text()
-    tree = ast.parse(text)
-    annotations = [
-        node.annotation for node in ast.walk(tree) if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation
-    ]
-    unseen = {id(inner) for node in annotations for inner in ast.walk(node)}
-    nodes = list(ast.walk(tree))
-    made = []
-    for number, node in enumerate(nodes):
-        for field, value in changes(node) if id(node) not in unseen else ():
-            changed = copy.deepcopy(tree)
-            other = list(ast.walk(changed))[number]
-            before = ast.unparse(other)
-            setattr(other, field, value)
-            line = getattr(node, "lineno", 0)
-            first, last = (text.splitlines()[0] for text in (before, ast.unparse(other)))
-            made.append(
-                (f"{path.relative_to(PROJECT)}:{line}: {first}  ->  {last}", ast.fix_missing_locations(changed))
-            )
-    return made
+class Project:
+    """A copy of the project, with the files that git would add."""
 
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory / "project"
+        words = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+        listed = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+        for name in listed.splitlines():
+            if (PROJECT / name).is_file():
+                (self.directory / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(PROJECT / name, self.directory / name)
+        (self.directory / "data").symlink_to(PROJECT / "data")
+        compileall.compile_dir(self.directory / "src", quiet=1)
+        self.recorder = directory / "recorder"
+        self.recorder.mkdir()
+        shutil.copy(reached_lines.__file__, self.recorder / "sitecustomize.py")
 
-def survives(path: Path, changed: ast.Module | None, tests: list[str]) -> bool:
-    """Whether the tests pass with the file compiled from the changed tree."""
-    child = os.fork()
-    if not child:
-        code = SourceFileLoader.get_code
+    def passes(self, files: list[str], seconds: float, log: Path | None = None) -> int | None:
+        """The exit status of the tests, None where they take longer; `log` gets the lines that they reach."""
+        child = os.fork()
+        if not child:
+            os.setsid()
+            self._become_tests(files, log)
+        end = time.monotonic() + seconds
+        status: int | None = None
+        while status is None and time.monotonic() < end:
+            ended, raw = os.waitpid(child, os.WNOHANG)
+            status = os.waitstatus_to_exitcode(raw) if ended else None
+            time.sleep(0.02)
+        try:
+            os.killpg(child, signal.SIGKILL)  # and what a failed test left behind
+        except ProcessLookupError:
+            return status
+        if status is None:
+            os.waitpid(child, 0)
+        return status
 
-        def compiled(loader: SourceFileLoader, name: str) -> Any:
-            if changed is not None and Path(loader.path) == path:
-                return compile(changed, loader.path, "exec")
-            return code(loader, name)
-
-        SourceFileLoader.get_code = compiled  # type: ignore[method-assign]
-        silent = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silent, 1)
-        os.dup2(silent, 2)
-        import pytest
-
+    def _become_tests(self, files: list[str], log: Path | None) -> None:
+        os.chdir(self.directory)
+        sys.path[:] = [entry for entry in sys.path if not Path(entry).is_relative_to(PROJECT / "tests")]
+        for name in [name for name in sys.modules if name.split(".")[0] == "helpers"]:
+            del sys.modules[name]
+        ours = [name for name in sys.modules if name.split(".")[0] in ("mnist_mlp", "hydra_plugins")]
+        assert not ours, f"imported before the change: {ours}"
+        os.environ.pop("PYTHONPATH", None)
+        os.environ["PYTHONDONTWRITEBYTECODE"], sys.dont_write_bytecode = "1", True  # none of a mutant may stay
+        for descriptor in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+        if log is not None:
+            os.environ |= {
+                "PYTHONPATH": str(self.recorder),
+                "REACHED_LINES": str(log),
+                "REACHED_PACKAGE": str(self.directory / PACKAGE),
+            }
+            reached_lines.record(os.environ["REACHED_PACKAGE"], str(log))
         words = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow"]
-        os._exit(int(pytest.main([*words, *(str(PROJECT / "tests" / test) for test in tests)])))
-    end = time.monotonic() + LONGEST
-    while time.monotonic() < end:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return status == 0
-        time.sleep(0.02)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False
+        words += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of Hydra, which is imported already
+        os._exit(int(pytest.main([*words, *files], plugins=[Ordered(files)])))
+
+    def survives(self, mutant: Mutant, files: list[str], seconds: float) -> bool:
+        place = self.directory / mutant.path.relative_to(PROJECT)
+        before, written = place.read_text(), place.stat()
+        try:
+            place.write_text(mutant.text)
+            os.utime(place, (written.st_atime, written.st_mtime + 10))  # that of its compiled form is another
+            return self.passes(files, LONGEST + 4 * seconds) == 0
+        finally:
+            place.write_text(before)
+            os.utime(place, ns=(written.st_atime_ns, written.st_mtime_ns))
+
+    def reached(self, file: str) -> dict[str, Any] | None:
+        """The seconds of a file of tests and the lines of the package that it reaches; kept until either changes."""
+        sources = [*sorted((PROJECT / PACKAGE).rglob("*.py")), PROJECT / file]
+        kept = CACHE / f"{hashlib.sha256(b''.join(path.read_bytes() for path in sources)).hexdigest()}.json"
+        if kept.exists():
+            found: dict[str, Any] = json.loads(kept.read_text())
+            return found
+        log, began = self.directory.parent / "reached.log", time.monotonic()
+        log.unlink(missing_ok=True)
+        status = self.passes([file], 300, log)
+        seconds = time.monotonic() - began
+        if status:
+            print(f"left out, as it fails without a change: {file}", flush=True)
+        if status != 0:
+            return None
+        lines: dict[str, list[int]] = {}
+        for entry in sorted(set(log.read_text().splitlines() if log.exists() else ())):
+            line, path = entry.split(" ", 1)
+            lines.setdefault(str(Path(path).relative_to(self.directory / PACKAGE)), []).append(int(line))
+        CACHE.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps({"seconds": seconds, "lines": lines}))
+        return {"seconds": seconds, "lines": lines}
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("parts", nargs="*", help="beginnings of paths in the package (default: all)")
-    arguments.add_argument("--sample", type=int, default=60, help="mutants to try")
+    arguments.add_argument("--sample", type=int, default=40, help="mutants to try")
     arguments.add_argument("--seed", type=int, default=0, help="of the sample")
     given = arguments.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    import lightning.pytorch.loggers  # noqa: F401  what others wrote, once for all
+    import hydra.main  # noqa: F401  what others wrote, once for all
+    import lightning.pytorch.loggers  # noqa: F401
     import matplotlib.pyplot  # noqa: F401
     import tensorboard  # noqa: F401
 
-    chosen = [name for name in TESTS if not given.parts or name.startswith(tuple(given.parts))]
     found = []
-    for name in chosen:
-        place = PACKAGE / name
-        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            found += [(name, path, *mutant) for mutant in mutants(path)]
+    for path in sorted((PROJECT / PACKAGE).rglob("*.py")):
+        name = path.relative_to(PROJECT / PACKAGE)
+        if name.parts[0] != "extras" and str(name).startswith(tuple(given.parts) or ""):
+            found += mutants(path)
     sample = random.Random(given.seed).sample(found, min(given.sample, len(found)))
-    survivors = []
-    for name in sorted({name for name, *_ in sample}):
-        if not survives(PACKAGE, None, TESTS[name]):
-            sys.exit(f"the tests of {name} fail without a change")
-    for number, (name, path, what, changed) in enumerate(sample, start=1):
-        if survives(path, changed, TESTS[name]):
-            survivors.append(what)
-            print(f"survived: {what}", flush=True)
-        if number % 10 == 0:
-            print(f"{number} of {len(sample)}, {len(survivors)} survived", flush=True)
-    share = 1 - len(survivors) / len(sample)
+    with tempfile.TemporaryDirectory() as folder:
+        project, survivors = Project(Path(folder)), 0
+        tests = sorted(str(path.relative_to(PROJECT)) for path in (PROJECT / "tests").rglob("test_*.py"))
+        about_the_core = [test for test in tests if not test.startswith("tests/extras/")]
+        known = {test: reached for test in about_the_core if (reached := project.reached(test))}
+        fastest = sorted(known, key=lambda test: known[test]["seconds"])
+        for number, mutant in enumerate(sample, start=1):
+            name = str(mutant.path.relative_to(PROJECT / PACKAGE))
+            files = [test for test in fastest if set(known[test]["lines"].get(name, ())) & set(mutant.lines)]
+            if not files or project.survives(mutant, files, sum(known[test]["seconds"] for test in files)):
+                survivors += 1
+                reason = "survived" if files else "reached by no test"
+                print(f"{reason}: {PACKAGE / name}:{mutant.what}", flush=True)
+            if number % 10 == 0:
+                print(f"{number} of {len(sample)}, {survivors} survived", flush=True)
+    share = 1 - survivors / len(sample)
     print(f"killed {share:.0%} of {len(sample)} mutants, chosen of {len(found)}")
 
 
