@@ -153,7 +153,7 @@ def test_the_figures_of_a_stacked_sweep_are_those_that_were_measured() -> None:
         ratio = float(row["alone"]) / float(row["stacked"])
         assert faster[row["batch"]] == pytest.approx(ratio, abs=0.05 + 0.02 * ratio)  # of rounded seconds
     stacked = sentence(section(RESULTS, "## Speed"), "in a stacked sweep")
-    given = re.findall(r"([\d.]+) times (?:faster by the clock of two cores )?at (?:batch )?([\d,]*\d)", stacked)
+    given = re.findall(r"([\d.]+) times (?:faster on two cores )?at (?:batch )?([\d,]*\d)", stacked)
     assert {batch.replace(",", ""): float(times) for times, batch in given} == faster
     steps = sorted(float(row["step / products"]) for row in rows)
     least, most = f"{steps[0]:.1f}", f"{steps[-1]:.1f}"
