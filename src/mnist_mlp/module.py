@@ -20,6 +20,7 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.seeding import seed_noise
+from mnist_mlp.model.adversarial import adversarial_images
 from mnist_mlp.model.losses import build_loss
 from mnist_mlp.model.metrics import build_metrics
 from mnist_mlp.model.networks import DataSpec, Network, build_network
@@ -69,9 +70,14 @@ class DigitClassifier(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         images, labels = batch
+        if distance := self.config.model.adversarial:
+            images = images.to(self.network.mean.dtype).requires_grad_()
         output = self.network(images)  # (B, classes): what the loss expects, which is logits for cross_entropy
         loss = self.loss(output, labels)
         self.log_metrics("train", loss, output, labels)
+        if distance:
+            worse = self.network(adversarial_images(images, loss, distance))
+            loss = (loss + self.loss(worse, labels)) / 2
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -92,6 +92,13 @@ class ModelConfig:
         below=1,
         per_member=True,
     )
+    adversarial: float = key(
+        "adversarial training: each image counts a second time, moved by this Euclidean distance (of grey levels in "
+        "[0, 1]) to where the loss is largest; 0: off",
+        at_least=0,
+        legacy_default=0.0,
+        per_member=True,
+    )
 
 
 @variant("model", "mlp")

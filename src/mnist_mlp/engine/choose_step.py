@@ -38,6 +38,8 @@ def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
             return "some weights of the network are frozen"
         if model.loss not in WRITTEN:
             return f"the hand-written step does not support model.loss={model.loss}"
+        if model.adversarial:
+            return f"the hand-written step does not support model.adversarial={model.adversarial}"
         if not stacked_optimizer.is_known(member.optimizer, network):
             return f"the hand-written step does not support {type(member.optimizer).__name__} with these settings"
         if type(member.schedule) is not LambdaLR:

@@ -1,0 +1,23 @@
+"""Adversarial training: images changed a little, so that the loss grows most (Goodfellow et al. 2015)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def adversarial_images(images: Tensor, loss: Tensor, distance: float) -> Tensor:
+    """The images at a Euclidean distance from `images` whose loss is largest, to first order.
+
+    That is a step along the gradient of the loss (Miyato et al. 2018, sec. 3.1, with the L2 norm).
+
+    Args:
+        images: `(B, C, H, W)` grey levels 0..255, from which `loss` was computed; they require gradients.
+        loss: a scalar; its graph is kept for the backward pass.
+        distance: between each image and the new one, for grey levels in [0, 1].
+    """
+    (gradient,) = torch.autograd.grad(loss, images, retain_graph=True)
+    norms = torch.linalg.vector_norm(gradient.flatten(1), dim=1).view(-1, 1, 1, 1)
+    norms = norms.clamp_min(torch.finfo(norms.dtype).tiny)  # a gradient of zero has no direction, and changes nothing
+    moved: Tensor = images + 255 * distance * gradient / norms
+    return moved.detach()
