@@ -12,7 +12,7 @@ from torch import nn
 
 from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.sources import load
-from mnist_mlp.data.synthetic import draw
+from mnist_mlp.data.synthetic import CANVAS, _sample, draw
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,32 @@ def test_a_seed_draws_the_same_images_however_often_and_another_seed_draws_other
     np.testing.assert_array_equal(labels, same_labels)
     others, other_labels = draw(300, seed=1)
     assert not np.array_equal(images, others) and not np.array_equal(labels, other_labels)
+
+
+def test_they_are_those_on_which_published_results_were_measured(digits):
+    """Up to roundings, which another processor may make elsewhere: figures in the documentation stand on them."""
+    assert digits.train_images.mean() == pytest.approx(45.107, abs=0.01)
+    assert digits.train_images.std() == pytest.approx(91.487, abs=0.01)
+    of_each = [digits.train_images[digits.train_labels == label].mean() for label in range(10)]
+    expected = [50.13, 26.78, 42.83, 45.58, 42.97, 48.40, 53.10, 32.03, 55.98, 53.26]
+    assert of_each == pytest.approx(expected, abs=0.02)
+
+
+def test_a_rendering_is_sampled_as_torch_samples_it():
+    """At the corners of pixels and between them."""
+    chance = np.random.default_rng(0)
+    drawings = chance.uniform(0, 255, (3, CANVAS, CANVAS)).astype(np.float32)
+    which = np.array([2, 0, 1, 2])
+    inverses = np.array(
+        [[[1, 0.3, 20], [-0.2, 1.4, 25]], [[1.7, 0, 7.5], [0, 1.7, 8]], [[2, 0, 1], [0, 2, 3]], [[1, 0, 0], [0, 1, 0]]]
+    )
+    inverses = inverses.astype(np.float32)
+    rows, columns = np.mgrid[:28, :28]
+    positions = np.stack([matrix @ np.stack([columns.ravel(), rows.ravel(), np.ones(784)]) for matrix in inverses])
+    shares = torch.from_numpy(2 * positions / (CANVAS - 1) - 1).mT.reshape(4, 28, 28, 2)
+    pictures = torch.from_numpy(drawings[which]).double()[:, None]
+    expected = torch.nn.functional.grid_sample(pictures, shares, mode="bilinear", align_corners=True)[:, 0]
+    assert np.abs(_sample(drawings, which, inverses) - expected.numpy()).max() < 0.501  # whole grey levels
 
 
 def test_the_data_hash_is_that_of_the_images(digits):

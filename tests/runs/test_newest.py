@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from helpers.fake_run import ran
 
-from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.runs import record
+from mnist_mlp.config.errors import CheckpointError, ConfigError
+from mnist_mlp.runs import chosen_checkpoint, record
 from mnist_mlp.runs.command_line import command
 from mnist_mlp.runs.directories import jobs, runs_below
 from mnist_mlp.runs.newest import newest_or_best, remarks
@@ -39,6 +39,15 @@ def test_the_newest_run_is_taken_however_its_folder_is_named(tmp_path: Path) -> 
     trained(tmp_path / "failed", 0.99, second=3, status="failed")
     chosen = newest_or_best(tmp_path)
     assert chosen is not None and chosen.directory == newer
+    assert chosen_checkpoint.newest(tmp_path) == newer / "checkpoints" / "best.ckpt"
+
+
+def test_where_no_run_has_completed_a_command_says_what_makes_one(tmp_path: Path) -> None:
+    trained(tmp_path / "failed", 0.99, second=3, status="failed")
+    with pytest.raises(
+        CheckpointError, match=r"^checkpoint: none given and no completed run below .*train\.py makes one$"
+    ):
+        chosen_checkpoint.newest(tmp_path)
 
 
 def test_of_the_newest_sweep_the_best_on_validation_is_taken(tmp_path: Path) -> None:
