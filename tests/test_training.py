@@ -162,7 +162,7 @@ class PutsOnce(L.Callback):
         torch.zeros(3).put_(torch.tensor([0]), torch.ones(1))
 
 
-@pytest.mark.parametrize("engine", ["fast", "plain"])
+@pytest.mark.parametrize("engine", ["fast", pytest.param("plain", marks=pytest.mark.slow)])
 def test_an_operation_that_is_not_deterministic_is_refused_or_warned_of(tmp_path: Path, engine: str) -> None:
     def completed(deterministic: str) -> bool:
         words = (f"engine={engine}", f"trainer.deterministic={deterministic}", "trainer.max_epochs=1")

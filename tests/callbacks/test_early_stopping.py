@@ -49,6 +49,7 @@ def test_it_stops_at_the_epoch_of_a_plain_loop_and_tests_the_best(tmp_path: Path
         assert result.metrics["test/acc"] is not None
 
 
+@pytest.mark.slow
 def test_it_does_not_stop_before_the_least_steps(tmp_path: Path, whole: list[float]) -> None:
     least = expected_epochs(whole) + 1
     words = (*LONG, *STOPPING, f"trainer.min_steps={10 * least}")

@@ -80,7 +80,7 @@ def test_a_callback_that_is_not_there_is_refused(callbacks: dict[str, Any], comp
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("engine", ["fast", "plain"])
+@pytest.mark.parametrize("engine", ["fast", pytest.param("plain", marks=pytest.mark.slow)])
 def test_a_callback_of_lightning_is_named_and_set_as_ones_own(engine: str, tmp_path: Path) -> None:
     page = (PROJECT / "docs" / "yours.md").read_text()
     [override] = re.findall(r"^python src/train\.py '(\+callbacks\.own\.lightning.*)'$", page, re.MULTILINE)
@@ -101,7 +101,7 @@ def test_an_error_inside_the_users_own_file_is_not_hidden() -> None:
         build_callbacks(section("own_callback_of_a_test", "Noted", every=-1))
 
 
-@pytest.mark.parametrize("engine", ["fast", "plain"])
+@pytest.mark.parametrize("engine", ["fast", pytest.param("plain", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["train/own", "own", "weights/own"])
 def test_what_a_callback_logs_at_the_end_of_an_epoch_is_in_the_row_of_that_epoch(
     engine: str, name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -42,7 +42,7 @@ def test_a_schedule_that_remembers_its_steps_is_resumed(tmp_path: Path, monkeypa
     assert difference(tmp_path / "whole", tmp_path / "parts") is None
 
 
-@pytest.mark.parametrize("engine", ["fast", "plain"])
+@pytest.mark.parametrize("engine", ["fast", pytest.param("plain", marks=pytest.mark.slow)])
 def test_noise_that_no_layer_of_the_network_announces_is_resumed(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,7 +92,7 @@ def stopped_by(number: int, then: Callable[[], object]) -> Callable[..., torch.T
     return stopped
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_signal_in_the_middle_of_an_epoch_saves_says_so_loses_no_step_and_the_epoch_is_reported_whole(
     tmp_path: Path, reference: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:

@@ -54,7 +54,9 @@ def test_a_network_without_layers_in_a_row_is_refused(tmp_path):
         build(predictor, synthetic())
 
 
-@pytest.mark.parametrize("change", ["a skip connection", "two layers without activation between"])
+@pytest.mark.parametrize(
+    "change", [pytest.param("a skip connection", marks=pytest.mark.slow), "two layers without activation between"]
+)
 def test_a_forward_pass_that_is_more_than_its_layers_is_refused(change, tmp_path):
     """The page's numbers are compared with what the network itself answers, not with another copy of its layers."""
     predictor = untrained.predictor(tmp_path)

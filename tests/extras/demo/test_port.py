@@ -86,6 +86,7 @@ def test_every_activation_gives_the_probabilities_and_hidden_values_of_torch(tmp
             assert np.abs(hidden.detach().numpy() - [answer["hidden"][0] for answer in got]).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_what_is_no_answer_for_python_is_none_on_the_page(tmp_path, digits):
     """Too high a free energy, or too low a probability: each for a half of the images."""
 

@@ -57,7 +57,8 @@ def evaluated(folder: Path, answer: Answers, names: list[str], images: np.ndarra
 
 
 @pytest.mark.parametrize(
-    ("classes", "shape", "wrong"), [(2, (1, 8, 8), 0.3), (10, (1, 28, 28), 0.0), (100, (3, 32, 32), 0.2)]
+    ("classes", "shape", "wrong"),
+    [(2, (1, 8, 8), 0.3), (10, (1, 28, 28), 0.0), pytest.param(100, (3, 32, 32), 0.2, marks=pytest.mark.slow)],
 )
 def test_any_shape_and_number_of_classes_fit_tables_of_80_columns_and_a_page(
     tmp_path: Path, classes: int, shape: tuple[int, int, int], wrong: float

@@ -16,9 +16,12 @@ from mnist_mlp.extras.tuning.best_experiment import as_experiment
     "overrides",
     [
         [],
-        ["optimizer.lr=0.0123"],
+        pytest.param(["optimizer.lr=0.0123"], marks=pytest.mark.slow),
         ["optimizer=sgd", "optimizer.momentum=0.5", "scheduler=constant", "model.hidden=[]"],
-        ["experiment=seed", "model.hidden=[300,100]", "seed=7", "trainer.gradient_clip_val=1.0"],
+        pytest.param(
+            ["experiment=seed", "model.hidden=[300,100]", "seed=7", "trainer.gradient_clip_val=1.0"],
+            marks=pytest.mark.slow,
+        ),
         ["data=fashion_mnist", "data.dir=/elsewhere", "trainer.max_time='00:01:00:00'"],
     ],
 )

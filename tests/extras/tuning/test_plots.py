@@ -39,6 +39,7 @@ def drawn(study: optuna.Study, folder: Path) -> set[str]:
     return set(plots.draw(study, trials, study.best_trial, None, folder))
 
 
+@pytest.mark.slow
 def test_importance_is_drawn_only_of_enough_trials(tmp_path: Path) -> None:
     values = [0.9 + index / 1000 for index in range(plots.ENOUGH)]
     assert drawn(study_of(values[:-1]), tmp_path) == {"history.png", "slices.png"}

@@ -140,6 +140,7 @@ def test_the_default_space_leaves_out_what_a_network_of_ones_own_lacks(tmp_path:
                 searched.check()
 
 
+@pytest.mark.slow
 def test_the_whole_default_space_is_searched_with_the_networks_that_come_with_the_project() -> None:
     for model in ("mlp", "cnn"):
         with space("data=synthetic", f"model={model}") as (config, searched):

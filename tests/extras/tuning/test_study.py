@@ -41,6 +41,7 @@ def test_each_trial_is_claimed_once_and_no_more_than_were_asked_for(tmp_path: Pa
     assert len({claim.directory for claim in claims}) == 6
 
 
+@pytest.mark.slow
 @forks
 def test_processes_that_claim_at_the_same_moment_share_the_trials(tmp_path: Path) -> None:
     def claim_all() -> None:
@@ -95,6 +96,7 @@ def test_a_trial_killed_while_its_values_were_drawn_is_given_up_and_another_draw
         assert study.study.trials[1].state == TrialState.FAIL
 
 
+@pytest.mark.slow
 def test_the_draw_follows_from_the_seed_and_what_is_known(tmp_path: Path) -> None:
     drawn = []
     for name, seed in (("one", 0), ("same", 0), ("other", 1)):
@@ -109,7 +111,9 @@ def test_the_draw_follows_from_the_seed_and_what_is_known(tmp_path: Path) -> Non
     assert drawn[0] != drawn[2]
 
 
-@pytest.mark.parametrize(("pruner", "ends"), [("median", True), ("halving", True), ("none", False)])
+@pytest.mark.parametrize(
+    ("pruner", "ends"), [("median", True), pytest.param("halving", True, marks=pytest.mark.slow), ("none", False)]
+)
 def test_a_trial_far_behind_the_others_ends_early_unless_none_is_to(tmp_path: Path, pruner: str, ends: bool) -> None:
     with study_in(tmp_path, f"tune.pruner={pruner}", "tune.trials=9") as study:
         for accuracy in (0.9, 0.91, 0.92, 0.93, 0.94, 0.1):
@@ -145,7 +149,10 @@ def test_a_study_whose_file_is_damaged_is_refused_by_its_path(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("override", "told"),
-    [("data=fashion_mnist", r"data\.name: .* it was synthetic"), ("optimizer=sgd", r"optimizer\.name: ")],
+    [
+        ("data=fashion_mnist", r"data\.name: .* it was synthetic"),
+        pytest.param("optimizer=sgd", r"optimizer\.name: ", marks=pytest.mark.slow),
+    ],
 )
 def test_another_choice_is_told_by_its_name_and_not_by_a_key_that_follows_from_it(
     tmp_path: Path, override: str, told: str
