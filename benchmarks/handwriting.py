@@ -69,17 +69,17 @@ KINDS: dict[str, set[str]] = {
 
 
 def picture_of(digit: np.ndarray, done: set[str], rng: Generator) -> Image.Image:
-    """A page with an MNIST digit `(28, 28)` on it, by default twice as large as it was."""
+    """A page with an MNIST digit `(28, 28)`, or a row of them, on it, by default twice as large as it was."""
     scale = rng.uniform(0.3, 3) if "size" in done else rng.uniform(0.3, 0.6) if "small" in done else 2.0
     mark = Image.fromarray(np.pad(digit, 6))
     if "turn" in done:
         mark = mark.rotate(rng.uniform(-12, 12), Image.Resampling.BICUBIC)
-    side = round(40 * scale)
-    mark = mark.resize((side, side), Image.Resampling.LANCZOS if scale > 1 else Image.Resampling.BOX)
-    height, width = (int(side * factor) for factor in rng.uniform(1.2, 4, 2))
-    top, left = rng.integers(0, height - side + 1), rng.integers(0, width - side + 1)
+    wide, tall = (round(side * scale) for side in mark.size)
+    mark = mark.resize((wide, tall), Image.Resampling.LANCZOS if scale > 1 else Image.Resampling.BOX)
+    height, width = (int(side * factor) for side, factor in zip((tall, wide), rng.uniform(1.2, 4, 2), strict=True))
+    top, left = rng.integers(0, height - tall + 1), rng.integers(0, width - wide + 1)
     ink = np.zeros((height, width, 1))
-    ink[top : top + side, left : left + side, 0] = np.asarray(mark) / 255
+    ink[top : top + tall, left : left + wide, 0] = np.asarray(mark) / 255
     paper, pen = np.full(3, 255.0), np.full(3, 25.0)
     if "tint" in done:
         paper, pen = rng.uniform(170, 255, 3), rng.uniform(0, 90, 3)

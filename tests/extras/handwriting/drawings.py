@@ -7,6 +7,7 @@ A digit is a few strokes through hand-chosen points, in two ways of writing. `wr
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,7 @@ def smooth(stroke: Stroke, steps: int = 12) -> list[Point]:
 
 
 def write(
-    text: str,
+    text: Iterable[str],
     rng: Generator,
     *,
     height: float = 60,
@@ -105,12 +106,14 @@ def write(
     gap: float = 0.35,
     ink: int = 20,
     paper: int = 255,
+    styles: list[dict[str, list[Stroke]]] = STYLES,
 ) -> Image.Image:
     """A sheet (mode L) with `text` on one line, a little different each time.
 
     Args:
         height: pixels of a digit.
         pen: width of a stroke; `margin` around the line and `gap` between the digits: all in digit heights.
+        styles: ways of writing each character, one drawn by lot for each.
     """
     detail = 4  # drawn larger and reduced, for smooth edges
     x, marks = margin, []
@@ -119,7 +122,7 @@ def write(
         wide, tall = rng.uniform(0.85, 1.15), rng.uniform(0.92, 1.06)
         drop = margin + rng.uniform(-0.06, 0.06)
         strokes = []
-        for stroke in STYLES[rng.integers(len(STYLES))][character]:
+        for stroke in styles[rng.integers(len(styles))][character]:
             points = np.array(smooth([(px + rng.normal(0, 0.018), py + rng.normal(0, 0.018)) for px, py in stroke]))
             dx, dy = points[:, 0] - 0.32, points[:, 1] - 0.5
             dx = (dx - slant * dy) * wide

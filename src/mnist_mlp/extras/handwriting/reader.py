@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from mnist_mlp.extras.handwriting.connected_components import Box
 from mnist_mlp.extras.handwriting.picture import read_picture
 from mnist_mlp.extras.handwriting.segmentation import Digit, find_digits
 from mnist_mlp.extras.inference.decision import Judged, doubts, is_two
-from mnist_mlp.extras.inference.predictor import Predictor
+from mnist_mlp.extras.inference.predictor import Calibration, Predictor
 
 OK, UNSURE, BLANK, ERROR = "ok", "unsure", "blank", "error"
 AT_ONCE = 256  # files whose digits are kept in memory together
@@ -104,6 +104,20 @@ class Reading:
         }
 
 
+class Seen(NamedTuple):
+    digit: Digit
+    probabilities: np.ndarray
+    """(10,), calibrated."""
+    judged: Judged
+
+
+class Candidate(NamedTuple):
+    """A piece of ink as one digit, and as two that touch where it is wide enough."""
+
+    whole: Seen
+    halves: list[Seen]
+
+
 class Reader:
     def __init__(self, predictor: Predictor) -> None:
         """Raises CheckpointError: the network was trained on something other than digits."""
@@ -119,45 +133,45 @@ class Reader:
             group = files[start : start + AT_ONCE]
             found = [_digits_in(file) for file in group]
             pieces = [digit for digits in found if isinstance(digits, list) for digit in digits]
-            judged = self._judged(_with_halves(pieces))
+            judged = iter(self.judged(pieces))
             for file, digits in zip(group, found, strict=True):
                 if isinstance(digits, str):
                     yield Reading(file=file, status=ERROR, message=digits)
                 else:
-                    yield _reading(file, self._guesses(digits, judged))
+                    yield _reading(file, self._guesses([next(judged) for _ in digits]))
 
     def of(self, pieces: list[Digit]) -> list[Guess]:
         """What the pieces of one picture, as `find_digits` finds them, are taken for."""
-        return self._guesses(pieces, self._judged(_with_halves(pieces)))
+        return self._guesses(self.judged(pieces))
 
-    def _judged(self, digits: list[Digit]) -> Iterator[tuple[np.ndarray, Judged]]:
-        """The probabilities `(10,)` of each digit, and what the decision needs to know of it."""
+    def judged(self, pieces: list[Digit]) -> list[Candidate]:
+        """What the network makes of each piece and its halves, for `decided`."""
+        digits = [digit for piece in pieces for digit in (piece, *piece.halves)]
         if not digits:
-            return
+            return []
         images = torch.from_numpy(np.stack([digit.image for digit in digits]))
         probabilities = self.predictor.log_probabilities(images).exp().numpy()
-        for digit, row, score in zip(digits, probabilities, self.predictor.ood_score(images).tolist(), strict=True):
-            yield row, Judged(float(row.max()), score, digit.box.width / digit.box.height, digit.is_half)
+        seen = iter(
+            Seen(digit, row, Judged(float(row.max()), score, digit.box.width / digit.box.height, digit.is_half))
+            for digit, row, score in zip(digits, probabilities, self.predictor.ood_score(images).tolist(), strict=True)
+        )
+        return [Candidate(next(seen), [next(seen) for _ in piece.halves]) for piece in pieces]
 
-    def _guesses(self, pieces: list[Digit], judged: Iterator[tuple[np.ndarray, Judged]]) -> list[Guess]:
-        """The digits of one picture, judged together; `judged` goes through its pieces and their halves."""
-        limit, calibration = self.predictor.ood_limit, self.predictor.calibration
-        read: list[tuple[Digit, tuple[np.ndarray, Judged]]] = []
-        for piece in pieces:
-            whole, halves = next(judged), [next(judged) for _ in piece.halves]
-            if is_two(whole[1], [half for _, half in halves], limit, calibration):
-                read += zip(piece.halves, halves, strict=True)
-            else:
-                read.append((piece, whole))
-        found = doubts([digit for _, (_, digit) in read], limit, calibration)
-        return [
-            Guess(image=digit.image, probabilities=row, box=digit.box, doubt=doubt)
-            for (digit, (row, _)), doubt in zip(read, found, strict=True)
-        ]
+    def _guesses(self, candidates: list[Candidate]) -> list[Guess]:
+        return decided(candidates, self.predictor.ood_limit, self.predictor.calibration)
 
 
-def _with_halves(pieces: list[Digit]) -> list[Digit]:
-    return [digit for piece in pieces for digit in (piece, *piece.halves)]
+def decided(candidates: list[Candidate], limit: float, calibration: Calibration) -> list[Guess]:
+    """The digits of one picture, judged together; `limit` is the highest out-of-distribution score of a digit alone."""
+    read: list[Seen] = []
+    for whole, halves in candidates:
+        is_pair = is_two(whole.judged, [half.judged for half in halves], limit, calibration)
+        read += halves if is_pair else [whole]
+    found = doubts([seen.judged for seen in read], limit, calibration)
+    return [
+        Guess(image=seen.digit.image, probabilities=seen.probabilities, box=seen.digit.box, doubt=doubt)
+        for seen, doubt in zip(read, found, strict=True)
+    ]
 
 
 def _digits_in(file: Path) -> list[Digit] | str:
