@@ -15,8 +15,8 @@ from sklearn.metrics import log_loss
 
 from mnist_mlp.config.compose import composed
 from mnist_mlp.data.datamodule import split
-from mnist_mlp.extras.calibration.calibrate import ALONE, BESIDE_OTHERS, SURE, best_temperature, effort_for, fit
-from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, Effort, fit_ood_detector
+from mnist_mlp.extras.calibration.calibrate import best_temperature, effort_for, fit
+from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, USUAL, Effort, fit_ood_detector
 from mnist_mlp.extras.inference.predictions import Predictions, log_softmax
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor
 from mnist_mlp.runs import checkpoint_file as files
@@ -82,8 +82,8 @@ def test_a_run_keeps_the_calibration_of_its_validation_images_in_its_best_checkp
     assert predictor.calibration.threshold == pytest.approx(expected.threshold, rel=1e-5)
     energies = predictor.ood_score(torch.from_numpy(dataset.train_images[val])).double().numpy()
     limits = np.array([0, predictor.calibration.number_margin]) + predictor.calibration.free_energy
-    assert (energies[:, None] <= limits).mean(0) == pytest.approx([ALONE, BESIDE_OTHERS], abs=2 / len(val))
-    assert predictor.calibration.number_threshold == SURE
+    assert (energies[:, None] <= limits).mean(0) == pytest.approx([USUAL.alone, USUAL.beside_others], abs=2 / len(val))
+    assert predictor.calibration.number_threshold == USUAL.sure
     assert "calibration" not in files.read(tmp_path / "checkpoints" / files.LAST)
 
 
@@ -104,7 +104,10 @@ def test_with_a_detector_the_checkpoint_keeps_it_and_its_limit_instead_of_a_free
     images = torch.from_numpy(dataset.train_images[val])
     shifts = predictor.ood_score(images) - replace(predictor, ood_detector=learned).ood_score(images)
     assert float(shifts.max() - shifts.min()) < 1e-3
-    assert float(predictor.in_distribution(images).float().mean()) == pytest.approx(THOROUGH.kept, abs=0.005)
+    assert float(predictor.in_distribution(images).float().mean()) == pytest.approx(THOROUGH.limits.alone, abs=0.005)
+    assert predictor.calibration.number_threshold == THOROUGH.limits.sure
+    within = predictor.ood_score(images) <= predictor.calibration.number_margin
+    assert float(within.float().mean()) == pytest.approx(THOROUGH.limits.beside_others, abs=0.005)
     assert "ood_detector" not in files.read(tmp_path / "checkpoints" / files.LAST)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from mnist_mlp.config.schema import Config, MLPConfig
-from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, Effort, fit_ood_detector
+from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, USUAL, Effort, fit_ood_detector
 from mnist_mlp.extras.inference.predictions import Predictions, coverage_at_risk
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor, free_energy
 from mnist_mlp.runs import checkpoint_file as files
@@ -17,12 +17,6 @@ from mnist_mlp.runs import checkpoint_file as files
 # Limits of the temperature: for a network that has every validation image right the best one would be 0.
 LOWEST, HIGHEST = 0.1, 10.0
 DIGITS = list("0123456789")
-
-# The digits of a person's picture are an answer only if the probability that all are right is at least this.
-SURE = 0.85
-# Shares of the validation images, those with the lowest out-of-distribution scores, to accept as a digit that stands
-# alone (if the free energy is the score), and as a digit beside others.
-ALONE, BESIDE_OTHERS = 0.95, 0.995
 
 Part = tuple[Tensor, Tensor]
 
@@ -47,8 +41,9 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_st
         scores = replace(predictor, ood_detector=detector).ood_score(images).double().numpy()
     else:
         scores = free_energy(logits).double().numpy()
-    alone, beside_others = np.quantile(scores, (effort.kept if effort else ALONE, BESIDE_OTHERS)).tolist()
-    calibration = replace(calibration, number_threshold=SURE, number_margin=beside_others - alone)
+    limits = effort.limits if effort else USUAL
+    alone, beside_others = np.quantile(scores, (limits.alone, limits.beside_others)).tolist()
+    calibration = replace(calibration, number_threshold=limits.sure, number_margin=beside_others - alone)
     if detector is None:
         calibration = replace(calibration, free_energy=alone)
     else:
