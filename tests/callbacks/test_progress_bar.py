@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import logging
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from helpers.kill_and_resume import configuration
 
 from mnist_mlp.callbacks.history import _line
 from mnist_mlp.callbacks.progress_bar import RunBar
 from mnist_mlp.cli.console import Console
+from mnist_mlp.training import train
 
 
 class Terminal(io.StringIO):
@@ -53,6 +56,18 @@ def test_a_logged_line_takes_the_place_of_the_bar_which_is_drawn_below(monkeypat
     assert drawn.endswith("best val acc 75.00%")
     bar.on_train_end()
     assert terminal.screen() == [line, ""]  # nothing of the bar stays
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_run_draws_a_bar_on_a_terminal_if_it_is_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    words = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1")
+    train(configuration(*words, f"trainer.enable_progress_bar={wanted}"), tmp_path)
+    assert ("epoch 1/1" in terminal.getvalue()) == wanted
 
 
 @pytest.mark.parametrize("metrics", [["acc"], ["acc", "f1"]])

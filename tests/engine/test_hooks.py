@@ -105,3 +105,22 @@ def test_a_callback_around_batches_is_called_for_each_step(tmp_path: Path, overr
         train(config, tmp_path / engine, callbacks=[Shrink()])
         weights.append(files.read(tmp_path / engine / "checkpoints" / files.LAST)["state_dict"])
     assert furthest(*weights) < 1e-9
+
+
+def test_a_step_may_update_the_metrics_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Updates by position are collected over a chunk; another one is made as it is."""
+
+    def by_name(module: DigitClassifier, batch: Any, _: int) -> Tensor:
+        output = module.network(batch[0])
+        metrics, loss = module.metrics_of("train"), module.loss(output, batch[1])
+        metrics.update(preds=output, target=batch[1])
+        module.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch[1]))
+        module.log_dict(dict(metrics.items()), on_step=False, on_epoch=True, batch_size=len(batch[1]))
+        return loss
+
+    monkeypatch.setattr(DigitClassifier, "training_step", by_name)
+    seen = []
+    for engine in ("fast", "plain"):
+        history = train(configuration(*SHORT, *QUIET, f"engine={engine}"), tmp_path / engine).history
+        seen.append([row["train/acc"] for row in history])
+    assert seen[0] == pytest.approx(seen[1], abs=1e-6)
