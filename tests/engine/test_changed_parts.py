@@ -13,7 +13,7 @@ from helpers.kill_and_resume import configuration
 from helpers.short_runs import QUIET, SHORT, furthest, skip_connection, slow, trained
 from torch import Tensor, nn
 
-from mnist_mlp.engine import stack
+from mnist_mlp.engine import stack, written_step
 from mnist_mlp.model.networks import MLP, NETWORKS
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
@@ -138,6 +138,19 @@ def test_the_check_sees_a_written_step_that_is_wrong(tmp_path: Path, monkeypatch
     assert furthest(trained(tmp_path / "fast", *words), right) < 1e-9  # autograd took over
     monkeypatch.setattr(stack, "reason_for_autograd", lambda *_: None)
     assert furthest(trained(tmp_path / "unchecked", *words), right) > 1e-6
+
+
+def test_the_check_sees_a_written_update_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of gradients that are right."""
+    build = written_step.build_update
+
+    def built(*arguments: Any, **options: Any) -> Any:
+        update = build(*arguments, **options)
+        return lambda rates: update([1.01 * rate for rate in rates])
+
+    right = trained(tmp_path / "plain", "engine=plain")
+    monkeypatch.setattr(written_step, "build_update", built)
+    assert furthest(trained(tmp_path / "fast"), right) < 1e-9
 
 
 class Normed(MLP):

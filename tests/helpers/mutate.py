@@ -170,7 +170,7 @@ def main() -> None:
             files = [test for test in fastest if set(known[test]["lines"].get(name, ())) & set(mutant.lines)]
             if not files or project.survives(mutant, files, sum(known[test]["seconds"] for test in files)):
                 survivors += 1
-                reason = "survived" if files else "reached by no test"
+                reason = "survived" if files else "reached by no quick test"
                 print(f"{reason}: {PACKAGE / name}:{mutant.what}", flush=True)
             if number % 10 == 0:
                 print(f"{number} of {len(sample)}, {survivors} survived", flush=True)
