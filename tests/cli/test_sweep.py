@@ -47,6 +47,9 @@ def test_a_preset_with_overrides_prints_the_numbers_of_its_runs_and_writes_the_p
         (line,) = [line.split() for line in answer.stdout.splitlines() if line.split()[1:2] == [loss]]
         assert line[2] == f"{100 * sum(metrics['val/acc'] for metrics in own) / 2:.2f}"
         assert line[5] == f"{100 * sum(metrics['test/acc'] for metrics in own) / 2:.2f}"
+    begun = [line for line in answer.stdout.splitlines() if line.startswith("job ")]
+    names = [f"model.loss={result['config']['model']['loss']} seed={result['seed']}" for result in results]
+    assert begun == [f"job {number}: {name}" for number, name in enumerate(names)]  # without what all have in common
     assert "python src/train.py -m data=synthetic" in answer.stdout
     assert "<svg" in (tmp_path / "report.html").read_text()
 
