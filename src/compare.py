@@ -27,7 +27,7 @@ confidence interval, ranked on validation, and what can be concluded.
 
 
 def main() -> None:
-    with exit_codes(system=BEFORE_WORK):
+    with exit_codes(os_error=BEFORE_WORK):
         compare(arguments())
 
 

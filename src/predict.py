@@ -32,7 +32,8 @@ NOTES = """\
 Options may be written as in the other commands, checkpoint=<run directory>.
 Folders are searched for PNG, JPEG, WebP, BMP, TIFF and GIF; patterns in quotes
 are expanded here. A digit that the network is not sure of stands in
-parentheses; in JSON and CSV it is a ? of the text, beside the best guess.
+parentheses; in JSON and CSV the field text has a ? for it, and the field guess
+the best guess.
 
 exit code: 0 all files were read, 1 some could not be, 2 none could be or the
 command was wrong
@@ -82,7 +83,7 @@ def files_of(images: Sequence[str]) -> list[Path]:
 def check(options: argparse.Namespace, files: Sequence[Path]) -> None:
     """Raise ConfigError for arguments that cannot succeed, before torch is imported."""
     if not any(os.path.isfile(file) for file in files):
-        more = f" (nor {len(files) - 1} more)" if len(files) > 1 else ""
+        more = f"; nor are the other {len(files) - 1} any" if len(files) > 1 else ""
         raise ConfigError(f"{files[0]}: expected a picture or a folder with pictures, found none{more}")
     if options.picture is not None:
         if options.picture.suffix.lower() not in (".png", ".pdf", ".svg"):
@@ -108,8 +109,8 @@ def predict(options: argparse.Namespace) -> int:
     predictor = Predictor.load(options.checkpoint or chosen_checkpoint.newest(OUTPUTS))
     reader = Reader(predictor)
     out = sys.stdout
-    beside = out if options.format == "table" else sys.stderr
-    print(f"checkpoint: {predictor.described(newest=options.checkpoint is None)}", file=beside)
+    notes = out if options.format == "table" else sys.stderr
+    print(f"checkpoint: {predictor.described(newest=options.checkpoint is None)}", file=notes)
 
     counts: Counter[str] = Counter()
     pictured: list[Reading] = []
@@ -136,7 +137,7 @@ def predict(options: argparse.Namespace) -> int:
 
         with written("--picture", options.picture):
             draw(pictured, options.picture)
-        print(f"picture: {options.picture}", file=beside)
+        print(f"picture: {options.picture}", file=notes)
     elif options.picture is not None:
         print(f"predict.py: no digits, so no {options.picture}", file=sys.stderr)
     return 0 if not counts[ERROR] else 1 if counts[ERROR] < len(files) else 2

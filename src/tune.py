@@ -16,11 +16,12 @@ def main(config: TuneConfig, study_directory: Path) -> None:
     from mnist_mlp.extras.tuning.space import SearchSpace
 
     space = SearchSpace.of(config.tune.space, HydraConfig.get().overrides.task)
-    if report := search(config, study_directory, space):  # none of a helper's own
+    if report := search(config, study_directory, space):  # none in a helper process, which searches for another one
         print(report)
 
 
 if __name__ == "__main__":
     with exit_codes():
+        # `optimizer.lr=interval(...)` becomes a part of tune.space: Hydra would take it for a multirun.
         sys.argv[1:] = searched_on_the_command_line(sys.argv[1:])
     run_app(main, config_name="tune")

@@ -13,6 +13,7 @@ from helpers.kill_and_resume import configuration
 from helpers.short_runs import QUIET, SHORT, furthest, slow
 from torch import Tensor
 
+from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.training import train
@@ -124,3 +125,45 @@ def test_a_step_may_update_the_metrics_by_name(tmp_path: Path, monkeypatch: pyte
         history = train(configuration(*SHORT, *QUIET, f"engine={engine}"), tmp_path / engine).history
         seen.append([row["train/acc"] for row in history])
     assert seen[0] == pytest.approx(seen[1], abs=1e-6)
+
+
+class Stages(L.Callback):
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        assert isinstance(pl_module, DigitClassifier)
+        self.stages.append(stage)
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_a_callback_is_set_up_for_training_and_for_the_test(engine: str, tmp_path: Path) -> None:
+    callback = Stages()
+    words = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", f"engine={engine}")
+    train(configuration(*QUIET, *words), tmp_path, callbacks=[callback])
+    assert callback.stages == ["fit", "test"]
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_a_step_gets_the_number_of_its_batch_in_the_epoch_and_its_values_count_by_images(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mean of the labels in an epoch with a last batch of another size; numbers from 0 in every epoch."""
+    original, seen = DigitClassifier.training_step, []
+
+    def logs(module: DigitClassifier, batch: Any, batch_idx: int) -> Tensor:
+        seen.append(batch_idx)
+        module.log("train/label", batch[1].double().mean(), on_step=False, on_epoch=True)
+        return 2 * original(module, batch, batch_idx)  # so that it is not replaced
+
+    monkeypatch.setattr(DigitClassifier, "training_step", logs)
+    config = configuration(*QUIET, "data.batch_size=1999", "trainer.max_epochs=2", f"engine={engine}")
+    result = train(config, tmp_path)
+    data = DigitsDataModule(config)
+    data.setup()
+    labels = data.parts["train"][1]
+    batches = -(-len(labels) // 1999)
+    assert len(labels) % 1999 not in (0, 1998)
+    assert seen[-2 * batches :] == [*range(batches), *range(batches)]
+    mean = float(labels.double().mean())
+    assert [row["train/label"] for row in result.history] == pytest.approx([mean, mean], rel=1e-6)

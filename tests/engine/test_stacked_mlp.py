@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from mnist_mlp.config.schema import ACTIVATIONS, LOSSES
 from mnist_mlp.engine.flat import Flat
-from mnist_mlp.engine.stacked_loss import WRITTEN, StackedLoss
+from mnist_mlp.engine.stacked_loss import HAND_WRITTEN, StackedLoss
 from mnist_mlp.engine.stacked_mlp import StackedMLP, is_known
 from mnist_mlp.model.losses import LOSSES as ORIGINAL
 
@@ -68,7 +68,7 @@ def test_losses_and_their_gradients_are_those_of_each_member_alone(loss: str, ot
 
 
 def test_every_loss_and_activation_of_the_configuration_is_written_out() -> None:
-    assert set(WRITTEN) == set(LOSSES)
+    assert set(HAND_WRITTEN) == set(LOSSES)
     assert all(is_known(mlp([5], activation).layers) for activation in ACTIVATIONS)
 
 

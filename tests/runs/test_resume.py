@@ -289,3 +289,11 @@ def test_a_changed_key_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / runs.RESULT).unlink()
     with pytest.raises(ConfigError, match=r"model\.dropout: cannot change .* it was 0\.2 at the start, got 0\.1"):
         train(configuration("trainer.max_epochs=1", "model.dropout=0.1", f"resume={tmp_path}"), tmp_path)
+
+
+def test_a_callback_that_the_run_did_not_have_is_refused(tmp_path: Path) -> None:
+    train(configuration("trainer.max_epochs=1"), tmp_path)
+    (tmp_path / runs.RESULT).unlink()
+    added = "+callbacks.own={lightning: {LearningRateFinder: {}}}"
+    with pytest.raises(ConfigError, match=r"callbacks\.own: cannot change on resume; it was \{\} at the start"):
+        train(configuration("trainer.max_epochs=1", added, f"resume={tmp_path}"), tmp_path)

@@ -11,8 +11,8 @@ To add one: a class in a new file of this folder, and a file in configs/callback
 
     own: {my_file: {MyCallback: {some_argument: 3}}}
 
-`callbacks=<name of that file>` switches it on; `callbacks=[early_stopping,<name>]` several. Below `lightning` stand
-classes of `lightning.pytorch.callbacks`:
+`callbacks=<name of that file>` switches it on, `callbacks=[early_stopping,<name>]` several. With `lightning` instead of
+the name of a file, classes of `lightning.pytorch.callbacks` are meant:
 
     own: {lightning: {EarlyStopping: {monitor: val/acc, mode: max, stopping_threshold: 0.98}}}
 """
@@ -34,7 +34,7 @@ from mnist_mlp.config.messages import as_text
 from mnist_mlp.config.schema import CallbacksConfig
 
 LIGHTNING = "lightning"
-"""in `callbacks.own`, the place of a file's name: classes of `lightning.pytorch.callbacks`"""
+"""in `callbacks.own`, this instead of the name of a file means `lightning.pytorch.callbacks`"""
 
 
 def build_callbacks(config: CallbacksConfig) -> list[L.Callback]:

@@ -55,12 +55,12 @@ class CheckBeforeWork(Callback):
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         # Hydra turns an exception of a callback into a warning, but not SystemExit.
-        with exit_codes(self.schema, system=BEFORE_WORK):
+        with exit_codes(self.schema, os_error=BEFORE_WORK):
             if Path(sys.argv[0]).stem in SCHEMAS.keys() - {self.command}:
                 name = config.hydra.job.config_name
                 raise ConfigError(f"-cn {name}: expected another configuration, this is one of {self.command}.py")
             given = own_configuration(without_sections(config, "hydra"), config.hydra, self.schema)
-            _refuse_words_for_sweeps(config.hydra)
+            _refuse_overrides_for_sweeps(config.hydra)
             _refuse_hidden_files(config.hydra)
             if self.schema is Config and given.sweep.keep != "all":
                 raise ConfigError(f"sweep.keep={given.sweep.keep}: expected -m beside it, as in train.py -m seed=0,1")
@@ -80,7 +80,7 @@ class CheckBeforeWork(Callback):
                 run_directory.refuse_occupied(directory)  # again: a run may have used it before it was locked
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        with exit_codes(self.schema, system=BEFORE_WORK):
+        with exit_codes(self.schema, os_error=BEFORE_WORK):
             if self.schema is TuneConfig:
                 raise ConfigError("tune.py searches the values of a sweep in one run: leave -m out")
             if not issubclass(self.schema, Config):
@@ -151,7 +151,7 @@ def own_configuration(composed: DictConfig, settings: Any, schema: type[Any]) ->
     return config
 
 
-def _refuse_words_for_sweeps(hydra: DictConfig) -> None:
+def _refuse_overrides_for_sweeps(hydra: DictConfig) -> None:
     """Raise ConfigError if an override would have no effect without -m."""
     choices = hydra.runtime.choices
     of_sweeps = ("hydra.launcher", "hydra.sweep", "hydra/launcher", "hydra/sweeper")
@@ -192,7 +192,7 @@ PLACES = ("here", "submitit_local", "slurm", "ray")
 
 
 def _refuse_without_effect(named: Set[str]) -> None:
-    """Check that no key of the stacked launcher is `named` that matters on other machines alone."""
+    """Raise ConfigError if `named` has a key of the stacked launcher that has no effect with `on=here`."""
     for name in sorted(named):
         if re.match(r"hydra\.launcher\.(?!on$|most$)", name):
             raise ConfigError(

@@ -52,12 +52,12 @@ def _without_dashes(message: str) -> str:
 
 
 @contextmanager
-def exit_codes(schema: type[Any] = Config, *, system: int = FAILED, directory: Path | None = None) -> Iterator[None]:
+def exit_codes(schema: type[Any] = Config, *, os_error: int = FAILED, directory: Path | None = None) -> Iterator[None]:
     """Turn exceptions in the block into exit codes: one line for errors that a user can fix, a traceback for a bug.
 
     Args:
         schema: its keys are suggested if an unknown one was given.
-        system: exit code for errors of the operating system: disk full, no permission, a name too long.
+        os_error: exit code for errors of the operating system: disk full, no permission, a name too long.
         directory: the place that the block writes to; printed if such an error names no file.
     """
     open_streams()
@@ -70,7 +70,7 @@ def exit_codes(schema: type[Any] = Config, *, system: int = FAILED, directory: P
         stop(str(error), error.exit_code)
     except COMPOSITION_ERRORS as error:
         if (reason := system_error(error, directory)) is not None:
-            stop(reason, system)
+            stop(reason, os_error)
         try:
             line = explain_composition(error, schema)
         except OSError as other:  # it searches files of the given name, which may be too long
@@ -82,7 +82,7 @@ def exit_codes(schema: type[Any] = Config, *, system: int = FAILED, directory: P
         stop("stopped by Ctrl-C", 130)
     except Exception as error:
         if (reason := system_error(error, directory)) is not None:
-            stop(reason, system)
+            stop(reason, os_error)
         if _raised_by_hydra(error):
             stop(" ".join(str(error).split()), BEFORE_WORK)
         if _while_composing(error):

@@ -33,14 +33,14 @@ class HastenedImports(MetaPathFinder):
     """Finds each of `SLOW`, once, with a loader that imports it in less time: see the top of this file."""
 
     def __init__(self) -> None:
-        self.ahead = set(SLOW)
+        self.not_yet_imported = set(SLOW)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname not in self.ahead:
+        if fullname not in self.not_yet_imported:
             return None
-        self.ahead.remove(fullname)
+        self.not_yet_imported.remove(fullname)
         spec = util.find_spec(fullname)
         if spec is not None and spec.loader is not None:
             spec.loader = _HastenedLoader(spec.loader)

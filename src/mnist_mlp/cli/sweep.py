@@ -113,7 +113,7 @@ def _subdir(config: DictConfig, number: int) -> str:
 
 
 def compose_once(loader: ConfigLoader, sweep: DictConfig) -> None:
-    """Make the loader compose only one of the jobs of `sweep` that differ in nothing but values of keys.
+    """Of jobs of `sweep` that differ only in the values of keys, make the loader compose the first.
 
     The others get copies with their own values. Composing takes a tenth of a second; Hydra's sweeper composes every
     job as a check, and its launcher once more.

@@ -59,7 +59,7 @@ class Key:
     """The networks of one stack may differ in it."""
     by_engine: bool = False
     """The engine implements the key itself and counts in optimizer steps. With engine=plain,
-    `training._build_trainer` converts it to the Trainer's argument."""
+    `training.trainer` converts it to the Trainer's argument."""
     stackable: bool = False
     """`Section.stackable`, for a key outside of sections."""
     in_hparams: bool = False

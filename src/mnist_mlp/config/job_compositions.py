@@ -58,7 +58,7 @@ def _value(override: str) -> tuple[str, Any] | None:
 
 
 def _note_overrides(hydra: DictConfig, changed: dict[str, str]) -> None:
-    """Give a copy of another job's configuration this job's overrides: `changed` maps the other's to this one's."""
+    """Replace the overrides that `hydra`, a copy from another job, names: `changed` maps old ones to this job's."""
     task, form = hydra.overrides.task, hydra.job.config.override_dirname
     for place, override in enumerate(list(task)):
         if override in changed:

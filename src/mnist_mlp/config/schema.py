@@ -287,7 +287,7 @@ class Config:
         shown_by_default=True,
     )
     threads: int | None = key(
-        "CPU threads; null: all cores for large networks, one for small ones, and a free core augments images",
+        "CPU threads; null: all cores for a large network; one for a small network, and a second for its augmentation",
         at_least=1,
         stackable=True,
     )

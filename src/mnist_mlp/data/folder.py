@@ -153,7 +153,7 @@ def _opened(path: Path) -> Image.Image:
     """The image in a file.
 
     Raises:
-        ConfigError: it cannot be read, has another mode, as with more than 8 bits per channel, or is not opaque.
+        ConfigError: it cannot be read, is not opaque, or its mode is neither grey nor colour of 8 bits per channel.
     """
     from mnist_mlp.data.image_file import UnreadableError, open_image  # imports Pillow, which MNIST does not need
 

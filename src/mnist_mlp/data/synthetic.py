@@ -23,7 +23,7 @@ OVERSIZE = 4  # rendered larger by this factor and averaged down, so that stroke
 STROKES = (0, 1, 2, 4, 6)  # added on each side of the font's strokes, in pixels before averaging down
 CANVAS = 44 * DETAIL  # side of a rendering in pixels: no transformation reaches beyond it
 
-# Standard deviations of the transformations; draws are clipped to LIMIT of them.
+# Standard deviations of the transformations; draws are clipped to LIMIT standard deviations.
 ROTATION = 11.0  # degrees
 SHEAR = 0.18
 SCALE = 0.12  # of the logarithm of the scale factor, drawn separately for width and height

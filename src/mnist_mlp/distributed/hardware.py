@@ -36,7 +36,7 @@ def why_no_cuda() -> str | None:
 
 
 def _usable_cuda() -> tuple[int, str | None]:
-    """Number of usable GPUs, and why there are none, from the driver: a device node alone does not mean a GPU."""
+    """Number of usable GPUs, and why there are none, from the driver: /dev/nvidia* may exist without a GPU."""
     driver = _cuda_driver()
     if driver is None or driver.cuInit(0) != 0:
         return 0, None

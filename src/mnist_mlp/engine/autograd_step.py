@@ -50,10 +50,11 @@ class AutogradStep:
         # Every rank augments the whole minibatch, so that the noise of an image does not depend on the world size.
         images, labels = member.datamodule.on_after_batch_transfer(whole, 0)
         own = chunk.share_of_rank(labels)
-        batch = chunk.share_of_rank(images), own
-        module.on_train_batch_start(batch, step)
+        batch, batch_idx = (chunk.share_of_rank(images), own), step % member.length.steps_per_epoch
+        member.train_log.batch_size = len(own)
+        module.on_train_batch_start(batch, batch_idx)
         optimizer.zero_grad()
-        output = self._training_step(batch, step) if len(own) > 0 else torch.zeros((), device=module.device)
+        output = self._training_step(batch, batch_idx) if len(own) > 0 else torch.zeros((), device=module.device)
         loss = output["loss"] if isinstance(output, dict) else output
         if chunk.world_size == 1:
             loss.backward()
@@ -66,12 +67,12 @@ class AutogradStep:
         member.trainer.global_step = step + 1
         if member.schedule is not None and not isinstance(member.schedule, LambdaLR):
             member.schedule.step()
-        module.on_train_batch_end(output, batch, step)
+        module.on_train_batch_end(output, batch, batch_idx)
         return loss.detach()
 
-    def _training_step(self, batch: Batch, step: int) -> Any:
+    def _training_step(self, batch: Batch, batch_idx: int) -> Any:
         with self.member.trainer.precision_plugin.train_step_context():
-            return self.member.module.training_step(batch, step)
+            return self.member.module.training_step(batch, batch_idx)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from mnist_mlp.engine import stacked_mlp, stacked_optimizer
 from mnist_mlp.engine.autograd_step import AutogradStep
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.member import Member
-from mnist_mlp.engine.stacked_loss import WRITTEN
+from mnist_mlp.engine.stacked_loss import HAND_WRITTEN
 from mnist_mlp.engine.written_step import WrittenStep
 
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-9}
@@ -36,7 +36,7 @@ def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
             return f"the network has weights outside of its layers (model.name={model.name})"
         if not all(weight.requires_grad for weight in network.parameters()):
             return "some weights of the network are frozen"
-        if model.loss not in WRITTEN:
+        if model.loss not in HAND_WRITTEN:
             return f"the hand-written step does not support model.loss={model.loss}"
         if model.adversarial:
             return f"the hand-written step does not support model.adversarial={model.adversarial}"

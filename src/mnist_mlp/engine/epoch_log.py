@@ -28,6 +28,8 @@ class EpochLog:
         call it again"""
         self.points: dict[str, Tensor] = {}
         """the latest values logged with `on_step`"""
+        self.batch_size = 1
+        """images in the current batch, the weight of a value that is logged without `batch_size`"""
         self._pending: list[tuple[str, Tensor, int]] = []
 
     def log(
@@ -57,7 +59,7 @@ class EpochLog:
         if on_step or (on_step is None and not on_epoch):
             self.points[f"{name}_step" if on_epoch else name] = value  # Lightning's names
         if on_epoch or not on_step:
-            self._pending.append((name, value, batch_size or 1))
+            self._pending.append((name, value, batch_size or self.batch_size))
 
     def add(self, name: str, value: float, images: int) -> None:
         total, count = self.sums.get(name, (0.0, 0.0))
@@ -73,7 +75,8 @@ class EpochLog:
             self._pending = []
 
     def compute(self, *, world_size: int = 1) -> dict[str, Tensor]:
-        """The means and metrics of the epoch so far, over all ranks; of what is logged `on_step` alone, the latest."""
+        """The means and metrics of the epoch so far, over all ranks; for a value logged with `on_step`
+        only, the latest value."""
         self.add_up()
         sums = self._of_all_processes() if world_size > 1 else self.sums
         values = self.points | {name: torch.tensor(total / count) for name, (total, count) in sums.items() if count}

@@ -28,6 +28,8 @@ class MemberHooks(L.Callback):
             refuse_other_loaders(first.datamodule, first.length.batch_size, trainer)
 
     def on_fit_start(self, *_: Any) -> None:
+        # Here, because a member gets its trainer after Lightning has called `setup` of this callback.
+        self.stack.call("setup", "fit", module=False)
         self.stack.call("on_fit_start")
 
     def on_train_start(self, *_: Any) -> None:
@@ -39,6 +41,7 @@ class MemberHooks(L.Callback):
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         self.stack.stop_members()
+        # `AutogradStep` calls the module's own hooks around a batch, for each minibatch of the chunk.
         self.stack.call("on_train_batch_start", batch, batch_idx, module=False)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -77,6 +80,7 @@ class MemberHooks(L.Callback):
         self.stack.call("on_fit_end", members=self.stack.surviving_members)
 
     def on_test_start(self, *_: Any) -> None:
+        self.stack.call("setup", "test", members=self.stack.surviving_members, module=False)
         self.stack.call("on_test_start", members=self.stack.surviving_members)
 
     def on_test_epoch_end(self, *_: Any) -> None:
@@ -106,6 +110,9 @@ def refuse_unknown_hooks(
     module: L.LightningModule, datamodule: L.LightningDataModule, callbacks: list[L.Callback]
 ) -> None:
     """Check that the engine calls every hook that the module, the data module and the callbacks override.
+
+    Exception: the hand-written step replaces `on_train_batch_start` and `on_train_batch_end` of the module. It is not
+    used if they change loss, weights or the names of metrics.
 
     Raises:
         ConfigError: one of them overrides a hook that only Lightning's own loop calls.

@@ -143,6 +143,7 @@ class Member:
     def fail(self, error: UserError | Pruned) -> None:
         """End this member as a single run would end for this error: log it, and write the result."""
         self.training, self.error = False, error
+        # Once in the log of the process, and once in the job's own files.
         for place in (nullcontext(), self.own_log_files()) if isinstance(error, UserError) else ():
             with place:
                 log.error("job %s failed: %s", self.job.number, error)

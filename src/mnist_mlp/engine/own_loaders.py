@@ -21,7 +21,7 @@ from mnist_mlp.data.seeding import epoch_order
 
 
 class _TrainerAtStep:
-    """The trainer of a run without other ranks on the CPU, at one step; all else is the real trainer's."""
+    """A stand-in for the trainer: one rank, on the CPU, at one step; all other attributes are the real trainer's."""
 
     global_rank, world_size, limit_train_batches = 0, 1, 1.0
     training = False
@@ -35,7 +35,9 @@ class _TrainerAtStep:
 
 
 def refuse_other_loaders(datamodule: DigitsDataModule, batch_size: int, trainer: L.Trainer) -> None:
-    """Check that the loaders give the engine's batches: in training the first of an epoch, and the last of another.
+    """Check that the loaders give the engine's batches.
+
+    In training, two minibatches are compared: the first of epoch 0, and the last of epoch 1.
 
     Args:
         batch_size: images in one optimizer step.
@@ -50,8 +52,8 @@ def refuse_other_loaders(datamodule: DigitsDataModule, batch_size: int, trainer:
     own.trainer = _TrainerAtStep(trainer, 0, 0)  # type: ignore[assignment]
     for name, unchanged in {
         "train_dataloader": same,
-        "val_dataloader": _is_over(own.val_dataloader(), own.parts["val"], own.config.data.batch_size),
-        "test_dataloader": _is_over(own.test_dataloader(), own.parts["test"], own.config.data.batch_size),
+        "val_dataloader": _is_own_loader_of(own.val_dataloader(), own.parts["val"], own.config.data.batch_size),
+        "test_dataloader": _is_own_loader_of(own.test_dataloader(), own.parts["test"], own.config.data.batch_size),
     }.items():
         if not unchanged:
             raise ConfigError(
@@ -88,7 +90,7 @@ def _are(given: Any, expected: Part) -> bool:
     )
 
 
-def _is_over(loader: Any, part: Part, batch_size: int) -> bool:
+def _is_own_loader_of(loader: Any, part: Part, batch_size: int) -> bool:
     """Whether it is the project's own loader over all of the part, without a copy of it."""
     if type(loader) is not EvaluationLoader or loader.batch_size != batch_size:
         return False

@@ -136,7 +136,7 @@ class Stack(L.LightningModule):
         return self._steps
 
     def on_train_epoch_start(self) -> None:
-        # Not at the end of the epoch: a run that ended within an epoch and is lengthened continues its sums.
+        # Not at the end of the epoch: a run that `max_steps` ended within one adds to its sums if it is lengthened.
         for member in self.training_members:
             member.train_log.reset()
 
@@ -146,6 +146,7 @@ class Stack(L.LightningModule):
 
     def validation_step(self, batch: Part, batch_idx: int) -> None:
         for member in self.training_members:
+            member.evaluation_log.batch_size = len(batch[1])
             member.evaluation_output = member.module.validation_step(batch, batch_idx)
 
     def on_validation_epoch_end(self) -> None:
@@ -160,6 +161,7 @@ class Stack(L.LightningModule):
 
     def test_step(self, batch: Part, batch_idx: int) -> None:
         for member in self.surviving_members:
+            member.evaluation_log.batch_size = len(batch[1])
             member.evaluation_output = member.module.test_step(batch, batch_idx)
 
     def on_test_epoch_end(self) -> None:
@@ -172,7 +174,8 @@ class Stack(L.LightningModule):
             self.call_member(member, "on_train_epoch_end")
 
     def on_train_end(self) -> None:
-        self._steps = []  # with their CUDA graphs, which `cuda_graphs.record` has collected before it captures another
+        # And drop their CUDA graphs: the garbage collection in `cuda_graphs.record` frees them before the next capture.
+        self._steps = []
 
     def stop_members(self, *, at_epoch_end: bool = False) -> None:
         """Remove members whose `should_stop` is set; within an epoch, end that epoch for them first."""

@@ -1,6 +1,7 @@
 """Losses of M members and their gradients with respect to the logits, as formulas.
 
-Members may have different losses. To add one: an entry in `WRITTEN`. A loss without an entry is trained by autograd.
+Members may have different losses. To add one: an entry in `HAND_WRITTEN`. A loss without an entry is trained by
+autograd.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def _squared_error_gradient(logits: Tensor, targets: Tensor) -> Tensor:
     return probabilities.mul_(by_probability - (probabilities * by_probability).sum(-1, keepdim=True))
 
 
-WRITTEN: dict[str, WrittenLoss] = {
+HAND_WRITTEN: dict[str, WrittenLoss] = {
     "cross_entropy": WrittenLoss(_cross_entropy, _cross_entropy_gradient),
     "nll": WrittenLoss(_cross_entropy, _cross_entropy_gradient),  # of a log-softmax: the same function of the logits
     "mse": WrittenLoss(_squared_error, _squared_error_gradient),
@@ -60,7 +61,7 @@ class StackedLoss:
         self.classes = classes
         smoothing = like.new_tensor([model.label_smoothing for model in models]).view(-1, 1, 1)
         self.off_label, self.on_label = smoothing / classes, 1 - smoothing
-        own = [WRITTEN[model.loss] for model in models]
+        own = [HAND_WRITTEN[model.loss] for model in models]
         self.first, *others = dict.fromkeys(own)
         # Masks `(M, 1)` of the members with this loss. Not lists of indices: a captured graph cannot copy from the CPU.
         self.others = [

@@ -2,9 +2,9 @@
 
 "Written" in the names of `engine` means that gradients come from formulas written by hand.
 
-The inputs of all steps of a chunk are in tensors with fixed addresses, filled once per chunk, so on a GPU a chunk is
-one CUDA graph. Recorded steps draw their noise from generators that are seeded by (seed, first step of the chunk).
-Steps that run one by one draw the noise that `training_step` would draw.
+Indices, targets and learning rates of all steps of a chunk are in tensors with fixed addresses, filled once per chunk,
+so on a GPU a chunk is one CUDA graph. Recorded steps draw their noise from generators that are seeded by (seed, first
+step of the chunk). Steps that run one by one draw the noise that `training_step` would draw.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class WrittenStep:
                 seed_noise(self.configs[member].seed, step, rank, self.device)
             for mask in self.masks if probability > 0 else ():
                 own = mask[member, :count]
-                if member in self.noise or self.device.type == "cpu":  # on the CPU `F.dropout` draws the same numbers
+                if member in self.noise or self.device.type == "cpu":  # on the CPU `F.dropout` would draw these
                     kept = 1 - probability
                     own.bernoulli_(kept, generator=self.noise.get(member)).div_(kept)
                 else:

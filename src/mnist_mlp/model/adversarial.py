@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def adversarial_images(images: Tensor, loss: Tensor, distance: float) -> Tensor:
-    """The images at a Euclidean distance from `images` whose loss is largest, to first order.
+    """Of all images at this Euclidean distance from `images`, those with the largest loss, to first order.
 
-    That is a step along the gradient of the loss (Miyato et al. 2018, sec. 3.1, with the L2 norm).
+    They are a step along the gradient of the loss (Miyato et al. 2018, sec. 3.1, with the L2 norm).
 
     Args:
         images: `(B, C, H, W)` grey levels 0..255, from which `loss` was computed; they require gradients.

@@ -1,4 +1,5 @@
-"""Monitored metric: which one decides what is best, in a run and among several, and by which end."""
+"""Monitored metric: which one decides what is best, in a run and among several, and whether its largest or
+smallest value is the best."""
 
 from __future__ import annotations
 

@@ -71,7 +71,10 @@ class Result:
         return cls(directory=run.directory, **{name: run.result[name] for name in known & run.result.keys()})
 
     def continue_from(self, before: runs.Run) -> None:
-        """Take over metrics, history and seconds of a stopped run; it may stop again before its checkpoint is read."""
+        """Take over metrics, history and seconds of a stopped run.
+
+        They would be lost if the resumed run stops again before it has read its checkpoint.
+        """
         for name in ("metrics", "history", "best_epoch", "epochs", "parameters", "seconds"):
             if name in before.result:
                 setattr(self, name, before.result[name])

@@ -56,9 +56,9 @@ def expand(arguments: list[str]) -> list[str]:
 
 
 def _is_run(directory: Path) -> bool:
-    before_records = directory / ".hydra" / "config.yaml"  # evaluate.py and others leave such a file as well
+    of_older_version = directory / ".hydra" / "config.yaml"  # evaluate.py and others leave such a file as well
     return read_run(directory) is not None or (
-        before_records.is_file() and "trainer" in cast(DictConfig, OmegaConf.load(before_records))
+        of_older_version.is_file() and "trainer" in cast(DictConfig, OmegaConf.load(of_older_version))
     )
 
 

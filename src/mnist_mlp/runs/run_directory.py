@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.keys import depends_on_length, keys_where, limits_steps, may_change_on_resume
+from mnist_mlp.config.keys import depends_on_length, keys, keys_where, limits_steps, may_change_on_resume
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.world import world
 from mnist_mlp.runs import directories as runs
@@ -72,9 +72,10 @@ def require_same_data(directory: Path, sha256: str) -> None:
 def refuse_changes(new: Any, recorded: Any, *, scheduler: str, key: str = "") -> None:
     """Raise ConfigError if `new` differs from `recorded`, written when the run started, in a key that must not change.
 
-    Both are whole configurations as plain values, or the values of `key`.
+    Both are whole configurations as plain values, or the values of `key`. A key that the version of the record did not
+    have is not compared.
     """
-    if isinstance(new, dict) and isinstance(recorded, dict):
+    if key not in keys() and isinstance(new, dict) and isinstance(recorded, dict):
         for name, before in recorded.items():
             refuse_changes(new.get(name), before, scheduler=scheduler, key=f"{key}.{name}" if key else name)
     elif recorded == new or key == "resume":

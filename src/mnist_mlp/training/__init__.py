@@ -1,7 +1,7 @@
 """Training: from a typed configuration to a run directory with a result.
 
 train, train_stack      the recipe of a run, and of several at once
-member                  the parts of one run: module, callbacks, loggers, result
+assembly                the parts of one run: module, callbacks, loggers, result
 trainer                 the lightning.Trainer, with the engine or with Lightning's own loop
 """
 
@@ -63,7 +63,7 @@ def train(config: Config, directory: Path, *, callbacks: Sequence[L.Callback] = 
     before = runs.read(directory)
     if config.resume and before.status == runs.COMPLETED and _same_length(config, before.result["config"]):
         log.info("%s is complete already", directory)
-        # Deletes files by `sweep.keep`, which may have been `all` before; with `all` it does nothing.
+        # `sweep.keep` may have been changed since the run completed: delete what is no longer kept.
         thin(directory, config.sweep.keep)
         return Result.of(before)
     return train_stack([Job(config=config, directory=directory)], callbacks=[callbacks], test=test)[0]
@@ -95,7 +95,8 @@ def train_stack(
     results = [_open_result(job) for job in jobs]
     # A context manager: starts the processes of all ranks (one per device), and yields the `World` of this one.
     ranks = launched(config, jobs[0].directory, on_rank_death=results[0].rank_died)
-    # Closing a job's entry of `cleanups` writes its result.json before the others'.
+    # `cleanups` has an ExitStack for each job. Closing one ends that job early, and writes its result.json; the others
+    # are closed at the end of the block.
     with _all_locked(jobs), interruptible(), written_results(results) as cleanups, ranks as world:
         with timed_results(results, "setup"):
             data = DigitsDataModule(config)
