@@ -62,6 +62,7 @@ def test_the_page_trains_a_network_to_93_percent_and_stays_awake(open_page, mnis
 def test_a_wrong_learning_rate_leads_nowhere(rate, open_page, mnist_html):
     page = open_page(mnist_html)
     page.get_by_label(rate).check()
+    page.locator("#speed").fill("3")  # at full speed a fast machine makes a thousand steps between two looks
     page.locator("#train").click()
     page.wait_for_selector("#progress:has-text('step 1')")
     for _ in range(200):
@@ -69,7 +70,7 @@ def test_a_wrong_learning_rate_leads_nowhere(rate, open_page, mnist_html):
         step = int(re.search(r"step ([\d,]+)", page.locator("#progress").inner_text())[1].replace(",", ""))
         if step > 110:
             break
-    assert step > 110 and accuracy(page) < 60
+    assert 110 < step < 400 and accuracy(page) < 60
 
 
 def test_slow_is_two_steps_a_second(page):
