@@ -23,13 +23,13 @@ settings.load_profile("reproducible")
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 
-@pytest.hookimpl(optionalhook=True)
 def pytest_configure() -> None:
     # A shell without job control ignores Ctrl-C for what it runs in the background, and commands would inherit that.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: a third of the time of tests that start processes is waiting for them."""
     return (os.cpu_count() or 1) + 1
