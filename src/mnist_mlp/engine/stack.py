@@ -174,7 +174,7 @@ class Stack(L.LightningModule):
             self.call_member(member, "on_train_epoch_end")
 
     def on_train_end(self) -> None:
-        # And drop their CUDA graphs: the garbage collection in `cuda_graphs.record` frees them before the next capture.
+        # This drops their CUDA graphs too, which `cuda_graphs.record` frees before the next capture.
         self._steps = []
 
     def stop_members(self, *, at_epoch_end: bool = False) -> None:
