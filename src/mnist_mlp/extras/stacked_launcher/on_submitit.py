@@ -38,9 +38,8 @@ class Work:
     """What a job calls, pickled by its name; submitit asks for `checkpoint` when the job has to make room."""
 
     def __call__(self, order: dict[str, Any]) -> None:
-        from mnist_mlp.extras.stacked_launcher.worker import (
-            work,
-        )  # imports torch, so only where there is training to do
+        # Imported here, as it imports torch: only where there is training to do.
+        from mnist_mlp.extras.stacked_launcher.worker import work
 
         try:
             work(order)
