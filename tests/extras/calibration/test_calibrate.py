@@ -123,3 +123,18 @@ def test_a_quick_detector_is_fitted_unasked_where_a_perceptron_alone_learns_peop
     assert effort("data=mnist", "calibration.ood_detector=false") is None
     shirts = replace(predictor, class_names=["shirt", "bag"], config=composed("data=mnist"))
     assert effort_for(shirts, in_stack=False) is None
+
+
+def test_digits_of_another_size_get_no_detector(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (120, 3, 8, 8), np.uint8), np.arange(120) % 10
+    archive = {f"{part}_images": images for part in ("train", "test")} | {
+        f"{part}_labels": labels for part in ("train", "test")
+    }
+    np.savez(tmp_path / "digits.npz", **archive)
+    own_data = ("data=npz", f"data.path={tmp_path / 'digits.npz'}", "data.val_size=20", "trainer.max_epochs=1")
+    for number, asked in enumerate((None, True)):
+        run = tmp_path / str(number)
+        train(configuration(*own_data, f"calibration.ood_detector={'null' if asked is None else 'true'}"), run)
+        assert Predictor.load(run).calibration.free_energy is not None
+        assert ("needs grey images of 28 x 28, these are (3, 8, 8)" in caplog.text) is bool(asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,13 +11,18 @@ from torch import Tensor
 
 from mnist_mlp.config.schema import Config, MLPConfig
 from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, USUAL, Effort, fit_ood_detector
+from mnist_mlp.extras.handwriting.mnist_format import SIDE
 from mnist_mlp.extras.inference.predictions import Predictions, coverage_at_risk
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor, free_energy
 from mnist_mlp.runs import checkpoint_file as files
 
+log = logging.getLogger(__name__)
+
 # Limits of the temperature: for a network that has every validation image right the best one would be 0.
 LOWEST, HIGHEST = 0.1, 10.0
 DIGITS = list("0123456789")
+IMAGE_SHAPE = (1, SIDE, SIDE)
+"""of the images that a detector can learn from: synthetic outliers are drawn in it"""
 
 Part = tuple[Tensor, Tensor]
 
@@ -59,7 +65,15 @@ def effort_for(predictor: Predictor, *, in_stack: bool) -> Effort | None:
     If the configuration does not decide, only networks that may read people's pictures get a detector: MLPs trained on
     digits. Those trained on synthetic digits, which teach nothing about handwriting, and members of a stack do not.
     """
-    config = predictor.config
+    config, image_shape = predictor.config, predictor.network.image_shape
+    if image_shape != IMAGE_SHAPE:
+        if config.calibration.ood_detector:
+            log.warning(
+                "calibration.ood_detector=true: no detector, it needs grey images of 28 x 28, these are %s (C, H, W); "
+                "the OOD score is the free energy",
+                image_shape,
+            )
+        return None
     if config.calibration.ood_detector is not None:
         return THOROUGH if config.calibration.ood_detector else None
     reads_digits = list(predictor.class_names) == DIGITS and isinstance(config.model, MLPConfig)
