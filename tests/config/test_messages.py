@@ -217,6 +217,34 @@ def test_a_share_of_the_batches_is_at_most_one_and_a_number_of_them_is_whole(nam
     assert getattr(composed(f"trainer.{name}=0.5").trainer, name) == 0.5
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "averaging.decay=0.0 trainer.precision=bf16-true",
+        "averaging.decay=0.9 trainer.precision=bf16-mixed",
+        "optimizer=sgd optimizer.momentum=0.0 optimizer.nesterov=false",
+        "optimizer=sgd optimizer.momentum=0.1 optimizer.nesterov=true",
+        "trainer.deterministic=false",
+        "trainer.deterministic=warn",
+        "trainer.devices=1",
+        "trainer.devices=[0,2]",
+        "trainer.devices=auto",
+        "trainer.limit_val_batches=0.0",
+        "trainer.limit_val_batches=1.0",
+        "trainer.max_time=00:00:00:01",
+        "metrics=[acc,f1] checkpoint.monitor=val/f1",
+        "metrics=[acc] checkpoint.monitor=val/loss checkpoint.mode=min",
+        "checkpoint.monitor=val/my_own",
+    ],
+)
+def test_what_is_just_allowed_is_accepted(typed: str) -> None:
+    given = [word.partition("=") for word in typed.split() if "." in word.partition("=")[0]]
+    config = composed(*typed.split())
+    for key, _, value in given:
+        section, name = key.split(".")
+        assert str(getattr(getattr(config, section), name)).replace(" ", "").lower() == value
+
+
 @pytest.mark.parametrize("path", ["/a#b", "/a (b)", "/a=b", "/größe", "/数字", "/a;b", "/a&b", "it!"])
 def test_a_path_may_hold_characters_that_mean_something_to_hydra(path: str) -> None:
     assert composed(f"data.dir={path}").data.dir == path

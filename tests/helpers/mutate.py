@@ -3,9 +3,9 @@
 `make mutate`, or `PYTHONPATH=tests python tests/helpers/mutate.py --sample 60 --seed 1 engine/`. The changed file is
 written in a copy of the project, whose tests run in a forked process: what others wrote is imported already, and
 nothing of ours, so that the change is in force there and in every process that a test starts. For each mutant the quick
-tests run whose file reaches the changed line, the fastest file first, up to the first failure; without those of the
-extras, as a copy may lack them. A mutant that survives is printed with its line: a test is missing, or the change makes
-no difference.
+tests run whose file reaches the changed line, the fastest file first, up to the first failure; then, if it survives
+them, the slow ones; without those of the extras, as a copy may lack them. A mutant that survives both is printed with
+its line: a test is missing, or the change makes no difference.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from helpers.mutants import Mutant, mutants
 PROJECT = Path(__file__).parents[2]
 PACKAGE = Path("src", "mnist_mlp")
 CACHE = PROJECT / ".pytest_cache" / "reached_lines"
+KINDS = {"quick": "not slow", "slow": "slow"}  # of tests, with their mark; in the order in which they run
 LONGEST = 60  # seconds beside four times those that the tests took before; a mutant that takes longer hangs
 
 
@@ -64,12 +66,12 @@ class Project:
         self.recorder.mkdir()
         shutil.copy(reached_lines.__file__, self.recorder / "sitecustomize.py")
 
-    def passes(self, files: list[str], seconds: float, log: Path | None = None) -> int | None:
+    def passes(self, files: list[str], kind: str, seconds: float, log: Path | None = None) -> int | None:
         """The exit status of the tests, None where they take longer; `log` gets the lines that they reach."""
         child = os.fork()
         if not child:
             os.setsid()
-            self._become_tests(files, log)
+            self._become_tests(files, kind, log)
         end = time.monotonic() + seconds
         status: int | None = None
         while status is None and time.monotonic() < end:
@@ -84,7 +86,7 @@ class Project:
             os.waitpid(child, 0)
         return status
 
-    def _become_tests(self, files: list[str], log: Path | None) -> None:
+    def _become_tests(self, files: list[str], kind: str, log: Path | None) -> None:
         os.chdir(self.directory)
         sys.path[:] = [entry for entry in sys.path if not Path(entry).is_relative_to(PROJECT / "tests")]
         for name in [name for name in sys.modules if name.split(".")[0] == "helpers"]:
@@ -102,31 +104,35 @@ class Project:
                 "REACHED_PACKAGE": str(self.directory / PACKAGE),
             }
             reached_lines.record(os.environ["REACHED_PACKAGE"], str(log))
-        words = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow"]
+        words = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", KINDS[kind]]
         words += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of Hydra, which is imported already
         os._exit(int(pytest.main([*words, *files], plugins=[Ordered(files)])))
 
-    def survives(self, mutant: Mutant, files: list[str], seconds: float) -> bool:
+    def survives(self, mutant: Mutant, files: list[str], kind: str, seconds: float) -> bool:
         place = self.directory / mutant.path.relative_to(PROJECT)
         before, written = place.read_text(), place.stat()
         try:
             place.write_text(mutant.text)
             os.utime(place, (written.st_atime, written.st_mtime + 10))  # that of its compiled form is another
-            return self.passes(files, LONGEST + 4 * seconds) == 0
+            return self.passes(files, kind, LONGEST + 4 * seconds) == 0
         finally:
             place.write_text(before)
             os.utime(place, ns=(written.st_atime_ns, written.st_mtime_ns))
 
-    def reached(self, file: str) -> dict[str, Any] | None:
-        """The seconds of a file of tests and the lines of the package that it reaches; kept until either changes."""
+    def reached(self, file: str, kind: str) -> dict[str, Any] | None:
+        """The seconds of a file's tests of one kind, and the lines of the package that they reach.
+
+        None without such tests. Kept until either changes.
+        """
         sources = [*sorted((PROJECT / PACKAGE).rglob("*.py")), PROJECT / file]
-        kept = CACHE / f"{hashlib.sha256(b''.join(path.read_bytes() for path in sources)).hexdigest()}.json"
+        digest = hashlib.sha256(kind.encode() + b"".join(path.read_bytes() for path in sources)).hexdigest()
+        kept = CACHE / f"{digest}.json"
         if kept.exists():
             found: dict[str, Any] = json.loads(kept.read_text())
             return found
         log, began = self.directory.parent / "reached.log", time.monotonic()
         log.unlink(missing_ok=True)
-        status = self.passes([file], 300, log)
+        status = self.passes([file], kind, 900, log)
         seconds = time.monotonic() - began
         if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             print(f"left out, as it fails without a change: {file}", flush=True)
@@ -160,21 +166,26 @@ def main() -> None:
             found += mutants(path)
     sample = random.Random(given.seed).sample(found, min(given.sample, len(found)))
     with tempfile.TemporaryDirectory() as folder:
-        project, survivors = Project(Path(folder)), 0
+        project = Project(Path(folder))
         tests = sorted(str(path.relative_to(PROJECT)) for path in (PROJECT / "tests").rglob("test_*.py"))
         about_the_core = [test for test in tests if not test.startswith("tests/extras/")]
-        known = {test: reached for test in about_the_core if (reached := project.reached(test))}
-        fastest = sorted(known, key=lambda test: known[test]["seconds"])
-        for number, mutant in enumerate(sample, start=1):
-            name = str(mutant.path.relative_to(PROJECT / PACKAGE))
-            files = [test for test in fastest if set(known[test]["lines"].get(name, ())) & set(mutant.lines)]
-            if not files or project.survives(mutant, files, sum(known[test]["seconds"] for test in files)):
-                survivors += 1
-                reason = "survived" if files else "reached by no quick test"
-                print(f"{reason}: {PACKAGE / name}:{mutant.what}", flush=True)
-            if number % 10 == 0:
-                print(f"{number} of {len(sample)}, {survivors} survived", flush=True)
-    share = 1 - survivors / len(sample)
+        killed, survivors = Counter[str](), sample
+        for kind in KINDS:
+            known = {test: reached for test in about_the_core if (reached := project.reached(test, kind))}
+            before, survivors = survivors, []
+            for mutant in before:
+                name = str(mutant.path.relative_to(PROJECT / PACKAGE))
+                files = [test for test in known if set(known[test]["lines"].get(name, ())) & set(mutant.lines)]
+                files.sort(key=lambda test: known[test]["seconds"])
+                seconds = sum(known[test]["seconds"] for test in files)
+                if not files or project.survives(mutant, files, kind, seconds):
+                    survivors.append(mutant)
+                    reason = "survived the" if files else "reached by no"
+                    print(f"{reason} {kind} tests: {PACKAGE / name}:{mutant.what}", flush=True)
+                else:
+                    killed[kind] += 1
+            print(f"{killed[kind]} of {len(before)} killed by the {kind} tests", flush=True)
+    share = killed.total() / len(sample)
     print(f"killed {share:.0%} of {len(sample)} mutants, chosen of {len(found)}")
 
 
