@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import vectors
 from helpers.data_sets import synthetic
+from PIL import Image, ImageDraw
 from sheet import draw, draw_with_the_mouse, said, seen, tap
 from strokes import STROKES
 
@@ -91,6 +92,27 @@ def test_undo_takes_back_the_last_stroke_and_clear_can_be_undone(page):
     assert page.locator("#redo").is_disabled()  # what was undone is gone once something new is drawn
 
 
+@pytest.mark.parametrize("key", ["z", "c"])
+def test_a_stroke_ends_with_an_undo_or_clear_in_the_middle_of_it(page, key):
+    draw(page, STROKES["1"], left=0.0, scale=0.4)
+    before = seen(page)
+    page.locator("#sheet").focus()
+    for pressed in (" ", "ArrowDown", "ArrowDown", key, "ArrowDown", "ArrowRight"):
+        page.keyboard.press(pressed)
+    if key == "z":
+        assert np.array_equal(seen(page), before)
+    else:
+        assert said(page) == "Nothing drawn yet."
+    frame = page.locator("#sheet").bounding_box()
+    page.mouse.move(frame["x"] + 150, frame["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(frame["x"] + 150, frame["y"] + 90)
+    page.keyboard.press(key)
+    page.mouse.move(frame["x"] + 150, frame["y"] + 120)
+    page.mouse.up()
+    assert (said(page) == "Nothing drawn yet.") is (key == "c")
+
+
 def test_a_wider_pen_leaves_more_ink(page):
     ink = []
     for width in ("0.5", "1", "2"):
@@ -132,22 +154,40 @@ def test_for_what_is_no_digit_it_names_the_closest(open_page, predictor):
     assert re.fullmatch(r"Not a digit; closest: \d\.", said(page))
 
 
-def test_pictures_can_be_dropped_and_one_that_is_none_is_said_to_be(page):
-    picture = next(iter(vectors.pictures(1)))
-    (expected,) = vectors.found_in(picture)
-    file = io.BytesIO()
-    picture.save(file, "PNG")
+def drop_file(page, content):
     drop = """(content) => {
         const data = new DataTransfer();
         data.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], "digit.png"));
         document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
     }"""
-    page.evaluate(drop, base64.b64encode(file.getvalue()).decode())
+    page.evaluate(drop, base64.b64encode(content).decode())
+
+
+def test_pictures_can_be_dropped_and_one_that_is_none_is_said_to_be(page):
+    picture = next(iter(vectors.pictures(1)))
+    (expected,) = vectors.found_in(picture)
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    drop_file(page, file.getvalue())
     page.wait_for_selector("#digits button")
     assert said(page).startswith("It says")
     assert np.abs(255 * seen(page) - expected.image).max() <= 2
-    page.evaluate(drop, base64.b64encode(b"no picture").decode())
+    drop_file(page, b"no picture")
     page.wait_for_selector("#words:has-text('That file is no picture')")  # by function would need eval, which is off
+
+
+def test_frames_lie_on_the_digits_of_a_large_picture(page):
+    """A picture above 4 megapixels is read at a smaller size."""
+    picture = Image.new("L", (3000, 2000), 255)
+    for x in (300, 2300):
+        ImageDraw.Draw(picture).rectangle((x, 600, x + 80, 1400), fill=0)
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    drop_file(page, file.getvalue())
+    page.wait_for_selector("#boxes rect")
+    lefts = [float(rect.get_attribute("x")) for rect in page.locator("#boxes rect").all()]
+    # 200 units are the 3,000 pixels of the longer side; the frame is 2 units larger.
+    assert lefts == pytest.approx([300 / 15 - 2, 2300 / 15 - 2], abs=1)
 
 
 def test_a_test_digit_goes_to_the_network_as_it_is_and_can_be_drawn_on(page):

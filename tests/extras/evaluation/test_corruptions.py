@@ -69,6 +69,15 @@ def test_rotate_turns_clockwise_and_back_in_turn(digits: Tensor) -> None:
         np.testing.assert_allclose(turned[index, 0], np.rot90(digits[index, 0].numpy(), quarter), atol=0.01)
 
 
+def test_rotate_keeps_the_lengths_in_images_that_are_not_square() -> None:
+    """A line of 12 pixels across is one of 12 pixels upright after a quarter turn."""
+    images = torch.zeros(1, 1, 20, 40)
+    images[0, 0, 10, 14:26] = 255
+    turned = rotate(images, degrees=90)[0, 0] / 255
+    assert float(turned[:, 19:21].sum()) == pytest.approx(12, abs=0.1)
+    assert int((turned.sum(dim=1) > 0.4).sum()) == 12
+
+
 @pytest.mark.parametrize("factor", [0.5, 0.75, 1.25])
 def test_scale_changes_both_sides_around_the_middle(factor: float) -> None:
     square = torch.zeros(1, 1, 28, 28)

@@ -93,7 +93,17 @@ def test_a_page_counts_its_mistakes_truly(tmp_path: Path) -> None:
         answer = answers(10, 500, wrong)
         _, page = evaluated(tmp_path, answer, names, images)
         assert re.search(rf"<h2>{heading}</h2>", page)
-        assert page.count("data:image/png") == min(24, int(np.count_nonzero(~answer.calibrated.correct)))
+        mistakes = min(24, int(np.count_nonzero(~answer.calibrated.correct)))
+        in_the_page = page.count('src="data:image/png')
+        assert in_the_page == page.count("src=") == mistakes + 3  # a matrix and two plots
+
+
+def test_the_caption_of_a_matrix_of_two_classes_is_whole() -> None:
+    def inked_columns(classes: int) -> int:
+        picture = confusion_picture(np.eye(classes, dtype=np.int64), [str(number) for number in range(classes)])
+        return int((np.asarray(picture.convert("L"))[-12:] < 200).any(axis=0).sum())
+
+    assert inked_columns(2) == inked_columns(10)
 
 
 def test_without_matplotlib_the_other_pictures_are_drawn_and_one_line_says_so(

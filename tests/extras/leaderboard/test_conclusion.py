@@ -42,6 +42,28 @@ def test_one_seed_concludes_nothing_and_says_what_would(tmp_path: Path) -> None:
     assert said.startswith("Nothing can be concluded from the order.") and "add seed=0,1,2" in said
 
 
+def test_an_entry_that_loses_on_every_shared_seed_is_not_called_better(tmp_path: Path) -> None:
+    """The first leads by a seed that only it has."""
+    for seed, (first, other) in enumerate([(0.90, 0.92), (0.9003, 0.9199), (0.9001, 0.9202)]):
+        ran(tmp_path / f"first-{seed}", "model.hidden=[1]", accuracy=first, seed=seed)
+        ran(tmp_path / f"other-{seed}", "model.hidden=[2]", accuracy=other, seed=seed)
+    ran(tmp_path / "first-3", "model.hidden=[1]", accuracy=0.999, seed=3)
+    (board,) = compared(find([tmp_path])).boards
+    assert board.entries[0].settings == {"model.hidden": [1]}
+    assert conclusion(board).startswith("No winner: chance may explain the first's lead over the other")
+
+
+def test_a_lead_in_what_is_minimised_is_called_better(tmp_path: Path) -> None:
+    words = ("checkpoint.monitor=val/loss", "checkpoint.mode=min", "metrics=[]")
+    for number, loss in enumerate((0.1, 0.2)):
+        for seed in range(5):
+            metrics = {"val/loss": loss + WOBBLE[(seed + number) % 5]}
+            name = f"model.hidden=[{number + 1}]"
+            ran(tmp_path / f"{number}-{seed}", name, *words, accuracy=None, seed=seed, metrics=metrics)
+    (board,) = compared(find([tmp_path])).boards
+    assert conclusion(board).startswith("The first is better than the other")
+
+
 def test_entries_without_a_seed_in_common_are_not_compared(tmp_path: Path) -> None:
     for number, seeds in enumerate(((0, 1), (2, 3))):
         for seed in seeds:

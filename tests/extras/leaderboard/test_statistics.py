@@ -60,7 +60,8 @@ def test_entries_are_compared_on_the_seeds_that_both_have_as_scipy_does(scores: 
             elif len(shared) < 2:
                 assert np.isnan(p)
             else:
-                expected = stats.ttest_rel([first[seed] for seed in shared], [other[seed] for seed in shared]).pvalue
+                own, theirs = ([entry[seed] for seed in shared] for entry in (first, other))
+                expected = stats.ttest_rel(own, theirs).pvalue if np.mean(own) > np.mean(theirs) else 1.0
                 assert p == pytest.approx(expected, rel=1e-9)
 
 

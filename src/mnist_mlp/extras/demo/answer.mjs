@@ -4,7 +4,7 @@ import { BLANK, paintImage, paintSigned, showBars } from "./charts.mjs";
 import { element, svg } from "./dom.mjs";
 import { SIDE } from "./form.mjs";
 import { bestOf } from "./layers.mjs";
-import { SHEET } from "./pad.mjs";
+import { SHEET, sizeRead } from "./pad.mjs";
 import { sentence } from "./wording.mjs";
 
 
@@ -88,7 +88,7 @@ export class AnswerPanel {
   boxesOnSheet() {
     const [item] = this.pad.current();
     const isPicture = this.pad.current().length === 1 && item.kind === "picture";
-    const { width, height } = isPicture ? item.bitmap : { width: SHEET, height: SHEET };
+    const { width, height } = isPicture ? sizeRead(item.bitmap) : { width: SHEET, height: SHEET };
     const scale = SHEET / Math.max(width, height);
     const [left, top] = [(SHEET - width * scale) / 2, (SHEET - height * scale) / 2];
     return this.found.map(({ box }) => ({

@@ -66,7 +66,8 @@ export class Learning {
     if (!this.isRunning) return;
     const now = performance.now();
     const pace = STEPS_A_SECOND[Number(element("speed").value)];
-    this.allowed = Math.min(this.allowed + (pace * (now - this.then)) / 1000, Math.max(pace / 10, 1));
+    const gained = now > this.then ? (pace * (now - this.then)) / 1000 : 0; // the fastest pace is infinite: no 0 times it
+    this.allowed = Math.min(this.allowed + gained, Math.max(pace / 10, 1));
     this.then = now;
     const isOver = this.work(now + BUSY);
     if (isOver || now - this.painted > BETWEEN_PICTURES) {

@@ -9,7 +9,7 @@ const MOST_PIXELS = 4_000_000; // of an opened picture
 
 /**
  * Everything done to the sheet is a list of items, so undoing is taking the last one away:
- * {kind: "ink" | "erase", points, width}, {kind: "picture", bitmap}, {kind: "digit", image, sample}, {kind: "clear"}.
+ * {kind: "ink" | "erase", points, width}, {kind: "picture", bitmap}, {kind: "digit", image, label, ...}, {kind: "clear"}.
  */
 export class Pad {
   /** `onTap(place)` returns whether it took the tap for itself; otherwise a dot is drawn. */
@@ -20,6 +20,7 @@ export class Pad {
     this.erasing = false;
     this.width = 1; // of new strokes, in widths of the usual pen
     this.pointer = null; // the one that draws; a second finger does not
+    this.drawing = null; // the stroke that the pointer or the cursor adds points to
     this.cursor = { x: SHEET / 2, y: SHEET / 2, shown: false, down: false }; // of the arrow keys
     this.sheet = new OffscreenCanvas(SHEET, SHEET).getContext("2d", { willReadFrequently: true });
     canvas.addEventListener("pointerdown", (event) => this.begin(event));
@@ -55,17 +56,26 @@ export class Pad {
   put(item) {
     this.items.push(item);
     this.undone = [];
+    this.liftPen();
     this.onChange();
   }
 
   undo() {
     if (this.items.length) this.undone.push(this.items.pop());
+    this.liftPen();
     this.onChange();
   }
 
   redo() {
     if (this.undone.length) this.items.push(this.undone.pop());
+    this.liftPen();
     this.onChange();
+  }
+
+  /** The stroke ends: what comes after it, such as an undo in the middle of it, must not be drawn on. */
+  liftPen() {
+    this.drawing = null;
+    this.cursor.down = false;
   }
 
   clear() {
@@ -78,27 +88,29 @@ export class Pad {
     this.pointer = event.pointerId;
     this.canvas.setPointerCapture(event.pointerId);
     const erase = this.erasing || event.buttons === 32; // the other end of a pen
-    this.put(this.stroke(erase, [this.placeOf(event)]));
+    this.beginStroke(erase, this.placeOf(event));
+  }
+
+  beginStroke(erase, place) {
+    const stroke = { kind: erase ? "erase" : "ink", points: [place], width: this.width };
+    this.put(stroke);
+    this.drawing = stroke;
   }
 
   move(event) {
-    if (event.pointerId !== this.pointer) return;
+    if (event.pointerId !== this.pointer || !this.drawing) return;
     const steps = event.getCoalescedEvents?.() ?? [];
-    this.items[this.items.length - 1].points.push(...(steps.length ? steps : [event]).map((e) => this.placeOf(e)));
+    this.drawing.points.push(...(steps.length ? steps : [event]).map((e) => this.placeOf(e)));
     this.onChange();
   }
 
   end(event) {
     if (event.pointerId !== this.pointer) return;
-    this.pointer = null;
-    const { kind, points } = this.items[this.items.length - 1];
-    if (kind !== "ink" || longerSide(points) > TAP || !this.onTap(points[0])) return;
+    const stroke = this.drawing;
+    this.pointer = this.drawing = null;
+    if (stroke?.kind !== "ink" || longerSide(stroke.points) > TAP || !this.onTap(stroke.points[0])) return;
     this.items.pop();
     this.onChange();
-  }
-
-  stroke(erase, points) {
-    return { kind: erase ? "erase" : "ink", points, width: this.width };
   }
 
   placeOf(event) {
@@ -120,11 +132,12 @@ export class Pad {
     if (way) {
       cursor.x = Math.min(Math.max(cursor.x + length * way[0], 0), SHEET);
       cursor.y = Math.min(Math.max(cursor.y + length * way[1], 0), SHEET);
-    } else {
-      cursor.down = !cursor.down;
-      if (cursor.down) this.put(this.stroke(this.erasing, [{ x: cursor.x, y: cursor.y }]));
+    } else if (cursor.down) this.liftPen();
+    else {
+      this.beginStroke(this.erasing, { x: cursor.x, y: cursor.y });
+      cursor.down = true;
     }
-    if (way && cursor.down) this.items[this.items.length - 1].points.push({ x: cursor.x, y: cursor.y });
+    if (way && cursor.down) this.drawing.points.push({ x: cursor.x, y: cursor.y });
     this.onChange();
   }
 
@@ -223,9 +236,15 @@ function drawDigit(context, image, ink) {
   context.drawImage(small.canvas, 0, 0, SHEET, SHEET);
 }
 
-function pixelsOf(bitmap) {
+/** Width and height at which an opened picture is read: its own, or smaller ones. */
+export function sizeRead(bitmap) {
   const scale = Math.min(1, Math.sqrt(MOST_PIXELS / (bitmap.width * bitmap.height)));
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
+  return { width, height };
+}
+
+function pixelsOf(bitmap) {
+  const { width, height } = sizeRead(bitmap);
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0, width, height);
   return context.getImageData(0, 0, width, height);

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mnist_mlp.extras.colours import BLUE, RED
-from mnist_mlp.extras.evaluation.lettering import write, write_upright
+from mnist_mlp.extras.evaluation.lettering import width, write, write_upright
 from mnist_mlp.extras.text_table import shortened
 
 INK, FAINT = (30, 34, 40), (86, 96, 107)
@@ -17,10 +17,11 @@ CELL = 32  # pixels, with the count written into it
 COUNTED = 25  # classes up to which the counts fit
 SIDE = 600  # pixels of a matrix of more classes; of more than 600 classes each gets a pixel
 NAME = 22  # characters of a class
+CAPTION = "rows: the true class; columns: the network's guess"
 
 
 def confusion_picture(counts: NDArray[np.int64], names: Sequence[str], *, scale: int = 1) -> Image.Image:
-    """Counts `(truth, guess)`, `(C, C)`: what is right in blue, mistakes in red, the darker the more of its row.
+    """Counts `(truth, guess)`, `(C, C)`: what is right in blue, the darker the more of its row; mistakes in red.
 
     `scale` enlarges everything; at 1 it is as wide as a card of TensorBoard.
     """
@@ -29,7 +30,8 @@ def confusion_picture(counts: NDArray[np.int64], names: Sequence[str], *, scale:
     names = [shortened(name, NAME) for name in names]
     margin = (18 + 7 * max(map(len, names))) * scale
     side = margin + cell * classes + 4 * scale
-    picture = Image.new("RGB", (side, side + 16 * scale), "white")
+    wide_enough = max(side, margin + width(CAPTION, 12 * scale))
+    picture = Image.new("RGB", (wide_enough, side + 16 * scale), "white")
     strength = _strength(counts)
     picture.paste(Image.fromarray(_cells(strength, cell)), (margin, margin))
     if classes <= COUNTED:
@@ -37,13 +39,12 @@ def confusion_picture(counts: NDArray[np.int64], names: Sequence[str], *, scale:
             ink = "white" if strength[truth, guess] > 0.55 else INK
             place = margin + cell * guess + cell // 2, margin + cell * truth + cell // 2
             write(picture, str(counts[truth, guess]), 13 * scale, ink, place, align=0.5)
-    every = -(-14 * scale // cell)  # more names than this do not fit
+    every = -(-14 * scale // cell)  # so many classes share the room of one name
     for index in range(0, classes, every):
         middle = margin + cell * index + cell // 2
         write(picture, names[index], 13 * scale, INK, (margin - 7 * scale, middle), align=1)
         write_upright(picture, names[index], 13 * scale, INK, (middle, margin - 7 * scale))
-    caption = "rows: the true class; columns: the network's guess"
-    write(picture, caption, 12 * scale, FAINT, (margin, side + 8 * scale), align=0)
+    write(picture, CAPTION, 12 * scale, FAINT, (margin, side + 8 * scale), align=0)
     return picture
 
 

@@ -53,8 +53,10 @@ def shift(images: Tensor, *, pixels: int) -> Tensor:
 
 def rotate(images: Tensor, *, degrees: float) -> Tensor:
     """Clockwise and anticlockwise in turn, around the middle."""
+    height, width = images.shape[2:]
     angle = math.radians(degrees) * _alternating(len(images))
-    return _warped(images, angle.cos(), angle.sin(), -angle.sin(), angle.cos())
+    # In `affine_grid` both sides of an image have the length 2, whatever its shape.
+    return _warped(images, angle.cos(), angle.sin() * height / width, -angle.sin() * width / height, angle.cos())
 
 
 def scale(images: Tensor, *, factor: float) -> Tensor:

@@ -13,6 +13,9 @@ from mnist_mlp.extras.evaluation import metrics
 from mnist_mlp.extras.inference.predictions import Predictions, log_softmax
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor
 
+COMMITTEE = "committee"
+"""the name of the ensemble, beside `network 1` and so on"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
@@ -43,7 +46,7 @@ def ask(
         answers.append(Answers(name=name, raw=raw, calibration=predictor.calibration))
     if committee is not None:
         together = metrics.committee([answer.calibrated for answer in answers])
-        answers.append(Answers(name="committee", raw=together, calibration=committee))
+        answers.append(Answers(name=COMMITTEE, raw=together, calibration=committee))
     return answers
 
 

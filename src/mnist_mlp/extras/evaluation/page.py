@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnist_mlp.extras.evaluation.ensemble import Answers
+from mnist_mlp.extras.evaluation.ensemble import COMMITTEE, Answers
 from mnist_mlp.extras.evaluation.metrics import worst_mistakes
 from mnist_mlp.extras.evaluation.mistakes_picture import as_picture
-from mnist_mlp.extras.evaluation.tables import SPLITS, class_rows, confused_pairs
+from mnist_mlp.extras.evaluation.tables import SPLITS, class_rows, comparison, confused_pairs
 from mnist_mlp.extras.html_page import page, scrollable, section
 from mnist_mlp.runs.directories import shown
 
@@ -46,15 +46,18 @@ def write_page(
     """Write report.html beside metrics.json, whose `content` it shows; the pictures of each network are in a folder."""
     networks = content.get("networks", [content])
     names = content["class_names"]
-    best = networks[-1]
     of = f"{content['images']:,} images of {content['data']}, {SPLITS[content['split']]}"
-    title = f"{best['accuracy']:.2%} right, {best['mistakes']:,} of {content['images']:,} wrong"
+    *members, last = networks
+    title = f"{last['accuracy']:.2%} right, {last['mistakes']:,} of {content['images']:,} wrong"
+    if members and last["name"] != COMMITTEE:
+        title = ", ".join(f"{network['name']}: {network['accuracy']:.2%} right" for network in networks)
     parts = [f"<h1>{title}</h1>", f'<p class="faint">{escape(of)}</p>']
     parts += [f"<p>{escape(str(shown(Path(place))))}</p>" for place in content["checkpoints"]]
-    parts.append(section("Numbers", _numbers(networks)))
+    compared = f"<p>{escape(comparison(content['mcnemar']))}</p>" if "mcnemar" in content else ""
+    parts.append(section("Numbers", _numbers(networks) + compared))
     for network, answer, folder in zip(networks, answers, folders, strict=True):
         of_network = "" if len(networks) == 1 else f": {network['name']}"
-        parts += _of_network(network, answer, folder, directory, names, images, of_network)
+        parts += _of_network(network, answer, folder, names, images, of_network)
     if "robust" in content:
         parts.append(section("Robustness", _robustness(content["robust"], directory)))
     (directory / PAGE).write_text(page(title, parts, style=STYLE), encoding="utf-8")
@@ -64,7 +67,6 @@ def _of_network(
     network: dict[str, Any],
     answer: Answers,
     folder: Path,
-    directory: Path,
     names: Sequence[str],
     images: Images,
     of_network: str,
@@ -90,7 +92,7 @@ def _of_network(
     else:
         yield section(f"No mistakes{of_network}", "")
     found = [
-        f'<figure><img src="{(folder / name).relative_to(directory).as_posix()}" alt="{escape(text)}">'
+        f'<figure><img src="{_embedded((folder / name).read_bytes())}" alt="{escape(text)}">'
         f"<figcaption>{escape(text)}</figcaption></figure>"
         for name, text in PICTURES.items()
         if (folder / name).exists()
@@ -110,11 +112,15 @@ def _of_network(
 def _mistake(image: Images, index: int, truth: str, guess: str, confidence: float) -> str:
     file = io.BytesIO()
     as_picture(image).save(file, format="PNG")
-    source = base64.b64encode(file.getvalue()).decode()
     text = f"<b>{escape(truth)}</b>, taken for <b>{escape(guess)}</b>"
     text += f'<br><span class="faint">{confidence:.1%} sure, image {index}</span>'
-    picture = f'<img src="data:image/png;base64,{source}" alt="image {index}">'
+    picture = f'<img src="{_embedded(file.getvalue())}" alt="image {index}">'
     return f"<figure>{picture}<figcaption>{text}</figcaption></figure>"
+
+
+def _embedded(png: bytes) -> str:
+    """The content of a PNG file as an address, so that the page needs no file beside it."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _numbers(networks: Sequence[dict[str, Any]]) -> str:
@@ -135,7 +141,8 @@ def _numbers(networks: Sequence[dict[str, Any]]) -> str:
 
 def _robustness(rows: Sequence[dict[str, Any]], directory: Path) -> str:
     if (directory / "robust.png").exists():
-        return '<div class="alone"><img src="robust.png" alt="Images under each corruption, and the accuracy"></div>'
+        source = _embedded((directory / "robust.png").read_bytes())
+        return f'<div class="alone"><img src="{source}" alt="Images under each corruption, and the accuracy"></div>'
     header = ["images", *(network["name"] for network in rows[0]["networks"])]
     cells = [[row["name"], *(f"{numbers['accuracy']:.2%}" for numbers in row["networks"])] for row in rows]
     return scrollable(_table(header, cells), "Robustness")

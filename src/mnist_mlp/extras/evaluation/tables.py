@@ -52,7 +52,7 @@ def tables(content: dict[str, Any], *, newest: bool, directory: Path, colour: bo
     networks, names = content.get("networks", [content]), content["class_names"]
     parts = [_subject(content, newest), _summary(networks, ink), _answering(networks, ink)]
     if "mcnemar" in content:
-        parts.append(wrapped(_compared(content["mcnemar"])))
+        parts.append(wrapped(comparison(content["mcnemar"])))
     if len(networks) == 1:
         (network,) = networks
         parts.append(_classes(network, names, ink))
@@ -115,7 +115,8 @@ def _answering(networks: Sequence[dict[str, Any]], ink: Ink) -> str:
     return text_table([header, *rows], emphasise=ink.bold)
 
 
-def _compared(test: dict[str, Any]) -> str:
+def comparison(test: dict[str, Any]) -> str:
+    """McNemar's test of the first two networks, in words."""
     p = test["p_value"]
     verdict = "they differ" if p < SIGNIFICANT else "no sign that they differ"
     return (

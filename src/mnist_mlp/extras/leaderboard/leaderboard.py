@@ -91,7 +91,10 @@ class Leaderboard:
         """Of each entry's difference from the first, corrected by Holm; None for the first and where no test can be."""
         if len(self.entries) == 1 or all(len(entry.runs) == 1 for entry in self.entries):
             return [None] * len(self.entries)
-        return against_first([entry.score_by_seed for entry in self.entries])
+        sign = -1.0 if self.mode == "min" else 1.0
+        return against_first(
+            [{seed: sign * score for seed, score in entry.score_by_seed.items()} for entry in self.entries]
+        )
 
     @property
     def tested(self) -> int:

@@ -45,8 +45,9 @@ def paired_p_values(first: Mapping[int, float], others: Sequence[Mapping[int, fl
     """Two-sided p-values `(K,)` of the paired t-test between `first` and each other entry, all scores by seed.
 
     A pair is compared on the seeds that both have, so what a seed does to both of them cancels out (Student 1908).
-    NaN where fewer than two seeds are shared. Differences that are the same at every seed have no spread to measure
-    chance by: their p-value is 1.
+    NaN where fewer than two seeds are shared. The p-value is 1 where `first` has not the higher mean on the shared
+    seeds (it may lead by a seed of its own), and where the differences are the same at every seed: these have no
+    spread to measure chance by.
     """
     seeds = sorted(first)
     table = np.array([[entry.get(seed, np.nan) for seed in seeds] for entry in others])  # (K, seeds)
@@ -57,7 +58,8 @@ def paired_p_values(first: Mapping[int, float], others: Sequence[Mapping[int, fl
     mean = np.where(shared, differences, 0).sum(axis=1) / np.maximum(count, 1)
     deviation = np.where(shared, differences - mean[:, None], 0)
     spread = np.sqrt((deviation**2).sum(axis=1) / degrees)
-    t = np.where(spread > NO_SPREAD, mean / np.maximum(spread, NO_SPREAD), 0) * np.sqrt(count)
+    leads = (mean > 0) & (spread > NO_SPREAD)
+    t = np.where(leads, mean / np.maximum(spread, NO_SPREAD), 0) * np.sqrt(count)
     return np.where(count > 1, two_sided(t, degrees), np.nan)
 
 
@@ -74,7 +76,9 @@ def holm(p_values: Floats) -> Floats:
 
 
 def against_first(scores: Sequence[Mapping[int, float]]) -> list[float | None]:
-    """P-values of each entry's difference from the first, adjusted by Holm for their number; None without a test.
+    """P-values of the first's lead over each entry, adjusted by Holm for their number; None without a test.
+
+    The higher score is the better one.
 
     The first is first because of these very scores, which favours it. What the correction guarantees: the entry that
     is truly the best is ruled out in at most 5 of 100 leaderboards (after Gupta 1965, "On some multiple decision

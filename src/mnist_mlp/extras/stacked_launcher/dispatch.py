@@ -63,7 +63,7 @@ def train(
             while waiting and len(running) < place.at_once:
                 stack, attempt, make_ready = waiting.popleft()
                 ready = make_ready(stack)
-                begun += 1
+                begun += attempt == 1
                 title = f"stack {begun}/{len(stacks)} " if len(stacks) > place.at_once else ""
                 ticket = place.submit(_order(ready, console, bar=None if drawing in running else title))
                 drawing = drawing if drawing in running else ticket

@@ -91,6 +91,7 @@ class Orders:
 
     def _read(self) -> None:
         for line in sys.stdin:
+            self.busy = True  # from here on: the main thread may still be importing torch when the input ends
             self._lines.put(line)
         self._lines.put("")
         if self.busy:
@@ -98,7 +99,6 @@ class Orders:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         while line := self._lines.get():
-            self.busy = True
             yield json.loads(line)
 
 
