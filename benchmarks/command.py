@@ -42,10 +42,7 @@ class Measured:
 
 def measure(command: list[str]) -> Measured:
     began = time.perf_counter()
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(PROJECT / "src"),
-    }  # of the usual project, where ours is not installed
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}  # usual_way.py imports mnist_mlp
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
     output = process.stdout.read()

@@ -1,7 +1,7 @@
 """Seconds of an epoch: ours, a loop written by hand, the same compiled, JAX, and the matrix products alone; in turn.
 
-`python benchmarks/epoch.py` writes results/epoch.md and, with `--scaling`, the plot results/scaling.png: seconds by
-batch size, number of images, and width. `--with affine` and the like compare with a loop that does the same.
+`PYTHONPATH=src python benchmarks/epoch.py` writes results/epoch.md and, with `--scaling`, the plot results/scaling.png:
+seconds by batch size, number of images, and width. `--with affine` and the like compare with a loop that does the same.
 
 Ours has everything on: TensorBoard, progress bar (on a terminal made for it), checkpoints, validation. The loop is
 what one would write by hand: images normalised once and kept as float tensors, a minibatch by index, the fused AdamW,
@@ -39,7 +39,7 @@ KINDS = {
     "elastic": ["augment=elastic"],
     "cnn": ["model=cnn"],
 }
-"""What the hand-written step has to do besides, or does not know."""
+"""Overrides with which `engine/written_step.py` has more to do, or leaves the step to autograd."""
 ALL = ("ours", "by hand", "compiled", "JAX", "products")
 
 

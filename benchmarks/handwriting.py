@@ -1,8 +1,8 @@
 """How far a trained network can be trusted with people's own pictures.
 
-`python benchmarks/handwriting.py [--checkpoint ...]` takes digits that no network here was trained or tuned on, makes
-pictures of them, and sends these through the whole way of `predict.py`. It writes results/handwriting.md, or with
-`--only damage writers ...` these sections of it anew.
+`PYTHONPATH=src python benchmarks/handwriting.py [--checkpoint ...]` takes digits that no network here was trained or
+tuned on, makes pictures of them, and sends these through the whole way of `predict.py`. It writes
+results/handwriting.md, or with `--only damage writers ...` these sections of it anew.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ sys.path.insert(0, str(PROJECT / "tests"))
 from extras.handwriting import drawings
 
 RESULTS = report.RESULTS / "handwriting.md"
-# Letters whose strokes are those of somebody's 0, 1, 2, 5, 6, 8 or 9. By their shape; the rest is listed one by one.
+# Letters whose strokes are those of somebody's 0, 1, 2, 5, 6, 8 or 9: chosen by shape, not by what a network answers.
+# The report lists every other letter that was answered.
 LOOK_ALIKE = set("OoQDIlijZzSsbGBgq")
 SECTIONS = {
     "damage": "Digits as people have them",
@@ -52,7 +53,7 @@ SECTIONS = {
 }
 FONTS = ("DejaVuSans", "DejaVuSerif", "DejaVuSansMono-Oblique", "STIXGeneral", "DejaVuSans-Bold")
 
-# What is done to a digit; each kind alone, then all at once.
+# What is done to a digit at a random place: each kind alone, then all at once.
 KINDS: dict[str, set[str]] = {
     "at a random place": {"place"},
     "0.3 to 0.6 times as large": {"place", "small"},

@@ -94,7 +94,7 @@ def trainer(batch_size: int, networks: int, hidden: list[int]) -> Any:
 
     pairs = list(pairwise([784, *hidden, 10]))
     network = [(uniform(inputs, inputs, outputs), uniform(inputs, outputs)) for inputs, outputs in pairs]
-    zeros = [jax.tree.map(jnp.zeros_like, network) for _ in "12"]
+    zeros = [jax.tree.map(jnp.zeros_like, network) for _ in range(2)]
     state = (network, *zeros, jnp.zeros(places))
 
     def train() -> float:

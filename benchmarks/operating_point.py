@@ -1,10 +1,10 @@
 """What the limits of the rule of doubt cost and give: pictures answered right, wrong, or accepted though no digits.
 
-`python benchmarks/operating_point.py RUN [RUN ...]` makes single digits, numbers and pictures without a digit, reads
-each once through the whole way of `predict.py`, and decides anew for each choice of limits. The counts of several runs
-are added up. The digits are those of validation, drawn with other pens and pasted as `handwriting.py` does, or drawn by
-the pen of the tests. What is no digit is made of validation digits, scribbled, or a sign; `handwriting.py` measures
-printed letters and clothes, so they are not among them.
+`PYTHONPATH=src python benchmarks/operating_point.py RUN [RUN ...]` makes single digits, numbers and pictures without a
+digit, reads each once through the whole way of `predict.py`, and decides anew for each choice of limits. The counts of
+several runs are added up. The digits are those of validation, drawn with other pens and pasted as `handwriting.py`
+does, or drawn by the pen of the tests. What is no digit is made of validation digits, scribbled, or a sign;
+`handwriting.py` measures printed letters and clothes, so they are not among them.
 """
 
 from __future__ import annotations

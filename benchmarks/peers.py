@@ -7,6 +7,7 @@ Each peer trains the network of a configuration on the images of its data set wi
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -25,8 +26,11 @@ from mnist_mlp.data.sources import load
 from mnist_mlp.data.split import split
 from mnist_mlp.distributed.hardware import cpu_threads
 
+# As in training here: Lightning sets an option with which every step of Adam looks for NVIDIA's library.
+os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+
 Peer = Callable[[int], list[float]]
-"""So many epochs from new weights to the seconds of each."""
+"""From a number of epochs to the seconds of each."""
 
 
 class ByHand:

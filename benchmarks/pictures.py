@@ -1,8 +1,8 @@
 """How well a trained network reads a folder of your own pictures, in a table.
 
-`python benchmarks/pictures.py DIR [--checkpoint ...] [--each]`. The label of a picture is in its name: `s_7_021.jpg`
-holds a single 7, `n_4072_003.png` a number, from left to right, and `x_005.png` nothing that is a digit and must be
-refused. `7.png` or `photo__4072.jpg`, with the label alone or behind two underscores, will do as well.
+`PYTHONPATH=src python benchmarks/pictures.py DIR [--checkpoint ...] [--each]`. The label of a picture is in its name:
+`s_7_021.jpg` holds a single 7, `n_4072_003.png` a number, from left to right, and `x_005.png` nothing that is a digit
+and must be refused. `7.png` or `photo__4072.jpg`, with the label alone or behind two underscores, will do as well.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ RESULTS = Path(__file__).parent / "results"
 
 def machine() -> str:
     """One line: processor, cores, GPU, and the versions that decide speed."""
-    import torch  # here, as the largest memory of a child counts what its parent held when it was started
+    # Imported here: the peak memory of a child includes its parent's when it forks, so that of command.py stays small.
+    import torch
 
     parts = [_processor(), f"{os.cpu_count()} cores"]
     if torch.cuda.is_available():

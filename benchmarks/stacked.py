@@ -1,9 +1,9 @@
-"""How long a sweep takes side by side and one after another, beside its matrix products, a loop by hand, and JAX.
+"""Seconds of a stacked sweep, of the same jobs one after another, of their matrix products, of a loop by hand, of JAX.
 
 `python benchmarks/stacked.py` writes benchmarks/results/stacked.md. In each round two commands train the same jobs, 4
 learning rates with 8 seeds each: one with `hydra/launcher=stacked`, one with Hydra's own launcher; the loop by hand of
-`peers.py` trains one network for an epoch, and JAX, where it is installed, 4, 16 and 32 at once under `vmap`. After the
-rounds one core takes training steps of one stack and their products, in turn.
+`peers.py` trains one network for a few epochs, and JAX, where it is installed, 4, 16 and 32 at once under `vmap`. After
+the rounds one core takes training steps of one stack and their products, in turn.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import lightning as L
 import peers
+import report
 import torch
 
 from mnist_mlp.config.compose import composed
@@ -47,6 +47,8 @@ WIDTHS = [784, 128, 64, 10]
 JAX_SIZES = (4, 16, 32)
 """networks that JAX trains at once; the fastest counts"""
 IMAGES = 55_000
+EPOCHS_BY_HAND = 5
+"""of the loop by hand in each round; one more, the first, is left out"""
 
 
 def words(batch_size: int, epochs: int) -> list[str]:
@@ -96,8 +98,8 @@ class Products:
 
     def __init__(self, networks: int, batch_size: int) -> None:
         pairs = list(itertools.pairwise(WIDTHS))
-        self.ahead, self.back = ([torch.randn(networks, batch_size, width) for width in WIDTHS] for _ in "12")
-        self.weights, self.gradients = ([torch.randn(networks, out, into) for into, out in pairs] for _ in "12")
+        self.ahead, self.back = ([torch.randn(networks, batch_size, width) for width in WIDTHS] for _ in range(2))
+        self.weights, self.gradients = ([torch.randn(networks, out, into) for into, out in pairs] for _ in range(2))
 
     def multiply(self, steps: int) -> None:
         layers = range(len(self.weights))
@@ -164,7 +166,7 @@ def measure(batch_size: int, given: argparse.Namespace) -> str:
             together.append(sweep("stacked", batch_size, given, places[0]))
             alone.append(sweep("basic", batch_size, given, places[1]))
             apart.append(furthest_validation_accuracy(*places))
-        by_hand += loop(1)
+        by_hand += loop(1 + EPOCHS_BY_HAND)[1:]
         for size, peer in jax.items():
             at_once[size] += [seconds / size for seconds in peer(1)]
         steps = -(-IMAGES // batch_size)
@@ -200,21 +202,23 @@ def main() -> None:
     lines = [
         "# A sweep side by side against one after another",
         "",
+        report.machine(),
+        "",
         f"{len(RATES) * given.seeds} jobs ({len(RATES)} learning rates, {given.seeds} seeds), 784-128-64-10, AdamW, "
-        f"MNIST, {given.epochs} epochs, with logs, dashboards, checkpoints, calibration and test; {cores()} cores, "
-        f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}. Rounds, in "
-        f"which the two commands alternate, and whose medians these are: {given.rounds}."
+        f"MNIST, {given.epochs} epochs, with logs, dashboards, checkpoints, calibration and test. Medians of "
+        f"{given.rounds} round{'s' if given.rounds > 1 else ''}; in each the two commands run in turn."
         + (f" {given.note}" if given.note else ""),
         "",
         "Seconds are for one network and one epoch, of the whole command from Hydra to leaderboard: first by the",
         "clock, then of all cores together, which says more where other programs run too. *Products* are the matrix",
         "products of training alone. *Step / products*: of training steps alone, one stack on one core, in turn with",
         "its products. *Apart* is the largest difference of the final validation accuracy of a job, in points.",
-        "*By hand* and *JAX* are an epoch of training one network, bare, by the clock: a loop in PyTorch, and the",
-        "fastest of several numbers of networks compiled together.",
+        "*By hand* and *JAX* are an epoch of training one network, bare, by the clock: a loop in PyTorch, on one core",
+        "as one network is trained here, and the fastest of several numbers of networks compiled together, on all",
+        "cores. The stacked sweep uses all cores too.",
         "",
         "| batch | stacked | alone | products | alone / stacked | stacked / products "
-        "| stacked, cores | alone, cores | products, cores | alone / stacked | stacked / products "
+        "| stacked, cores | alone, cores | products, cores | alone / stacked, cores | stacked / products, cores "
         "| step / products | apart | by hand | stacked / by hand | JAX | stacked / JAX |",
         "|" + " ---: |" * 17,
         *rows,

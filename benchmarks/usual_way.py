@@ -1,7 +1,7 @@
 """The usual Lightning project, to be measured against: DataLoader, a PIL image and transforms per image, Adam,
 batch 128, 10 epochs, torchmetrics logged at every step, best checkpoint tested at the end.
 
-`python benchmarks/usual_way.py [seed]` trains once and prints the test accuracy.
+`PYTHONPATH=src python benchmarks/usual_way.py [seed]` trains once and prints the test accuracy.
 """
 
 from __future__ import annotations
