@@ -309,16 +309,15 @@ def main() -> None:
         "files": lambda folder: fuzz(reader, options.fuzzed, folder),
         "speed": lambda folder: speed(predictor.checkpoint, images, folder),
     }
+    config = predictor.config
+    hidden = "-".join(map(str, config.model.hidden))
+    network = f"Network: {hidden}, {config.model.activation}, {config.trainer.max_epochs} epochs, seed {config.seed}."
     before = RESULTS.read_text() if RESULTS.exists() else ""
     sections = dict(re.findall(r"^## (.*)\n\n((?:(?!## ).*\n)*)", before, re.MULTILINE))
     for name in options.only:
         with tempfile.TemporaryDirectory() as folder:
-            sections[SECTIONS[name]] = measure[name](Path(folder))
-        model = predictor.config.model
-        head = (
-            f"{report.machine()}. The network: hidden {model.hidden}, {model.activation}, trained with deformed "
-            "images. `PYTHONPATH=src python benchmarks/handwriting.py`"
-        )
+            sections[SECTIONS[name]] = f"{network}\n\n{measure[name](Path(folder))}"
+        head = f"`PYTHONPATH=src python benchmarks/handwriting.py --checkpoint <run>`. {report.machine()}"
         parts = [f"## {title}\n\n{sections[title].strip()}" for title in SECTIONS.values() if title in sections]
         RESULTS.write_text("\n\n".join(["# People's own pictures", head, *parts]) + "\n")
     print(RESULTS.read_text())

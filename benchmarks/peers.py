@@ -26,9 +26,6 @@ from mnist_mlp.data.sources import load
 from mnist_mlp.data.split import split
 from mnist_mlp.distributed.hardware import cpu_threads
 
-# As in training here: Lightning sets an option with which every step of Adam looks for NVIDIA's library.
-os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
-
 Peer = Callable[[int], list[float]]
 """From a number of epochs to the seconds of each."""
 
@@ -38,6 +35,8 @@ class ByHand:
 
     def __init__(self, config: Config, *, compiled: bool = False) -> None:
         self.config, self.compiled = config, compiled
+        # As in training here: Lightning sets an option with which every step of Adam looks for NVIDIA's library.
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
         dataset = load(config.data)
         chosen, val = split(dataset.train_labels, config.data.val_size)
         images = torch.from_numpy(dataset.train_images).float().div(255)

@@ -80,13 +80,11 @@ def test_the_accuracies_of_the_readme_are_those_of_the_results() -> None:
 
 def test_the_seconds_of_a_recipe_are_the_same_wherever_they_stand() -> None:
     spent = {name: numbers(row["seconds of one core"]) for name, row in BY_RECIPE.items() if row["seconds of one core"]}
-    cost = sentence(section(RESULTS, "## Accuracy"), "cost on one core")
-    named = [found for found in re.findall(r"(\w+) (\d+)(?: to (\d+))? s\b", cost) if found[0] in spent]
-    assert len(named) >= 3
-    for name, low, high in named:
-        assert float(low) <= spent[name][0] <= float(high or low), name
-    for name, minutes in re.findall(r"`(\w+)` (\d+) minutes", cost):
-        assert spent[name][0] == 60 * float(minutes), name
+    costs = {}
+    for row in table(section(RESULTS, "## Accuracy"), "seconds"):
+        names = re.findall(r"`?(\w+)`?", row["recipe"])
+        costs |= dict(zip(names, numbers(row["seconds"]), strict=False))
+    assert {name: seconds[0] for name, seconds in spent.items()} == costs
     commands = table(section("README.md", "## Commands"), "takes, on one core")
     for row in commands:
         words = re.fullmatch(r"`python src/train\.py experiment=(\w+)`", row["command"])
