@@ -17,6 +17,7 @@ from mnist_mlp.engine import stack, written_step
 from mnist_mlp.model.networks import MLP, NETWORKS
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.training import train
 
 
 def penalised(factor: Callable[[DigitClassifier], int]) -> Callable[..., Tensor]:
@@ -110,6 +111,41 @@ def test_a_changed_module_is_trained_as_changed(
     assert furthest(fast, plain) < (1e-7 if change == "another optimizer" else 1e-9)  # NAdam counts in single precision
     assert furthest(fast, unchanged) > 1e-4
     assert caplog.text.count("trained by autograd: ") == 1
+
+
+@pytest.mark.parametrize("name", ["train/loss", "train/acc"])
+def test_a_value_that_is_logged_otherwise_is_in_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The weights are the same, so only the logged values tell the changed step from the hand-written one."""
+    original = DigitClassifier.log_metrics
+
+    def logs(module: DigitClassifier, stage: str, loss: Tensor, output: Tensor, labels: Tensor) -> None:
+        if stage == "train" and name == "train/loss":
+            loss = 2 * loss
+        elif stage == "train":
+            labels = output.argmax(dim=1)
+        original(module, stage, loss, output, labels)
+
+    plain, changed = (configuration(*SHORT, *QUIET, f"engine={engine}") for engine in ("plain", "fast"))
+    monkeypatch.setattr(DigitClassifier, "log_metrics", logs)
+    expected = train(plain, tmp_path / "plain").history
+    found = train(changed, tmp_path / "fast").history
+    assert [row[name] for row in found] == pytest.approx([row[name] for row in expected], rel=1e-6)
+
+
+def test_hooks_of_a_subclass_around_a_step_are_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though they change neither weights nor what is logged."""
+    steps: list[int] = []
+
+    class Counting(DigitClassifier):
+        def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+            steps.append(batch_idx)
+            super().on_train_batch_end(outputs, batch, batch_idx)
+
+    monkeypatch.setattr("mnist_mlp.training.assembly.DigitClassifier", Counting)
+    trained(tmp_path)
+    assert steps == [*range(12), *range(12)]
 
 
 @pytest.mark.slow

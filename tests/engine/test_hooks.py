@@ -8,11 +8,13 @@ from typing import Any
 
 import lightning as L
 import pytest
+import torch
 from helpers.colour_set import colour_set, write_npz
 from helpers.kill_and_resume import configuration
 from helpers.short_runs import QUIET, SHORT, furthest, slow
 from torch import Tensor
 
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
@@ -37,6 +39,90 @@ def test_what_a_step_logs_is_a_curve(tmp_path: Path, monkeypatch: pytest.MonkeyP
             values = [float(row[name]) for row in csv.DictReader(table) if row[name]]
         seen[engine] = set(values)
     assert seen["fast"] >= seen["plain"] == {3.0, 7.0, 11.0, 15.0, 19.0, 23.0}
+
+
+class Metrics(L.Callback):
+    """The callback metrics with a prefix, after each epoch."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.seen: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        metrics = trainer.callback_metrics.items()
+        self.seen.append({name: float(value) for name, value in metrics if name.startswith(self.prefix)})
+
+
+def test_values_are_logged_with_the_defaults_of_lightning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    originals = DigitClassifier.training_step, DigitClassifier.validation_step
+
+    def in_training(module: DigitClassifier, batch: Any, batch_idx: int) -> Tensor:
+        module.log("own/train", float(batch_idx))
+        module.log("own/mean", torch.tensor([float(batch_idx)]), on_epoch=True)
+        module.log("own/mean_alone", batch_idx, on_epoch=True, on_step=False)
+        module.log("own/last", batch_idx, on_step=True)
+        return originals[0](module, batch, batch_idx)
+
+    def in_validation(module: DigitClassifier, batch: Any, batch_idx: int) -> Tensor:
+        module.log("own/val", 2.5)
+        return originals[1](module, batch, batch_idx)
+
+    monkeypatch.setattr(DigitClassifier, "training_step", in_training)
+    monkeypatch.setattr(DigitClassifier, "validation_step", in_validation)
+    seen = []
+    for engine in ("fast", "plain"):
+        callback = Metrics("own/")
+        train(configuration(*SHORT, *QUIET, f"engine={engine}"), tmp_path / engine, callbacks=[callback])
+        seen.append(callback.seen)
+    assert len(seen[1]) == 2 and len(seen[1][0]) == 7
+    for fast, plain in zip(*seen, strict=True):
+        assert fast == pytest.approx(plain)
+
+
+def test_what_is_logged_has_to_be_a_single_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def logs(module: DigitClassifier, batch: Any, batch_idx: int) -> None:
+        module.log("own/pair", torch.zeros(2))
+
+    monkeypatch.setattr(DigitClassifier, "training_step", logs)
+    with pytest.raises(ConfigError, match=r"own/pair.*expected a single number, got a tensor \(2,\)"):
+        train(configuration(*SHORT, *QUIET), tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:.training_step. returned .None.")
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_a_step_without_a_loss_is_refused(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DigitClassifier, "training_step", lambda *_: None)
+    with pytest.raises(ConfigError, match="training_step: expected a loss for each batch, got None"):
+        train(configuration(*SHORT, *QUIET, f"engine={engine}"), tmp_path)
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_early_stopping_sees_what_the_module_logs_at_the_end_of_an_epoch(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DigitClassifier, "on_train_epoch_end", lambda module: module.log("own/constant", 1.0))
+    stop = L.pytorch.callbacks.EarlyStopping("own/constant", patience=2, check_on_train_epoch_end=True)
+    config = configuration(*SHORT, *QUIET, "trainer.max_epochs=9", f"engine={engine}")
+    assert len(train(config, tmp_path, callbacks=[stop]).history) == 3
+
+
+def test_any_number_is_a_better_checkpoint_than_nan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = DigitClassifier.validation_step
+
+    def logs(module: DigitClassifier, batch: Any, batch_idx: int) -> Tensor:
+        module.log("val/own", [float("nan"), 3.0, 5.0, 4.0][module.current_epoch])
+        return original(module, batch, batch_idx)
+
+    monkeypatch.setattr(DigitClassifier, "validation_step", logs)
+    config = configuration(*SHORT, *QUIET, "trainer.max_epochs=4", "checkpoint.monitor=val/own")
+    assert train(config, tmp_path).best_epoch == 2
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_a_check_of_a_few_batches_validates_whatever_the_interval(engine: str, tmp_path: Path) -> None:
+    words = ("trainer.fast_dev_run=2", "trainer.val_check_interval=100", "trainer.check_val_every_n_epoch=5")
+    result = train(configuration(*QUIET, *words, f"engine={engine}"), tmp_path)
+    assert result.metrics["val/acc"] is not None
 
 
 class Sizes(L.Callback):

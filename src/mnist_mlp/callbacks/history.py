@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
+from mnist_mlp.engine.autograd_step import loss_of
 from mnist_mlp.runs.metric_text import metric_text
 
 log = logging.getLogger(__name__)
@@ -107,8 +108,7 @@ def steps_of(outputs: Any, batch: Any) -> tuple[Tensor, int]:
     """Losses `(steps,)` and number of images in a batch of Lightning: a chunk of the engine, or a single step."""
     if isinstance(outputs, dict) and "losses" in outputs:
         return outputs["losses"], batch.order.shape[1]
-    loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-    return loss.detach().reshape(1), len(batch[1])
+    return loss_of(outputs).detach().reshape(1), len(batch[1])
 
 
 def _lr(trainer: L.Trainer) -> float:

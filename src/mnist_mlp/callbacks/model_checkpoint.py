@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -88,7 +89,9 @@ class Checkpointing(Checkpoint):
         require_measured("checkpoint", self.config.monitor, values)
         sign = 1 if self.config.mode == "max" else -1
         # A module of one's own may log its loss under another name; then the earlier of equal epochs stays.
-        return sign * values[self.config.monitor], -values.get(LOSS, 0.0)
+        scores = sign * values[self.config.monitor], -values.get(LOSS, 0.0)
+        best, loss = (-math.inf if math.isnan(score) else score for score in scores)  # any number is better than NaN
+        return best, loss
 
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
         self.save_last(trainer)

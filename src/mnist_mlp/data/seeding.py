@@ -29,12 +29,14 @@ def noise_seed(seed: int, step: int, rank: int = 0) -> int:
 
 
 def seed_noise(seed: int, step: int, rank: int = 0, device: torch.device | None = None) -> None:
-    """Seed torch's generator for the dropout of one optimizer step: a function of (seed, step, rank)."""
+    """Seed torch's generators for the noise of one optimizer step: a function of (seed, step, rank).
+
+    On a GPU too the generator of the CPU is seeded, as a transform may draw its parameters there.
+    """
     number = noise_seed(seed, step, rank)
     # `torch.manual_seed` would seed the generators of all back ends, which takes a thousand times as long.
+    torch.default_generator.manual_seed(number)
     if device is not None and device.type == "cuda":
         torch.cuda.manual_seed(number)
     elif device is not None and device.type == "mps":
         torch.mps.manual_seed(number)
-    else:
-        torch.default_generator.manual_seed(number)

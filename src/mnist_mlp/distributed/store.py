@@ -75,7 +75,7 @@ def process_group(store: Store, number: int, world: World, trainer: TrainerConfi
 
     on_gpu = uses_cuda(trainer.accelerator)
     distributed.init_process_group(
-        backend="nccl" if on_gpu else "gloo",
+        backend="cpu:gloo,cuda:nccl" if on_gpu else "gloo",  # sums of losses are added up on the CPU
         store=distributed.PrefixStore(f"group {number}", store),  # type: ignore[attr-defined]
         rank=world.rank,
         world_size=world.size,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MetricCollection
 
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.flat import SharedGradients
 from mnist_mlp.module import Batch
@@ -51,11 +52,11 @@ class AutogradStep:
         images, labels = member.datamodule.on_after_batch_transfer(whole, 0)
         own = chunk.share_of_rank(labels)
         batch, batch_idx = (chunk.share_of_rank(images), own), step % member.length.steps_per_epoch
-        member.train_log.batch_size = len(own)
+        member.train_log.batch_size, member.train_log.in_step = len(own), True
         module.on_train_batch_start(batch, batch_idx)
         optimizer.zero_grad()
         output = self._training_step(batch, batch_idx) if len(own) > 0 else torch.zeros((), device=module.device)
-        loss = output["loss"] if isinstance(output, dict) else output
+        loss = loss_of(output)
         if chunk.world_size == 1:
             loss.backward()
         else:
@@ -68,11 +69,25 @@ class AutogradStep:
         if member.schedule is not None and not isinstance(member.schedule, LambdaLR):
             member.schedule.step()
         module.on_train_batch_end(output, batch, batch_idx)
+        member.train_log.in_step = False
         return loss.detach()
 
     def _training_step(self, batch: Batch, batch_idx: int) -> Any:
         with self.member.trainer.precision_plugin.train_step_context():
             return self.member.module.training_step(batch, batch_idx)
+
+
+def loss_of(output: Any) -> Tensor:
+    """The loss in what `training_step` returned.
+
+    Raises:
+        ConfigError: there is none. Lightning would skip such a batch.
+    """
+    loss = output.get("loss") if isinstance(output, dict) else output
+    if loss is None:
+        raise ConfigError("training_step: expected a loss for each batch, got None")
+    assert isinstance(loss, Tensor)
+    return loss
 
 
 @contextmanager

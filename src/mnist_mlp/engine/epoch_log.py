@@ -30,7 +30,11 @@ class EpochLog:
         """the latest values logged with `on_step`"""
         self.batch_size = 1
         """images in the current batch, the weight of a value that is logged without `batch_size`"""
+        self.in_step = False
+        """whether `log` is called from a training step or a hook around it"""
         self._pending: list[tuple[str, Tensor, int]] = []
+        self._with_step: set[str] = set()
+        """names logged with both `on_step` and `on_epoch`"""
 
     def log(
         self,
@@ -43,12 +47,16 @@ class EpochLog:
         batch_size: int | None = None,
         **_: Any,
     ) -> None:
-        """Collect a value: a replacement for `LightningModule.log`.
+        """Collect a value: a replacement for `LightningModule.log`, with Lightning's defaults.
 
         Arguments such as `prog_bar` and `logger` are ignored: callbacks decide what is shown and logged.
 
+        Args:
+            on_step: default: true in a training step, false elsewhere.
+            on_epoch: default: false in a training step, true elsewhere.
+
         Raises:
-            ConfigError: the reduction is not the mean.
+            ConfigError: the reduction is not the mean, or the value is not a single number.
         """
         if reduce_fx not in ("mean", torch.mean):
             raise ConfigError(f"self.log({name!r}): engine=fast supports reduce_fx='mean' only; engine=plain others")
@@ -56,10 +64,16 @@ class EpochLog:
             self.metrics[name] = value
             return
         value = torch.as_tensor(value).detach()
-        if on_step or (on_step is None and not on_epoch):
+        if value.numel() != 1:
+            raise ConfigError(f"self.log({name!r}): expected a single number, got a tensor {tuple(value.shape)}")
+        value = value.squeeze()
+        on_step = self.in_step if on_step is None else on_step
+        on_epoch = not self.in_step if on_epoch is None else on_epoch
+        if on_step:
             self.points[f"{name}_step" if on_epoch else name] = value  # Lightning's names
-        if on_epoch or not on_step:
+        if on_epoch:
             self._pending.append((name, value, batch_size or self.batch_size))
+            self._with_step |= {name} if on_step else set()
 
     def add(self, name: str, value: float, images: int) -> None:
         total, count = self.sums.get(name, (0.0, 0.0))
@@ -69,7 +83,8 @@ class EpochLog:
     def add_up(self) -> None:
         """Add the pending values to the sums, with a single transfer from the GPU."""
         if self._pending:
-            values = torch.stack([value for _, value, _ in self._pending]).tolist()
+            device = next((value.device for _, value, _ in self._pending if not value.is_cpu), torch.device("cpu"))
+            values = torch.stack([value.to(device) for _, value, _ in self._pending]).tolist()
             for (name, _, images), value in zip(self._pending, values, strict=True):
                 self.add(name, value, images)
             self._pending = []
@@ -78,8 +93,9 @@ class EpochLog:
         """The means and metrics of the epoch so far, over all ranks; for a value logged with `on_step`
         only, the latest value."""
         self.add_up()
-        sums = self._of_all_processes() if world_size > 1 else self.sums
-        values = self.points | {name: torch.tensor(total / count) for name, (total, count) in sums.items() if count}
+        sums = self._of_all_ranks() if world_size > 1 else self.sums
+        means = {name: torch.tensor(total / count) for name, (total, count) in sums.items() if count}
+        values = self.points | means | {f"{name}_epoch": means[name] for name in self._with_step & means.keys()}
         with warnings.catch_warnings():
             # A metric restored from a checkpoint has its state, but has had no update.
             warnings.filterwarnings("ignore", message=".*was called before the ``update`` method.*")
@@ -88,17 +104,17 @@ class EpochLog:
     def reset(self) -> None:
         for metric in self.metrics.values():
             metric.reset()
-        self.metrics, self.sums, self.points, self._pending = {}, {}, {}, []
+        self.metrics, self.sums, self.points, self._pending, self._with_step = {}, {}, {}, [], set()
         self.reported = False
 
-    def _of_all_processes(self) -> dict[str, tuple[float, float]]:
+    def _of_all_ranks(self) -> dict[str, tuple[float, float]]:
         sums = sum_over_ranks(torch.tensor(list(self.sums.values()), dtype=torch.float64))
         return {name: (total, count) for name, (total, count) in zip(self.sums, sums.tolist(), strict=True)}
 
     def state_dict(self, *, world_size: int = 1) -> dict[str, Any]:
         """Sums and metric states of all ranks, for a checkpoint in the middle of an epoch."""
         self.add_up()
-        sums = self._of_all_processes() if world_size > 1 else self.sums
+        sums = self._of_all_ranks() if world_size > 1 else self.sums
         metrics = {}
         for name, metric in self.metrics.items():
             with metric.sync_context():

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -196,8 +196,13 @@ class Stack(L.LightningModule):
             self.call_member(member, hook, *arguments, module=module)
 
     def call_member(self, member: Member, hook: str, *arguments: Any, module: bool = True) -> None:
-        """Call a hook in Lightning's order: callbacks, the module, and last the callbacks that save checkpoints."""
-        last = [callback for callback in member.callbacks if isinstance(callback, Checkpoint)]
+        """Call a hook in Lightning's order: callbacks, the module, and last the callbacks that save checkpoints.
+
+        At the end of an epoch, those that stop early come after the module too.
+        """
+        after_module = (EarlyStopping, Checkpoint) if hook == "on_train_epoch_end" else Checkpoint
+        last = [callback for callback in member.callbacks if isinstance(callback, after_module)]
+        member.train_log.in_step = hook.startswith("on_train_batch_")
         try:
             with member.own_log_files():
                 for callback in [callback for callback in member.callbacks if callback not in last]:
@@ -211,6 +216,8 @@ class Stack(L.LightningModule):
                     getattr(callback, hook)(member.trainer, member.module, *arguments)
         except (UserError, Pruned) as error:
             self.fail(member, error)
+        finally:
+            member.train_log.in_step = False
 
     def fail(self, member: Member, error: UserError | Pruned) -> None:
         """End one member for an error that would end a single run; the others continue."""

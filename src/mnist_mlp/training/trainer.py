@@ -95,6 +95,8 @@ def _passed_on(config: Config, world: World) -> dict[str, Any]:
     """Arguments of lightning.Trainer: keys of `trainer` passed on as they are; devices and strategy of this rank."""
     set_elsewhere = keys_where(by_engine)
     settings = {name: value for name, value in asdict(config.trainer).items() if f"trainer.{name}" not in set_elsewhere}
+    if config.trainer.fast_dev_run:
+        settings["check_val_every_n_epoch"] = 1  # as Lightning's
     settings |= device_arguments(config.trainer, world)
     settings["strategy"] = "auto" if world.size == 1 else SharedMinibatches()
     return settings
