@@ -74,7 +74,7 @@ class DigitClassifier(L.LightningModule):
             images = images.to(self.network.mean.dtype).requires_grad_()
         output = self.network(images)  # (B, classes): what the loss expects, which is logits for cross_entropy
         loss = self.loss(output, labels)
-        self.log_metrics("train", loss, output, labels)
+        self.log_metrics("train", loss, output, labels)  # of the images as they are
         if distance:
             worse = self.network(adversarial_images(images, loss, distance))
             loss = (loss + self.loss(worse, labels)) / 2
@@ -132,6 +132,7 @@ class DigitClassifier(L.LightningModule):
         seed_noise(self.config.seed, self.global_step, self.global_rank, self.device)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Update the EMA. A Trainer of your own saves before it within an epoch: save at the ends of epochs."""
         if self.ema_network is not None:
             weight = ema_weight(self.config.averaging.decay, step=self.global_step - 1)
             update_ema(self.ema_network, self.network, weight)

@@ -38,7 +38,8 @@ class Parser(argparse.ArgumentParser):
         print(self.format_help(), end="", file=file)  # argparse itself would ignore a full disk
 
     def error(self, message: str) -> NoReturn:
-        to_type = "" if isinstance(self, Parser) else _without_dashes(message)  # Hydra's own parser calls this too
+        # `run_app` puts this method into argparse.ArgumentParser, so `self` may be Hydra's own parser.
+        to_type = "" if isinstance(self, Parser) else _without_dashes(message)
         raise ConfigError(f"{message}{to_type}; --help lists what there is")
 
 

@@ -113,7 +113,7 @@ def _subdir(config: DictConfig, number: int) -> str:
 
 
 def compose_once(loader: ConfigLoader, sweep: DictConfig) -> None:
-    """Of jobs of `sweep` that differ only in the values of keys, make the loader compose the first.
+    """Make the loader compose only the first of several jobs of `sweep` that differ only in values.
 
     The others get copies with their own values. Composing takes a tenth of a second; Hydra's sweeper composes every
     job as a check, and its launcher once more.

@@ -18,7 +18,7 @@ class Section:
 
     stackable: bool = False
     """The engine supports this section for a stack of networks. A run that has a section with stackable=False is
-    not stacked."""
+    not stacked. So it is for a section that you add, until you have checked it."""
     in_hparams: bool = False
     """Its keys are columns of TensorBoard's HParams table."""
 
@@ -82,7 +82,7 @@ class Key:
 def key(doc: str, *, legacy_default: Any = MISSING, **properties: Any) -> Any:
     """A dataclass field for a configuration key: one line of documentation, then the properties of `Key`.
 
-    `legacy_default` is the value for checkpoints older than the key; all other values come from YAML files.
+    `legacy_default` is the value where neither a YAML file nor a checkpoint, older than the key, has one.
     """
     return field(default=legacy_default, metadata={"key": Key(doc=doc, **properties)})
 

@@ -128,9 +128,8 @@ class Stack(L.LightningModule):
         if self._use_written_step:
             most = max(1, MAX_IMAGES_PER_STEP // members[0].length.batch_size)
             parts = ceil(len(members) / most) if self.device.type == "cpu" else 1
-            self._steps = [
-                (part, WrittenStep(part, part[0].length, recorder(self.device))) for part in even_parts(members, parts)
-            ]
+            recording = recorder(self.device) if self.trainer.world_size == 1 else None
+            self._steps = [(part, WrittenStep(part, part[0].length, recording)) for part in even_parts(members, parts)]
         else:
             self._steps = [([member], AutogradStep(member)) for member in members]
         return self._steps

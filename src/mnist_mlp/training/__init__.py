@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 def train(config: Config, directory: Path, *, callbacks: Sequence[L.Callback] = (), test: bool = True) -> Result:
     """Train and validate a network, and test the best checkpoint once.
 
-    If `config.resume` is set, the run in `directory` is resumed.
+    If `config.resume` is set, whatever its value, the run in `directory` is resumed.
 
     Args:
         directory: gets checkpoints, logs and result.json, which is also written if the run fails.
@@ -94,10 +94,10 @@ def train_stack(
     config = jobs[0].config
     results = [_open_result(job) for job in jobs]
     # A context manager: starts the processes of all ranks (one per device), and yields the `World` of this one.
-    ranks = launched(config, jobs[0].directory, on_rank_death=results[0].rank_died)
+    launch = launched(config, jobs[0].directory, on_rank_death=results[0].rank_died)
     # `cleanups` has an ExitStack for each job. Closing one ends that job early, and writes its result.json; the others
     # are closed at the end of the block.
-    with _all_locked(jobs), interruptible(), written_results(results) as cleanups, ranks as world:
+    with _all_locked(jobs), interruptible(), written_results(results) as cleanups, launch as world:
         with timed_results(results, "setup"):
             data = DigitsDataModule(config)
             data.prepare_data()

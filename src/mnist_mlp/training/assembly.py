@@ -42,7 +42,7 @@ def build_member(
 ) -> Member:
     """The member of one job: module, data, callbacks, loggers and result; it resumes from `checkpoint_path`, if any."""
     config = job.config
-    own_data = copy.copy(data)
+    own_data = copy.copy(data)  # shares the images; augments with the seed of its own configuration
     own_data.config = config
     result.parameters = count_parameters(module)
     if not config.resume:
