@@ -16,9 +16,11 @@ import pytest
 import torch
 from helpers import commands as started
 
+from mnist_mlp.engine.hooks import FORWARDED
+
 PROJECT = Path(__file__).parents[1]
 TEXT = (PROJECT / "docs" / "yours.md").read_text()
-MOST_FILES = {"A network": 3, "A data set": 3} | dict.fromkeys(
+MOST_FILES = {"A network": 3, "A data set": 3, "A training step": 1} | dict.fromkeys(
     ("A loss with a parameter", "An optimizer", "A learning rate schedule", "A metric", "A callback"), 2
 )
 CHANGED = (
@@ -90,6 +92,11 @@ def changed(tmp_path_factory: pytest.TempPathFactory, core: Path) -> Path:
     return copy
 
 
+def test_the_hooks_of_a_module_that_the_page_lists_are_those_that_the_engine_calls() -> None:
+    section = TEXT.partition("## A training step\n")[2].partition("```diff")[0]
+    assert set(re.findall(r"`(on_\w+)`", section)) == FORWARDED
+
+
 @pytest.mark.slow
 def test_each_change_applies_by_itself_and_touches_few_files(tmp_path: Path) -> None:
     copy = copied(tmp_path / "copy")
@@ -110,7 +117,8 @@ def test_a_copy_without_the_extras_and_with_every_change_trains_and_resumes(chan
     assert found["metrics"]["test/recall"] > 0.9
     assert found["config"]["data"]["mean"] is None  # not that of MNIST
     with (changed / "run" / "csv" / "metrics.csv").open() as table:
-        assert sum(bool(row["train/weight_norm"]) for row in csv.DictReader(table)) == 2
+        rows = list(csv.DictReader(table))
+    assert [sum(bool(row[name]) for row in rows) for name in ("train/weight_norm", "train/l1")] == [2, 2]
 
 
 @pytest.mark.slow
