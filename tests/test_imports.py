@@ -181,3 +181,13 @@ def test_hydra_stops_before_training(graph: Graph) -> None:
     below = {"mnist_mlp.training", *reached(graph, "mnist_mlp.training")} & graph.keys()
     knowing = {name for name in below if any(other.split(".")[0] == "hydra" for other in graph[name])}
     assert knowing == {"mnist_mlp.config.overrides"}  # for the quotes of a value
+
+
+def test_values_of_the_core_cannot_be_changed() -> None:
+    """Dataclasses are frozen, but for configurations, which tests and programs edit, and a run's growing result."""
+    changeable = {"schema.py", "schema_trainer.py", "commands.py", "result.py"}
+    for path in sorted((SOURCE / "mnist_mlp").rglob("*.py")):
+        if "extras" in path.parts or path.name in changeable:
+            continue
+        for line in re.findall(r"^ *@dataclass.*$", path.read_text(), re.MULTILINE):
+            assert "frozen=True" in line, f"{path}: {line}"

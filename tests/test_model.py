@@ -153,3 +153,13 @@ def test_gradients_match_finite_differences(activation: str) -> None:
         assert weight.grad[row, column].item() == pytest.approx(
             (values[0] - values[1]) / (2 * step), rel=1e-4, abs=1e-9
         )
+
+
+def test_each_block_of_the_cnn_halves_the_sides() -> None:
+    """Sides of 20 and 28 become 5 and 7."""
+    config = composed("model=cnn", "model.channels=[4,6]", "model.hidden=[9]")
+    data = DataSpec(image_shape=(3, 20, 28), class_names=("a", "b"), mean=(0.5,), std=(0.5,))
+    network = build_network(config.model, data)
+    shapes = [tuple(layer.weight.shape) for layer in network.layers if hasattr(layer, "weight")]
+    assert shapes == [(4, 3, 3, 3), (6, 4, 3, 3), (9, 6 * 5 * 7), (2, 9)]
+    assert network.logits(torch.zeros(2, 3, 20, 28, dtype=torch.uint8)).shape == (2, 2)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from helpers import commands as started
 from helpers import kill_sweep
+from helpers.fake_run import ran
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
@@ -17,6 +18,7 @@ from omegaconf import OmegaConf
 from mnist_mlp.cli import sweep
 from mnist_mlp.config.keys import keys
 from mnist_mlp.config.schema import CONFIGS, PROJECT
+from mnist_mlp.runs import record
 
 
 def train(*words: str) -> subprocess.CompletedProcess[str]:
@@ -31,6 +33,36 @@ def test_every_preset_sweeps_keys_that_exist(name: str) -> None:
         composed = compose("train", [f"sweep={name}"], return_hydra_config=True)
     params = OmegaConf.to_container(composed.hydra.sweeper.params)
     assert params and set(params) <= set(keys(Config))
+
+
+@pytest.mark.parametrize("keep", ["all", "results", None])
+def test_the_report_says_what_was_kept_and_how_to_finish(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], keep: str | None
+) -> None:
+    """Also of a sweep without a record, by an older version."""
+    ran(tmp_path / "0", accuracy=0.9)
+    ran(tmp_path / "1", accuracy=0.9, status="failed")
+    if keep is None:
+        (tmp_path / "multirun.yaml").touch()
+    else:
+        command = record.Command(config_name="train", config_dirs=[], task=[], hydra=[])
+        jobs = [record.Job(number=number, directory=str(number), overrides=[]) for number in range(2)]
+        record.write_sweep(tmp_path, record.SweepRecord(command=command, config={"sweep": {"keep": keep}}, jobs=jobs))
+    monkeypatch.setattr(sweep, "_directory", tmp_path)
+    monkeypatch.setattr(sweep, "optional", lambda _: None)
+    assert sweep.report() is False
+    printed = capsys.readouterr().out
+    assert ("sweep.keep=results" in printed) is (keep == "results")
+    assert f"1 of 2 jobs did not complete. Finish them with:\n{sweep.command('train.py', resume=tmp_path)}" in printed
+
+
+def test_without_a_sweep_there_is_nothing_to_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for directory in (None, tmp_path / "nothing"):
+        monkeypatch.setattr(sweep, "_directory", directory)
+        assert sweep.report() is True
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.slow

@@ -25,6 +25,12 @@ def test_help_fits_80_columns_and_tells_every_key_after_three_examples(command: 
         assert f" {name}=" in text or f"'{name}=" in text, name
 
 
+def test_a_command_with_groups_shows_them_before_its_keys() -> None:
+    text = help_for("train")
+    assert text.index("Groups, chosen by") < text.index("*adamw") < text.index("Keys, set by")
+    assert "Groups" not in help_for("evaluate")
+
+
 def test_a_part_of_it_can_be_asked_for() -> None:
     text = help_for("train", ["optimizer", "seed"])
     assert "*adamw" in text and "seed=0" in text
@@ -35,7 +41,7 @@ def test_a_part_of_it_can_be_asked_for() -> None:
 
 
 def test_keys_of_the_command_come_before_those_that_others_have_too() -> None:
-    text = help_for("tune")
+    text = help_for("tune").partition("Keys, set by")[2]  # behind the examples
     assert text.index("tune.trials=") < text.index("seed=0") < text.index("trainer.max_epochs=")
 
 

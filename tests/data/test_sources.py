@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from helpers.data_sets import data_config, synthetic
 
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import CONFIGS
-from mnist_mlp.data.sources import SOURCES, Source, describe, load
+from mnist_mlp.data.sources import SOURCES, Source, describe, load, with_data_at
 
 
 def test_each_data_set_has_a_configuration_of_its_name() -> None:
@@ -71,3 +72,10 @@ def test_a_source_that_loads_other_than_it_describes_is_refused(
     )
     with pytest.raises(ConfigError, match=re.escape(complaint)):
         load(data_config("mine"))
+
+
+def test_data_that_were_moved_are_read_where_they_are_now() -> None:
+    folder, downloaded = composed("data=folder", "data.path=/old").data, composed("data=mnist").data
+    assert with_data_at(folder, None) is folder
+    assert with_data_at(folder, "/new") == replace(folder, path="/new")
+    assert with_data_at(downloaded, "/new") == replace(downloaded, dir="/new")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -115,3 +116,16 @@ def test_a_rank_has_the_gpu_that_the_list_names_or_the_only_one_that_its_task_se
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
     assert gpu_index(trainer(devices=[2, 3]), second) == 0
+
+
+@pytest.mark.parametrize(
+    ("threads", "of_slurm", "expected"),
+    [("", "", 8), ("4", "", 4), ("4", "2", 2), ("0", "3", 3), ("1", "", 1), ("x", "", 8)],
+)
+def test_the_cores_are_those_that_the_process_may_use(
+    monkeypatch: pytest.MonkeyPatch, threads: str, of_slurm: str, expected: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", of_slurm)
+    assert hardware.cores() == expected

@@ -1,0 +1,43 @@
+"""Means over an epoch, and their state in a checkpoint."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mnist_mlp.engine.epoch_log import EpochLog
+
+
+def test_a_mean_counts_each_batch_by_its_images_also_after_a_resume() -> None:
+    values, images = [0.5, 0.25, 4.0], [3, 5, 1]
+    log = EpochLog()
+    for value, count in zip(values[:2], images[:2], strict=True):
+        log.log("train/x", value, batch_size=count)
+    resumed = EpochLog()
+    state = log.state_dict()
+    resumed.load_state_dict(state, {})
+    resumed.log("train/x", values[2], batch_size=images[2])
+    assert float(resumed.compute()["train/x"]) == pytest.approx(np.average(values, weights=images))
+
+
+@pytest.mark.parametrize("reported", [True, False])
+def test_a_checkpoint_says_whether_the_epoch_was_reported(reported: bool) -> None:
+    log = EpochLog()
+    log.reported = reported
+    resumed = EpochLog()
+    resumed.load_state_dict(log.state_dict(), {})
+    assert resumed.reported is reported
+
+
+def test_in_an_older_checkpoint_the_epoch_was_not_reported() -> None:
+    log = EpochLog()
+    log.load_state_dict({"sums": {}, "metrics": {}}, {})
+    assert log.reported is False
+
+
+def test_other_ranks_begin_at_zero_so_that_nothing_counts_twice() -> None:
+    log = EpochLog()
+    log.log("train/x", 2.0, batch_size=4)
+    resumed = EpochLog()
+    resumed.load_state_dict(log.state_dict(), {}, rank=1)
+    assert resumed.sums == {"train/x": (0.0, 0.0)}
