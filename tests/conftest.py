@@ -24,7 +24,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 
 
 def pytest_configure() -> None:
-    # A shell without job control ignores Ctrl-C for what it runs in the background, and `nohup` ignores SIGHUP. Commands
+    # A shell without job control ignores Ctrl-C for what it runs in the background, `nohup` ignores SIGHUP; commands
     # would inherit that.
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, None)
