@@ -53,7 +53,7 @@ class StackedLauncher(Launcher):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
         if self.on == HERE:
             # Hydra's sweeper now checks that every job can be composed, which takes seconds. These processes start
-            # meanwhile; not so if the configuration is valid only with the overrides of a job.
+            # meanwhile. If the configuration is not valid without a job's overrides, they start later, in `launch`.
             with suppress(UserError):
                 self.begun = Processes(stacks_at_once(_parsed(config)))
 
@@ -93,7 +93,7 @@ class StackedLauncher(Launcher):
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
             if OmegaConf.select(config, "sweep.keep") in ("best", "results"):
-                config.hydra.output_subdir = None  # which would be removed with the rest; run.json has the same
+                config.hydra.output_subdir = None  # no .hydra/: it would be deleted, and run.json has the same
         return config
 
     def _plan(self, overrides: dict[int, Sequence[str]]) -> tuple[list[list[Job]], dict[int, str]]:

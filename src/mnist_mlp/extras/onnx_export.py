@@ -102,8 +102,8 @@ def probabilities(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
 def check(path: Path, predictor: Predictor) -> float:
     """The largest difference between a probability from onnxruntime and from torch, over 1,000 images of each kind.
 
-    Printed digits (for images of another shape: faint noise) and noise, which are there on every machine, and from
-    which a network gives certain answers and uncertain ones.
+    The images are printed digits (for another shape: faint noise), of which a network is sure, and noise, of which it
+    is not. Both can be made on every machine.
 
     Raises:
         ExportError: it is more than rounding explains; the file is taken away.

@@ -1,6 +1,6 @@
 """A trained network as an ONNX graph, node by node, from grey levels to calibrated probabilities.
 
-A layer without a node in `_add_layer` is refused: a graph of the others would answer something else.
+A layer without a node in `_add_layer` is refused: a graph without it would give other answers.
 """
 
 from __future__ import annotations

@@ -20,12 +20,12 @@ BATCH = 250
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """When the digits of a person's picture are an answer; `benchmarks/operating_point.py` shows what others do."""
+    """When the digits of a person's picture are an answer; `benchmarks/operating_point.py` tries other limits."""
 
     sure: float
     """The probability that all of them are right is at least this."""
     alone: float
-    """A digit alone looks as much like a digit as this share of the validation images, lowest score first."""
+    """The out-of-distribution score of a digit alone is at most this quantile of the validation images' scores."""
     beside_others: float
     """The same for a digit beside others."""
 

@@ -36,8 +36,8 @@ def make(images: Tensor, labels: Tensor, number: int, seed: int) -> Tensor:
     pool = images.view(-1, SIDE, SIDE).float()
     each = -(-number // KINDS)
     mixed = [mix(pool, labels, each, generator) for mix in (halves, overlays)]
-    mixed.append(neighbours(_drawn(pool, each, generator), _drawn(pool, each, generator)))
-    alone = [change(_drawn(pool, each, generator), generator) for change in (quarters, parts)]
+    mixed.append(neighbours(_sampled(pool, each, generator), _sampled(pool, each, generator)))
+    alone = [change(_sampled(pool, each, generator), generator) for change in (quarters, parts)]
     made = torch.cat([*mixed, *alone, strokes(each, generator), blots(each, generator)])
     return normalised(made[(made > 127).sum((1, 2)) > FIT])
 
@@ -172,7 +172,7 @@ def _pairs(labels: Tensor, number: int, generator: torch.Generator) -> tuple[Ten
     return first, second
 
 
-def _drawn(pool: Tensor, number: int, generator: torch.Generator) -> Tensor:
+def _sampled(pool: Tensor, number: int, generator: torch.Generator) -> Tensor:
     return pool[torch.randint(len(pool), (number,), generator=generator)]
 
 

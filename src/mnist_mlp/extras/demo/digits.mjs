@@ -59,7 +59,7 @@ function written(page) {
 }
 
 /**
- * Whether what surrounds a piece is nearer to paper than to pen.
+ * Whether what surrounds a piece is paper rather than pen.
  *
  * If the piece is only the edge of a shadow, the pixels on one side are as dark as the piece itself.
  */
@@ -85,8 +85,9 @@ function isDrawn(page, ink, labels, name, box) {
     pen += grey.values[i];
     share += inked.values[i];
   });
-  const paperBetween = pen / count / (1 - share / count / 2);
-  return ring.filter((i) => grey.values[i] >= paperBetween).length >= DRAWN * ring.length;
+  // The harmonic mean of the pen's level m and the paper's, m / (1 - ink).
+  const betweenPenAndPaper = pen / count / (1 - share / count / 2);
+  return ring.filter((i) => grey.values[i] >= betweenPenAndPaper).length >= DRAWN * ring.length;
 }
 
 /** Whether a piece may be not ink but the paper itself, brighter (or darker) than the table that it lies on. */

@@ -1,4 +1,4 @@
-// A round: write each class once, in any order that the page asks for, and see how many were read right.
+// A round: write each class once, in a random order, and see how many were read right.
 
 import { BLANK, paintImage } from "./charts.mjs";
 import { element } from "./dom.mjs";

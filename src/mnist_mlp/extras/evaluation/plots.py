@@ -88,8 +88,8 @@ def _points(axes: Axes, bins: Reliability, colour: str, name: str, zorder: int) 
 def risk_coverage_curve(predicted: Predictions, threshold: float | None = None) -> Figure:
     """The least error with which at least this share is answered; `threshold` is the checkpoint's own.
 
-    Between two mistakes the error only falls as more is answered. So the end of such an arc is always better than its
-    start, and only the lower envelope is drawn.
+    Between two mistakes the error only falls as more is answered. So only the last point before each mistake is drawn;
+    the rest of the curve lies above it.
     """
     figure = Figure(figsize=(7.5, 5.5), layout="constrained")
     axes = figure.subplots()

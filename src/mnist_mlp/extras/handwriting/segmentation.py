@@ -87,7 +87,7 @@ def _written(page: Map) -> tuple[Ink, Labels, list[Box]]:
 
 
 def _is_drawn(page: Map, ink: Ink, labels: Labels, number: int, box: Box) -> bool:
-    """Whether what surrounds a piece is nearer to paper than to pen.
+    """Whether what surrounds a piece is paper rather than pen.
 
     If the piece is only the edge of a shadow, the pixels on one side are as dark as the piece itself.
     """
@@ -97,8 +97,9 @@ def _is_drawn(page: Map, ink: Ink, labels: Labels, number: int, box: Box) -> boo
     ring = page[window][grown(near) & ~near & ~grown(labels[window] > 0)]
     if ring.size < LEAST_RING:
         return True
-    middle_level = page[window][own].mean() / (1 - ink[window][own].mean() / 2)
-    return bool(np.count_nonzero(ring >= middle_level) >= DRAWN * ring.size)
+    # The harmonic mean of the pen's level m and the paper's, m / (1 - ink).
+    between_pen_and_paper = page[window][own].mean() / (1 - ink[window][own].mean() / 2)
+    return bool(np.count_nonzero(ring >= between_pen_and_paper) >= DRAWN * ring.size)
 
 
 def _may_be_sheet(labels: Labels, number: int, box: Box) -> bool:

@@ -193,7 +193,7 @@ def _written(run: runs.Run) -> int:
 def _worth(run: runs.Run) -> tuple[bool, int]:
     """Sort key for runs with the same configuration and seed, of which the highest is kept.
 
-    A tested run beats an untested one, as trials of a search are; then the newer wins.
+    A tested run beats an untested one, such as a trial of a search; then the newer wins.
     """
     return run.result["metrics"].get("test/acc") is not None, _written(run)
 

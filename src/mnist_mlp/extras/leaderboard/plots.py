@@ -1,6 +1,6 @@
 """The plots of a leaderboard, as SVG that takes its ink from the page: legible on white and on black.
 
-What belongs to an entry carries its number, so that the page can name it and mark it everywhere.
+Each mark of an entry carries the number of the entry, so that the page can name it and highlight all its marks.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ class Figures:
         self.factor = 100 if is_share(board.monitor) else 1
 
     def learning_curves(self) -> list[str]:
-        """Validation and the loss in training by epoch; nothing where no run has two epochs.
+        """Curves by epoch of the validation error and of the training loss; nothing where no run has two epochs.
 
-        Of validation the error, or without accuracy the metric that ranks the runs.
+        Without accuracy, the metric that ranks the runs takes the place of the error.
         """
         if all(len(run.result["history"]) < 2 for entry in self.board.entries for run in entry.runs):
             return []

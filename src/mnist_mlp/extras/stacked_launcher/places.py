@@ -20,11 +20,11 @@ class Resources:
     """at most so many stacks in the queue or running at any time; null: as many as the cores suffice for, on Ray twice
     as many, on SLURM 1,000"""
     attempts: int = 5
-    """how often a stack is begun whose process or machine is lost"""
+    """how often a stack is begun in all, if its process or machine is lost"""
     cpus: int = 1
     """cores of a stack, and with them threads"""
     gpus: int = 0
-    """of a stack"""
+    """GPUs of a stack"""
     mem_gb: float | None = None
     """of a stack on SLURM; null: SLURM's own default"""
     timeout_min: int = 240
@@ -33,7 +33,7 @@ class Resources:
     account: str | None = None
     qos: str | None = None
     constraint: str | None = None
-    """of SLURM"""
+    """these four are options of SLURM"""
     setup: list[str] | None = None
     """commands to run before, as [module load python]"""
     address: str | None = None

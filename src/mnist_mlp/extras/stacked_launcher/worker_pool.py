@@ -44,7 +44,7 @@ class Worker:
             self.process.stdin.flush()
 
     def end(self) -> int:
-        """Its exit code; it ends when it has nothing to do."""
+        """Close its input, wait until it ends, and return its exit code."""
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # of an order that it has not read
             self.process.stdin.close()
@@ -113,6 +113,7 @@ class Processes:
             code = worker.end()
             self._workers.remove(worker)
             stopped = code in STOPPED  # its jobs say so in their results
-            self.at_once -= stopped
+            if stopped:
+                self.at_once -= 1  # no other process takes its place
             found.append((ticket, None if stopped else f"their process ended with {code}"))
         return found

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mnist_mlp.config.commands import SearchConfig
 
-STACK = "proposed_with"  # user attribute of a trial: the number of the first one of those proposed together
+STACK = "proposed_with"  # user attribute of a trial: how many were drawn before the first of those proposed together
 
 
 def pruner(search: SearchConfig) -> BasePruner:
@@ -34,8 +34,8 @@ class MedianOfTheOthers(BasePruner):
     """Ends a trial whose best epoch so far is below the median of the other trials at the same epoch.
 
     Optuna's MedianPruner compares with completed trials alone, so of trials that train side by side it would end none.
-    Here those of the same stack count as well; one that has been ended early counts with its last accuracy, so that
-    its end makes no other trial worse. For trials one by one both are the same.
+    Here those of the same stack count as well; one that has been ended early counts with its last accuracy, or else the
+    median would rise when a poor trial ends. For trials trained one by one this equals Optuna's.
     """
 
     FEWEST = 4

@@ -95,9 +95,8 @@ def time_left(study: SharedStudy) -> str:
     for trial in trials:
         if trial.datetime_start and trial.datetime_complete:
             ended.setdefault(stack_of(trial), []).append((trial.datetime_start, trial.datetime_complete))
-    done = sum(
-        stack_of(trial) in ended for trial in trials
-    )  # as an estimate: the others of a stack end about when its first does
+    # An estimate: the others of a stack end about when its first does.
+    done = sum(stack_of(trial) in ended for trial in trials)
     due = study.search.trials - done
     if not ended or due <= 0:
         return ""

@@ -80,8 +80,8 @@ class SharedStudy:
         return [trial for trial in every if trial.params.keys() == self.space.distributions.keys()]
 
     def claim(self, most: int = 1) -> list[Claim]:
-        """Trials to work on together: some that were begun together and that nobody finishes; where there are none,
-        new ones, while any are due.
+        """Trials to work on together: some that were begun together and that no living process works on; where there
+        are none, new ones, while any are due.
         """
         with self._lock:
             if left := self._left_over(most):
@@ -110,7 +110,7 @@ class SharedStudy:
         return claims
 
     def _draw(self, drawn: int, first: int) -> Claim:
-        # A function of the seed and the number of the trial: processes differ, and a search can be repeated.
+        # A function of the seed and of how many trials were drawn before: a search can be repeated.
         seed = np.random.SeedSequence((self.seed, drawn)).generate_state(1)[0]
         self.study.sampler = TPESampler(seed=int(seed), n_startup_trials=self.search.startup)
         trial = self.study.ask(self.space.distributions)
@@ -149,7 +149,7 @@ class SharedStudy:
 
 def _refuse_changes(settings: dict[str, Any], before: dict[str, Any]) -> None:
     free = keys_where(may_change_on_resume) - keys_where(limits_run)  # trials stay comparable: all of one length
-    for key in dict.fromkeys([*settings, *before]):  # the name of a section before what follows from it
+    for key in dict.fromkeys([*settings, *before]):  # `optimizer.name` is reported, not the keys that follow from it
         was, now = before.get(key, "left out"), settings.get(key, "left out")
         if was != now and key not in free:
             raise ConfigError(
