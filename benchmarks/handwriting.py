@@ -284,7 +284,7 @@ def speed(checkpoint: Path, images: np.ndarray, folder: Path) -> str:
     one = statistics.median(seconds(folder / "0.png") for _ in range(3))
     many = seconds(folder)
     return (
-        f"{report.machine()}\n\nOne picture: {one:.1f} s of one core for the whole command, most of it the import of "
+        f"One picture: {one:.1f} s of one core for the whole command, most of it the import of "
         f"torch. A folder of 10,000 PNG files (28 x 28): {many:.1f} s, "
         f"{10_000 / (many - one):,.0f} a second behind the import."
     )
