@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
+import queue
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +15,7 @@ from helpers.kill_and_resume import configuration
 
 from mnist_mlp.extras.stacked_launcher import dispatch, worker_pool
 from mnist_mlp.extras.stacked_launcher.grouping import Job
+from mnist_mlp.extras.stacked_launcher.worker import Orders
 
 
 def test_jobs_of_a_process_that_ended_before_it_read_them_are_told(
@@ -29,3 +35,12 @@ def test_processes_that_were_begun_and_have_nothing_to_do_end() -> None:
     place.close()
     assert orphan.process.poll() is None
     assert orphan.end() == 0  # closes its input, as the end of this process would
+
+
+def test_a_worker_whose_launcher_ends_before_it_has_begun_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its main thread may still be importing torch when the order and the end of the input are read."""
+    signals: queue.Queue[int] = queue.Queue()
+    monkeypatch.setattr(os, "kill", lambda _, number: signals.put(number))
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"stack": []}\n'))
+    Orders()
+    assert signals.get(timeout=10) == signal.SIGTERM
