@@ -1,4 +1,7 @@
-"""The pictures of learning.md, from real data and real runs: `PYTHONPATH=src python docs/figures.py [name ...]`."""
+"""The pictures of learning.md: `PYTHONPATH=src python docs/figures.py [name ...]`.
+
+All come from real data and real runs, except `approximation` and `backpropagation`, which show made examples.
+"""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from mnist_mlp.extras.handwriting.mnist_format import FIT, SIDE
 
 FAINTEST = 30  # the lowest grey level that counts as ink
+LEAST_PIXELS = 20  # brighter than 127: an image with no more of them is nearly empty
 KINDS = 7
 STROKES, DOTS = 3, 48  # at most so many strokes in an image; drawn dots along each
 STRAIGHT = 0.4  # share of the strokes
@@ -39,7 +40,7 @@ def make(images: Tensor, labels: Tensor, number: int, seed: int) -> Tensor:
     mixed.append(neighbours(_sampled(pool, each, generator), _sampled(pool, each, generator)))
     alone = [change(_sampled(pool, each, generator), generator) for change in (quarters, parts)]
     made = torch.cat([*mixed, *alone, strokes(each, generator), blots(each, generator)])
-    return normalised(made[(made > 127).sum((1, 2)) > FIT])
+    return normalised(made[(made > 127).sum((1, 2)) > LEAST_PIXELS])
 
 
 def halves(pool: Tensor, labels: Tensor, number: int, generator: torch.Generator) -> Tensor:

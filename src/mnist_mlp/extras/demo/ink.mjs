@@ -60,7 +60,12 @@ function inkIsLight(grid) {
   return grid.values.reduce((sum, value, i) => sum + (value - around.values[i]) ** 3, 0) > 0;
 }
 
-/** The paper's brightness under dark writing: a closing, wider than any stroke, and a cell darker beside an edge. */
+/**
+ * The paper's brightness under dark writing: a closing, wider than any stroke.
+ *
+ * The minimum reaches one cell further than the maximum: the edge of a shadow may lie anywhere within a cell, and its
+ * dark part must not count as ink.
+ */
 function paperLevel(grid) {
   const reach = Math.ceil(Math.min(grid.height, grid.width) / 5);
   return sliding(smallest, sliding(largest, grid, reach), reach + 1);

@@ -6,20 +6,23 @@ const LEAST_CONTRAST = 0.06; // ink below it is paper
 const NOISE = 6; // times the noise of the paper: ink below it is paper, too
 const PEN_SHARE = 0.4; // of the pen's own ink: what is darker is pen
 const LEAST_LENGTH = 4; // pixels of the longest piece, below which nothing is written
+const LEAST_SHARE = 0.02; // of the picture's shorter side: the same
+// The same for what remains without the pieces along the edge: it may be a remnant of them.
+const LEAST_SHARE_INSIDE = 0.04;
 const SPECK = 0.08; // of the longest piece: a shorter piece is a speck and is dropped
 
 /** Labels, 0 outside and 1.. for each piece, with every piece's box; no boxes on a blank page. */
 export function findWriting(ink) {
   const side = Math.min(ink.height, ink.width);
   let pen = penLevel(ink);
-  let found = piecesOf(ink, pen, Math.max(LEAST_LENGTH, 0.02 * side));
+  let found = piecesOf(ink, pen, Math.max(LEAST_LENGTH, LEAST_SHARE * side));
   let sides = sidesFollowed(found, ink);
   while (sides.some((count) => count > 0)) {
     const near = grown(Uint8Array.from(found.labels, (name) => sides[name] > 0), ink.height, ink.width);
     ink = { ...ink, values: ink.values.map((value, i) => (near[i] ? 0 : value)) };
     const rim = PEN_SHARE * pen;
     pen = penLevel(ink);
-    const inner = piecesOf(ink, pen, Math.max(LEAST_LENGTH, 0.04 * side));
+    const inner = piecesOf(ink, pen, Math.max(LEAST_LENGTH, LEAST_SHARE_INSIDE * side));
     // What is fainter may be the blurred rim of what was taken off.
     if (inner.boxes.length === 0 || pen <= rim) {
       const filled = new Float64Array(sides.length);

@@ -1,6 +1,6 @@
 """A picture of what was read: each original, the answer in large letters, and the 28 x 28 that the network saw.
 
-Files stand in two columns, so that seven of them fit on a screen.
+Files stand in two columns, so that twice as many of them fit on a screen.
 """
 
 from __future__ import annotations

@@ -12,6 +12,9 @@ LEAST_CONTRAST = 0.06  # ink below it is paper
 NOISE = 6  # times the noise of the paper: ink below it is paper, too
 PEN_SHARE = 0.4  # of the pen's own ink: what is darker is pen
 LEAST_LENGTH = 4  # pixels of the longest piece, below which nothing is written
+LEAST_SHARE = 0.02  # of the picture's shorter side: the same
+# The same for what remains without the pieces along the edge: it may be a remnant of them.
+LEAST_SHARE_INSIDE = 0.04
 SPECK = 0.08  # of the longest piece: a shorter piece is a speck and is dropped
 
 
@@ -21,13 +24,13 @@ def find_writing(ink: Ink) -> tuple[Labels, list[Box]]:
     What lies along the edge of the picture, as a dark table around the paper, is removed layer by layer. If nothing
     remains, what was removed may be writing in a tightly cropped picture.
     """
-    least = max(LEAST_LENGTH, 0.02 * min(ink.shape))
+    least = max(LEAST_LENGTH, LEAST_SHARE * min(ink.shape))
     pen = _pen_level(ink)
     labels, boxes = _pieces(ink, pen, least)
     while (sides := _sides_followed(labels, boxes)).any():
         ink = np.where(grown(sides[labels] > 0), 0, ink)
         rim, pen = PEN_SHARE * pen, _pen_level(ink)
-        inner, inner_boxes = _pieces(ink, pen, max(LEAST_LENGTH, 0.04 * min(ink.shape)))
+        inner, inner_boxes = _pieces(ink, pen, max(LEAST_LENGTH, LEAST_SHARE_INSIDE * min(ink.shape)))
         if not inner_boxes or pen <= rim:  # what is fainter may be the blurred rim of what was taken off
             filled = np.bincount(labels.ravel(), minlength=len(sides)) / [1, *(box.area for box in boxes)]
             close = [
