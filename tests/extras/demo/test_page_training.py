@@ -80,3 +80,16 @@ def test_slow_is_two_steps_a_second(page):
     began = time.monotonic()
     page.wait_for_selector("#progress:has-text('step 4')")
     assert time.monotonic() - began > 1.2
+
+
+def test_training_goes_on_where_the_clock_has_not_moved_since_it_began(page):
+    """Browsers round the time; at the highest pace, no time multiplied by it would be no number."""
+    page.evaluate("""() => {
+        const clock = performance.now.bind(performance);
+        const began = clock();
+        let asked = 0;
+        performance.now = () => (asked++ < 2 ? began : clock());
+    }""")
+    page.locator("#speed").fill(page.locator("#speed").get_attribute("max"))
+    page.locator("#train").click()
+    page.wait_for_selector("#progress:has-text('step 1')", timeout=5_000)

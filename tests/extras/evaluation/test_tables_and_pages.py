@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,7 @@ def test_any_shape_and_number_of_classes_fit_tables_of_80_columns_and_a_page(
     assert max(map(len, text.splitlines())) <= 80
     HTMLParser().feed(page)
     assert "number 1 <b>" not in page and not re.search(r"(src|href)=.?(https?:|//)", page)
-    for name in re.findall(r'src="([^"]+\.png)"', page):
-        assert (tmp_path / name).exists()
+    assert page.count("src=") == page.count('src="data:image/png;base64,') > 0
     assert ("mistakes.png" in {path.name for path in tmp_path.iterdir()}) == (wrong > 0)
 
 
@@ -84,6 +84,25 @@ def test_a_thousand_classes_take_seconds(tmp_path: Path) -> None:
     assert max(map(len, text.splitlines())) <= 80
     with Image.open(tmp_path / "confusion.png") as picture:
         assert max(picture.size) < 2600
+
+
+def test_the_page_of_two_networks_names_the_accuracy_of_both_and_tests_the_difference(tmp_path: Path) -> None:
+    given = [replace(answers(10, 200, wrong), name=f"network {n}") for n, wrong in ((1, 0.1), (2, 0.4))]
+    names, images = [str(digit) for digit in range(10)], np.zeros((200, 1, 8, 8), np.uint8)
+    content = {
+        "data": "folder",
+        "split": "test",
+        "images": 200,
+        "class_names": names,
+        "checkpoints": ["a.ckpt", "b.ckpt"],
+        "networks": [measured(answer, names) for answer in given],
+        "mcnemar": {"only_first": 61, "only_second": 2, "p_value": 3e-16},
+    }
+    write_page(tmp_path, content, given, [tmp_path / "1", tmp_path / "2"], images)
+    page = (tmp_path / "report.html").read_text()
+    right = [float(np.mean(answer.raw.log_probabilities.argmax(axis=1) == answer.raw.labels)) for answer in given]
+    assert f"<h1>network 1: {right[0]:.2%} right, network 2: {right[1]:.2%} right</h1>" in page
+    assert re.search(r"<p>[^<]*McNemar[^<]*they differ", page)
 
 
 @pytest.mark.slow
