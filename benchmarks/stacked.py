@@ -32,10 +32,10 @@ import torch
 from mnist_mlp.config.compose import composed
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.run_length import plan
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.member import Member
-from mnist_mlp.engine.run_length import plan
 from mnist_mlp.engine.stack import MAX_IMAGES_PER_STEP, even_parts
 from mnist_mlp.engine.written_step import WrittenStep
 from mnist_mlp.extras.stacked_launcher.grouping import cores

@@ -187,7 +187,7 @@ def test_an_operation_that_is_not_deterministic_is_refused_or_warned_of(tmp_path
 def test_a_run_takes_the_optimizer_steps_that_its_limits_say(
     tmp_path: Path, words: tuple[str, ...], steps: int, epochs: int
 ) -> None:
-    """Any others: tests/engine/test_run_length.py."""
+    """Any others: tests/data/test_run_length.py."""
     result = train(configuration(*BASE, *words), tmp_path)
     assert files.read(tmp_path / "checkpoints" / files.LAST)["global_step"] == steps
     assert result.epochs == epochs

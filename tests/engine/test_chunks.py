@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnist_mlp.data.loader import TrainLoader
+from mnist_mlp.data.run_length import RunLength
 from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.engine.chunks import ChunkLoader
-from mnist_mlp.engine.run_length import RunLength
 
 
 def part_of(images: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -2,6 +2,7 @@
 
     history.py           metrics of each epoch: one row, one line on the console, scalars for the loggers
     model_checkpoint.py  best.ckpt (the best by `checkpoint.monitor`) and last.ckpt
+    loop_progress.py     the state of Lightning's loops in a checkpoint
     early_stopping.py    stops a run that no longer improves
     monitors.py          checks `monitor` and `mode` of checkpointing and of early stopping
     interruption.py      on a signal: save a checkpoint and stop

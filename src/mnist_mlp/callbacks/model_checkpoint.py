@@ -13,13 +13,13 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
+from mnist_mlp.callbacks.loop_progress import set_progress
 from mnist_mlp.callbacks.monitors import LOSS, require_measured
 from mnist_mlp.config.errors import DivergedError
 from mnist_mlp.config.schema import CheckpointConfig, Config
 from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.run_length import RunLength
 from mnist_mlp.distributed.strategy import max_over_ranks
-from mnist_mlp.engine.loop_progress import set_progress
-from mnist_mlp.engine.run_length import RunLength
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs.directories import CHECKPOINTS
 from mnist_mlp.runs.result import versions

@@ -10,7 +10,7 @@ import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
-from mnist_mlp.engine.run_length import RunLength
+from mnist_mlp.data.run_length import RunLength
 from mnist_mlp.runs.metric_text import metric_text
 
 if TYPE_CHECKING:

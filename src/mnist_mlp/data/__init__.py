@@ -7,6 +7,7 @@
     split.split         labels -> indices of the training and of the validation images
     normalisation       mean and standard deviation of each channel, given or computed from the training images
     datamodule          the LightningDataModule; its batches come from loader.py, its augmentation from augment.py
+    run_length, limits  length of a run in optimizer steps; `trainer.limit_*_batches`
     seeding             random seeds as a function of (seed, purpose, number)
 
 `sources.describe` returns sizes, shape and classes of a data set without loading it.

@@ -6,14 +6,12 @@
     own_loaders.py                  loaders of the data module that the engine would not use are refused
     chunks.py                       chunks: many optimizer steps that Lightning sees as one batch
     job.py, resume_points.py        what to train, and the checkpoints from which the jobs of a stack resume
-    process_settings.py             threads, memory and warnings of the whole process
-    run_length.py                   the length of a run and of a chunk, in optimizer steps
     choose_step.py                  which of the two implementations of a training step is used
       written_step.py                   without autograd, for M perceptrons at once: step_inputs.py, stacked_mlp.py,
                                         stacked_loss.py, stacked_optimizer.py over the memory of flat.py; on a GPU
                                         cuda_graphs.py
       autograd_step.py                  the module's own `training_step` and autograd
-    epoch_log.py, loop_progress.py  what `self.log` collects; the state of Lightning's loops in a checkpoint
+    epoch_log.py                    what `self.log` collects
 
 A single run is a stack of one. The engine takes network, loss, optimizer and schedule from a `DigitClassifier`. Before
 the first step it compares its own step with the module's `training_step`, and uses that one if they differ.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
 from typing import Any
 
 import lightning as L
@@ -11,10 +10,10 @@ import torch
 
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.data.limits import limit_batches
+from mnist_mlp.data.limits import limited_part
 from mnist_mlp.data.loader import EvaluationLoader, Part, evaluation_batch
+from mnist_mlp.data.run_length import RunLength
 from mnist_mlp.engine.chunks import ChunkLoader
-from mnist_mlp.engine.run_length import RunLength
 
 
 class ChunkedData(L.LightningDataModule):
@@ -60,11 +59,3 @@ class ChunkedData(L.LightningDataModule):
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Leave the batch as it is: its tensors are on the device already."""
         return batch
-
-
-def limited_part(part: Part, limit: int | float, config: Config) -> Part:
-    """Images and labels of the first batches, limited by `limit` (as `trainer.limit_*_batches`) or `fast_dev_run`."""
-    images, labels = part
-    batches = ceil(len(images) / config.data.batch_size)
-    few = int(config.trainer.fast_dev_run) if config.trainer.fast_dev_run else limit_batches(limit, batches)
-    return images[: few * config.data.batch_size], labels[: few * config.data.batch_size]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mnist_mlp.data.loader import EpochOrder, Part
-from mnist_mlp.engine.run_length import RunLength
+from mnist_mlp.data.run_length import RunLength
 
 
 class Chunk:

@@ -20,10 +20,10 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from mnist_mlp.config.errors import ConfigError, DivergedError, Pruned, UserError
 from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.run_length import RunLength
 from mnist_mlp.engine.epoch_log import EpochLog
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.member_trainer import MemberTrainer
-from mnist_mlp.engine.run_length import RunLength
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs.checkpoint_io import BackgroundCheckpointIO
 from mnist_mlp.runs.directories import CHECKPOINTS

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.engine.job import Job
-from mnist_mlp.runs import checkpoint_file as files
-from mnist_mlp.runs.directories import CHECKPOINTS
-from mnist_mlp.runs.run_directory import refuse_changes
-
-log = logging.getLogger(__name__)
+from mnist_mlp.runs.resume_point import intact_checkpoints
 
 
 def resume_points(jobs: Sequence[Job]) -> list[Path | None]:
@@ -24,7 +18,7 @@ def resume_points(jobs: Sequence[Job]) -> list[Path | None]:
     """
     if not jobs[0].config.resume:
         return [None] * len(jobs)
-    points = [_intact_checkpoints(job) for job in jobs]
+    points = [intact_checkpoints(job.config, job.directory) for job in jobs]
     common = set.intersection(*(set(point) for point in points))
     if common:
         return [point[max(common)] for point in points]
@@ -37,7 +31,7 @@ def group_by_saved_step(jobs: Sequence[Job]) -> list[list[Job]]:
     """Stopped jobs of one shape, grouped so that the jobs of a group have a saved step in common."""
     parts: list[tuple[set[int], list[Job]]] = []
     for job in jobs:
-        steps = set(_intact_checkpoints(job)) if job.config.resume else set()
+        steps = set(intact_checkpoints(job.config, job.directory)) if job.config.resume else set()
         for part, (common, members) in enumerate(parts):
             if common & steps or not (common or steps):
                 parts[part] = (common & steps, [*members, job])
@@ -45,24 +39,3 @@ def group_by_saved_step(jobs: Sequence[Job]) -> list[list[Job]]:
         else:
             parts.append((steps, [job]))
     return [members for _, members in parts]
-
-
-def _intact_checkpoints(job: Job) -> dict[int, Path]:
-    """The intact checkpoints of a job by their optimizer step.
-
-    Raises:
-        ConfigError: the configuration differs from the one in a checkpoint in a key that must not change.
-    """
-    found = {}
-    for name in (files.PREVIOUS, files.LAST):
-        path = job.directory / CHECKPOINTS / name
-        if not path.exists():
-            continue
-        try:
-            content = files.read(path)
-        except files.DamagedCheckpoint as error:
-            log.warning("%s; going back to the checkpoint before it", error)
-            continue
-        refuse_changes(asdict(job.config), content["config"], scheduler=job.config.scheduler.name)
-        found[content["global_step"]] = path
-    return found

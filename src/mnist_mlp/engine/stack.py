@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 from torch import Tensor
 from torch.optim import Optimizer
 
+from mnist_mlp.callbacks.loop_progress import set_progress
 from mnist_mlp.config.errors import Pruned, UserError
 from mnist_mlp.data.loader import Part
 from mnist_mlp.engine.autograd_step import AutogradStep
@@ -20,7 +21,6 @@ from mnist_mlp.engine.choose_step import reason_for_autograd
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.cuda_graphs import recorder
 from mnist_mlp.engine.job import even_parts
-from mnist_mlp.engine.loop_progress import set_progress
 from mnist_mlp.engine.member import Member
 from mnist_mlp.engine.written_step import WrittenStep
 

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mnist_mlp.data.run_length import RunLength
 from mnist_mlp.data.seeding import noise_seed, seed_noise
 from mnist_mlp.distributed.strategy import sum_over_ranks
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.cuda_graphs import RecordedWork
 from mnist_mlp.engine.flat import Flat
-from mnist_mlp.engine.run_length import RunLength
 from mnist_mlp.engine.stacked_loss import StackedLoss
 from mnist_mlp.engine.stacked_mlp import StackedMLP
 from mnist_mlp.engine.stacked_optimizer import build_update

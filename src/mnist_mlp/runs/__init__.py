@@ -7,6 +7,7 @@
     thinning                        `sweep.keep`: deletes most files of a completed job of a large sweep
     run_directory                   the directory of one run: locked, and resumed only with the same configuration
     chosen_checkpoint               the key `checkpoint`: which checkpoints a command uses
+    resume_point                    the checkpoints from which a stopped run can resume
     resume                          `resume=<directory>`: the command line and configuration of a stopped run
     loggers, run_name               TensorBoard, CSV, MLflow, Weights & Biases; the overrides by which they name a run
     ownership, atomic_write         a lock on a directory; files that are replaced as a whole

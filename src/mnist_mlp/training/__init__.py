@@ -22,15 +22,14 @@ from mnist_mlp.config.keys import keys_where, limits_run
 from mnist_mlp.config.optional import optional
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.limits import limited_part
+from mnist_mlp.data.run_length import plan
 from mnist_mlp.distributed.launch import launched
 from mnist_mlp.distributed.preflight import require_machine
-from mnist_mlp.engine.chunked_data import limited_part
 from mnist_mlp.engine.hooks import wants_each_step
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.member import Member
-from mnist_mlp.engine.process_settings import prepare_torch
 from mnist_mlp.engine.resume_points import resume_points
-from mnist_mlp.engine.run_length import plan
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.loggers import log_final
@@ -39,6 +38,7 @@ from mnist_mlp.runs.run_directory import locked_for_run, require_same_data
 from mnist_mlp.runs.signals import interruptible
 from mnist_mlp.runs.thinning import thin
 from mnist_mlp.training.assembly import build_member, build_module, count_parameters
+from mnist_mlp.training.process_settings import prepare_torch
 from mnist_mlp.training.trainer import build_trainer
 
 log = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from mnist_mlp.callbacks.model_checkpoint import Checkpointing, checkpoint_metad
 from mnist_mlp.callbacks.monitors import require_right_modes
 from mnist_mlp.config.optional import optional
 from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.run_length import RunLength
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.member import Member
-from mnist_mlp.engine.run_length import RunLength
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs.loggers import build_loggers

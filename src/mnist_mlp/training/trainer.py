@@ -14,15 +14,15 @@ from mnist_mlp.callbacks.progress_bar import RunBar
 from mnist_mlp.config.keys import by_engine, keys_where
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.run_length import RunLength
 from mnist_mlp.distributed.strategy import SharedMinibatches, WorldEnvironment, device_arguments
 from mnist_mlp.distributed.world import World
 from mnist_mlp.engine.chunked_data import ChunkedData
 from mnist_mlp.engine.hooks import MemberHooks
 from mnist_mlp.engine.member import Member, MemberCheckpointIO
-from mnist_mlp.engine.process_settings import quieten_lightning
-from mnist_mlp.engine.run_length import RunLength
 from mnist_mlp.engine.stack import Stack
 from mnist_mlp.runs.checkpoint_io import BackgroundCheckpointIO
+from mnist_mlp.training.process_settings import quieten_lightning
 
 
 def build_trainer(

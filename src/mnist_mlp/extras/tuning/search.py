@@ -21,7 +21,6 @@ from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, Pru
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.engine.job import Job
-from mnist_mlp.engine.process_settings import imports_left_out_of_garbage_collection
 from mnist_mlp.engine.resume_points import group_by_saved_step
 from mnist_mlp.extras.stacked_launcher.grouping import alike, differing, numbers
 from mnist_mlp.extras.tuning.helpers import helped, helpers_of, is_helper
@@ -34,6 +33,7 @@ from mnist_mlp.runs.checkpoint_file import LAST, PREVIOUS
 from mnist_mlp.runs.signals import interruptible
 from mnist_mlp.runs.thinning import summary_line, thin
 from mnist_mlp.training import train_stack
+from mnist_mlp.training.process_settings import imports_left_out_of_garbage_collection
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.engine.run_length import RunLength, plan
+from mnist_mlp.data.run_length import RunLength, plan
 
 CONFIG = composed("data=synthetic")
 SHARES = st.floats(0, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mnist_mlp.engine.run_length import RunLength
+from mnist_mlp.data.run_length import RunLength
 
 
 def set_progress(checkpoint: dict[str, Any], length: RunLength, step: int) -> None:

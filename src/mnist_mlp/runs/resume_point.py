@@ -1,0 +1,35 @@
+"""Checkpoints from which a stopped run can resume."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+from mnist_mlp.config.schema import Config
+from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs.directories import CHECKPOINTS
+from mnist_mlp.runs.run_directory import refuse_changes
+
+log = logging.getLogger(__name__)
+
+
+def intact_checkpoints(config: Config, directory: Path) -> dict[int, Path]:
+    """The intact checkpoints of the run in `directory` by their optimizer step.
+
+    Raises:
+        ConfigError: `config` differs from that of a checkpoint in a key that must not change.
+    """
+    found = {}
+    for name in (files.PREVIOUS, files.LAST):
+        path = directory / CHECKPOINTS / name
+        if not path.exists():
+            continue
+        try:
+            content = files.read(path)
+        except files.DamagedCheckpoint as error:
+            log.warning("%s; going back to the checkpoint before it", error)
+            continue
+        refuse_changes(asdict(config), content["config"], scheduler=config.scheduler.name)
+        found[content["global_step"]] = path
+    return found
