@@ -33,6 +33,7 @@ from mnist_mlp.config.compose import composed
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.run_length import plan
+from mnist_mlp.engine.chunked_length import in_chunks
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.member import Member
@@ -126,7 +127,9 @@ def step_in_products(batch_size: int, rounds: int = 15, steps: int = 40) -> floa
     configs = [composed(*words(batch_size, 1), f"seed={seed}") for seed in range(networks)]
     data = DigitsDataModule(configs[0])
     data.setup()
-    length = plan(configs[0].data, configs[0].trainer, len(data.parts["train"][0]))
+    trainer_config = configs[0].trainer
+    planned = plan(configs[0].data, trainer_config, len(data.parts["train"][0]))
+    length = in_chunks(planned, trainer_config.log_every_n_steps)
     trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
     members = []
     for config in configs:

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.engine.job import Job
+from mnist_mlp.engine.train_stack import train_stack
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
-from mnist_mlp.training import train, train_stack
+from mnist_mlp.training import train
 
 LONG = ("trainer.max_epochs=12", "trainer.limit_train_batches=10", "optimizer.lr=0.03", "logger=none")
 STOPPING = ("callbacks.early_stopping.patience=2", "callbacks.early_stopping.min_delta=0.05")

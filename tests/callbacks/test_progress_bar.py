@@ -14,8 +14,8 @@ import torch
 from helpers.kill_and_resume import configuration
 
 from mnist_mlp.callbacks.history import _line
-from mnist_mlp.callbacks.progress_bar import RunBar
 from mnist_mlp.cli.console import Console
+from mnist_mlp.engine.assembly import StackBar
 from mnist_mlp.training import train
 
 
@@ -30,9 +30,9 @@ class Terminal(io.StringIO):
 
 
 def member(accuracy: float) -> Any:
-    chosen = SimpleNamespace(monitor="val/acc", mode="max")
     return SimpleNamespace(
-        config=SimpleNamespace(checkpoint=chosen),
+        config=SimpleNamespace(checkpoint=SimpleNamespace(monitor="val/acc", mode="max")),
+        length=SimpleNamespace(total_steps=100, epochs=2),
         trainer=SimpleNamespace(callback_metrics={"val/acc": torch.tensor(accuracy)}),
     )
 
@@ -41,15 +41,15 @@ def test_a_logged_line_takes_the_place_of_the_bar_which_is_drawn_below(monkeypat
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
-    length: Any = SimpleNamespace(total_steps=100, epochs=2)
-    bar = RunBar(length, [member(0.5), member(0.75)], title="stack 1/3 ")
+    stack: Any = SimpleNamespace(members=[member(0.5), member(0.75)])
+    bar = StackBar(stack, title="stack 1/3 ")
     trainer: Any = SimpleNamespace(global_step=0, current_epoch=0)
     bar.on_train_start(trainer)
     trainer.global_step = 50
     bar.on_train_batch_end(trainer)
     Console(terminal).emit(logging.LogRecord("", logging.INFO, "", 0, "epoch   1/2", None, None))
     assert terminal.screen()[-1].startswith("stack 1/3 epoch 1/2  50%|")
-    bar.on_train_epoch_end()
+    bar.on_train_epoch_end(trainer)
     line, drawn = terminal.screen()
     assert line == "epoch   1/2"
     assert drawn.startswith("stack 1/3 epoch 1/2  50%|")

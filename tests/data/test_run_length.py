@@ -23,7 +23,6 @@ LIMITS = {
     "fast_dev_run": st.just(False) | st.integers(0, 4) | st.just(True),
     "accumulate_grad_batches": st.integers(1, 3),
     "val_check_interval": st.just(1.0) | st.integers(1, 20) | st.floats(0, 1, exclude_min=True),
-    "log_every_n_steps": st.integers(1, 20),
 }
 TRAINERS = st.fixed_dictionaries({}, optional=LIMITS).map(lambda given: replace(CONFIG.trainer, **given))
 SIZES = st.tuples(st.integers(1, 300), st.integers(1, 40))  # training images, batch
@@ -67,21 +66,14 @@ def test_a_run_takes_the_steps_that_a_loop_with_its_limits_takes(trainer: Any, s
 
 
 @given(TRAINERS, SIZES)
-def test_a_chunk_ends_at_every_logged_step_and_at_every_validation(trainer: Any, size: tuple[int, int]) -> None:
+def test_validations_come_after_as_many_steps_as_the_interval_says(trainer: Any, size: tuple[int, int]) -> None:
     length = planned(trainer, *size)
     assume(length is not None)
     assert length is not None
     steps, interval = length.steps_per_epoch, 1.0 if trainer.fast_dev_run else trainer.val_check_interval
-    ends = set(range(length.chunk_steps, steps + 1, length.chunk_steps)) | {steps}
-    between = interval if isinstance(interval, int) else max(1, int(steps * interval))
-    assert set(range(between, steps + 1, between)) <= ends
-    assert length.chunks_between_validations * length.chunk_steps == between or between == steps
-    assert length.chunk_steps <= trainer.log_every_n_steps
-    assert trainer.log_every_n_steps % length.chunk_steps == 0 or length.chunk_steps == steps
-    assert len(ends) == length.chunks_per_epoch
-    alone = length.step_by_step()
-    assert (alone.chunk_steps, alone.chunks_per_epoch, alone.total_steps) == (1, steps, length.total_steps)
-    assert alone.chunks_between_validations == min(between, steps)
+    assert length.steps_between_validations == (
+        interval if isinstance(interval, int) else max(1, int(steps * interval))
+    )
 
 
 @given(TRAINERS, SIZES)

@@ -143,7 +143,7 @@ def test_hooks_of_a_subclass_around_a_step_are_called(tmp_path: Path, monkeypatc
             steps.append(batch_idx)
             super().on_train_batch_end(outputs, batch, batch_idx)
 
-    monkeypatch.setattr("mnist_mlp.training.assembly.DigitClassifier", Counting)
+    monkeypatch.setattr("mnist_mlp.training.run.DigitClassifier", Counting)
     trained(tmp_path)
     assert steps == [*range(12), *range(12)]
 
@@ -151,7 +151,7 @@ def test_hooks_of_a_subclass_around_a_step_are_called(tmp_path: Path, monkeypatc
 @pytest.mark.slow
 def test_each_network_of_a_stack_is_trained_as_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mnist_mlp.engine.job import Job
-    from mnist_mlp.training import train_stack
+    from mnist_mlp.engine.train_stack import train_stack
 
     monkeypatch.setattr(MLP, "logits", skip_connection)
     configs = [configuration(*SHORT, *QUIET, f"seed={seed}") for seed in (1, 2)]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnist_mlp.data.loader import TrainLoader
-from mnist_mlp.data.run_length import RunLength
 from mnist_mlp.data.seeding import epoch_order
+from mnist_mlp.engine.chunked_length import ChunkedLength
 from mnist_mlp.engine.chunks import ChunkLoader
 
 
@@ -23,12 +23,12 @@ def loader(
     images: int = 100, batch: int = 8, chunk: int = 3, total: int = 39, first: int = 0, seeds: tuple[int, ...] = (0,)
 ) -> ChunkLoader:
     steps = -(-images // batch)
-    length = RunLength(
+    length = ChunkedLength(
         batch_size=batch,
         steps_per_epoch=steps,
         total_steps=total,
         chunk_steps=chunk,
-        chunks_between_validations=-(-steps // chunk),
+        steps_between_validations=steps,
     )
     return ChunkLoader(part_of(images), length=length, seeds=seeds, first_step=first, same_order=False)
 

@@ -22,9 +22,9 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.engine import cuda_graphs, stack
 from mnist_mlp.engine.cuda_graphs import RecordedWork, Work
 from mnist_mlp.engine.job import Job
+from mnist_mlp.engine.train_stack import train_stack
 from mnist_mlp.optim.lr_schedule import lr_factor
 from mnist_mlp.runs import checkpoint_file as files
-from mnist_mlp.training import train_stack
 
 aten = torch.ops.aten
 FROM_PYTHON = (aten.lift_fresh.default, aten._local_scalar_dense.default)

@@ -20,10 +20,11 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.engine import stack
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.job import Job
+from mnist_mlp.engine.train_stack import train_stack
 from mnist_mlp.engine.written_step import WrittenStep
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.training import train, train_stack
+from mnist_mlp.training import train
 
 COMMON = [
     "logger=tensorboard",

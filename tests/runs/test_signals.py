@@ -19,11 +19,13 @@ from mnist_mlp.config.errors import Interrupted
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.data import datamodule
 from mnist_mlp.engine.job import Job
+from mnist_mlp.engine.train_stack import train_stack
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.signals import interruptible, uninterrupted
-from mnist_mlp.training import train, train_stack
+from mnist_mlp.training import train
+from mnist_mlp.training.run import Run
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to end a training process cheaply")
 
@@ -31,11 +33,11 @@ WORDS = ("trainer.max_epochs=1", "trainer.num_sanity_val_steps=1")
 # The function at which the signal comes, and whether anything was saved by then.
 PHASES: dict[str, tuple[Any, str, bool]] = {
     "loading": (datamodule, "load", False),
-    "building": (training, "build_trainer", False),
+    "building": (training, "build_run", False),
     "trying the validation out": (DigitClassifier, "validation_step", False),
-    "calibrating": (training, "_calibrate", True),
+    "calibrating": (Run, "calibrate", True),
     "testing": (DigitClassifier, "test_step", True),
-    "telling the loggers": (training, "log_final", True),
+    "telling the loggers": (training.run, "log_final", True),
 }
 
 
@@ -110,7 +112,7 @@ def test_a_run_that_is_stopped_before_it_goes_on_keeps_its_history(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
-        patched.setattr(training, "_calibrate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+        patched.setattr(Run, "calibrate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
         train(configuration(*WORDS), tmp_path)
     before = result(tmp_path)
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
@@ -123,7 +125,7 @@ def test_a_run_that_is_stopped_before_it_goes_on_keeps_its_history(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("place", "phase"), [(datamodule, "load"), (training, "_calibrate")])
+@pytest.mark.parametrize(("place", "phase"), [(datamodule, "load"), (Run, "calibrate")])
 def test_a_signal_to_a_stack_stands_in_the_result_of_every_member(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any, phase: str
 ) -> None:

@@ -8,9 +8,9 @@ import pytest
 from helpers.kill_and_resume import configuration
 
 from mnist_mlp.engine.job import Job
+from mnist_mlp.engine.train_stack import train_stack
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.thinning import thin
-from mnist_mlp.training import train_stack
 
 WORDS = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger=tensorboard", "logger.csv=true")
 

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 
-from mnist_mlp.engine.autograd_step import loss_of
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.runs.metric_text import metric_text
 
 log = logging.getLogger(__name__)
@@ -105,10 +105,23 @@ class History(Checkpoint):
 
 
 def steps_of(outputs: Any, batch: Any) -> tuple[Tensor, int]:
-    """Losses `(steps,)` and number of images in a batch of Lightning: a chunk of the engine, or a single step."""
+    """Losses `(steps,)` and number of images in a batch of Lightning: a single step, or many steps of the engine."""
     if isinstance(outputs, dict) and "losses" in outputs:
-        return outputs["losses"], batch.order.shape[1]
+        return outputs["losses"], outputs["images"]
     return loss_of(outputs).detach().reshape(1), len(batch[1])
+
+
+def loss_of(output: Any) -> Tensor:
+    """The loss in what `training_step` returned.
+
+    Raises:
+        ConfigError: there is none. Lightning would skip such a batch.
+    """
+    loss = output.get("loss") if isinstance(output, dict) else output
+    if loss is None:
+        raise ConfigError("training_step: expected a loss for each batch, got None")
+    assert isinstance(loss, Tensor)
+    return loss
 
 
 def _lr(trainer: L.Trainer) -> float:

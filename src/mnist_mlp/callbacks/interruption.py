@@ -1,7 +1,4 @@
-"""Interruption by a signal during training: finish the chunk, save a checkpoint, stop; a second signal kills.
-
-A chunk is some optimizer steps that Lightning sees as one batch: see `mnist_mlp.engine.chunks`.
-"""
+"""Interruption by a signal during training: finish the batch, save a checkpoint, stop; a second signal kills."""
 
 from __future__ import annotations
 
@@ -43,7 +40,7 @@ class Interruption(L.Callback):
         self.received = number
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        # At the start of the next chunk, so that a validation and the end of an epoch in between are complete.
+        # At the start of the next batch, so that a validation and the end of an epoch in between are complete.
         if number := self._received_by_any(trainer):
             self.save_last(trainer)
             raise Interrupted(number)

@@ -66,7 +66,7 @@ class Checkpointing(Checkpoint):
         set_progress(checkpoint, self.length, checkpoint["global_step"])
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        # At the end of a chunk, the validation that follows it has not run yet; at the start of the next chunk it has.
+        # At the end of a batch, the validation that follows it has not run yet; at the start of the next batch it has.
         if max_over_ranks(trainer, time.monotonic() - self.saved_at) > self.config.every_seconds:
             self.save_last(trainer)
 

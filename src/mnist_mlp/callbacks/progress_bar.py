@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
+from torch import Tensor
 from tqdm import tqdm
 
+from mnist_mlp.config.schema import CheckpointConfig
 from mnist_mlp.data.run_length import RunLength
 from mnist_mlp.runs.metric_text import metric_text
 
-if TYPE_CHECKING:
-    from mnist_mlp.engine.member import Member
-
 
 class RunBar(ProgressBar):
-    """Counts optimizer steps; Lightning's own bar would count chunks.
+    """Counts optimizer steps, over the whole run; Lightning's own bar counts the batches of one epoch.
 
     A log message replaces the bar, which is drawn again below it: see `mnist_mlp.cli.console`.
     """
 
-    def __init__(self, length: RunLength, members: Sequence[Member], title: str = "") -> None:
-        """`title` precedes the epoch: the name of the stack, if there are several."""
+    def __init__(self, length: RunLength, checkpoint: CheckpointConfig, title: str = "") -> None:
+        """
+        Args:
+            checkpoint: its `monitor` is shown.
+            title: precedes the epoch.
+        """
         super().__init__()
-        self.length, self.members, self.title = length, members, title
+        self.length, self.checkpoint, self.title = length, checkpoint, title
         self._bar: tqdm[Any] | None = None
 
     def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
@@ -51,9 +54,9 @@ class RunBar(ProgressBar):
         if self._bar is not None:
             self._bar.update(trainer.global_step - self._bar.n)
 
-    def on_train_epoch_end(self, *_: Any) -> None:
+    def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
         if self._bar is not None:
-            self._bar.set_postfix_str(self._validation(), refresh=True)
+            self._bar.set_postfix_str(self._validation(trainer), refresh=True)
 
     def on_train_end(self, *_: Any) -> None:
         self._close()
@@ -64,10 +67,14 @@ class RunBar(ProgressBar):
     def _description(self, trainer: L.Trainer) -> str:
         return f"{self.title}epoch {trainer.current_epoch + 1}/{self.length.epochs}"
 
-    def _validation(self) -> str:
+    def metrics_of_networks(self, trainer: L.Trainer) -> list[Mapping[str, Tensor]]:
+        """The latest metrics of each network that is trained."""
+        return [trainer.callback_metrics]
+
+    def _validation(self, trainer: L.Trainer) -> str:
         """The metric `checkpoint.monitor` as text; that of the best network, if there are several."""
-        chosen = self.members[0].config.checkpoint
-        measured = [member.trainer.callback_metrics.get(chosen.monitor) for member in self.members]
+        chosen = self.checkpoint
+        measured = [metrics.get(chosen.monitor) for metrics in self.metrics_of_networks(trainer)]
         values = [float(value) for value in measured if value is not None]
         if not values:
             return ""

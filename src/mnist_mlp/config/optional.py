@@ -1,12 +1,13 @@
-"""Optional parts: functions of `mnist_mlp.extras` that the core calls, if that folder has not been deleted."""
+"""Optional parts: functions of `engine` and `extras` that the core calls, if these folders have not been deleted."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
-# By name, so that the core imports nothing from the extras: a copy of the project can leave them out.
+# By name, so that the core imports nothing from these folders: a copy of the project can leave them out.
 PARTS = {
+    "engine": "mnist_mlp.engine.assembly:assemble",
     "calibrate": "mnist_mlp.extras.calibration.calibrate:calibrate",
     "dashboard": "mnist_mlp.extras.tensorboard.dashboard:Dashboard",
     "sweep_report": "mnist_mlp.extras.leaderboard.sweep_report:sweep_report",

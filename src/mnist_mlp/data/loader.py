@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from mnist_mlp.config.schema import Config
 from mnist_mlp.data.limits import limit_batches
 from mnist_mlp.data.seeding import epoch_order
 
@@ -83,6 +84,14 @@ class EvaluationLoader:
 
     def __iter__(self) -> Iterator[Part]:
         return zip(self.images.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
+
+
+def limited_part(part: Part, limit: int | float, config: Config) -> Part:
+    """Images and labels of the first batches, limited by `limit` (as `trainer.limit_*_batches`) or `fast_dev_run`."""
+    images, labels = part
+    batches = math.ceil(len(images) / config.data.batch_size)
+    few = int(config.trainer.fast_dev_run) if config.trainer.fast_dev_run else limit_batches(limit, batches)
+    return images[: few * config.data.batch_size], labels[: few * config.data.batch_size]
 
 
 def evaluation_batch(images: Tensor, at_least: int = 1) -> int:

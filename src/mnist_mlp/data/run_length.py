@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import DataConfig
@@ -17,29 +17,18 @@ class RunLength:
     """images in one optimizer step"""
     steps_per_epoch: int
     total_steps: int
-    chunk_steps: int
-    """optimizer steps in one chunk, which Lightning sees as one batch; see `mnist_mlp.engine.chunks`"""
-    chunks_between_validations: int
+    steps_between_validations: int
 
     @property
     def epochs(self) -> int:
         """Number of epochs; the last one is shorter if `total_steps` is not a multiple of `steps_per_epoch`."""
         return math.ceil(self.total_steps / self.steps_per_epoch)
 
-    @property
-    def chunks_per_epoch(self) -> int:
-        return math.ceil(self.steps_per_epoch / self.chunk_steps)
-
     def position(self, step: int) -> tuple[int, int]:
         """Completed epochs, and steps done in the next one, after `step` optimizer steps."""
         if step == self.total_steps:
             return self.epochs, 0
         return divmod(step, self.steps_per_epoch)
-
-    def step_by_step(self) -> RunLength:
-        """The same run with chunks of one step, for Lightning's own loop and for callbacks that want each step."""
-        between = min(self.chunks_between_validations * self.chunk_steps, self.steps_per_epoch)
-        return replace(self, chunk_steps=1, chunks_between_validations=between)
 
 
 def plan(data: DataConfig, trainer: TrainerConfig, images: int) -> RunLength:
@@ -65,17 +54,6 @@ def plan(data: DataConfig, trainer: TrainerConfig, images: int) -> RunLength:
         raise ConfigError(
             f"trainer.val_check_interval: expected at most the {steps} batches of an epoch, got {interval}"
         )
-    # A chunk ends at every logged point and at every validation.
-    chunk = min(trainer.log_every_n_steps, steps)
-    if steps_between < steps:
-        chunk = math.gcd(chunk, steps_between)
-        between = steps_between // chunk
-    else:
-        between = math.ceil(steps / chunk)
     return RunLength(
-        batch_size=batch_size,
-        steps_per_epoch=steps,
-        total_steps=total,
-        chunk_steps=chunk,
-        chunks_between_validations=between,
+        batch_size=batch_size, steps_per_epoch=steps, total_steps=total, steps_between_validations=steps_between
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from mnist_mlp.config.errors import ConfigError, require
 from mnist_mlp.config.schema import Config
 from mnist_mlp.config.schema_trainer import TrainerConfig
@@ -16,6 +18,10 @@ def require_machine(config: Config) -> None:
         ConfigError: it cannot; names the key, what this machine has, and what to do.
         MissingPackageError: the package of a logger is not installed.
     """
+    if config.engine == "fast" and find_spec("mnist_mlp.engine") is None:
+        raise ConfigError(
+            "engine: expected plain, as the folder mnist_mlp/engine was deleted, got fast; configs/train.yaml sets it"
+        )
     require_accelerator(config.trainer)
     require_processes(config)
     require(*(name for name in ("mlflow", "wandb") if getattr(config.logger, name)))

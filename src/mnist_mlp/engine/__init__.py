@@ -1,10 +1,12 @@
 """Engine: trains M >= 1 networks of one shape, with the steps of Lightning's own loop in a fraction of its time.
 
+    assembly.py                     module, data module and trainer for one run or several
+    train_stack.py                  training of several runs at once
     member.py, member_trainer.py    one network with its optimizer, callbacks, loggers and checkpoints
     stack.py, chunked_data.py       the LightningModule of M members, and its data module
     hooks.py                        Lightning's hooks, called for each member; unsupported hooks are refused
     own_loaders.py                  loaders of the data module that the engine would not use are refused
-    chunks.py                       chunks: many optimizer steps that Lightning sees as one batch
+    chunks.py, chunked_length.py    chunks: many optimizer steps that Lightning sees as one batch
     job.py, resume_points.py        what to train, and the checkpoints from which the jobs of a stack resume
     choose_step.py                  which of the two implementations of a training step is used
       written_step.py                   without autograd, for M perceptrons at once: step_inputs.py, stacked_mlp.py,

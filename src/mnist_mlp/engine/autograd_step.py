@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MetricCollection
 
-from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.callbacks.history import loss_of
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.flat import SharedGradients
 from mnist_mlp.module import Batch
@@ -75,19 +75,6 @@ class AutogradStep:
     def _training_step(self, batch: Batch, batch_idx: int) -> Any:
         with self.member.trainer.precision_plugin.train_step_context():
             return self.member.module.training_step(batch, batch_idx)
-
-
-def loss_of(output: Any) -> Tensor:
-    """The loss in what `training_step` returned.
-
-    Raises:
-        ConfigError: there is none. Lightning would skip such a batch.
-    """
-    loss = output.get("loss") if isinstance(output, dict) else output
-    if loss is None:
-        raise ConfigError("training_step: expected a loss for each batch, got None")
-    assert isinstance(loss, Tensor)
-    return loss
 
 
 @contextmanager

@@ -10,16 +10,15 @@ import torch
 
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.data.limits import limited_part
-from mnist_mlp.data.loader import EvaluationLoader, Part, evaluation_batch
-from mnist_mlp.data.run_length import RunLength
+from mnist_mlp.data.loader import EvaluationLoader, Part, evaluation_batch, limited_part
+from mnist_mlp.engine.chunked_length import ChunkedLength
 from mnist_mlp.engine.chunks import ChunkLoader
 
 
 class ChunkedData(L.LightningDataModule):
     """Loaders of chunks for training and of large batches for evaluation, over the data of a `DigitsDataModule`."""
 
-    def __init__(self, datamodule: DigitsDataModule, length: RunLength, configs: Sequence[Config]) -> None:
+    def __init__(self, datamodule: DigitsDataModule, length: ChunkedLength, configs: Sequence[Config]) -> None:
         super().__init__()
         self.datamodule, self.length, self.config = datamodule, length, configs[0]
         self.seeds = [config.seed for config in configs]

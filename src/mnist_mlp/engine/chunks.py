@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mnist_mlp.data.loader import EpochOrder, Part
-from mnist_mlp.data.run_length import RunLength
+from mnist_mlp.engine.chunked_length import ChunkedLength
 
 
 class Chunk:
@@ -60,7 +60,7 @@ class ChunkLoader(EpochOrder):
         self,
         part: Part,
         *,
-        length: RunLength,
+        length: ChunkedLength,
         seeds: Sequence[int],
         first_step: int,
         same_order: bool,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import logging.config
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from copy import copy
 from pathlib import Path
@@ -20,14 +20,13 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from mnist_mlp.config.errors import ConfigError, DivergedError, Pruned, UserError
 from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.data.run_length import RunLength
+from mnist_mlp.engine.chunked_length import ChunkedLength
 from mnist_mlp.engine.epoch_log import EpochLog
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.member_trainer import MemberTrainer
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs.checkpoint_io import BackgroundCheckpointIO
 from mnist_mlp.runs.directories import CHECKPOINTS
-from mnist_mlp.runs.result import Result
 
 log = logging.getLogger(__name__)
 
@@ -40,19 +39,16 @@ class Member:
         job: Job,
         module: DigitClassifier,
         datamodule: DigitsDataModule,
-        length: RunLength,
+        length: ChunkedLength,
         *,
         callbacks: Sequence[L.Callback] = (),
         loggers: Sequence[Logger] = (),
         start: dict[str, Any] | None = None,
-        result: Result | None = None,
-        collect: Callable[[], None] = lambda: None,
         cleanup: ExitStack | None = None,
     ) -> None:
         """
         Args:
             start: content of the checkpoint to resume from.
-            collect: copies history and metrics from the callbacks to the result.
             cleanup: actions for the end of this run, whether it completes or fails.
         """
         self.job, self.config, self.directory = job, job.config, job.directory
@@ -62,10 +58,10 @@ class Member:
         self.training = True
         """False after it has failed, or was stopped early"""
         self.error: UserError | Pruned | None = None
-        self.result, self.collect = result or Result(directory=job.directory, seed=job.config.seed, config={}), collect
         self.cleanup = cleanup or ExitStack()
         self.outputs: dict[str, Any] = {}
-        """`losses` `(steps,)` of the latest chunk, and `points`: the latest values logged with `on_step`"""
+        """`losses` `(steps,)` of the latest chunk, the number of its `images`, and `points`, the latest values logged
+        with `on_step`"""
         self.evaluation_output: Any = None
         """what `validation_step` or `test_step` returned for the latest batch"""
         self.trainer: MemberTrainer

@@ -77,7 +77,8 @@ class Stack(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Recomputed, because the resumed run may have more steps than before. A step that ended the shorter run may lie
         # within an epoch of the longer one.
-        set_progress(checkpoint, self.members[0].length, checkpoint["global_step"])
+        length = self.members[0].length
+        set_progress(checkpoint, length, checkpoint["global_step"], steps_per_batch=length.chunk_steps)
 
     def on_fit_start(self) -> None:
         for member in self.members:
@@ -96,7 +97,7 @@ class Stack(L.LightningModule):
         """Make one optimizer step of every member for each minibatch of the chunk."""
         members, first_step = self.training_members, self.global_step
         for member in members:
-            member.outputs = {"losses": torch.empty(0)}
+            member.outputs = {"losses": torch.empty(0), "images": 0}
         if not members or not chunk.sizes:
             return {}
         for part, step in self._assign_steps(members, chunk):
@@ -104,7 +105,11 @@ class Stack(L.LightningModule):
             own = chunk if len(rows) == len(self.members) else chunk.of(rows)
             losses = step.run(own, first_step)
             for member, own_losses in zip(part, losses, strict=True):
-                member.outputs = {"losses": own_losses, "points": member.train_log.points}
+                member.outputs = {
+                    "losses": own_losses,
+                    "images": chunk.order.shape[1],
+                    "points": member.train_log.points,
+                }
         # Lightning computes `global_step` from this counter of manual optimization.
         self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_by(len(chunk.sizes))
         for member in members:

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mnist_mlp.data.run_length import RunLength
 from mnist_mlp.data.seeding import noise_seed, seed_noise
 from mnist_mlp.distributed.strategy import sum_over_ranks
+from mnist_mlp.engine.chunked_length import ChunkedLength
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.cuda_graphs import RecordedWork
 from mnist_mlp.engine.flat import Flat
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class WrittenStep:
     """Training step of all members; their parameters and optimizer states become views of rows of flat tensors."""
 
-    def __init__(self, members: Sequence[Member], length: RunLength, recorder: RecordedWork | None = None) -> None:
+    def __init__(self, members: Sequence[Member], length: ChunkedLength, recorder: RecordedWork | None = None) -> None:
         """
         Args:
             recorder: records the steps of each chunk as a CUDA graph; None: steps run one by one.

@@ -14,6 +14,16 @@ from mnist_mlp.runs.run_directory import refuse_changes
 log = logging.getLogger(__name__)
 
 
+def newest_checkpoint(config: Config, directory: Path) -> Path | None:
+    """The newest intact checkpoint of the run in `directory`; None if it was stopped before it saved one.
+
+    Raises:
+        ConfigError: `config` differs from that of a checkpoint in a key that must not change.
+    """
+    found = intact_checkpoints(config, directory)
+    return found[max(found)] if found else None
+
+
 def intact_checkpoints(config: Config, directory: Path) -> dict[int, Path]:
     """The intact checkpoints of the run in `directory` by their optimizer step.
 

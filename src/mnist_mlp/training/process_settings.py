@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 
@@ -15,18 +12,19 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.hardware import cpu_threads, uses_gpu
 
 
-def prepare_torch(config: Config, batch_size: int, parameters: int, networks: int, local_size: int) -> None:
+def prepare_torch(config: Config, parameters: int, *, ranks: int, networks: int = 1) -> None:
     """Set the number of threads, and avoid two costs of torch in every step.
 
     Args:
         parameters: of one network.
-        networks: members of the stack.
-        local_size: ranks on this machine, which share its cores.
+        ranks: on this machine; they share its cores.
+        networks: trained side by side.
     """
     # Deterministic mode would fill every new tensor with NaN; this code reads no memory before it writes it.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    batch_size = config.data.batch_size * config.trainer.accumulate_grad_batches
     # The products of a stack are small: threads would wait for one another longer than they work.
-    threads = cpu_threads(batch_size, parameters, local_size) if networks == 1 else 1
+    threads = cpu_threads(batch_size, parameters, ranks) if networks == 1 else 1
     torch.set_num_threads(config.threads or threads)
     if not uses_gpu(config.trainer.accelerator):
         # Adam calls `torch.cuda.is_available` in every step. Lightning sets an option with which each call looks for
@@ -45,18 +43,3 @@ def quieten_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*csv exists and is not empty.*")  # `loggers` keeps its rows
     # torchmetrics has summed over all ranks already.
     warnings.filterwarnings("ignore", message=".*sync_dist=True.* when logging on epoch level.*")
-
-
-@contextmanager
-def imports_left_out_of_garbage_collection() -> Iterator[None]:
-    """In the block the garbage collector ignores all objects that exist when the block begins.
-
-    Then `gc.collect` takes 10 ms, not 200. For a process that trains stack after stack, and calls it after each: a
-    trainer, its modules and its data set refer to one another, and without `gc.collect` those of many stacks (110 MB
-    each with MNIST) would stay in memory.
-    """
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()

@@ -15,11 +15,11 @@ from helpers.kill_and_resume import configuration, difference
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from mnist_mlp.engine.job import Job
+from mnist_mlp.engine.train_stack import train_stack
 from mnist_mlp.extras.stacked_launcher import dispatch
 from mnist_mlp.extras.stacked_launcher.on_submitit import what_was_lost
 from mnist_mlp.extras.stacked_launcher.places import RAY, SUBMITIT_LOCAL, Resources
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.training import train_stack
 
 WORDS = ("model.hidden=[8]", "trainer.limit_train_batches=10", "checkpoint.every_seconds=60", "logger=none")
 

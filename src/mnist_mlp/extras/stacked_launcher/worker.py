@@ -26,11 +26,10 @@ from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.resume_points import group_by_saved_step
+from mnist_mlp.engine.train_stack import imports_left_out_of_garbage_collection, train_stack
 from mnist_mlp.extras.stacked_launcher.grouping import numbers
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.ownership import wait_until_free
-from mnist_mlp.training import train_stack
-from mnist_mlp.training.process_settings import imports_left_out_of_garbage_collection
 
 log = logging.getLogger(__name__)
 

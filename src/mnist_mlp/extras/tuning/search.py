@@ -22,6 +22,7 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.resume_points import group_by_saved_step
+from mnist_mlp.engine.train_stack import imports_left_out_of_garbage_collection, train_stack
 from mnist_mlp.extras.stacked_launcher.grouping import alike, differing, numbers
 from mnist_mlp.extras.tuning.helpers import helped, helpers_of, is_helper
 from mnist_mlp.extras.tuning.report import report, trial_line
@@ -32,8 +33,6 @@ from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.checkpoint_file import LAST, PREVIOUS
 from mnist_mlp.runs.signals import interruptible
 from mnist_mlp.runs.thinning import summary_line, thin
-from mnist_mlp.training import train_stack
-from mnist_mlp.training.process_settings import imports_left_out_of_garbage_collection
 
 log = logging.getLogger(__name__)
 

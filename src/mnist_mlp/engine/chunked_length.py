@@ -1,0 +1,30 @@
+"""Length of a run in chunks: consecutive optimizer steps that Lightning sees as one batch; see `chunks`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from mnist_mlp.data.run_length import RunLength
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkedLength(RunLength):
+    chunk_steps: int
+    """optimizer steps in one chunk; the last chunk of an epoch may be shorter"""
+
+    @property
+    def chunks_per_epoch(self) -> int:
+        return math.ceil(self.steps_per_epoch / self.chunk_steps)
+
+    @property
+    def chunks_between_validations(self) -> int:
+        return math.ceil(self.steps_between_validations / self.chunk_steps)
+
+
+def in_chunks(length: RunLength, log_every_n_steps: int) -> ChunkedLength:
+    """The longest chunks that end at every logged point and at every validation."""
+    steps = min(log_every_n_steps, length.steps_per_epoch)
+    if length.steps_between_validations < length.steps_per_epoch:
+        steps = math.gcd(steps, length.steps_between_validations)
+    return ChunkedLength(**vars(length), chunk_steps=steps)

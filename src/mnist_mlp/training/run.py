@@ -1,0 +1,152 @@
+"""Run: the parts of one training run (module, data module, callbacks, loggers), and what it leaves in its result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.loggers import Logger
+
+from mnist_mlp.callbacks import build_callbacks
+from mnist_mlp.callbacks.history import History
+from mnist_mlp.callbacks.model_checkpoint import Checkpointing, checkpoint_metadata
+from mnist_mlp.callbacks.monitors import require_right_modes
+from mnist_mlp.config.optional import optional
+from mnist_mlp.config.schema import Config
+from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.loader import limited_part
+from mnist_mlp.data.run_length import RunLength, plan
+from mnist_mlp.module import DigitClassifier
+from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.loggers import build_loggers, log_final
+from mnist_mlp.runs.result import Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training run: all that a `lightning.Trainer` needs, and the result that is filled from it."""
+
+    config: Config
+    directory: Path
+    module: DigitClassifier
+    datamodule: DigitsDataModule
+    length: RunLength
+    history: History
+    checkpointing: Checkpointing
+    chosen_callbacks: list[L.Callback]
+    """those of the configuration, and those added by the caller"""
+    callbacks: list[L.Callback]
+    """all of them, `history` and `checkpointing` included"""
+    loggers: list[Logger]
+    resume_path: Path | None
+    """checkpoint from which training resumes"""
+    checkpoint: dict[str, Any] | None
+    """its content"""
+    result: Result
+
+    def collect(self) -> None:
+        """Copy history and metrics from the callbacks to the result."""
+        self.result.take_history(self.history.rows, self.checkpointing.best_epoch)
+        # The history row of the best epoch has that epoch's last validation. The best validation may have been an
+        # earlier one in the same epoch.
+        self.result.metrics |= self.checkpointing.best_validation
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """However the block ends, collect what the run has measured, and close its loggers."""
+        try:
+            yield
+        finally:
+            for logger in self.loggers:
+                # With another status TensorBoardLogger would not save the hyperparameters. result.json says if the run
+                # failed.
+                logger.finalize("success")
+            self.collect()
+
+    def calibrate(self, *, in_stack: bool = False) -> None:
+        """Calibrate the best checkpoint on its validation images; skipped if the extras were deleted."""
+        parts = self.datamodule.parts
+        val = limited_part(parts["val"], self.config.trainer.limit_val_batches, self.config)
+        if len(val[0]) > 0 and (calibrate := optional("calibrate")):
+            calibrate(files.find(self.directory), val, parts["train"], self.config, in_stack=in_stack)
+
+    def load_best(self) -> None:
+        """Load the weights of the best checkpoint by validation."""
+        self.module.load_state_dict(files.read(files.find(self.directory))["state_dict"])
+
+    def finish(self) -> None:
+        """Add the metrics of the test to the result, and log the final metrics."""
+        trainer = self.module.trainer
+        tested = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+        self.collect()
+        self.result.metrics |= tested
+        log_final(self.loggers, self.result.metrics, trainer.global_step)
+
+
+def begin_result(config: Config, directory: Path) -> Result:
+    """The result of a run that begins; a resumed one has the metrics and history that it had."""
+    result = Result(directory=directory, seed=config.seed, config=asdict(config))
+    if config.resume:
+        result.continue_from(runs.read(directory))
+    return result
+
+
+def build_module(config: Config, data: DigitsDataModule) -> DigitClassifier:
+    """The LightningModule, with initial weights from the seed of the configuration."""
+    L.seed_everything(config.seed, verbose=False)
+    return DigitClassifier(config, data.spec)
+
+
+def build_run(
+    config: Config,
+    directory: Path,
+    module: DigitClassifier,
+    data: DigitsDataModule,
+    result: Result,
+    *,
+    callbacks: Sequence[L.Callback] = (),
+    resume_path: Path | None = None,
+) -> Run:
+    """Build callbacks and loggers of a run.
+
+    Args:
+        data: after its `setup`.
+        callbacks: added to those of the configuration.
+        resume_path: checkpoint from which training resumes.
+    """
+    length = plan(config.data, config.trainer, images=len(data.parts["train"][0]))
+    result.parameters = count_parameters(module)
+    chosen = [*build_callbacks(config.callbacks), *callbacks]
+    if not config.resume:
+        require_right_modes(config, module.metrics_of("val"))
+    checkpoint = files.read(resume_path) if resume_path else None
+    history = History(config.trainer.log_every_n_steps)
+    checkpointing = Checkpointing(directory, config.checkpoint, length, checkpoint_metadata(config, data))
+    all_callbacks = [history, *chosen, checkpointing]
+    # `optional` returns None if extras/ was deleted.
+    if config.dashboard.snapshots and config.logger.tensorboard and (dashboard := optional("dashboard")):
+        all_callbacks.append(dashboard(config, data.spec.class_names, length.epochs))
+    return Run(
+        config=config,
+        directory=directory,
+        module=module,
+        datamodule=data,
+        length=length,
+        history=history,
+        checkpointing=checkpointing,
+        chosen_callbacks=chosen,
+        callbacks=all_callbacks,
+        loggers=build_loggers(config, directory, purge_step=checkpoint["global_step"] + 1 if checkpoint else None),
+        resume_path=resume_path,
+        checkpoint=checkpoint,
+        result=result,
+    )
+
+
+def count_parameters(module: DigitClassifier) -> int:
+    return sum(parameter.numel() for parameter in module.network.parameters())
