@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,10 +19,11 @@ import torch
 from helpers import commands as started
 
 from mnist_mlp.engine.hooks import FORWARDED
+from mnist_mlp.runs import checkpoint_file as files
 
 PROJECT = Path(__file__).parents[1]
 TEXT = (PROJECT / "docs" / "yours.md").read_text()
-MOST_FILES = {"A network": 3, "A data set": 3, "A training step": 1} | dict.fromkeys(
+MOST_FILES = {"A network": 3, "A data set": 3, "A DataLoader": 3, "A training step": 1} | dict.fromkeys(
     ("A loss with a parameter", "An optimizer", "A learning rate schedule", "A metric", "A callback"), 2
 )
 CHANGED = (
@@ -119,6 +122,36 @@ def test_a_copy_without_the_extras_and_with_every_change_trains_and_resumes(chan
     with (changed / "run" / "csv" / "metrics.csv").open() as table:
         rows = list(csv.DictReader(table))
     assert [sum(bool(row[name]) for row in rows) for name in ("train/weight_norm", "train/l1")] == [2, 2]
+
+
+STOPPED_WITHIN_AN_EPOCH = """
+from pathlib import Path
+from mnist_mlp import composed, train
+words = ("data=discs", "engine=plain", "augment=none", "threads=1", "trainer.max_epochs=2", "scheduler=constant")
+train(composed(*words), Path("whole"))
+train(composed(*words, "trainer.max_steps=10"), Path("parts"))  # of 7 in each epoch
+train(composed(*words, "resume=parts"), Path("parts"))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_with_a_dataloader_resumes_within_an_epoch_to_the_same_weights(changed: Path) -> None:
+    # In a new interpreter: that of `started` may not start the workers of the DataLoader.
+    command = [sys.executable, "-W", "error", "-c", STOPPED_WITHIN_AN_EPOCH]
+    done = subprocess.run(command, cwd=changed, env={**os.environ, "PYTHONPATH": "src"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert result(changed / "whole")["metrics"]["test/acc"] > 0.9
+    last = [files.read(changed / name / "checkpoints" / files.LAST) for name in ("whole", "parts")]
+    whole, parts = (content["state_dict"] for content in last)
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+@pytest.mark.slow
+def test_a_data_module_of_its_own_is_refused_by_the_engine_in_one_line(changed: Path) -> None:
+    done = started.run("src/train.py", "data=discs", "hydra.run.dir=refused", cwd=changed)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "engine: expected plain beside data=discs" in done.stderr
+    assert not (changed / "refused").exists()
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from mnist_mlp.data.split import split
 
 def loader(first: int = 0, seed: int = 0, **other: Any) -> TrainLoader:
     part = torch.zeros(100, 1, 2, 2, dtype=torch.uint8), torch.arange(100)
-    return TrainLoader(part, 8, seed, first_step=first, **other)
+    return TrainLoader(part, 8, seed, steps_done=lambda: first, **other)
 
 
 def minibatches(training: TrainLoader, epoch: int) -> list[list[int]]:

@@ -49,3 +49,11 @@ def test_fast_and_plain_report_the_same_history(tmp_path: Path, network: list[st
         assert names == set(one) - {"seconds"}
         assert {name: one[name] for name in names} == pytest.approx({name: other[name] for name in names}, abs=1e-6)
     assert fast.metrics == pytest.approx(plain.metrics, abs=1e-6)
+
+
+def test_lightnings_own_loop_resumes_within_an_epoch_to_the_same_weights(tmp_path: Path) -> None:
+    words = ("engine=plain", "scheduler=constant", "model.dropout=0.3")
+    whole = trained(tmp_path / "whole", *words)
+    trained(tmp_path / "parts", *words, "trainer.max_steps=17")  # of 12 in each epoch
+    resumed = trained(tmp_path / "parts", *words, f"resume={tmp_path / 'parts'}")
+    assert furthest(whole, resumed) == 0

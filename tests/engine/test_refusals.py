@@ -46,12 +46,12 @@ def of_a_subset(datamodule: DigitsDataModule) -> TrainLoader:
 def in_one_order(datamodule: DigitsDataModule) -> TrainLoader:
     trainer: Any = datamodule.trainer
     first, size, seed = trainer.global_step, datamodule.batch_size, datamodule.config.seed
-    return TrainLoader(datamodule.parts["train"], size, seed, first_step=first, same_order=True)
+    return TrainLoader(datamodule.parts["train"], size, seed, steps_done=lambda: first, same_order=True)
 
 
 def without_the_last(loader: TrainLoader) -> Iterator[Any]:
     order = loader.order(loader.seed).split(loader.batch_size)
-    for indices in [part for part in order if len(part) == loader.batch_size][loader.first_step :]:
+    for indices in [part for part in order if len(part) == loader.batch_size][loader.steps_done() :]:
         yield loader.images[indices], loader.labels[indices]
 
 

@@ -17,7 +17,7 @@ from mnist_mlp.callbacks.loop_progress import set_progress
 from mnist_mlp.callbacks.monitors import LOSS, require_measured
 from mnist_mlp.config.errors import DivergedError
 from mnist_mlp.config.schema import CheckpointConfig, Config
-from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.image_data_module import ImageDataModule
 from mnist_mlp.data.run_length import RunLength
 from mnist_mlp.distributed.strategy import max_over_ranks
 from mnist_mlp.runs import checkpoint_file as files
@@ -110,7 +110,7 @@ class Checkpointing(Checkpoint):
         trainer.save_checkpoint(self.directory / name, weights_only=False, storage_options=options)
 
 
-def checkpoint_metadata(config: Config, data: DigitsDataModule) -> dict[str, Any]:
+def checkpoint_metadata(config: Config, data: ImageDataModule) -> dict[str, Any]:
     """Metadata of a checkpoint, in plain types only.
 
     All that is needed, besides the weights, to use the network when its run directory is gone; also the versions of
@@ -122,7 +122,7 @@ def checkpoint_metadata(config: Config, data: DigitsDataModule) -> dict[str, Any
         "class_names": list(spec.class_names),
         "image_shape": list(spec.image_shape),
         "normalisation": {"mean": _plain(spec.mean), "std": _plain(spec.std)},
-        "data_sha256": data.dataset.sha256,
+        "data_sha256": data.sha256,
         "versions": versions(),
         "threads": torch.get_num_threads(),
     }

@@ -6,7 +6,8 @@
         folder, npz         your own images; image_file.py opens an image file within limits on its size
     split.split         labels -> indices of the training and of the validation images
     normalisation       mean and standard deviation of each channel, given or computed from the training images
-    datamodule          the LightningDataModule; its batches come from loader.py, its augmentation from augment.py
+    datamodule          the LightningDataModule; its batches come from loader.py
+    image_data_module   its base class, with the augmentation of augment.py; also for data with loaders of their own
     run_length, limits  length of a run in optimizer steps; `trainer.limit_*_batches`
     seeding             random seeds as a function of (seed, purpose, number)
 

@@ -4,35 +4,28 @@ from __future__ import annotations
 
 from functools import cached_property
 
-import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
 
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import Config
-from mnist_mlp.data.augment import Augmentation, augments
 from mnist_mlp.data.dataset import Dataset
+from mnist_mlp.data.image_data_module import ImageDataModule
 from mnist_mlp.data.limits import limit_batches
 from mnist_mlp.data.loader import EvaluationLoader, Part, TrainLoader
 from mnist_mlp.data.normalisation import normalisation
 from mnist_mlp.data.seeding import epoch_order
-from mnist_mlp.data.sources import load
+from mnist_mlp.data.sources import SOURCES, load
 from mnist_mlp.data.split import split
 from mnist_mlp.model.networks import DataSpec
 
 
-class DigitsDataModule(L.LightningDataModule):
+class DigitsDataModule(ImageDataModule):
     """Images and labels of one data set, for the stages `train`, `val`, `test` and `predict`."""
 
     parts: dict[str, Part]
     """for each stage, images `(N, C, H, W)` uint8 and labels `(N,)` int64; set by `setup`"""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.config = config
-        # Accumulating the gradients of n batches equals one batch of n times the size, and costs more.
-        self.batch_size = config.data.batch_size * config.trainer.accumulate_grad_batches
-        self._augmentation: Augmentation | None = None
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -45,8 +38,15 @@ class DigitsDataModule(L.LightningDataModule):
         return load(self.config.data)
 
     @property
+    def sha256(self) -> str:  # type: ignore[override]
+        return self.dataset.sha256
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {stage: len(labels) for stage, (_, labels) in self.parts.items()}
+
+    @property
     def spec(self) -> DataSpec:
-        """Image shape, class names and normalisation: `DigitClassifier(config, datamodule.spec)` needs them."""
         mean, std = self._normalisation
         shape, names = self.dataset.image_shape, tuple(self.dataset.class_names)
         return DataSpec(image_shape=shape, class_names=names, mean=mean, std=std)
@@ -54,14 +54,6 @@ class DigitsDataModule(L.LightningDataModule):
     @cached_property
     def _normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         return normalisation(self.config.data, self.dataset)
-
-    @property
-    def augmentation(self) -> Augmentation:
-        """The augmentation of training images, on the training device."""
-        device = self._device
-        if self._augmentation is None or self._augmentation.device != device:  # another trainer, on another device
-            self._augmentation = Augmentation(self.config.augment, self.spec.image_shape, device)
-        return self._augmentation
 
     def prepare_data(self) -> None:
         """Download and verify, so that all processes of a run find the files."""
@@ -88,12 +80,12 @@ class DigitsDataModule(L.LightningDataModule):
         }
 
     def train_dataloader(self) -> TrainLoader:
-        rank, world_size = self._ranks
+        rank, world_size = self.ranks
         return TrainLoader(
             self.on_device("train"),
             self.batch_size,
             self.config.seed,
-            first_step=self.trainer.global_step if self.trainer else 0,
+            steps_done=lambda: self.trainer.global_step if self.trainer else 0,
             limit=self.trainer.limit_train_batches if self.trainer else 1.0,
             same_order=bool(self.config.trainer.overfit_batches),
             rank=rank,
@@ -109,34 +101,32 @@ class DigitsDataModule(L.LightningDataModule):
     def predict_dataloader(self) -> EvaluationLoader:
         return self._evaluation_loader("predict")
 
-    def on_after_batch_transfer(self, batch: Part, dataloader_idx: int) -> Part:
-        """Augment the images of a training step; the noise is a function of (seed, step)."""
-        if not (self.trainer and self.trainer.training and augments(self.config.augment)):
-            return batch
-        images, labels = batch
-        coefficients = self.augmentation.draw(self.config.seed, self.trainer.global_step, len(images))
-        return self.augmentation(images, coefficients.to(images.device)), labels
-
     def on_device(self, stage: str) -> Part:
         """Images and labels of a stage, on the training device."""
         images, labels = self.parts[stage]
-        return images.to(self._device), labels.to(self._device)
-
-    @property
-    def _device(self) -> torch.device:
-        """The training device; the CPU without a trainer."""
-        return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
-
-    @property
-    def _ranks(self) -> tuple[int, int]:
-        """Rank and world size; without a trainer there is one rank."""
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return images.to(self.device), labels.to(self.device)
 
     def _evaluation_loader(self, stage: str) -> EvaluationLoader:
         """Batches of `data.batch_size`, the unit of `limit_val_batches`; every image belongs to exactly one rank."""
-        rank, world_size = self._ranks
+        rank, world_size = self.ranks
         images, labels = (values.tensor_split(world_size)[rank] for values in self.on_device(stage))
         return EvaluationLoader((images, labels), self.config.data.batch_size)
+
+
+def build_datamodule(config: Config) -> ImageDataModule:
+    """The data module of the data set `data.name`: the one in `SOURCES` if it has its own, else `DigitsDataModule`.
+
+    Raises:
+        ConfigError: it has its own, and `engine=fast` takes its batches from memory.
+    """
+    own = SOURCES[config.data.name].datamodule
+    if own is None:
+        return DigitsDataModule(config)
+    if config.engine == "fast":
+        raise ConfigError(
+            f"engine: expected plain beside data={config.data.name}, which has loaders of its own, got fast"
+        )
+    return own(config)
 
 
 def _part(images: np.ndarray, labels: np.ndarray, chosen: np.ndarray) -> Part:

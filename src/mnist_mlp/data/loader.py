@@ -21,15 +21,14 @@ Part = tuple[Tensor, Tensor]
 class EpochOrder:
     """Order of the training images, a function of (seed, epoch), so that a loader can start within an epoch."""
 
-    def __init__(self, part: Part, *, first_step: int, same_order: bool, rank: int, world_size: int) -> None:
+    def __init__(self, part: Part, *, same_order: bool, rank: int, world_size: int) -> None:
         """
         Args:
-            first_step: optimizer steps already done, for a resumed run.
             same_order: every epoch has the order of the first one.
             rank, world_size: each rank gets its share of every minibatch.
         """
         self.images, self.labels = part
-        self.first_step, self.same_order = first_step, same_order
+        self.same_order = same_order
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
         self.sampler = self  # Lightning calls `loader.sampler.set_epoch`
@@ -51,22 +50,27 @@ class TrainLoader(EpochOrder):
         batch_size: int,
         seed: int,
         *,
-        first_step: int = 0,
+        steps_done: Callable[[], int] = lambda: 0,
         limit: int | float = 1.0,
         same_order: bool = False,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        """`limit` is the trainer's `limit_train_batches`: it ends each epoch after so many minibatches."""
-        super().__init__(part, first_step=first_step, same_order=same_order, rank=rank, world_size=world_size)
-        self.batch_size, self.seed, self.limit = batch_size, seed, limit
+        """
+        Args:
+            steps_done: gives the optimizer steps already done, when an epoch begins: Lightning restores their number
+                after it has created the loaders.
+            limit: the trainer's `limit_train_batches`: it ends each epoch after so many minibatches.
+        """
+        super().__init__(part, same_order=same_order, rank=rank, world_size=world_size)
+        self.batch_size, self.seed, self.steps_done, self.limit = batch_size, seed, steps_done, limit
 
     def __len__(self) -> int:
         return math.ceil(len(self.images) / self.batch_size)
 
     def __iter__(self) -> Iterator[Part]:
         order = self.order(self.seed)
-        done = max(0, self.first_step - self.epoch * limit_batches(self.limit, len(self)))
+        done = max(0, self.steps_done() - self.epoch * limit_batches(self.limit, len(self)))
         for indices in order.split(self.batch_size)[done:]:
             own = indices.tensor_split(self.world_size)[self.rank].to(self.images.device)
             yield self.images[own], self.labels[own]

@@ -1,19 +1,24 @@
 """Data sets by name: `load` and `describe` look up `data.name` in `SOURCES`.
 
-To add one: a module with `describe` and `load`, and its entry in `SOURCES`.
+To add one: a module with `describe` and `load`, and its entry in `SOURCES`. If the images do not fit in memory, a data
+module of its own in the place of `load`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.schema import DataConfig
+from mnist_mlp.config.schema import Config, DataConfig
 from mnist_mlp.data import folder, npz, synthetic
 from mnist_mlp.data.dataset import Dataset, DatasetInfo, refuse_other_than_described
 from mnist_mlp.data.mnist import FASHION_MNIST, MNIST
 from mnist_mlp.data.normalisation import refuse_unusable_normalisation
+
+if TYPE_CHECKING:
+    from mnist_mlp.data.image_data_module import ImageDataModule
 
 # The split must leave at least this many training images. The schema requires as many for validation.
 MIN_IMAGES = 10
@@ -25,10 +30,12 @@ class Source:
 
     describe: Callable[[DataConfig], DatasetInfo]
     """sizes, shape and classes, without a download; of the images at most the first one is read"""
-    load: Callable[[DataConfig], Dataset]
-    """the whole data set, verified"""
+    load: Callable[[DataConfig], Dataset] | None = None
+    """the whole data set, verified; None if it does not fit in memory"""
     reads_path: bool = False
     """whether it is read from `data.path`; else downloads are kept in `data.dir`"""
+    datamodule: Callable[[Config], ImageDataModule] | None = None
+    """a data module with loaders of its own, in the place of `load`; it needs `engine=plain`"""
 
 
 SOURCES = {
@@ -46,11 +53,14 @@ def load(data: DataConfig, *, sha256: str | None = None) -> Dataset:
     `sha256` is the checksum of the data that a checkpoint was trained on: evaluation must use the same data.
 
     Raises:
-        ConfigError: as `describe`, or the data are not those that it announced, or their checksum is not `sha256`.
+        ConfigError: as `describe`; or the data set has no `load`, the data are not those that it announced, or their
+            checksum is not `sha256`.
         DataError: the download failed.
     """
     info = describe(data)
     source = SOURCES[data.name]
+    if source.load is None:
+        raise ConfigError(f"data={data.name}: this command needs all images in memory, and this data set has no `load`")
     dataset = source.load(data)
     refuse_other_than_described(dataset, info)
     if sha256 not in (None, dataset.sha256):

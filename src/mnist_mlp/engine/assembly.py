@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mnist_mlp.callbacks.interruption import Interruption
 from mnist_mlp.callbacks.progress_bar import RunBar
+from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.distributed.strategy import WorldEnvironment
 from mnist_mlp.distributed.world import World
 from mnist_mlp.engine.chunked_data import ChunkedData
@@ -51,7 +52,7 @@ def assemble(
         Member(
             job,
             run.module,
-            run.datamodule,
+            _in_memory(run),
             length,
             callbacks=run.callbacks,
             loggers=run.loggers,
@@ -80,7 +81,13 @@ def assemble(
         plugins=[MemberCheckpointIO(members), WorldEnvironment(world)],
         default_root_dir=first.directory,
     )
-    return stack, ChunkedData(first.datamodule, length, [run.config for run in runs]), trainer
+    return stack, ChunkedData(_in_memory(first), length, [run.config for run in runs]), trainer
+
+
+def _in_memory(run: Run) -> DigitsDataModule:
+    """The data of a run; `build_datamodule` has refused any others for the engine."""
+    assert isinstance(run.datamodule, DigitsDataModule)
+    return run.datamodule
 
 
 class StackBar(RunBar):

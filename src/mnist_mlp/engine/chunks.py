@@ -67,8 +67,9 @@ class ChunkLoader(EpochOrder):
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        super().__init__(part, first_step=first_step, same_order=same_order, rank=rank, world_size=world_size)
-        self.length, self.seeds = length, seeds
+        """`first_step`: optimizer steps already done, for a resumed run."""
+        super().__init__(part, same_order=same_order, rank=rank, world_size=world_size)
+        self.length, self.seeds, self.first_step = length, seeds, first_step
 
     def __len__(self) -> int:
         return self.length.chunks_per_epoch

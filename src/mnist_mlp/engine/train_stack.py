@@ -60,7 +60,7 @@ def train_stack(
             data.prepare_data()
             data.setup()
             for job in jobs:
-                require_same_data(job.directory, data.dataset.sha256)
+                require_same_data(job.directory, data.sha256)
             modules = [build_module(job.config, data) for job in jobs]
             prepare_torch(first.config, count_parameters(modules[0]), ranks=world.local_size, networks=len(jobs))
             runs = [
@@ -88,7 +88,7 @@ def train_stack(
         if world.rank == 0:
             for run in trained:
                 run.calibrate(in_stack=len(jobs) > 1)
-        if test and len(data.parts["test"][0]) > 0 and first.config.trainer.limit_test_batches:
+        if test and data.sizes["test"] and first.config.trainer.limit_test_batches:
             with timed_results(results, "test"):
                 for run in trained:
                     run.load_best()

@@ -48,15 +48,15 @@ def locked_for_run(directory: Path, config: Config) -> Iterator[None]:
         yield
 
 
-def require_same_data(directory: Path, sha256: str) -> None:
-    """Record the checksum of the data of the run in `directory`; on resume, compare it.
+def require_same_data(directory: Path, sha256: str | None) -> None:
+    """Record the checksum of the data of the run in `directory`; on resume, compare it. None: not compared.
 
     Raises:
         ConfigError: the run was started with other data.
         SaveError: the record cannot be written.
     """
     record = read_run(directory)
-    if world().rank > 0 or record is None:
+    if world().rank > 0 or record is None or sha256 is None:
         return
     if record.data_sha256 is None:
         write_run(directory, replace(record, data_sha256=sha256))

@@ -18,7 +18,7 @@ import lightning as L
 from mnist_mlp.config.keys import keys_where, limits_run
 from mnist_mlp.config.optional import optional
 from mnist_mlp.config.schema import Config
-from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.datamodule import build_datamodule
 from mnist_mlp.distributed.launch import launched
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.runs import directories as runs
@@ -70,10 +70,10 @@ def train(
     launch = launched(config, directory, on_rank_death=result.rank_died)
     with locked_for_run(directory, config), interruptible(), result.written(), launch as world:
         with result.timed("setup"):
-            data = DigitsDataModule(config)
+            data = build_datamodule(config)
             data.prepare_data()
-            data.setup()
-            require_same_data(directory, data.dataset.sha256)
+            data.setup("fit")
+            require_same_data(directory, data.sha256)
             module = build_module(config, data)
             prepare_torch(config, count_parameters(module), ranks=world.local_size)
             path = newest_checkpoint(config, directory) if config.resume else None
@@ -89,7 +89,7 @@ def train(
                 trainer.fit(model, datamodule=batches, ckpt_path=path, weights_only=True)
             if world.rank == 0:
                 run.calibrate()
-            if test and len(data.parts["test"][0]) > 0 and config.trainer.limit_test_batches:
+            if test and data.sizes["test"] and config.trainer.limit_test_batches:
                 with result.timed("test"):
                     run.load_best()
                     trainer.test(model, datamodule=batches, verbose=False)

@@ -18,6 +18,7 @@ from mnist_mlp.callbacks.monitors import require_right_modes
 from mnist_mlp.config.optional import optional
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.image_data_module import ImageDataModule
 from mnist_mlp.data.loader import limited_part
 from mnist_mlp.data.run_length import RunLength, plan
 from mnist_mlp.module import DigitClassifier
@@ -34,7 +35,7 @@ class Run:
     config: Config
     directory: Path
     module: DigitClassifier
-    datamodule: DigitsDataModule
+    datamodule: ImageDataModule
     length: RunLength
     history: History
     checkpointing: Checkpointing
@@ -69,7 +70,12 @@ class Run:
             self.collect()
 
     def calibrate(self, *, in_stack: bool = False) -> None:
-        """Calibrate the best checkpoint on its validation images; skipped if the extras were deleted."""
+        """Calibrate the best checkpoint on its validation images; skipped if the extras were deleted.
+
+        Data that do not fit in memory are skipped too.
+        """
+        if not isinstance(self.datamodule, DigitsDataModule):
+            return
         parts = self.datamodule.parts
         val = limited_part(parts["val"], self.config.trainer.limit_val_batches, self.config)
         if len(val[0]) > 0 and (calibrate := optional("calibrate")):
@@ -96,7 +102,7 @@ def begin_result(config: Config, directory: Path) -> Result:
     return result
 
 
-def build_module(config: Config, data: DigitsDataModule) -> DigitClassifier:
+def build_module(config: Config, data: ImageDataModule) -> DigitClassifier:
     """The LightningModule, with initial weights from the seed of the configuration."""
     L.seed_everything(config.seed, verbose=False)
     return DigitClassifier(config, data.spec)
@@ -106,7 +112,7 @@ def build_run(
     config: Config,
     directory: Path,
     module: DigitClassifier,
-    data: DigitsDataModule,
+    data: ImageDataModule,
     result: Result,
     *,
     callbacks: Sequence[L.Callback] = (),
@@ -119,17 +125,18 @@ def build_run(
         callbacks: added to those of the configuration.
         resume_path: checkpoint from which training resumes.
     """
-    length = plan(config.data, config.trainer, images=len(data.parts["train"][0]))
+    length = plan(config.data, config.trainer, images=data.sizes["train"])
     result.parameters = count_parameters(module)
     chosen = [*build_callbacks(config.callbacks), *callbacks]
     if not config.resume:
         require_right_modes(config, module.metrics_of("val"))
     checkpoint = files.read(resume_path) if resume_path else None
+    data.first_step = checkpoint["global_step"] if checkpoint else 0
     history = History(config.trainer.log_every_n_steps)
     checkpointing = Checkpointing(directory, config.checkpoint, length, checkpoint_metadata(config, data))
     all_callbacks = [history, *chosen, checkpointing]
-    # `optional` returns None if extras/ was deleted.
-    if config.dashboard.snapshots and config.logger.tensorboard and (dashboard := optional("dashboard")):
+    shows = config.dashboard.snapshots and config.logger.tensorboard and isinstance(data, DigitsDataModule)
+    if shows and (dashboard := optional("dashboard")):  # None if extras/ was deleted
         all_callbacks.append(dashboard(config, data.spec.class_names, length.epochs))
     return Run(
         config=config,

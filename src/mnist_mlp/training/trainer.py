@@ -28,7 +28,7 @@ def build_trainer(run: Run, world: World, *, bar: str | None = "") -> L.Trainer:
     config = run.config.trainer
     arguments = shared_arguments(run.config, world, with_bar=bar is not None)
     shown = [RunBar(run.length, run.config.checkpoint, bar or "")] if arguments["enable_progress_bar"] else []
-    return L.Trainer(
+    trainer = L.Trainer(
         **arguments,
         max_epochs=run.length.epochs,
         max_steps=run.length.total_steps,
@@ -36,7 +36,7 @@ def build_trainer(run: Run, world: World, *, bar: str | None = "") -> L.Trainer:
         limit_val_batches=int(config.fast_dev_run) or config.limit_val_batches,
         limit_test_batches=int(config.fast_dev_run) or config.limit_test_batches,
         val_check_interval=run.length.steps_between_validations,
-        log_every_n_steps=config.log_every_n_steps,
+        log_every_n_steps=min(config.log_every_n_steps, run.length.steps_per_epoch),
         gradient_clip_val=config.gradient_clip_val,
         gradient_clip_algorithm=config.gradient_clip_algorithm,
         callbacks=[*run.callbacks, Interruption(run.checkpointing.save_last), *shown],
@@ -44,6 +44,9 @@ def build_trainer(run: Run, world: World, *, bar: str | None = "") -> L.Trainer:
         plugins=[BackgroundCheckpointIO()],
         default_root_dir=run.directory,
     )
+    # Lightning converts it after it has loaded a checkpoint, whose 64 bits would be rounded to the 32 of a new module.
+    trainer.precision_plugin.convert_module(run.module)
+    return trainer
 
 
 def shared_arguments(config: Config, world: World, *, with_bar: bool) -> dict[str, Any]:

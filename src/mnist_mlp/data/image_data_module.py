@@ -1,0 +1,71 @@
+"""Base class of the data modules on which `training.train` trains."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+import lightning as L
+import torch
+
+from mnist_mlp.config.schema import Config
+from mnist_mlp.data.augment import Augmentation, augments
+from mnist_mlp.data.loader import Part
+from mnist_mlp.model.networks import DataSpec
+
+
+class ImageDataModule(L.LightningDataModule):
+    """A LightningDataModule of labelled images; `spec` and `sizes` say what its loaders hold.
+
+    A batch is images `(B, C, H, W)` uint8 and labels `(B,)` int64.
+    """
+
+    first_step = 0
+    """optimizer steps already done, for a resumed run"""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        # Accumulating the gradients of n batches equals one batch of n times the size, and costs more.
+        self.batch_size = config.data.batch_size * config.trainer.accumulate_grad_batches
+        self._augmentation: Augmentation | None = None
+
+    @property
+    @abstractmethod
+    def spec(self) -> DataSpec:
+        """Image shape, class names and normalisation: `DigitClassifier(config, datamodule.spec)` needs them."""
+
+    @property
+    @abstractmethod
+    def sizes(self) -> Mapping[str, int]:
+        """Number of images for the stages `train`, `val` and `test`; after `setup`."""
+
+    @property
+    def sha256(self) -> str | None:
+        """Checksum of the data, compared when a run is resumed; None: not compared."""
+        return None
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """The augmentation of training images, on the training device."""
+        if self._augmentation is None or self._augmentation.device != self.device:  # another trainer, another device
+            self._augmentation = Augmentation(self.config.augment, self.spec.image_shape, self.device)
+        return self._augmentation
+
+    def on_after_batch_transfer(self, batch: Part, dataloader_idx: int) -> Part:
+        """Augment the images of a training step; the noise is a function of (seed, step)."""
+        if not (self.trainer and self.trainer.training and augments(self.config.augment)):
+            return batch
+        images, labels = batch
+        coefficients = self.augmentation.draw(self.config.seed, self.trainer.global_step, len(images))
+        return self.augmentation(images, coefficients.to(images.device)), labels
+
+    @property
+    def device(self) -> torch.device:
+        """The training device; the CPU without a trainer."""
+        return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+
+    @property
+    def ranks(self) -> tuple[int, int]:
+        """Rank and world size; without a trainer there is one rank."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
