@@ -40,12 +40,19 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first: the last ones to be handed out should be short, or one process works on alone."""
-    if not (PROJECT / "src" / "mnist_mlp" / "extras").is_dir():
-        for item in items:
-            if item.get_closest_marker("extras"):
-                item.add_marker(pytest.mark.skip(reason="the extras were left out of this copy"))
+    for folder in ("engine", "extras"):
+        if not (PROJECT / "src" / "mnist_mlp" / folder).is_dir():
+            for item in items:
+                if item.get_closest_marker(folder) or folder == _engine_of(item):
+                    item.add_marker(pytest.mark.skip(reason=f"{folder}/ was left out of this copy"))
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
+
+
+def _engine_of(item: pytest.Item) -> str | None:
+    """`engine` for a test with the parameter `engine=fast`."""
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    return "engine" if parameters.get("engine") == "fast" else None
 
 
 @pytest.fixture(scope="session")

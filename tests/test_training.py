@@ -237,6 +237,7 @@ def test_one_batch_can_be_learnt_by_heart(tmp_path: Path) -> None:
     assert result.history[-1]["train/loss"] < 1e-3  # augmentation would keep it above
 
 
+@pytest.mark.extras
 def test_every_event_file_counts_in_optimizer_steps(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -1,4 +1,4 @@
-"""docs/yours.md: a copy without the extras passes the core's tests; with every change it trains, resumes and sweeps.
+"""docs/yours.md: a copy without extras and engine passes the core's tests; with every change it trains and sweeps.
 
 With a name of its own it still finds its optional parts.
 """
@@ -18,7 +18,6 @@ import pytest
 import torch
 from helpers import commands as started
 
-from mnist_mlp.engine.hooks import FORWARDED
 from mnist_mlp.runs import checkpoint_file as files
 
 PROJECT = Path(__file__).parents[1]
@@ -41,7 +40,7 @@ CHANGED = (
     "logger.csv=true",
     "threads=1",
 )
-CORE_TESTS = ("tests/config/test_configs.py", "tests/data/test_datamodule.py", "tests/engine/test_stacked_mlp.py")
+CORE_TESTS = ("tests/config/test_configs.py", "tests/data/test_datamodule.py")
 
 
 def copied(to: Path) -> Path:
@@ -86,6 +85,15 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def smallest(tmp_path_factory: pytest.TempPathFactory, core: Path) -> Path:
+    """The core without the engine."""
+    copy = tmp_path_factory.mktemp("smallest") / "project"
+    shutil.copytree(core, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    subprocess.run(commands_of("Lightning's own loop alone"), shell=True, cwd=copy, check=True)
+    return copy
+
+
+@pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory, core: Path) -> Path:
     """The core with every change of the page."""
     copy = tmp_path_factory.mktemp("changed") / "project"
@@ -95,7 +103,10 @@ def changed(tmp_path_factory: pytest.TempPathFactory, core: Path) -> Path:
     return copy
 
 
+@pytest.mark.engine
 def test_the_hooks_of_a_module_that_the_page_lists_are_those_that_the_engine_calls() -> None:
+    from mnist_mlp.engine.hooks import FORWARDED
+
     section = TEXT.partition("## A training step\n")[2].partition("```diff")[0]
     assert set(re.findall(r"`(on_\w+)`", section)) == FORWARDED
 
@@ -165,13 +176,31 @@ def test_a_copy_with_every_change_sweeps_over_them(changed: Path) -> None:
     assert len({one["history"][-1]["train/weight_norm"] for one in found}) == 16
 
 
-@pytest.mark.slow
-def test_a_copy_without_the_extras_passes_the_cores_tests(core: Path) -> None:
+def passed(copy: Path, *tests: str) -> str:
     script = Path(pytest.__file__).with_name("__main__.py")
     # What pytest would rewrite, the process that it is forked from has imported.
-    done = started.run(script, "-q", "--assert=plain", "-p", "no:cacheprovider", *CORE_TESTS, cwd=core)
+    done = started.run(script, "-q", "--assert=plain", "-p", "no:cacheprovider", *tests, cwd=copy)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert " passed" in done.stdout
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_copy_without_the_extras_passes_the_cores_tests(core: Path) -> None:
+    assert " passed" in passed(core, *CORE_TESTS, "tests/engine/test_stacked_mlp.py")
+
+
+@pytest.mark.slow
+def test_a_copy_without_the_engine_trains_resumes_sweeps_and_passes_the_cores_tests(smallest: Path) -> None:
+    words = ("experiment=tiny", "threads=1")
+    train(smallest, *words, "trainer.max_epochs=1", "scheduler=constant", "hydra.run.dir=run")
+    train(smallest, "resume=run", "trainer.max_epochs=2")
+    assert (result(smallest / "run")["status"], result(smallest / "run")["epochs"]) == ("completed", 2)
+    train(smallest, "-m", *words, "seed=0,1", "hydra.sweep.dir=sweep")
+    assert all(result(smallest / "sweep" / seed)["metrics"]["test/acc"] > 0.8 for seed in "01")
+    assert " passed" in passed(smallest, *CORE_TESTS)
+    refused = started.run("src/train.py", *words, "engine=fast", "hydra.run.dir=refused", cwd=smallest)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "engine: expected plain, as the folder" in refused.stderr
 
 
 @pytest.mark.extras

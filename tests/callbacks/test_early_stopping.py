@@ -13,8 +13,6 @@ from helpers.kill_and_resume import configuration, difference, run_to_the_end, s
 from torch import Tensor
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.engine.job import Job
-from mnist_mlp.engine.train_stack import train_stack
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.training import train
@@ -60,8 +58,12 @@ def test_it_does_not_stop_before_the_least_steps(tmp_path: Path, whole: list[flo
     assert epochs[0] == epochs[1] >= least
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_a_member_of_a_stack_stops_alone(tmp_path: Path, whole: list[float]) -> None:
+    from mnist_mlp.engine.job import Job
+    from mnist_mlp.engine.train_stack import train_stack
+
     configs = [configuration(*LONG, *STOPPING), configuration(*LONG)]
     jobs = [Job(number=at, config=config, directory=tmp_path / str(at)) for at, config in enumerate(configs)]
     for job in jobs:

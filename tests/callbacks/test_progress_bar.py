@@ -14,8 +14,8 @@ import torch
 from helpers.kill_and_resume import configuration
 
 from mnist_mlp.callbacks.history import _line
+from mnist_mlp.callbacks.progress_bar import RunBar
 from mnist_mlp.cli.console import Console
-from mnist_mlp.engine.assembly import StackBar
 from mnist_mlp.training import train
 
 
@@ -29,21 +29,14 @@ class Terminal(io.StringIO):
         return [line.split("\x1b[K")[-1].split("\r")[-1].rstrip() for line in self.getvalue().split("\n")]
 
 
-def member(accuracy: float) -> Any:
-    return SimpleNamespace(
-        config=SimpleNamespace(checkpoint=SimpleNamespace(monitor="val/acc", mode="max")),
-        length=SimpleNamespace(total_steps=100, epochs=2),
-        trainer=SimpleNamespace(callback_metrics={"val/acc": torch.tensor(accuracy)}),
-    )
-
-
 def test_a_logged_line_takes_the_place_of_the_bar_which_is_drawn_below(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
-    stack: Any = SimpleNamespace(members=[member(0.5), member(0.75)])
-    bar = StackBar(stack, title="stack 1/3 ")
-    trainer: Any = SimpleNamespace(global_step=0, current_epoch=0)
+    length: Any = SimpleNamespace(total_steps=100, epochs=2)
+    checkpoint: Any = SimpleNamespace(monitor="val/acc", mode="max")
+    bar = RunBar(length, checkpoint, title="stack 1/3 ")
+    trainer: Any = SimpleNamespace(global_step=0, current_epoch=0, callback_metrics={"val/acc": torch.tensor(0.75)})
     bar.on_train_start(trainer)
     trainer.global_step = 50
     bar.on_train_batch_end(trainer)
@@ -53,7 +46,7 @@ def test_a_logged_line_takes_the_place_of_the_bar_which_is_drawn_below(monkeypat
     line, drawn = terminal.screen()
     assert line == "epoch   1/2"
     assert drawn.startswith("stack 1/3 epoch 1/2  50%|")
-    assert drawn.endswith("best val acc 75.00%")
+    assert drawn.endswith(", val acc 75.00%")
     bar.on_train_end()
     assert terminal.screen() == [line, ""]  # nothing of the bar stays
 

@@ -22,10 +22,11 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.distributed.world import world
-from mnist_mlp.engine.flat import SharedGradients
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.training import train
+
+pytestmark = pytest.mark.engine  # engine=plain has one process
 
 # 1,297 images in batches of 9 and a last one of 1: shares of 5 and 4, and of 1 and none.
 UNEVEN = (
@@ -95,6 +96,8 @@ def test_only_the_first_process_writes(one_process: Path, two_processes: Path) -
 
 
 def test_an_empty_share_adds_nothing_to_the_gradient(tmp_path: Path) -> None:
+    from mnist_mlp.engine.flat import SharedGradients
+
     store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
     torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     try:

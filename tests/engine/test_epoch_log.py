@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from torchmetrics.classification import MulticlassAccuracy
 
 from mnist_mlp.engine.epoch_log import EpochLog
 
@@ -41,3 +43,26 @@ def test_other_ranks_begin_at_zero_so_that_nothing_counts_twice() -> None:
     resumed = EpochLog()
     resumed.load_state_dict(log.state_dict(), {}, rank=1)
     assert resumed.sums == {"train/x": (0.0, 0.0)}
+
+
+@pytest.mark.parametrize("cut", range(1, 7))
+def test_what_an_epoch_adds_up_is_the_same_to_the_bit_wherever_it_was_cut(cut: int) -> None:
+    losses = torch.rand(7).tolist()
+    whole, stopped, resumed = EpochLog(), EpochLog(), EpochLog()
+    for log, part in ((whole, losses), (stopped, losses[:cut])):
+        for loss in part:
+            log.add("train/loss", loss, 2)
+    resumed.load_state_dict(stopped.state_dict(), {})
+    for loss in losses[cut:]:
+        resumed.add("train/loss", loss, 2)
+    assert resumed.sums == whole.sums
+    assert float(whole.compute()["train/loss"]) == pytest.approx(sum(losses) / 7, abs=1e-7)
+
+
+def test_an_epoch_that_was_cut_behind_its_last_batch_has_its_metrics_without_a_warning() -> None:
+    stopped, resumed = EpochLog(), EpochLog()
+    metric = MulticlassAccuracy(3, average="micro")
+    metric.update(torch.tensor([0, 1, 2, 2]), torch.tensor([0, 1, 1, 2]))
+    stopped.metrics["train/acc"] = metric
+    resumed.load_state_dict(stopped.state_dict(), {"train/acc": MulticlassAccuracy(3, average="micro")})
+    assert float(resumed.compute()["train/acc"]) == 0.75

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,16 +28,11 @@ from helpers.kill_and_resume import (
 )
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from torchmetrics.classification import MulticlassAccuracy
 
 from mnist_mlp.callbacks import history
 from mnist_mlp.config.errors import ConfigError, Interrupted
 from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.data import loader
-from mnist_mlp.engine import own_loaders
-from mnist_mlp.engine.chunks import Chunk
-from mnist_mlp.engine.epoch_log import EpochLog
-from mnist_mlp.engine.written_step import WrittenStep
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.record import RunRecord, read_run, write_run
@@ -67,10 +63,13 @@ def test_resume_with_everything_on_matches_uninterrupted_run(tmp_path: Path) -> 
     assert survive(tmp_path / "run", reference, 1.5, random.Random(0), kills=2, overrides=EVERYTHING) is None
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_the_comparison_sees_an_order_that_depends_on_the_process(tmp_path: Path, reference: Path) -> None:
     def by_process(count: int, seed: int, epoch: int) -> torch.Tensor:
         return torch.randperm(count, generator=torch.Generator().manual_seed(os.getpid() + epoch))
+
+    from mnist_mlp.engine import own_loaders
 
     def break_the_order() -> None:
         loader.epoch_order = own_loaders.epoch_order = by_process
@@ -78,11 +77,11 @@ def test_the_comparison_sees_an_order_that_depends_on_the_process(tmp_path: Path
     assert survive(tmp_path / "run", reference, 0.5, random.Random(0), prepare=break_the_order) is not None
 
 
-def stopped_by(number: int, then: Callable[[], object]) -> Callable[..., torch.Tensor]:
+def stopped_by(step_class: Any, number: int, then: Callable[[], object]) -> Callable[..., torch.Tensor]:
     """`WrittenStep.run` that gets a signal, once, in the second epoch; before the first one the last step is tried."""
-    run, came = WrittenStep.run, []
+    run, came = step_class.run, []
 
-    def stopped(step: WrittenStep, chunk: Chunk, first_step: int) -> torch.Tensor:
+    def stopped(step: Any, chunk: Any, first_step: int) -> torch.Tensor:
         if step.length.steps_per_epoch < first_step < step.length.total_steps - 1 and not came:
             came.append(number)
             then()
@@ -92,14 +91,17 @@ def stopped_by(number: int, then: Callable[[], object]) -> Callable[..., torch.T
     return stopped
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_signal_in_the_middle_of_an_epoch_saves_says_so_loses_no_step_and_the_epoch_is_reported_whole(
     tmp_path: Path, reference: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
+    from mnist_mlp.engine.written_step import WrittenStep
+
     config = replace(configuration(), checkpoint=replace(configuration().checkpoint, every_seconds=1e6))
     hours: list[int] = []
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
-        patched.setattr(WrittenStep, "run", stopped_by(number, then=lambda: hours.append(3600)))
+        patched.setattr(WrittenStep, "run", stopped_by(WrittenStep, number, then=lambda: hours.append(3600)))
         patched.setattr(history, "time", SimpleNamespace(perf_counter=lambda: time.perf_counter() + sum(hours)))
         train(config, tmp_path)
     left = json.loads((tmp_path / runs.RESULT).read_text())
@@ -143,29 +145,6 @@ def test_a_run_killed_before_its_first_checkpoint_goes_on_with_its_own_configura
     assert "torch was imported" in answer.error
     record = read_run(tmp_path)
     assert record is not None and record.config == asdict(config)
-
-
-@pytest.mark.parametrize("cut", range(1, 7))
-def test_what_an_epoch_adds_up_is_the_same_to_the_bit_wherever_it_was_cut(cut: int) -> None:
-    losses = torch.rand(7).tolist()
-    whole, stopped, resumed = EpochLog(), EpochLog(), EpochLog()
-    for log, part in ((whole, losses), (stopped, losses[:cut])):
-        for loss in part:
-            log.add("train/loss", loss, 2)
-    resumed.load_state_dict(stopped.state_dict(), {})
-    for loss in losses[cut:]:
-        resumed.add("train/loss", loss, 2)
-    assert resumed.sums == whole.sums
-    assert float(whole.compute()["train/loss"]) == pytest.approx(sum(losses) / 7, abs=1e-7)
-
-
-def test_an_epoch_that_was_cut_behind_its_last_batch_has_its_metrics_without_a_warning() -> None:
-    stopped, resumed = EpochLog(), EpochLog()
-    metric = MulticlassAccuracy(3, average="micro")
-    metric.update(torch.tensor([0, 1, 2, 2]), torch.tensor([0, 1, 1, 2]))
-    stopped.metrics["train/acc"] = metric
-    resumed.load_state_dict(stopped.state_dict(), {"train/acc": MulticlassAccuracy(3, average="micro")})
-    assert float(resumed.compute()["train/acc"]) == 0.75
 
 
 def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(

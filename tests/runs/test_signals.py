@@ -18,8 +18,6 @@ from mnist_mlp import training
 from mnist_mlp.config.errors import Interrupted
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.data import datamodule
-from mnist_mlp.engine.job import Job
-from mnist_mlp.engine.train_stack import train_stack
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
@@ -124,11 +122,15 @@ def test_a_run_that_is_stopped_before_it_goes_on_keeps_its_history(
         assert after[name] == before[name]
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 @pytest.mark.parametrize(("place", "phase"), [(datamodule, "load"), (Run, "calibrate")])
 def test_a_signal_to_a_stack_stands_in_the_result_of_every_member(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any, phase: str
 ) -> None:
+    from mnist_mlp.engine.job import Job
+    from mnist_mlp.engine.train_stack import train_stack
+
     monkeypatch.setattr(place, phase, lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
     jobs = [
         Job(number=seed, config=configuration(*WORDS, f"seed={seed}"), directory=tmp_path / str(seed))

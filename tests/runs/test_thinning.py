@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from helpers.kill_and_resume import configuration
 
-from mnist_mlp.engine.job import Job
-from mnist_mlp.engine.train_stack import train_stack
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.thinning import thin
+from mnist_mlp.training import train
 
 WORDS = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger=tensorboard", "logger.csv=true")
 
@@ -27,7 +26,7 @@ def test_a_completed_job_keeps_what_was_asked_for(tmp_path: Path, keep: str, kep
     own.parent.mkdir()
     own.touch()
     config = configuration(*WORDS, f"sweep.keep={keep}")
-    train_stack([Job(config=config, directory=tmp_path / "0")], test=False)
+    train(config, tmp_path / "0", test=False)
     assert files(tmp_path / "0") == {*kept, "notes.txt"}
     assert runs.read(tmp_path / "0").status == runs.COMPLETED
 
