@@ -20,6 +20,8 @@ from helpers import commands as started
 
 from mnist_mlp.runs import checkpoint_file as files
 
+pytestmark = pytest.mark.extras  # a copy cannot be made smaller twice
+
 PROJECT = Path(__file__).parents[1]
 TEXT = (PROJECT / "docs" / "yours.md").read_text()
 MOST_FILES = {"A network": 3, "A data set": 3, "A DataLoader": 3, "A training step": 1} | dict.fromkeys(
@@ -203,7 +205,6 @@ def test_a_copy_without_the_engine_trains_resumes_sweeps_and_passes_the_cores_te
     assert "engine: expected plain, as the folder" in refused.stderr
 
 
-@pytest.mark.extras
 @pytest.mark.slow
 def test_a_copy_with_a_name_of_its_own_trains_and_finds_its_optional_parts(tmp_path: Path) -> None:
     copy = copied(tmp_path / "copy")

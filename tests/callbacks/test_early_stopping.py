@@ -38,6 +38,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
     return [row["val/loss"] for row in result.history]
 
 
+@pytest.mark.engine
 def test_it_stops_at_the_epoch_of_a_plain_loop_and_tests_the_best(tmp_path: Path, whole: list[float]) -> None:
     epochs = expected_epochs(whole)
     assert epochs < len(whole)  # or nothing is shown
@@ -48,6 +49,7 @@ def test_it_stops_at_the_epoch_of_a_plain_loop_and_tests_the_best(tmp_path: Path
         assert result.metrics["test/acc"] is not None
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_it_does_not_stop_before_the_least_steps(tmp_path: Path, whole: list[float]) -> None:
     least = expected_epochs(whole) + 1
@@ -79,6 +81,7 @@ def test_a_member_of_a_stack_stops_alone(tmp_path: Path, whole: list[float]) -> 
         assert float((value - right["state_dict"][name]).abs().max()) < 1e-3
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_killed_and_resumed_it_stops_at_the_same_epoch_with_the_same_bits(tmp_path: Path) -> None:
     words = ("trainer.max_epochs=12", "trainer.limit_train_batches=10", "optimizer.lr=0.03", *STOPPING)

@@ -65,6 +65,7 @@ def test_without_a_sweep_there_is_nothing_to_report(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.extras
 @pytest.mark.slow
 def test_a_preset_with_overrides_prints_the_numbers_of_its_runs_and_writes_the_page(tmp_path: Path) -> None:
     words = ("sweep=losses", "experiment=tiny", "trainer.max_epochs=1", "seed=0,1", "threads=1")
@@ -86,6 +87,7 @@ def test_a_preset_with_overrides_prints_the_numbers_of_its_runs_and_writes_the_p
     assert "<svg" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.extras
 @pytest.mark.slow
 def test_a_sweep_may_be_valid_only_with_the_values_that_it_sweeps_over(tmp_path: Path) -> None:
     """The default configuration measures no F1, so it alone could not choose the best checkpoint by it."""

@@ -49,12 +49,14 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_resume_after_sigkill_matches_uninterrupted_run(tmp_path: Path, reference: Path, seed: int) -> None:
     assert survive(tmp_path / "run", reference, longest=1.5, chance=random.Random(seed), kills=2) is None
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_resume_with_everything_on_matches_uninterrupted_run(tmp_path: Path) -> None:
     reference = tmp_path / "reference"
@@ -147,6 +149,7 @@ def test_a_run_killed_before_its_first_checkpoint_goes_on_with_its_own_configura
     assert record is not None and record.config == asdict(config)
 
 
+@pytest.mark.engine
 def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
     tmp_path: Path, reference: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -191,6 +194,7 @@ def test_a_complete_run_is_not_tested_again(tmp_path: Path) -> None:
     assert result.metrics["test/acc"] is not None
 
 
+@pytest.mark.engine
 @pytest.mark.slow
 def test_more_epochs_under_a_constant_rate_equal_a_long_run(tmp_path: Path) -> None:
     short, long = tmp_path / "short", tmp_path / "long"
@@ -202,6 +206,7 @@ def test_more_epochs_under_a_constant_rate_equal_a_long_run(tmp_path: Path) -> N
     assert difference(short, long) is None
 
 
+@pytest.mark.engine
 def test_a_run_lengthened_from_the_middle_of_an_epoch_equals_a_long_run(tmp_path: Path) -> None:
     short, long = tmp_path / "short", tmp_path / "long"
     for directory in (short, long):
@@ -217,6 +222,7 @@ def test_a_run_lengthened_from_the_middle_of_an_epoch_equals_a_long_run(tmp_path
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
 
 
+@pytest.mark.engine
 def test_the_table_of_a_run_that_goes_on_keeps_its_rows_but_the_last_that_was_written_by_half(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
