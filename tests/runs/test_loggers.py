@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 import pytest
 from helpers.kill_and_resume import configuration
 
-from mnist_mlp import training
 from mnist_mlp.config import errors
 from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import Interrupted, MissingPackageError
@@ -23,6 +22,7 @@ from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.runs import loggers
 from mnist_mlp.runs.loggers import build_loggers
 from mnist_mlp.training import train
+from mnist_mlp.training.run import Run
 
 
 @pytest.mark.parametrize(
@@ -101,11 +101,13 @@ def test_mlflow_has_one_record_of_a_run_that_was_stopped(tmp_path: Path, monkeyp
     (tmp_path / "run").mkdir()
     config = configuration("logger=mlflow", "trainer.max_epochs=1", "trainer.limit_train_batches=14")
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
-        patched.setattr(training, "_calibrate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+        patched.setattr(Run, "calibrate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
         train(config, tmp_path / "run")
-    train(replace(config, resume=str(tmp_path / "run")), tmp_path / "run")
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'outputs' / 'mlflow.db'}")
-    (record,) = client.search_runs([client.get_experiment_by_name("mnist-mlp").experiment_id])
+    experiment = client.get_experiment_by_name("mnist-mlp").experiment_id
+    assert [record.info.status for record in client.search_runs([experiment])] == ["FAILED"]
+    train(replace(config, resume=str(tmp_path / "run")), tmp_path / "run")
+    (record,) = client.search_runs([experiment])
     assert record.info.status == "FINISHED"
     assert record.data.metrics["final/test/acc"] > 0
 
@@ -120,9 +122,9 @@ def test_weights_and_biases_knows_a_run_that_was_stopped_by_one_id(
     ids = []
     for resume in (None, str(tmp_path)):
         with monkeypatch.context() as patched, pytest.raises(Interrupted):
-            patched.setattr(training, "_calibrate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+            patched.setattr(Run, "calibrate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
             train(replace(config, resume=resume), tmp_path)
-        ids.append(wandb.run.id)
         wandb.finish()
+        ids.append((tmp_path / "wandb" / "id").read_text().strip())
     assert ids[0] == ids[1]
-    assert len(list((tmp_path / "wandb").glob(f"offline-run-*-{ids[0]}"))) == 2
+    assert {path.name.rpartition("-")[2] for path in (tmp_path / "wandb").glob("offline-run-*")} == {ids[0]}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from mnist_mlp.callbacks import build_callbacks
 from mnist_mlp.callbacks.history import History
@@ -60,13 +60,15 @@ class Run:
     @contextmanager
     def collected(self) -> Iterator[None]:
         """However the block ends, collect what the run has measured, and close its loggers."""
+        status = "failed"
         try:
             yield
+            status = "success"
         finally:
             for logger in self.loggers:
-                # With another status TensorBoardLogger would not save the hyperparameters. result.json says if the run
-                # failed.
-                logger.finalize("success")
+                if isinstance(logger, TensorBoardLogger):
+                    logger.save()  # the hyperparameters, which `finalize` leaves out of a run that failed
+                logger.finalize(status)
             self.collect()
 
     def calibrate(self, *, in_stack: bool = False) -> None:
