@@ -1,0 +1,34 @@
+"""The metric that decides among several runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mnist_mlp.runs.directories import Run
+from mnist_mlp.runs.monitored import monitored_by_all
+
+LOSS, F1 = {"monitor": "val/loss", "mode": "min"}, {"monitor": "val/f1", "mode": "max"}
+
+
+def run(checkpoint: dict[str, str], **metrics: float | None) -> Run:
+    result: dict[str, Any] = {
+        "config": {"checkpoint": checkpoint},
+        "metrics": {f"val/{name}": value for name, value in metrics.items()},
+    }
+    return Run(directory=Path(), result=result)
+
+
+@pytest.mark.parametrize(
+    ("runs", "decides"),
+    [
+        ([], ("val/acc", "max")),
+        ([run(LOSS, loss=0.1), run(LOSS, loss=0.2)], ("val/loss", "min")),
+        ([run(F1, f1=0.9, loss=0.1), run(LOSS, f1=0.8, loss=0.2)], ("val/acc", "max")),  # they differ
+        ([run(F1, f1=0.9), run(F1, f1=None)], ("val/acc", "max")),  # one has not measured it
+    ],
+)
+def test_runs_are_compared_by_what_all_of_them_monitored(runs: list[Run], decides: tuple[str, str]) -> None:
+    assert monitored_by_all(runs) == decides
