@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from mnist_mlp.config.compose import composed
-from mnist_mlp.config.errors import DataError
+from mnist_mlp.config.errors import DataError, Interrupted
 from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.data.mnist import MNIST
 from mnist_mlp.data.seeding import epoch_order
@@ -248,6 +249,43 @@ def test_every_event_file_counts_in_optimizer_steps(tmp_path: Path) -> None:
     val = events.Scalars("accuracy/val")
     assert [event.step for event in val] == [86, 172]
     assert [event.value for event in val] == pytest.approx([row["val/acc"] for row in result.history])
+
+
+class Seen(L.Callback):
+    def __init__(self) -> None:
+        self.handlers: set[Any] = set()
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        self.handlers.add(signal.getsignal(signal.SIGUSR1))
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_slurms_signal_is_left_to_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+    """Lightning's handler would save a checkpoint of its own, and test that one."""
+    for name, value in {"NTASKS": "1", "JOB_NAME": "train", "JOB_ID": "7", "PROCID": "0", "LOCALID": "0"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    seen = Seen()
+    train(configuration(*BASE, f"engine={engine}", "trainer.max_epochs=1"), tmp_path, callbacks=[seen])
+    assert seen.handlers == {signal.SIG_DFL}
+
+
+class StopsInEpoch(L.Callback):
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.current_epoch == 2:
+            raise Interrupted(signal.SIGTERM)
+
+
+def test_a_lengthened_run_that_is_stopped_has_no_test_result_of_an_earlier_network(tmp_path: Path) -> None:
+    words = ("scheduler=constant", "trainer.limit_test_batches=1")
+    first = train(configuration(*BASE, *words, "trainer.max_epochs=1"), tmp_path)
+    longer = configuration(*BASE, *words, "trainer.max_epochs=3", f"resume={tmp_path}")
+    with pytest.raises(Interrupted):
+        train(longer, tmp_path, callbacks=[StopsInEpoch()])
+    left = json.loads((tmp_path / "result.json").read_text())
+    assert first.metrics["test/acc"] is not None
+    assert left["best_epoch"] == 1
+    assert (left["metrics"]["test/acc"], left["metrics"]["test/loss"]) == (None, None)
+    assert left["metrics"]["val/acc"] > first.metrics["val/acc"]
 
 
 @pytest.mark.slow

@@ -164,6 +164,8 @@ def test_a_data_module_of_its_own_is_refused_by_the_engine_in_one_line(changed: 
     done = started.run("src/train.py", "data=discs", "hydra.run.dir=refused", cwd=changed)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "engine: expected plain beside data=discs" in done.stderr
+    swept = started.run("src/train.py", "-m", "data=discs", "seed=0,1", "hydra.sweep.dir=refused", cwd=changed)
+    assert (swept.returncode, swept.stdout) == (2, "")
     assert not (changed / "refused").exists()
 
 

@@ -1,7 +1,7 @@
 """LightningModule: network, loss, optimizer and metrics.
 
-Any `lightning.Trainer` can train it. `train.py` uses `mnist_mlp.engine`, which makes the same steps in less time;
-with `engine=plain` it uses Lightning's own loop.
+Any `lightning.Trainer` can train it, without `accumulate_grad_batches`. `train.py` uses `mnist_mlp.engine`, which makes
+the same steps in less time; with `engine=plain` it uses Lightning's own loop.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torchmetrics import MetricCollection
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
+from mnist_mlp.data.image_data_module import Batch
 from mnist_mlp.data.seeding import seed_noise
 from mnist_mlp.model.adversarial import adversarial_images
 from mnist_mlp.model.losses import build_loss
@@ -27,9 +28,6 @@ from mnist_mlp.model.networks import DataSpec, Network, build_network
 from mnist_mlp.optim.ema import ema_weight, update_ema
 from mnist_mlp.optim.lr_schedule import build_lr_schedule
 from mnist_mlp.optim.optimizers import build_optimizer
-
-Batch = tuple[Tensor, Tensor]
-"""images `(B, C, H, W)` uint8 and labels `(B,)` int64"""
 
 
 class DigitClassifier(L.LightningModule):

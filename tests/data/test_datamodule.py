@@ -39,6 +39,16 @@ def test_going_on_from_any_step_gives_what_was_left(first: int) -> None:
     assert minibatches(loader(first=first), epoch) == everything[first : (epoch + 1) * 13]
 
 
+def test_a_later_epoch_is_whole_even_if_a_batch_counts_as_two_steps() -> None:
+    """As with two optimizers, of a module that optimizes manually."""
+    part = torch.zeros(100, 1, 2, 2, dtype=torch.uint8), torch.arange(100)
+    steps = [0]
+    training = TrainLoader(part, 8, seed=0, steps_done=lambda: steps[0])
+    for epoch in range(3):
+        assert len(minibatches(training, epoch)) == 13
+        steps[0] += 26
+
+
 @pytest.mark.parametrize("limit", [4, 0.4])
 def test_a_run_with_shorter_epochs_goes_on_where_it_stopped(limit: int | float) -> None:
     steps = 4 if limit == 4 else 5  # of 13, rounded down

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from helpers.kill_and_resume import configuration
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema_trainer import TrainerConfig
-from mnist_mlp.distributed import hardware
+from mnist_mlp.distributed import hardware, preflight
 from mnist_mlp.distributed.preflight import require_accelerator
 from mnist_mlp.distributed.world import World, gpu_index, ranks_per_node
 
@@ -129,3 +130,11 @@ def test_the_cores_are_those_that_the_process_may_use(
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", of_slurm)
     assert hardware.cores() == expected
+
+
+@pytest.mark.parametrize("left", [None, SimpleNamespace(origin=None)])  # no folder; one with __pycache__ alone
+def test_a_copy_without_the_engine_says_so(left: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "find_spec", lambda name: left)
+    preflight.require_machine(configuration("engine=plain"))
+    with pytest.raises(ConfigError, match="engine: expected plain, as the folder mnist_mlp/engine was deleted"):
+        preflight.require_machine(configuration("engine=fast"))

@@ -92,6 +92,15 @@ def test_a_run_that_goes_on_keeps_its_record(tmp_path: Path, monkeypatch: pytest
     assert [record["resume"] for record in StandIn.records] == ["one", "two"]
 
 
+@pytest.mark.filterwarnings("ignore:.*exists and is not empty")  # `train` hides it
+def test_the_rows_of_a_resumed_run_are_on_the_disk_before_anything_can_fail(tmp_path: Path) -> None:
+    table = tmp_path / "csv" / "metrics.csv"
+    table.parent.mkdir()
+    table.write_text("step,val/acc\n10,0.5\n20,0.75\n30,0.9\n")
+    build_loggers(composed("logger=csv"), tmp_path, purge_step=21)
+    assert table.read_text().splitlines() == ["step,val/acc", "10,0.5", "20,0.75"]
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # of packages that are not ours to keep free of them
 def test_mlflow_has_one_record_of_a_run_that_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ WORDS = ("trainer.max_epochs=1", "trainer.num_sanity_val_steps=1")
 # The function at which the signal comes, and whether anything was saved by then.
 PHASES: dict[str, tuple[Any, str, bool]] = {
     "loading": (datamodule, "load", False),
-    "building": (training, "build_run", False),
+    "building": (training, "open_run", False),
     "trying the validation out": (DigitClassifier, "validation_step", False),
     "calibrating": (Run, "calibrate", True),
     "testing": (DigitClassifier, "test_step", True),

@@ -58,13 +58,14 @@ class History(Checkpoint):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         losses, images = steps_of(outputs, batch)
-        points = {}  # Lightning's own loop logs them itself
+        points = {}  # values logged with on_step=True; with engine=plain Lightning writes them
         if isinstance(outputs, dict) and "losses" in outputs:
             self._lr = _lr(trainer)  # the engine sets it in each step of the chunk
             points = outputs.get("points", {})
         if len(losses) > 0:
             self._losses.append(losses)
             self._images += images
+        # A chunk of the engine always ends at a logged point.
         every = min(self.log_every_n_steps, trainer.num_training_batches)
         if self._losses and (len(losses) > 1 or trainer.global_step % every == 0):
             self._log_point(trainer, points)

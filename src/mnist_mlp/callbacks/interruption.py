@@ -17,8 +17,8 @@ from mnist_mlp.runs.signals import listen, stop_at_once
 class Interruption(L.Callback):
     """Signal handlers from the sanity check to the end of the test: save a checkpoint in training, else stop at once.
 
-    Lightning installs its own handlers when a fit or a test begins, so this callback replaces them in later hooks.
-    Before that, those of `signals.interruptible` are in place.
+    Lightning replaces the handlers when a fit or a test begins; this callback installs ours in the first hook after it.
+    Before, those of `signals.interruptible` are in place.
     """
 
     def __init__(self, save_last: Callable[[L.Trainer], None]) -> None:

@@ -182,9 +182,13 @@ def _refuse_hidden_files(hydra: DictConfig) -> None:
 
 def _refuse_unusable_data(config: Config) -> None:
     from mnist_mlp.data.run_length import plan
-    from mnist_mlp.data.sources import describe  # imports NumPy, which --help and a wrong key do not need
+    from mnist_mlp.data.sources import (  # imports NumPy, which --help and a wrong key do not need
+        describe,
+        refuse_loaders_of_its_own,
+    )
 
     plan(config.data, config.trainer, images=describe(config.data).train_size - config.data.val_size)
+    refuse_loaders_of_its_own(config)
 
 
 # Values of hydra.launcher.on, as in `extras.stacked_launcher.places`.

@@ -9,7 +9,8 @@
     overrides           `key=value`, as on the command line
     errors, messages, composition_errors    exceptions for the user, and their texts of one line
     help, json_schema   --help, and JSON Schema for editors
-    optional            parts of `extras/`, if that folder is there
+    optional            parts of `engine/` and `extras/`, if these folders are there
+    job_compositions    the configurations of the jobs of a sweep
 
 Nothing here imports torch, except for the parts that `optional` returns, and no check depends on the hardware.
 """

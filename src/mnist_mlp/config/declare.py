@@ -18,7 +18,7 @@ class Section:
 
     stackable: bool = False
     """The engine supports this section for a stack of networks. A run that has a section with stackable=False is
-    not stacked. So it is for a section that you add, until you have checked it."""
+    not stacked. The default is False, so a section that you add is not stacked until you set it."""
     in_hparams: bool = False
     """Its keys are columns of TensorBoard's HParams table."""
 
@@ -57,9 +57,9 @@ class Key:
     runs as one configuration, and the key may change on resume."""
     per_member: bool = False
     """The networks of one stack may differ in it."""
-    by_engine: bool = False
-    """The engine implements the key itself and counts in optimizer steps. With engine=plain,
-    `training.trainer` converts it to the Trainer's argument."""
+    converted: bool = False
+    """Not passed to `lightning.Trainer` as it is: the engine, or `training.trainer`, converts it, to count in optimizer
+    steps."""
     stackable: bool = False
     """`Section.stackable`, for a key outside of sections."""
     in_hparams: bool = False

@@ -85,8 +85,8 @@ def limits_steps(entry: Entry) -> bool:
     return entry.key.run_limit == "steps"
 
 
-def by_engine(entry: Entry) -> bool:
-    return entry.key.by_engine
+def converted(entry: Entry) -> bool:
+    return entry.key.converted
 
 
 def in_hparams(entry: Entry) -> bool:

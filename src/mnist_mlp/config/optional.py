@@ -14,6 +14,13 @@ PARTS = {
 }
 
 
+def required(name: str) -> Any:
+    """The function or class with this name in `PARTS`, which is there: a check before any work has looked."""
+    part = optional(name)
+    assert part is not None
+    return part
+
+
 def optional(name: str) -> Any | None:
     """The function or class with this name in `PARTS`; None if its folder or file was deleted."""
     module, _, attribute = PARTS[name].partition(":")

@@ -4,10 +4,12 @@
         mnist               MNIST and Fashion-MNIST: download.py fetches and verifies, idx.py reads
         synthetic           printed digits, rendered from a font: no download
         folder, npz         your own images; image_file.py opens an image file within limits on its size
+    dataset             a data set in memory, and its description without the images
     split.split         labels -> indices of the training and of the validation images
     normalisation       mean and standard deviation of each channel, given or computed from the training images
     datamodule          the LightningDataModule; its batches come from loader.py
-    image_data_module   its base class, with the augmentation of augment.py; also for data with loaders of their own
+    image_data_module   its base class, with the augmentation of augment.py
+    loader_data_module  the LightningDataModule for images that do not fit in memory: a DataLoader
     run_length, limits  length of a run in optimizer steps; `trainer.limit_*_batches`
     seeding             random seeds as a function of (seed, purpose, number)
 

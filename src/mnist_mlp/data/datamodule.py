@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.image_data_module import ImageDataModule
@@ -16,7 +15,7 @@ from mnist_mlp.data.limits import limit_batches
 from mnist_mlp.data.loader import EvaluationLoader, Part, TrainLoader
 from mnist_mlp.data.normalisation import normalisation
 from mnist_mlp.data.seeding import epoch_order
-from mnist_mlp.data.sources import SOURCES, load
+from mnist_mlp.data.sources import SOURCES, load, refuse_loaders_of_its_own
 from mnist_mlp.data.split import split
 from mnist_mlp.model.networks import DataSpec
 
@@ -24,6 +23,7 @@ from mnist_mlp.model.networks import DataSpec
 class DigitsDataModule(ImageDataModule):
     """Images and labels of one data set, for the stages `train`, `val`, `test` and `predict`."""
 
+    resumes_within_epoch = True
     parts: dict[str, Part]
     """for each stage, images `(N, C, H, W)` uint8 and labels `(N,)` int64; set by `setup`"""
 
@@ -119,14 +119,9 @@ def build_datamodule(config: Config) -> ImageDataModule:
     Raises:
         ConfigError: it has its own, and `engine=fast` takes its batches from memory.
     """
+    refuse_loaders_of_its_own(config)
     own = SOURCES[config.data.name].datamodule
-    if own is None:
-        return DigitsDataModule(config)
-    if config.engine == "fast":
-        raise ConfigError(
-            f"engine: expected plain beside data={config.data.name}, which has loaders of its own, got fast"
-        )
-    return own(config)
+    return DigitsDataModule(config) if own is None else own(config)
 
 
 def _part(images: np.ndarray, labels: np.ndarray, chosen: np.ndarray) -> Part:

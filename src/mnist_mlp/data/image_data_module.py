@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import lightning as L
@@ -10,23 +10,29 @@ import torch
 
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.augment import Augmentation, augments
-from mnist_mlp.data.loader import Part
 from mnist_mlp.model.networks import DataSpec
 
+Batch = tuple[torch.Tensor, torch.Tensor]
+"""images `(B, C, H, W)` uint8 and labels `(B,)` int64"""
 
-class ImageDataModule(L.LightningDataModule):
+
+class ImageDataModule(L.LightningDataModule, ABC):
     """A LightningDataModule of labelled images; `spec` and `sizes` say what its loaders hold.
 
-    A batch is images `(B, C, H, W)` uint8 and labels `(B,)` int64.
+    A batch is images `(B, C, H, W)` uint8 and labels `(B,)` int64. In training it has `self.batch_size` images, and an
+    epoch ceil(sizes["train"] / self.batch_size) batches: the last one is not dropped.
     """
 
+    resumes_within_epoch = False
+    """whether the training loader of a resumed run goes on with the next batch; else Lightning warns that it begins the
+    epoch anew"""
     first_step = 0
-    """optimizer steps already done, for a resumed run"""
+    """optimizer steps done before this start, for a loader that leaves out their batches; `build_run` sets it"""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        # Accumulating the gradients of n batches equals one batch of n times the size, and costs more.
+        # Accumulation is computed as one larger batch: the same gradient in less time.
         self.batch_size = config.data.batch_size * config.trainer.accumulate_grad_batches
         self._augmentation: Augmentation | None = None
 
@@ -38,7 +44,7 @@ class ImageDataModule(L.LightningDataModule):
     @property
     @abstractmethod
     def sizes(self) -> Mapping[str, int]:
-        """Number of images for the stages `train`, `val` and `test`; after `setup`."""
+        """Number of images for the stages `train`, `val` and `test`: all three are known after `setup("fit")`."""
 
     @property
     def sha256(self) -> str | None:
@@ -52,7 +58,7 @@ class ImageDataModule(L.LightningDataModule):
             self._augmentation = Augmentation(self.config.augment, self.spec.image_shape, self.device)
         return self._augmentation
 
-    def on_after_batch_transfer(self, batch: Part, dataloader_idx: int) -> Part:
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Augment the images of a training step; the noise is a function of (seed, step)."""
         if not (self.trainer and self.trainer.training and augments(self.config.augment)):
             return batch

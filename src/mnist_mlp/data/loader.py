@@ -64,13 +64,16 @@ class TrainLoader(EpochOrder):
         """
         super().__init__(part, same_order=same_order, rank=rank, world_size=world_size)
         self.batch_size, self.seed, self.steps_done, self.limit = batch_size, seed, steps_done, limit
+        self._begun = False
 
     def __len__(self) -> int:
         return math.ceil(len(self.images) / self.batch_size)
 
     def __iter__(self) -> Iterator[Part]:
         order = self.order(self.seed)
-        done = max(0, self.steps_done() - self.epoch * limit_batches(self.limit, len(self)))
+        # Only the first epoch of a resumed run is shorter; a module may count several optimizer steps for a batch.
+        done = 0 if self._begun else max(0, self.steps_done() - self.epoch * limit_batches(self.limit, len(self)))
+        self._begun = True
         for indices in order.split(self.batch_size)[done:]:
             own = indices.tensor_split(self.world_size)[self.rank].to(self.images.device)
             yield self.images[own], self.labels[own]

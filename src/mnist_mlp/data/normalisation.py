@@ -20,11 +20,26 @@ def normalisation(data: DataConfig, dataset: Dataset) -> tuple[tuple[float, ...]
     Where `data.mean` or `data.std` is null, it is computed over the training images without the validation images.
     """
     channels = dataset.image_shape[0]
-    mean, std = (_per_channel(value, channels) for value in (data.mean, data.std))
+    mean, std = _per_channel(data.mean, channels), _per_channel(data.std, channels)
     if mean is None or std is None:
         train, _ = split(dataset.train_labels, data.val_size)
         found_mean, found_std = channel_statistics(dataset.train_images, train)
         mean, std = mean or found_mean, std or found_std
+    return mean, std
+
+
+def given_normalisation(data: DataConfig, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """`data.mean` and `data.std`, `(C,)` each.
+
+    Raises:
+        ConfigError: one of them is null.
+    """
+    mean, std = _per_channel(data.mean, channels), _per_channel(data.std, channels)
+    if mean is None or std is None:
+        key = "data.mean" if mean is None else "data.std"
+        raise ConfigError(
+            f"{key}: expected a number, as the images of data={data.name} are not all in memory, got null"
+        )
     return mean, std
 
 

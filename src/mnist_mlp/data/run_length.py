@@ -48,7 +48,7 @@ def plan(data: DataConfig, trainer: TrainerConfig, images: int) -> RunLength:
     total = steps * epochs if trainer.max_steps == -1 else min(trainer.max_steps, steps * epochs)
     if total == 0:
         raise ConfigError("trainer: max_epochs, max_steps and limit_train_batches leave no step to train")
-    interval = 1.0 if trainer.fast_dev_run else trainer.val_check_interval  # as Lightning's
+    interval = 1.0 if trainer.fast_dev_run else trainer.val_check_interval  # as Lightning does under fast_dev_run
     steps_between = interval if isinstance(interval, int) else max(1, int(steps * interval))
     if steps_between > steps:
         raise ConfigError(

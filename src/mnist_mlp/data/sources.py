@@ -94,6 +94,14 @@ def describe(data: DataConfig) -> DatasetInfo:
     return info
 
 
+def refuse_loaders_of_its_own(config: Config) -> None:
+    """Raise ConfigError if the engine, which takes its batches from memory, is to train on a data set with loaders."""
+    if config.engine == "fast" and SOURCES[config.data.name].datamodule is not None:
+        raise ConfigError(
+            f"engine: expected plain beside data={config.data.name}, which has loaders of its own, got fast"
+        )
+
+
 def with_data_at(data: DataConfig, place: str | None) -> DataConfig:
     """The section `data` with its files at `place` (if not None): they may have moved since the training run."""
     if place is None:

@@ -18,7 +18,8 @@ def require_machine(config: Config) -> None:
         ConfigError: it cannot; names the key, what this machine has, and what to do.
         MissingPackageError: the package of a logger is not installed.
     """
-    if config.engine == "fast" and find_spec("mnist_mlp.engine") is None:
+    engine = find_spec("mnist_mlp.engine")
+    if config.engine == "fast" and (engine is None or engine.origin is None):  # a folder of __pycache__ may be left
         raise ConfigError(
             "engine: expected plain, as the folder mnist_mlp/engine was deleted, got fast; configs/train.yaml sets it"
         )

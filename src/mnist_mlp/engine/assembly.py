@@ -21,7 +21,6 @@ from mnist_mlp.engine.hooks import MemberHooks, wants_each_step
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.member import Member, MemberCheckpointIO
 from mnist_mlp.engine.stack import Stack
-from mnist_mlp.training.process_settings import quieten_lightning
 from mnist_mlp.training.run import Run
 from mnist_mlp.training.trainer import shared_arguments
 
@@ -43,7 +42,6 @@ def assemble(
         jobs: for each run, its number in a sweep and its log files.
         cleanups: for each run, what ends it early if it fails while the others continue.
     """
-    quieten_lightning()
     first = runs[0]
     length = in_chunks(first.length, first.config.trainer.log_every_n_steps)
     if any(wants_each_step(callback) for callback in chain.from_iterable(run.chosen_callbacks for run in runs)):

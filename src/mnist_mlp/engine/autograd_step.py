@@ -12,9 +12,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MetricCollection
 
 from mnist_mlp.callbacks.history import loss_of
+from mnist_mlp.data.image_data_module import Batch
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.flat import SharedGradients
-from mnist_mlp.module import Batch
 
 if TYPE_CHECKING:
     from mnist_mlp.engine.member import Member

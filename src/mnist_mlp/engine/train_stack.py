@@ -21,8 +21,8 @@ from mnist_mlp.runs.run_directory import locked_for_run, require_same_data
 from mnist_mlp.runs.signals import interruptible
 from mnist_mlp.runs.thinning import thin
 from mnist_mlp.training import train
-from mnist_mlp.training.process_settings import prepare_torch
-from mnist_mlp.training.run import begin_result, build_module, build_run, count_parameters
+from mnist_mlp.training.process_settings import prepare_torch, quieten_lightning
+from mnist_mlp.training.run import begin_result, build_module, count_parameters, open_run
 
 
 def train_stack(
@@ -62,23 +62,24 @@ def train_stack(
             for job in jobs:
                 require_same_data(job.directory, data.sha256)
             modules = [build_module(job.config, data) for job in jobs]
+            quieten_lightning()
             prepare_torch(first.config, count_parameters(modules[0]), ranks=world.local_size, networks=len(jobs))
             runs = [
-                build_run(
-                    job.config,
-                    job.directory,
-                    module,
-                    _with_config(data, job.config),
-                    result,
-                    callbacks=more,
-                    resume_path=path,
+                cleanup.enter_context(
+                    open_run(
+                        job.config,
+                        job.directory,
+                        module,
+                        _with_config(data, job.config),
+                        result,
+                        callbacks=more,
+                        resume_path=path,
+                    )
                 )
-                for job, module, result, more, path in zip(
-                    jobs, modules, results, added, resume_points(jobs), strict=True
+                for cleanup, job, module, result, more, path in zip(
+                    cleanups, jobs, modules, results, added, resume_points(jobs), strict=True
                 )
             ]
-            for run, cleanup in zip(runs, cleanups, strict=True):
-                cleanup.enter_context(run.collected())
             stack, chunks, trainer = assemble(runs, world, bar=bar, jobs=jobs, cleanups=cleanups)
         with timed_results(results, "fit"):
             # Lightning asks for one path, for the progress of its loops. Each member is restored from its own

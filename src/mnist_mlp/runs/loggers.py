@@ -102,6 +102,7 @@ def _csv_logger(directory: Path, purge_step: int) -> CSVLogger:
     logger = CSVLogger(directory, name="", version="csv", flush_logs_every_n_steps=1)
     if kept:
         logger.experiment.metrics = kept
+        logger.save()  # Lightning has deleted the file
     return logger
 
 

@@ -35,6 +35,12 @@ def stop_at_once(number: int, frame: FrameType | None) -> None:
     raise Interrupted(number)
 
 
+def ignore_signals(worker: int) -> None:
+    """Leave the answer to a signal to the main process; `worker_init_fn` of a DataLoader, whose workers it ends."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """A signal in this block raises Interrupted."""

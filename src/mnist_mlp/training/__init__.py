@@ -1,14 +1,16 @@
 """Training: from a typed configuration to a run directory with a result.
 
-train       the recipe: data, module, callbacks, trainer; fit, then one test of the best checkpoint
-run         the parts of a run, and what they leave in its result
-trainer     the `lightning.Trainer`
+train               the recipe: data, module, callbacks, trainer; fit, then one test of the best checkpoint
+run                 the parts of a run, and what they leave in its result
+trainer             the `lightning.Trainer`
+process_settings    threads, memory and warnings of the whole process
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 import lightning as L
 
 from mnist_mlp.config.keys import keys_where, limits_run
-from mnist_mlp.config.optional import optional
+from mnist_mlp.config.optional import required
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import build_datamodule
 from mnist_mlp.distributed.launch import launched
@@ -27,8 +29,8 @@ from mnist_mlp.runs.resume_point import newest_checkpoint
 from mnist_mlp.runs.run_directory import locked_for_run, require_same_data
 from mnist_mlp.runs.signals import interruptible
 from mnist_mlp.runs.thinning import thin
-from mnist_mlp.training.process_settings import prepare_torch
-from mnist_mlp.training.run import begin_result, build_module, build_run, count_parameters
+from mnist_mlp.training.process_settings import prepare_torch, quieten_lightning
+from mnist_mlp.training.run import begin_result, build_module, count_parameters, open_run
 from mnist_mlp.training.trainer import build_trainer
 
 log = logging.getLogger(__name__)
@@ -68,32 +70,39 @@ def train(
     result = begin_result(config, directory)
     # A context manager: starts the processes of all ranks (one per device), and yields the `World` of this one.
     launch = launched(config, directory, on_rank_death=result.rank_died)
-    with locked_for_run(directory, config), interruptible(), result.written(), launch as world:
+    with (
+        locked_for_run(directory, config),
+        interruptible(),
+        result.written(),
+        launch as world,
+        ExitStack() as at_end,
+    ):
         with result.timed("setup"):
             data = build_datamodule(config)
             data.prepare_data()
             data.setup("fit")
             require_same_data(directory, data.sha256)
             module = build_module(config, data)
+            quieten_lightning(resumes_within_epoch=data.resumes_within_epoch)
             prepare_torch(config, count_parameters(module), ranks=world.local_size)
             path = newest_checkpoint(config, directory) if config.resume else None
-            run = build_run(config, directory, module, data, result, callbacks=callbacks, resume_path=path)
-            assemble = optional("engine") if config.engine == "fast" else None
-            if assemble is not None:
-                # The engine's module and data module stand for those of the run, and make many steps in one batch.
-                model, batches, trainer = assemble([run], world, bar=bar)
+            run = at_end.enter_context(
+                open_run(config, directory, module, data, result, callbacks=callbacks, resume_path=path)
+            )
+            if config.engine == "fast":
+                # The engine wraps module and data in its own; one batch of these is a chunk of many optimizer steps.
+                model, batches, trainer = required("engine")([run], world, bar=bar)
             else:
                 model, batches, trainer = module, data, build_trainer(run, world, bar=bar)
-        with run.collected():
-            with result.timed("fit"):
-                trainer.fit(model, datamodule=batches, ckpt_path=path, weights_only=True)
-            if world.rank == 0:
-                run.calibrate()
-            if test and data.sizes["test"] and config.trainer.limit_test_batches:
-                with result.timed("test"):
-                    run.load_best()
-                    trainer.test(model, datamodule=batches, verbose=False)
-            run.finish()
+        with result.timed("fit"):
+            trainer.fit(model, datamodule=batches, ckpt_path=path, weights_only=True)
+        if world.rank == 0:
+            run.calibrate()
+        if test and data.sizes["test"] and config.trainer.limit_test_batches:
+            with result.timed("test"):
+                run.load_best()
+                trainer.test(model, datamodule=batches, verbose=False)
+        run.finish()
     if world.rank == 0:
         # Deletes files of the completed run by `sweep.keep`; with the default, `all`, it does nothing.
         thin(directory, config.sweep.keep)

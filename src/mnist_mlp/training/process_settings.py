@@ -32,12 +32,16 @@ def prepare_torch(config: Config, parameters: int, *, ranks: int, networks: int 
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 
-def quieten_lightning() -> None:
-    """Silence the banners of Lightning, and its warnings about what this project does differently on purpose."""
+def quieten_lightning(*, resumes_within_epoch: bool = True) -> None:
+    """Silence the banners of Lightning, and its warnings about what this project does differently on purpose.
+
+    Args:
+        resumes_within_epoch: whether the training loader of a resumed run goes on with the next batch.
+    """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # Lightning's use of torch
-    # The loaders resume within an epoch from the optimizer step.
-    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
+    if resumes_within_epoch:
+        warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
     # `distributed` handles srun.
     warnings.filterwarnings("ignore", message=".*srun.* command is available on your system but is not used.*")
     warnings.filterwarnings("ignore", message=".*csv exists and is not empty.*")  # `loggers` keeps its rows

@@ -50,26 +50,15 @@ class Run:
     """its content"""
     result: Result
 
-    def collect(self) -> None:
+    def copy_metrics(self) -> None:
         """Copy history and metrics from the callbacks to the result."""
+        if self.checkpointing.best_epoch not in (None, self.result.best_epoch):
+            # Test metrics of a resumed run, which a network of an earlier epoch had.
+            self.result.metrics |= {name: None for name in self.result.metrics if name.startswith("test/")}
         self.result.take_history(self.history.rows, self.checkpointing.best_epoch)
         # The history row of the best epoch has that epoch's last validation. The best validation may have been an
         # earlier one in the same epoch.
         self.result.metrics |= self.checkpointing.best_validation
-
-    @contextmanager
-    def collected(self) -> Iterator[None]:
-        """However the block ends, collect what the run has measured, and close its loggers."""
-        status = "failed"
-        try:
-            yield
-            status = "success"
-        finally:
-            for logger in self.loggers:
-                if isinstance(logger, TensorBoardLogger):
-                    logger.save()  # the hyperparameters, which `finalize` leaves out of a run that failed
-                logger.finalize(status)
-            self.collect()
 
     def calibrate(self, *, in_stack: bool = False) -> None:
         """Calibrate the best checkpoint on its validation images; skipped if the extras were deleted.
@@ -88,10 +77,10 @@ class Run:
         self.module.load_state_dict(files.read(files.find(self.directory))["state_dict"])
 
     def finish(self) -> None:
-        """Add the metrics of the test to the result, and log the final metrics."""
+        """After the test: add its metrics to the result, and log the final metrics."""
         trainer = self.module.trainer
         tested = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
-        self.collect()
+        self.copy_metrics()
         self.result.metrics |= tested
         log_final(self.loggers, self.result.metrics, trainer.global_step)
 
@@ -110,7 +99,8 @@ def build_module(config: Config, data: ImageDataModule) -> DigitClassifier:
     return DigitClassifier(config, data.spec)
 
 
-def build_run(
+@contextmanager
+def open_run(
     config: Config,
     directory: Path,
     module: DigitClassifier,
@@ -119,8 +109,11 @@ def build_run(
     *,
     callbacks: Sequence[L.Callback] = (),
     resume_path: Path | None = None,
-) -> Run:
-    """Build callbacks and loggers of a run.
+) -> Iterator[Run]:
+    """The run with callbacks, loggers and the checkpoint that it resumes from.
+
+    However the block ends, what was measured is copied to the result, and the loggers are closed. Sets
+    `data.first_step` and `result.parameters`.
 
     Args:
         data: after its `setup`.
@@ -140,7 +133,7 @@ def build_run(
     shows = config.dashboard.snapshots and config.logger.tensorboard and isinstance(data, DigitsDataModule)
     if shows and (dashboard := optional("dashboard")):  # None if extras/ was deleted
         all_callbacks.append(dashboard(config, data.spec.class_names, length.epochs))
-    return Run(
+    run = Run(
         config=config,
         directory=directory,
         module=module,
@@ -155,6 +148,16 @@ def build_run(
         checkpoint=checkpoint,
         result=result,
     )
+    status = "failed"
+    try:
+        yield run
+        status = "success"
+    finally:
+        for logger in run.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.save()  # the hyperparameters, which `finalize` leaves out of a run that failed
+            logger.finalize(status)
+        run.copy_metrics()
 
 
 def count_parameters(module: DigitClassifier) -> int:

@@ -1,4 +1,4 @@
-"""The `lightning.Trainer` of a run: Lightning's own loop, with engine=plain; and what the engine's trainer shares."""
+"""The `lightning.Trainer` of engine=plain: `build_trainer`. Arguments that the engine's has too: `shared_arguments`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import lightning as L
 
 from mnist_mlp.callbacks.interruption import Interruption
 from mnist_mlp.callbacks.progress_bar import RunBar
-from mnist_mlp.config.keys import by_engine, keys_where
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.keys import converted, keys_where
 from mnist_mlp.config.schema import Config
-from mnist_mlp.distributed.strategy import SharedMinibatches, device_arguments
+from mnist_mlp.distributed.strategy import SharedMinibatches, WorldEnvironment, device_arguments
 from mnist_mlp.distributed.world import World
 from mnist_mlp.runs.checkpoint_io import BackgroundCheckpointIO
-from mnist_mlp.training.process_settings import quieten_lightning
 from mnist_mlp.training.run import Run
 
 
@@ -24,8 +24,7 @@ def build_trainer(run: Run, world: World, *, bar: str | None = "") -> L.Trainer:
     Args:
         bar: title of the progress bar; None for no bar.
     """
-    quieten_lightning()
-    config = run.config.trainer
+    config, between = run.config.trainer, run.length.steps_between_validations
     arguments = shared_arguments(run.config, world, with_bar=bar is not None)
     shown = [RunBar(run.length, run.config.checkpoint, bar or "")] if arguments["enable_progress_bar"] else []
     trainer = L.Trainer(
@@ -35,13 +34,14 @@ def build_trainer(run: Run, world: World, *, bar: str | None = "") -> L.Trainer:
         limit_train_batches=run.length.steps_per_epoch,
         limit_val_batches=int(config.fast_dev_run) or config.limit_val_batches,
         limit_test_batches=int(config.fast_dev_run) or config.limit_test_batches,
-        val_check_interval=run.length.steps_between_validations,
+        val_check_interval=between if between < run.length.steps_per_epoch else 1.0,
         log_every_n_steps=min(config.log_every_n_steps, run.length.steps_per_epoch),
         gradient_clip_val=config.gradient_clip_val,
         gradient_clip_algorithm=config.gradient_clip_algorithm,
-        callbacks=[*run.callbacks, Interruption(run.checkpointing.save_last), *shown],
+        callbacks=[PlannedLength(run), *run.callbacks, Interruption(run.checkpointing.save_last), *shown],
         logger=run.loggers or False,
-        plugins=[BackgroundCheckpointIO()],
+        # Without an explicit environment Lightning would detect SLURM, and install its handlers for requeueing.
+        plugins=[BackgroundCheckpointIO(), WorldEnvironment(world)],
         default_root_dir=run.directory,
     )
     # Lightning converts it after it has loaded a checkpoint, whose 64 bits would be rounded to the 32 of a new module.
@@ -49,12 +49,27 @@ def build_trainer(run: Run, world: World, *, bar: str | None = "") -> L.Trainer:
     return trainer
 
 
+class PlannedLength(L.Callback):
+    """Check that an epoch of the training loader has the batches that the length of the run was computed with."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
+        planned, data = self.run.length.steps_per_epoch, self.run.datamodule
+        if trainer.num_training_batches != planned:
+            raise ConfigError(
+                f"{type(data).__name__}.train_dataloader: expected {planned} batches of {data.batch_size} images, "
+                f"and the last one not dropped, got {trainer.num_training_batches}"
+            )
+
+
 def shared_arguments(config: Config, world: World, *, with_bar: bool) -> dict[str, Any]:
     """Arguments of lightning.Trainer: keys of `trainer` passed on as they are; devices and strategy of this rank."""
-    set_elsewhere = keys_where(by_engine)
-    settings = {name: value for name, value in asdict(config.trainer).items() if f"trainer.{name}" not in set_elsewhere}
+    not_passed_on = keys_where(converted)
+    settings = {name: value for name, value in asdict(config.trainer).items() if f"trainer.{name}" not in not_passed_on}
     if config.trainer.fast_dev_run:
-        settings["check_val_every_n_epoch"] = 1  # as Lightning's
+        settings["check_val_every_n_epoch"] = 1  # as Lightning does
     settings["enable_progress_bar"] = config.trainer.enable_progress_bar and world.rank == 0 and with_bar
     settings |= device_arguments(config.trainer, world)
     settings["strategy"] = "auto" if world.size == 1 else SharedMinibatches()
