@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from mnist_mlp.cli import sweep
 from mnist_mlp.config.keys import keys
 from mnist_mlp.config.schema import CONFIGS, PROJECT
+from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs import record
 
 
@@ -97,6 +98,17 @@ def test_a_sweep_may_be_valid_only_with_the_values_that_it_sweeps_over(tmp_path:
     assert (answer.returncode, answer.stderr) == (0, "")
     results = [json.loads((tmp_path / str(job) / "result.json").read_text()) for job in range(2)]
     assert [result["status"] for result in results] == ["completed", "completed"]
+
+
+@pytest.mark.slow
+def test_a_combination_that_is_invalid_fails_alone(tmp_path: Path) -> None:
+    sweep = f"hydra.sweep.dir={tmp_path / 'sweep'}"
+    values = ("optimizer=sgd", "optimizer.nesterov=true,false", "optimizer.momentum=0,0.9")  # the first one is invalid
+    answer = train("-m", "experiment=tiny", "trainer.max_epochs=1", *values, sweep)
+    assert answer.returncode == 1
+    assert "job 0 failed: optimizer.nesterov: " in answer.stdout + answer.stderr
+    completed = [runs.read(tmp_path / "sweep" / str(job)).status == runs.COMPLETED for job in range(4)]
+    assert completed == [False, True, True, True]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +25,7 @@ def member(monitor: str, mode: str, value: float) -> Any:
     [("val/acc", "max", "best val acc 75.00%"), ("val/loss", "min", "best val loss 0.5000")],
 )
 def test_a_stack_shows_its_best_network(monitor: str, mode: str, shown: str) -> None:
-    stack: Any = SimpleNamespace(members=[member(monitor, mode, value) for value in (0.5, 0.75)])
+    members = [member(monitor, mode, value) for value in (math.nan, 0.5, 0.75)]
+    stack: Any = SimpleNamespace(members=members, surviving_members=members)
     trainer: Any = SimpleNamespace(callback_metrics={})
     assert StackBar(stack, title="")._validation(trainer) == shown

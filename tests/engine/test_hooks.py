@@ -253,3 +253,18 @@ def test_a_step_gets_the_number_of_its_batch_in_the_epoch_and_its_values_count_b
     assert seen[-2 * batches :] == [*range(batches), *range(batches)]
     mean = float(labels.double().mean())
     assert [row["train/label"] for row in result.history] == pytest.approx([mean, mean], rel=1e-6)
+
+
+class FirstWeights(L.Callback):
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.weights = next(pl_module.parameters()).detach().clone()
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_a_fit_starts_with_the_weights_of_the_checkpoint(tmp_path: Path, engine: str) -> None:
+    words = (*SHORT, *QUIET, f"engine={engine}", "scheduler=constant")
+    train(configuration(*words, "trainer.max_epochs=1"), tmp_path)
+    saved = files.read(tmp_path / "checkpoints" / files.LAST)["state_dict"]["network.layers.0.weight"]
+    seen = FirstWeights()
+    train(configuration(*words, f"resume={tmp_path}"), tmp_path, callbacks=[seen])
+    assert torch.equal(seen.weights, saved)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import signal
 import subprocess
 import sys
@@ -137,3 +138,11 @@ def test_weights_and_biases_knows_a_run_that_was_stopped_by_one_id(
         ids.append((tmp_path / "wandb" / "id").read_text().strip())
     assert ids[0] == ids[1]
     assert {path.name.rpartition("-")[2] for path in (tmp_path / "wandb").glob("offline-run-*")} == {ids[0]}
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_points_are_at_multiples_of_log_every_n_steps_wherever_a_validation_comes(tmp_path: Path, engine: str) -> None:
+    words = ("trainer.limit_train_batches=18", "trainer.val_check_interval=9", "trainer.log_every_n_steps=12")
+    train(configuration(*words, "logger=csv", f"engine={engine}", "trainer.max_epochs=2"), tmp_path)
+    with (tmp_path / "csv" / "metrics.csv").open() as table:
+        assert [int(row["step"]) for row in csv.DictReader(table) if row["gradient_norm"]] == [12, 24, 36]

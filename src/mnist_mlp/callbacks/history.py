@@ -29,6 +29,7 @@ class History(Checkpoint):
     """
 
     def __init__(self, log_every_n_steps: int) -> None:
+        """A point is logged after the first batch that ends at a multiple of `log_every_n_steps`, or behind it."""
         self.log_every_n_steps = log_every_n_steps
         self.rows: list[dict[str, Any]] = []
         self.validated: dict[str, float] = {}
@@ -36,6 +37,7 @@ class History(Checkpoint):
         self._seconds_before = 0.0  # spent on this epoch before the run was stopped and resumed
         self._epoch_began = self._point_began = time.perf_counter()
         self._lr = 0.0  # of the latest step
+        self._step = 0  # number of the latest step
         self._losses: list[Tensor] = []  # of the steps since the latest point
         self._images = 0  # in these steps
 
@@ -48,6 +50,7 @@ class History(Checkpoint):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._epoch_began = time.perf_counter() - self._seconds_before
+        self._step = trainer.global_step
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         self._lr = _lr(trainer)  # not at the end of the batch: Lightning's own loop steps the schedule before that
@@ -65,9 +68,9 @@ class History(Checkpoint):
         if len(losses) > 0:
             self._losses.append(losses)
             self._images += images
-        # A chunk of the engine always ends at a logged point.
-        every = min(self.log_every_n_steps, trainer.num_training_batches)
-        if self._losses and (len(losses) > 1 or trainer.global_step % every == 0):
+        step, before = trainer.global_step, self._step
+        self._step = step
+        if self._losses and step // self.log_every_n_steps > before // self.log_every_n_steps:
             self._log_point(trainer, points)
 
     def _log_point(self, trainer: L.Trainer, points: dict[str, Tensor]) -> None:

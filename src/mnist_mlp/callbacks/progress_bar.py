@@ -75,7 +75,7 @@ class RunBar(ProgressBar):
         """The metric `checkpoint.monitor` as text; that of the best network, if there are several."""
         chosen = self.checkpoint
         measured = [metrics.get(chosen.monitor) for metrics in self.metrics_of_networks(trainer)]
-        values = [float(value) for value in measured if value is not None]
+        values = [float(value) for value in measured if value is not None and not value.isnan()]
         if not values:
             return ""
         value = max(values) if chosen.mode == "max" else min(values)

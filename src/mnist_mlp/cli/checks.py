@@ -128,10 +128,16 @@ class CheckBeforeWork(Callback):
         directory = Path(config.hydra.runtime.output_dir)
         if config.get("resume") is not None or (directory / CHECKPOINTS).exists():  # it has a record
             return
+        in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         with exit_codes(self.schema):
-            given = asdict(parse(config, Config)) | {"resume": None}
+            try:
+                given = asdict(parse(config, Config)) | {"resume": None}
+            except ConfigError:
+                if in_sweep:  # a combination of values that are valid in others: this job alone fails
+                    return
+                raise
             sweep_directory = None
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
+            if in_sweep:
                 sweep_directory = record.relative(Path(config.hydra.sweep.dir), to=directory)
             command = record.Command.of(config.hydra)
             record.write_run(directory, record.RunRecord(config=given, command=command, sweep=sweep_directory))

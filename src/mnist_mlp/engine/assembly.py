@@ -40,7 +40,8 @@ def assemble(
     Args:
         bar: title of the progress bar; None for no bar.
         jobs: for each run, its number in a sweep and its log files.
-        cleanups: for each run, what ends it early if it fails while the others continue.
+        cleanups: for each run, an ExitStack that closes its loggers and writes its result.json; closed early if this
+            run fails alone.
     """
     first = runs[0]
     length = in_chunks(first.length, first.config.trainer.log_every_n_steps)
@@ -83,7 +84,7 @@ def assemble(
 
 
 def _in_memory(run: Run) -> DigitsDataModule:
-    """The data of a run; `build_datamodule` has refused any others for the engine."""
+    """The data of a run; `train` and `train_stack` give the engine no other."""
     assert isinstance(run.datamodule, DigitsDataModule)
     return run.datamodule
 
@@ -94,7 +95,7 @@ class StackBar(RunBar):
     def __init__(self, stack: Stack, title: str) -> None:
         first = stack.members[0]
         super().__init__(first.length, first.config.checkpoint, title)
-        self.members = stack.members
+        self.stack = stack
 
     def metrics_of_networks(self, trainer: L.Trainer) -> list[Mapping[str, Tensor]]:
-        return [member.trainer.callback_metrics for member in self.members]
+        return [member.trainer.callback_metrics for member in self.stack.surviving_members]

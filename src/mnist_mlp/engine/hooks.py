@@ -1,6 +1,6 @@
 """Hooks of Lightning, forwarded from the trainer of a stack to the module and the callbacks of each member.
 
-A module, a data module or a callback that overrides another hook is refused, and so are loaders of one's own.
+A module, a data module or a callback that overrides another hook is refused, and so are other loaders.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class MemberHooks(L.Callback):
     def on_fit_start(self, *_: Any) -> None:
         # Here, because a member gets its trainer after Lightning has called `setup` of this callback.
         self.stack.call("setup", "fit", module=False)
+        self.stack.restore_members()
         self.stack.call("on_fit_start")
 
     def on_train_start(self, *_: Any) -> None:

@@ -49,7 +49,7 @@ class Member:
         """
         Args:
             start: content of the checkpoint to resume from.
-            cleanup: actions for the end of this run, whether it completes or fails.
+            cleanup: closes the loggers and writes result.json; closed early if this run fails alone.
         """
         self.job, self.config, self.directory = job, job.config, job.directory
         self.module, self.datamodule, self.length = module, datamodule, length

@@ -80,7 +80,8 @@ class Stack(L.LightningModule):
         length = self.members[0].length
         set_progress(checkpoint, length, checkpoint["global_step"], steps_per_batch=length.chunk_steps)
 
-    def on_fit_start(self) -> None:
+    def restore_members(self) -> None:
+        """Restore the members of a resumed stack from their checkpoints, once."""
         for member in self.members:
             if member.start is not None:
                 member.restore(member.start)
@@ -91,7 +92,10 @@ class Stack(L.LightningModule):
         for member in self.training_members:
             for callback in member.callbacks:
                 if isinstance(callback, Saves):
-                    callback.save_last(member.trainer)  # type: ignore[arg-type]
+                    try:
+                        callback.save_last(member.trainer)  # type: ignore[arg-type]
+                    except UserError as error:
+                        self.fail(member, error)
 
     def training_step(self, chunk: Chunk, chunk_index: int) -> dict[str, Tensor]:
         """Make one optimizer step of every member for each minibatch of the chunk."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import lightning as L
 
+from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.distributed.launch import launched
@@ -22,7 +23,7 @@ from mnist_mlp.runs.signals import interruptible
 from mnist_mlp.runs.thinning import thin
 from mnist_mlp.training import train
 from mnist_mlp.training.process_settings import prepare_torch, quieten_lightning
-from mnist_mlp.training.run import begin_result, build_module, count_parameters, open_run
+from mnist_mlp.training.run import Run, begin_result, build_module, count_parameters, open_run
 
 
 def train_stack(
@@ -45,11 +46,14 @@ def train_stack(
 
     Raises:
         UserError: the configuration cannot be trained, or the only job failed. The message is one line.
-        Stopped: a signal ended all jobs.
+        Stopped: a signal ended all jobs, or the only job was pruned.
     """
     first, added = jobs[0], callbacks or [()] * len(jobs)
-    if first.config.engine == "plain":  # such a job is alone
-        return [train(first.config, first.directory, callbacks=added[0], test=test, bar=bar)]
+    if first.config.engine == "plain":  # one after another
+        return [
+            train(job.config, job.directory, callbacks=more, test=test, bar=bar)
+            for job, more in zip(jobs, added, strict=True)
+        ]
     results = [begin_result(job.config, job.directory) for job in jobs]
     launch = launched(first.config, first.directory, on_rank_death=results[0].rank_died)
     # `cleanups` has an ExitStack for each job. Closing one ends that job early, and writes its result.json; the others
@@ -85,17 +89,23 @@ def train_stack(
             # Lightning asks for one path, for the progress of its loops. Each member is restored from its own
             # checkpoint.
             trainer.fit(stack, datamodule=chunks, ckpt_path=runs[0].resume_path, weights_only=True)
-        trained = [run for run, member in zip(runs, stack.members, strict=True) if member.error is None]
+
+        def for_each(act: Callable[[Run], None]) -> None:
+            """Call `act` for each run that has not failed; one in which it fails ends alone."""
+            for run, member in zip(runs, stack.members, strict=True):
+                if member.error is None:
+                    try:
+                        act(run)
+                    except UserError as error:
+                        stack.fail(member, error)
+
         if world.rank == 0:
-            for run in trained:
-                run.calibrate(in_stack=len(jobs) > 1)
+            for_each(lambda run: run.calibrate(in_stack=len(jobs) > 1))
         if test and data.sizes["test"] and first.config.trainer.limit_test_batches:
             with timed_results(results, "test"):
-                for run in trained:
-                    run.load_best()
+                for_each(Run.load_best)
                 trainer.test(stack, datamodule=chunks, verbose=False)
-        for run in trained:
-            run.finish()
+        for_each(Run.finish)
     if world.rank == 0:
         for job, result in zip(jobs, results, strict=True):
             if result.status == directories.COMPLETED:
@@ -113,9 +123,9 @@ def _with_config(data: DigitsDataModule, config: Config) -> DigitsDataModule:
 @contextmanager
 def _all_locked(jobs: Sequence[Job]) -> Iterator[None]:
     """Locks on the directories of all jobs during the block."""
-    with ExitStack() as stack:
+    with ExitStack() as locks:
         for job in jobs:
-            stack.enter_context(locked_for_run(job.directory, job.config))
+            locks.enter_context(locked_for_run(job.directory, job.config))
         yield
 
 

@@ -64,6 +64,9 @@ class Result:
     versions: dict[str, str] = field(default_factory=versions)
     git: str | None = field(default_factory=git_commit)
 
+    def __post_init__(self) -> None:
+        self._began: dict[str, float] = {}  # the parts of the run whose clock is running
+
     @classmethod
     def of(cls, run: runs.Run) -> Result:
         """The result in the result.json of `run`."""
@@ -118,11 +121,15 @@ class Result:
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
-        """Add the seconds of the block to `seconds[part]`."""
-        began = time.perf_counter()
+        """Add the seconds of the block to `seconds[part]`; those until the result is written, if that is earlier."""
+        self._began[part] = time.perf_counter()
         try:
             yield
         finally:
+            self._stop_clock(part)
+
+    def _stop_clock(self, part: str) -> None:
+        if (began := self._began.pop(part, None)) is not None:
             self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - began
 
     def take_history(self, rows: list[dict[str, Any]], best_epoch: int | None) -> None:
@@ -137,6 +144,8 @@ class Result:
     def _write(self) -> None:
         if world().rank > 0:
             return
+        for part in list(self._began):
+            self._stop_clock(part)
         self._add_seconds_of_killed_process()
         content = {"format": FORMAT, **asdict(self)}
         del content["directory"]
@@ -160,7 +169,7 @@ def written_results(results: Sequence[Result]) -> Iterator[list[ExitStack]]:
     except BaseException as error:
         with uninterrupted():
             for cleanup in cleanups:
-                with suppress(type(error)):
+                with suppress(Exception, type(error)):  # the others are written all the same
                     cleanup.__exit__(type(error), error, error.__traceback__)
         raise
     with ExitStack() as every:  # if one result cannot be written, the others still are
@@ -171,7 +180,7 @@ def written_results(results: Sequence[Result]) -> Iterator[list[ExitStack]]:
 @contextmanager
 def timed_results(results: Sequence[Result], part: str) -> Iterator[None]:
     """Add the seconds of the block to `seconds[part]` of each result."""
-    with ExitStack() as stack:
+    with ExitStack() as timers:
         for result in results:
-            stack.enter_context(result.timed(part))
+            timers.enter_context(result.timed(part))
         yield

@@ -24,8 +24,8 @@ def prepare_torch(config: Config, parameters: int, *, ranks: int, networks: int 
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     batch_size = config.data.batch_size * config.trainer.accumulate_grad_batches
     # The products of a stack are small: threads would wait for one another longer than they work.
-    threads = cpu_threads(batch_size, parameters, ranks) if networks == 1 else 1
-    torch.set_num_threads(config.threads or threads)
+    threads = config.threads or cpu_threads(batch_size, parameters, ranks)
+    torch.set_num_threads(threads if networks == 1 else 1)
     if not uses_gpu(config.trainer.accelerator):
         # Adam calls `torch.cuda.is_available` in every step. Lightning sets an option with which each call looks for
         # NVIDIA's library. Without that option a call is a hundred times as fast.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -153,11 +153,14 @@ def open_run(
         yield run
         status = "success"
     finally:
-        for logger in run.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.save()  # the hyperparameters, which `finalize` leaves out of a run that failed
-            logger.finalize(status)
-        run.copy_metrics()
+        with ExitStack() as at_end:  # if one logger fails, the others are closed all the same
+            at_end.callback(run.copy_metrics)
+            for logger in run.loggers:
+                at_end.callback(logger.finalize, status)
+                if isinstance(logger, TensorBoardLogger):
+                    at_end.callback(
+                        logger.save
+                    )  # the hyperparameters, which `finalize` leaves out of a run that failed
 
 
 def count_parameters(module: DigitClassifier) -> int:

@@ -8,6 +8,7 @@ import os
 import queue
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from helpers.kill_and_resume import configuration
 
 from mnist_mlp.extras.stacked_launcher import dispatch, worker_pool
 from mnist_mlp.extras.stacked_launcher.grouping import Job
-from mnist_mlp.extras.stacked_launcher.worker import Orders
+from mnist_mlp.extras.stacked_launcher.worker import Orders, _job
 
 
 def test_jobs_of_a_process_that_ended_before_it_read_them_are_told(
@@ -44,3 +45,11 @@ def test_a_worker_whose_launcher_ends_before_it_has_begun_is_stopped(monkeypatch
     monkeypatch.setattr(sys, "stdin", io.StringIO('{"stack": []}\n'))
     Orders()
     assert signals.get(timeout=10) == signal.SIGTERM
+
+
+@pytest.mark.parametrize("left", ["checkpoints", "result.json"])
+def test_a_job_that_was_begun_is_resumed_even_if_it_saved_nothing(tmp_path: Path, left: str) -> None:
+    given = {"config": asdict(configuration()), "directory": str(tmp_path), "number": 3, "logging": None}
+    assert _job(given).config.resume is None
+    (tmp_path / left).mkdir()
+    assert _job(given).config.resume == str(tmp_path)

@@ -1,6 +1,6 @@
 """Worker: trains a stack, anywhere; `python -m mnist_mlp.extras.stacked_launcher.worker` does so on this machine.
 
-A stack that was begun before, here or on a machine that is no more, goes on from its checkpoints.
+A stack that was begun before, here or on a machine that was lost, goes on from its checkpoints.
 """
 
 from __future__ import annotations
@@ -44,7 +44,12 @@ def work(order: dict[str, Any]) -> None:
     jobs = [_job(given) for given in order["stack"]]
     due = [job for job in jobs if runs.read(job.directory).status != runs.COMPLETED]
     wait_until_free([job.directory for job in due], LONGEST_END)
-    for part in group_by_saved_step(due):
+    try:
+        parts = group_by_saved_step(due)
+    except UserError as error:  # a checkpoint of one of them cannot be resumed from
+        log.error("jobs %s failed: %s", numbers(due), error)
+        return
+    for part in parts:
         _attempt(part, order["bar"])
         gc.collect()  # the stack and its data set
 
@@ -64,7 +69,7 @@ def _attempt(jobs: list[Job], bar: str | None) -> None:
 
 def _job(given: dict[str, Any]) -> Job:
     config, directory = from_dict(given["config"], Config), Path(given["directory"])
-    if (directory / runs.CHECKPOINTS).exists():  # a job that was stopped goes on
+    if (directory / runs.CHECKPOINTS).exists() or (directory / runs.RESULT).exists():  # a job that was stopped goes on
         config = replace(config, resume=str(directory))
     return Job(number=given["number"], config=config, directory=directory, logging=given["logging"])
 
@@ -81,7 +86,10 @@ def main() -> NoReturn:
 
 
 class Orders:
-    """Read by a thread of its own, to notice that the process which gives them ends: then this one stops as well."""
+    """Stacks to train, read from standard input by a thread.
+
+    If the input ends during training, the launching process has died: the thread then sends this process SIGTERM.
+    """
 
     def __init__(self) -> None:
         self.busy = False

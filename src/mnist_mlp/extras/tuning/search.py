@@ -24,7 +24,7 @@ from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.resume_points import group_by_saved_step
 from mnist_mlp.engine.train_stack import imports_left_out_of_garbage_collection, train_stack
 from mnist_mlp.extras.stacked_launcher.grouping import alike, differing, numbers
-from mnist_mlp.extras.tuning.helpers import helped, helpers_of, is_helper
+from mnist_mlp.extras.tuning.helpers import helped, helpers_of, is_helper, stop_with_parent
 from mnist_mlp.extras.tuning.report import report, trial_line
 from mnist_mlp.extras.tuning.space import SearchSpace
 from mnist_mlp.extras.tuning.study import Claim, SharedStudy
@@ -60,6 +60,8 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
     most = ceil(config.tune.stack / (others + 1))
     try:
         with imports_left_out_of_garbage_collection():
+            if is_helper():
+                stop_with_parent()
             with interruptible(), helped(0 if is_helper() else others):
                 _work(study, most)
             _work(study, most)  # finish the trials of helpers that have died
@@ -93,7 +95,7 @@ def _report(study: SharedStudy, config: TuneConfig) -> str:
 def _run(study: SharedStudy, claims: Sequence[Claim]) -> None:
     trials = [trial for claim in claims if (trial := _begin(study, claim)) is not None]
     groups, alone = alike([trial.job for trial in trials])
-    stacks = [part for group in groups for part in _in_step(group)] + [[job] for job, _ in alone]
+    stacks = [part for group in groups for part in _stacks_that_resume_together(group)] + [[job] for job, _ in alone]
     if len(trials) > 1:
         shapes = differing([trial.job for trial in trials])
         words = f"in {len(stacks)} stacks, as they differ in {', '.join(shapes)}" if shapes else "side by side"
@@ -106,7 +108,7 @@ def _run(study: SharedStudy, claims: Sequence[Claim]) -> None:
         gc.collect()  # the stack and its data set
 
 
-def _in_step(group: Sequence[Job]) -> list[list[Job]]:
+def _stacks_that_resume_together(group: Sequence[Job]) -> list[list[Job]]:
     """The stacks of a group.
 
     If a kill left only some members with a first checkpoint, all begin anew: they are compared at the same epochs.
@@ -121,7 +123,7 @@ def _in_step(group: Sequence[Job]) -> list[list[Job]]:
 
 
 def _begin(study: SharedStudy, claim: Claim) -> Trial | None:
-    """The trial, if it is to be trained: its settings go together, and it had not come to its end before."""
+    """The trial; None if its configuration is invalid, or it had already ended."""
     number, overrides = claim.trial.number, study.space.overrides(claim.trial.params)
     drawn = [word[word.rfind(".", 0, word.index("=")) + 1 :] for word in overrides[len(study.space.fixed) :]]
     try:
@@ -161,8 +163,9 @@ def _train(study: SharedStudy, trials: Sequence[Trial]) -> None:
         raise
     for trial in trials:
         if not _settle(study, trial):
-            study.fail(trial.claim, str(error))
-            log.info(trial_line(study, trial.claim.trial.number, f"failed: {error}", trial.drawn))
+            reason = error or runs.read(trial.claim.directory).result.get("error")
+            study.fail(trial.claim, str(reason))
+            log.info(trial_line(study, trial.claim.trial.number, f"failed: {reason}", trial.drawn))
 
 
 def _settle(study: SharedStudy, trial: Trial) -> bool:
