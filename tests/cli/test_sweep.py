@@ -48,7 +48,7 @@ def test_the_report_says_what_was_kept_and_how_to_finish(
         (tmp_path / "multirun.yaml").touch()
     else:
         command = record.Command(config_name="train", config_dirs=[], task=[], hydra=[])
-        jobs = [record.Job(number=number, directory=str(number), overrides=[]) for number in range(2)]
+        jobs = [record.JobRecord(number=number, directory=str(number), overrides=[]) for number in range(2)]
         record.write_sweep(tmp_path, record.SweepRecord(command=command, config={"sweep": {"keep": keep}}, jobs=jobs))
     monkeypatch.setattr(sweep, "_directory", tmp_path)
     monkeypatch.setattr(sweep, "optional", lambda _: None)

@@ -19,7 +19,7 @@ from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.train_stack import train_stack
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.training.process_settings import prepare_torch
-from mnist_mlp.training.run import Run
+from mnist_mlp.training.run import TrainingRun
 
 WORDS = ("trainer.max_epochs=2", "trainer.limit_train_batches=14", "checkpoint.every_seconds=60")
 
@@ -70,14 +70,14 @@ def test_the_seconds_of_a_run_that_fails_alone_are_counted_once(tmp_path: Path) 
 
 
 def test_a_run_that_fails_after_training_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    jobs, calibrate = jobs_of(tmp_path), Run.calibrate
+    jobs, calibrate = jobs_of(tmp_path), TrainingRun.calibrate
 
-    def on_a_full_disk(run: Run, *, in_stack: bool) -> None:
+    def on_a_full_disk(run: TrainingRun, *, in_stack: bool) -> None:
         if run.config.seed == 0:
             raise SaveError("no space left")
         calibrate(run, in_stack=in_stack)
 
-    monkeypatch.setattr(Run, "calibrate", on_a_full_disk)
+    monkeypatch.setattr(TrainingRun, "calibrate", on_a_full_disk)
     train_stack(jobs)
     failed, completed = results(jobs)
     assert (failed["status"], failed["error"]) == ("failed", "SaveError: no space left")

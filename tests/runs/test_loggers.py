@@ -23,7 +23,7 @@ from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.runs import loggers
 from mnist_mlp.runs.loggers import build_loggers
 from mnist_mlp.training import train
-from mnist_mlp.training.run import Run
+from mnist_mlp.training.run import TrainingRun
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_mlflow_has_one_record_of_a_run_that_was_stopped(tmp_path: Path, monkeyp
     (tmp_path / "run").mkdir()
     config = configuration("logger=mlflow", "trainer.max_epochs=1", "trainer.limit_train_batches=14")
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
-        patched.setattr(Run, "calibrate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+        patched.setattr(TrainingRun, "calibrate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
         train(config, tmp_path / "run")
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'outputs' / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("mnist-mlp").experiment_id
@@ -132,7 +132,7 @@ def test_weights_and_biases_knows_a_run_that_was_stopped_by_one_id(
     ids = []
     for resume in (None, str(tmp_path)):
         with monkeypatch.context() as patched, pytest.raises(Interrupted):
-            patched.setattr(Run, "calibrate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+            patched.setattr(TrainingRun, "calibrate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
             train(replace(config, resume=resume), tmp_path)
         wandb.finish()
         ids.append((tmp_path / "wandb" / "id").read_text().strip())

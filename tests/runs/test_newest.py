@@ -29,7 +29,7 @@ def trained(directory: Path, accuracy: float, second: int, *overrides: str, **ot
 
 def sweep(directory: Path, *names: str) -> None:
     directory.mkdir(parents=True)
-    listed = [record.Job(number=number, directory=name, overrides=[]) for number, name in enumerate(names)]
+    listed = [record.JobRecord(number=number, directory=name, overrides=[]) for number, name in enumerate(names)]
     record.write_sweep(directory, record.SweepRecord(command=COMMAND, config={}, jobs=listed))
 
 

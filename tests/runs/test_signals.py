@@ -23,7 +23,7 @@ from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.signals import interruptible, uninterrupted
 from mnist_mlp.training import train
-from mnist_mlp.training.run import Run
+from mnist_mlp.training.run import TrainingRun
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to end a training process cheaply")
 
@@ -33,7 +33,7 @@ PHASES: dict[str, tuple[Any, str, bool]] = {
     "loading": (datamodule, "load", False),
     "building": (training, "open_run", False),
     "trying the validation out": (DigitClassifier, "validation_step", False),
-    "calibrating": (Run, "calibrate", True),
+    "calibrating": (TrainingRun, "calibrate", True),
     "testing": (DigitClassifier, "test_step", True),
     "telling the loggers": (training.run, "log_final", True),
 }
@@ -110,7 +110,7 @@ def test_a_run_that_is_stopped_before_it_goes_on_keeps_its_history(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
-        patched.setattr(Run, "calibrate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+        patched.setattr(TrainingRun, "calibrate", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
         train(configuration(*WORDS), tmp_path)
     before = result(tmp_path)
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
@@ -124,7 +124,7 @@ def test_a_run_that_is_stopped_before_it_goes_on_keeps_its_history(
 
 @pytest.mark.engine
 @pytest.mark.slow
-@pytest.mark.parametrize(("place", "phase"), [(datamodule, "load"), (Run, "calibrate")])
+@pytest.mark.parametrize(("place", "phase"), [(datamodule, "load"), (TrainingRun, "calibrate")])
 def test_a_signal_to_a_stack_stands_in_the_result_of_every_member(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Any, phase: str
 ) -> None:

@@ -21,7 +21,7 @@ from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
 from mnist_mlp.runs.command_line import command, sweep_overrides
 from mnist_mlp.runs.metric_text import metric_text
 from mnist_mlp.runs.monitored import monitored
-from mnist_mlp.runs.record import Command, Job, SweepRecord, overrides_of, read_sweep, write_sweep
+from mnist_mlp.runs.record import Command, JobRecord, SweepRecord, overrides_of, read_sweep, write_sweep
 from mnist_mlp.runs.run_directory import refuse_changes
 
 _directory: Path | None = None
@@ -89,10 +89,10 @@ def _refuse_other(directory: Path, resuming: bool) -> None:
         raise ConfigError(f"hydra.sweep.dir: {directory} already holds a sweep; to finish it: {finish}")
 
 
-def _placed(directory: Path, jobs: list[list[str]], config: DictConfig, loader: ConfigLoader) -> list[Job]:
+def _placed(directory: Path, jobs: list[list[str]], config: DictConfig, loader: ConfigLoader) -> list[JobRecord]:
     """The jobs with the directories that `hydra.sweep.subdir` gives them."""
     by_number = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"] == "${hydra:job.num}"  # type: ignore[index,call-overload]
-    placed: dict[str, Job] = {}
+    placed: dict[str, JobRecord] = {}
     for number, overrides in enumerate(jobs):
         subdir = str(number) if by_number else _subdir(loader.load_sweep_config(config, overrides), number)
         if subdir in placed:
@@ -102,7 +102,7 @@ def _placed(directory: Path, jobs: list[list[str]], config: DictConfig, loader: 
             )
         if not by_number:
             refuse_unwritable_directory("hydra.sweep.subdir", directory / subdir)
-        placed[subdir] = Job(number=number, directory=subdir, overrides=overrides)
+        placed[subdir] = JobRecord(number=number, directory=subdir, overrides=overrides)
     return list(placed.values())
 
 

@@ -21,12 +21,12 @@ from mnist_mlp.engine.hooks import MemberHooks, wants_each_step
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.member import Member, MemberCheckpointIO
 from mnist_mlp.engine.stack import Stack
-from mnist_mlp.training.run import Run
+from mnist_mlp.training.run import TrainingRun
 from mnist_mlp.training.trainer import shared_arguments
 
 
 def assemble(
-    runs: Sequence[Run],
+    runs: Sequence[TrainingRun],
     world: World,
     *,
     bar: str | None = "",
@@ -83,7 +83,7 @@ def assemble(
     return stack, ChunkedData(_in_memory(first), length, [run.config for run in runs]), trainer
 
 
-def _in_memory(run: Run) -> DigitsDataModule:
+def _in_memory(run: TrainingRun) -> DigitsDataModule:
     """The data of a run; `train` and `train_stack` give the engine no other."""
     assert isinstance(run.datamodule, DigitsDataModule)
     return run.datamodule

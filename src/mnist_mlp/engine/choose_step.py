@@ -24,8 +24,8 @@ from mnist_mlp.engine.written_step import WrittenStep
 from mnist_mlp.module import DigitClassifier
 
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-9}
-COUNTED = 0.05
-"""tolerance of a metric, which counts images"""
+METRIC_TOLERANCE = 0.05
+"""absolute tolerance of a metric such as accuracy, a share of images"""
 
 
 def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
@@ -91,7 +91,7 @@ def _difference(member: Member, chunk: Chunk, step: int) -> str | None:
         return "other metrics"
     for name, value in logged[0].items():
         # Rounding may turn the guess of an image over; a metric that counts something else differs by more.
-        allowed = COUNTED if name in written.train_log.metrics else tolerance
+        allowed = METRIC_TOLERANCE if name in written.train_log.metrics else tolerance
         if not torch.allclose(value.double(), logged[1][name].double(), rtol=0, atol=allowed, equal_nan=True):
             return f"another value of {name}"
     return None

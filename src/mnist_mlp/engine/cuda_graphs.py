@@ -47,25 +47,25 @@ class RecordedWork:
         self._stream: torch.cuda.Stream | None = None
         self._recordable = True
 
-    def __call__(self, shape: Hashable, work: Work, generators: Sequence[Generator] = ()) -> None:
+    def __call__(self, key: Hashable, work: Work, generators: Sequence[Generator] = ()) -> None:
         """Run `work` on the present content of its tensors.
 
         Args:
-            shape: identifies the work; the same shape must mean the same kernels on the same tensors.
+            key: identifies the work; the same key must mean the same kernels on the same tensors.
             generators: the random generators that `work` draws from.
         """
-        if shape in self._replays:
-            self._replays[shape]()
-        elif shape in self._seen and self._recordable:
-            self._record(shape, work, generators)
-            self._replays.get(shape, work)()
+        if key in self._replays:
+            self._replays[key]()
+        elif key in self._seen and self._recordable:
+            self._record(key, work, generators)
+            self._replays.get(key, work)()
         else:
-            self._seen.add(shape)
+            self._seen.add(key)
             self._on_side_stream(work)
 
-    def _record(self, shape: Hashable, work: Work, generators: Sequence[Generator]) -> None:
+    def _record(self, key: Hashable, work: Work, generators: Sequence[Generator]) -> None:
         try:
-            self._replays[shape] = self.record(work, generators)
+            self._replays[key] = self.record(work, generators)
         except RuntimeError as error:
             self._recordable = False
             log.warning("the steps cannot be recorded as a CUDA graph and run one by one: %s", error)

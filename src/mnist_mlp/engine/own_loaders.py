@@ -60,7 +60,7 @@ def refuse_other_loaders(datamodule: DigitsDataModule, batch_size: int, trainer:
                 f"{type(datamodule).__name__}.{name}: engine=fast does not use this loader; engine=plain does"
             )
     batch = datamodule.parts["train"][0][:2], datamodule.parts["train"][1][:2]
-    if not _are(own.on_after_batch_transfer(batch, 0), batch):
+    if not _is_batch(own.on_after_batch_transfer(batch, 0), batch):
         raise ConfigError(
             f"{type(datamodule).__name__}.on_after_batch_transfer: expected to leave a batch as it is unless "
             "trainer.training is set: engine=fast calls it in training only; engine=plain also in validation and test"
@@ -79,10 +79,10 @@ def _gives_minibatch(datamodule: DigitsDataModule, epoch: int, batch: int, batch
     loader.set_epoch(epoch)
     order = epoch_order(len(labels), config.seed, 0 if config.trainer.overfit_batches else epoch)
     indices = order.split(batch_size)[batch]
-    return _are(next(iter(loader), ()), (images[indices], labels[indices]))
+    return _is_batch(next(iter(loader), ()), (images[indices], labels[indices]))
 
 
-def _are(given: Any, expected: Part) -> bool:
+def _is_batch(given: Any, expected: Part) -> bool:
     """Whether it is this batch, image for image and label for label."""
     return len(given) == 2 and all(
         isinstance(one, Tensor) and one.dtype == other.dtype and torch.equal(one.cpu(), other)

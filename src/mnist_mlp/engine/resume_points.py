@@ -23,12 +23,14 @@ def resume_points(jobs: Sequence[Job]) -> list[Path | None]:
     if common:
         return [point[max(common)] for point in points]
     if any(points):
-        raise ConfigError("resume: the jobs of a stack have no saved step in common; resume each of them alone")
+        raise ConfigError(
+            "resume: the jobs of a stack have no checkpoint at the same optimizer step; resume each of them alone"
+        )
     return [None] * len(jobs)
 
 
 def group_by_saved_step(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Stopped jobs of one shape, grouped so that the jobs of a group have a saved step in common."""
+    """Stopped jobs of one shape, grouped so that the jobs of a group have a checkpoint at the same step."""
     parts: list[tuple[set[int], list[Job]]] = []
     for job in jobs:
         steps = set(intact_checkpoints(job.config, job.directory)) if job.config.resume else set()

@@ -71,8 +71,8 @@ class Stack(L.LightningModule):
         # With several ranks there is one member. Its sums are added over all ranks here, because every rank calls this
         # hook, and only rank 0 calls `Member.checkpoint`.
         if self.trainer.world_size > 1:
-            log = self.members[0].train_log
-            checkpoint["epoch_log"] = log.state_dict(world_size=self.trainer.world_size)
+            train_log = self.members[0].train_log
+            checkpoint["epoch_log"] = train_log.state_dict(world_size=self.trainer.world_size)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Recomputed, because the resumed run may have more steps than before. A step that ended the shorter run may lie
@@ -189,9 +189,9 @@ class Stack(L.LightningModule):
         """Remove members whose `should_stop` is set; within an epoch, end that epoch for them first."""
         for member in self.training_members:
             limits = member.config.trainer
-            enough = self.trainer.current_epoch + at_epoch_end >= (limits.min_epochs or 0)
-            enough = enough and self.trainer.global_step >= (limits.min_steps or 0)
-            if member.trainer.should_stop and enough:
+            may_stop = self.trainer.current_epoch + at_epoch_end >= (limits.min_epochs or 0)
+            may_stop = may_stop and self.trainer.global_step >= (limits.min_steps or 0)
+            if member.trainer.should_stop and may_stop:
                 if not at_epoch_end and member.train_log.sums and not member.train_log.reported:
                     self.end_epoch([member])
                 self.call_member(member, "on_train_end")

@@ -65,7 +65,7 @@ class StackedLoss:
         self.first, *others = dict.fromkeys(own)
         # Masks `(M, 1)` of the members with this loss. Not lists of indices: a captured graph cannot copy from the CPU.
         self.others = [
-            (loss, torch.tensor([loss == member for member in own], device=like.device).unsqueeze(1)) for loss in others
+            (loss, torch.tensor([loss == its for its in own], device=like.device).unsqueeze(1)) for loss in others
         ]
 
     def targets(self, labels: Tensor) -> Tensor:

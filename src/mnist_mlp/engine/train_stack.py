@@ -18,12 +18,12 @@ from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.resume_points import resume_points
 from mnist_mlp.runs import directories
 from mnist_mlp.runs.result import Result, timed_results, written_results
-from mnist_mlp.runs.run_directory import locked_for_run, require_same_data
+from mnist_mlp.runs.run_directory import locked_for_run, record_or_compare_data
 from mnist_mlp.runs.signals import interruptible
 from mnist_mlp.runs.thinning import thin
 from mnist_mlp.training import train
 from mnist_mlp.training.process_settings import prepare_torch, quieten_lightning
-from mnist_mlp.training.run import Run, begin_result, build_module, count_parameters, open_run
+from mnist_mlp.training.run import TrainingRun, begin_result, build_module, count_parameters, open_run
 
 
 def train_stack(
@@ -64,7 +64,7 @@ def train_stack(
             data.prepare_data()
             data.setup()
             for job in jobs:
-                require_same_data(job.directory, data.sha256)
+                record_or_compare_data(job.directory, data.sha256)
             modules = [build_module(job.config, data) for job in jobs]
             quieten_lightning()
             prepare_torch(first.config, count_parameters(modules[0]), ranks=world.local_size, networks=len(jobs))
@@ -90,7 +90,7 @@ def train_stack(
             # checkpoint.
             trainer.fit(stack, datamodule=chunks, ckpt_path=runs[0].resume_path, weights_only=True)
 
-        def for_each(act: Callable[[Run], None]) -> None:
+        def for_each(act: Callable[[TrainingRun], None]) -> None:
             """Call `act` for each run that has not failed; one in which it fails ends alone."""
             for run, member in zip(runs, stack.members, strict=True):
                 if member.error is None:
@@ -103,9 +103,9 @@ def train_stack(
             for_each(lambda run: run.calibrate(in_stack=len(jobs) > 1))
         if test and data.sizes["test"] and first.config.trainer.limit_test_batches:
             with timed_results(results, "test"):
-                for_each(Run.load_best)
+                for_each(TrainingRun.load_best)
                 trainer.test(stack, datamodule=chunks, verbose=False)
-        for_each(Run.finish)
+        for_each(TrainingRun.finish)
     if world.rank == 0:
         for job, result in zip(jobs, results, strict=True):
             if result.status == directories.COMPLETED:

@@ -56,8 +56,8 @@ def remarks(checkpoint: Path, outputs: Path) -> list[str]:
     tested = test_result(config, metrics)
     words.append("not tested" if tested is None else f"{tested[0].removesuffix('/acc')} {metric_text(*tested)}")
     trainer: dict[str, Any] = config.get("trainer") or {}
-    every = repr(trainer.get("limit_train_batches", 1.0)) == "1.0"  # 1 is one batch
-    if not every or trainer.get("overfit_batches") or trainer.get("fast_dev_run"):
+    all_batches = repr(trainer.get("limit_train_batches", 1.0)) == "1.0"  # 1 is one batch
+    if not all_batches or trainer.get("overfit_batches") or trainer.get("fast_dev_run"):
         words.append("a quick try: trained on a part of the images")
     return words
 

@@ -24,7 +24,7 @@ RUN, SWEEP = "run.json", "sweep.json"
 RESUMING = "hydra.callbacks.check.resuming"
 """override that `resume=<directory of a sweep>` adds"""
 # Overrides that are not recorded: they are given again on resume, or Hydra adds them.
-GIVEN_ANEW = ("hydra.run.dir", "hydra.sweep.dir", "hydra.mode", "hydra.output_subdir", RESUMING)
+NOT_RECORDED = ("hydra.run.dir", "hydra.sweep.dir", "hydra.mode", "hydra.output_subdir", RESUMING)
 FORMAT = 1
 """version of the format of run.json, sweep.json, result.json and checkpoints"""
 
@@ -51,7 +51,7 @@ class Command:
             config_name=str(hydra.job.config_name),
             config_dirs=[str(Path(source.path).absolute()) for source in sources if Path(source.path) != CONFIGS],
             task=[override for override in overrides["task"] if key_of(override) != "resume"],
-            hydra=[override for override in overrides["hydra"] if key_of(override) not in GIVEN_ANEW],
+            hydra=[override for override in overrides["hydra"] if key_of(override) not in NOT_RECORDED],
         )
 
     def arguments(self) -> list[str]:
@@ -79,7 +79,7 @@ class RunRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class JobRecord:
     number: int
     directory: str
     """relative to the directory of the sweep"""
@@ -91,7 +91,7 @@ class SweepRecord:
     command: Command
     config: dict[str, Any]
     """configuration without the overrides of the jobs, and without interpolations"""
-    jobs: Sequence[Job] | None
+    jobs: Sequence[JobRecord] | None
     """None if the sweeper chooses them one by one"""
 
 
@@ -144,7 +144,7 @@ def read_sweep(directory: Path) -> SweepRecord | None:
     return SweepRecord(
         command=Command(**content["command"]),
         config=content["config"],
-        jobs=None if jobs is None else [Job(**job) for job in jobs],
+        jobs=None if jobs is None else [JobRecord(**job) for job in jobs],
     )
 
 

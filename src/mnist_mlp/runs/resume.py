@@ -14,7 +14,7 @@ from mnist_mlp.config.keys import global_groups
 from mnist_mlp.config.overrides import key_of, override_value
 from mnist_mlp.runs.command_line import command
 from mnist_mlp.runs.directories import is_sweep
-from mnist_mlp.runs.record import GIVEN_ANEW, RESUMING, Command, read_run, read_sweep
+from mnist_mlp.runs.record import NOT_RECORDED, RESUMING, Command, read_run, read_sweep
 from mnist_mlp.runs.run_directory import refuse_changes
 
 
@@ -49,7 +49,7 @@ def expand(arguments: list[str]) -> list[str]:
             raise ConfigError(f"resume: a run resumes alone, without {argument}; a sweep resumes by its own directory")
         if re.match(r"-(c|cn|cd|cp|-cfg|-config-(name|dir|path))(=|$)", argument):
             raise ConfigError(f"resume: a run resumes with its own configuration, without {argument}")
-        if key_of(argument) in GIVEN_ANEW:
+        if key_of(argument) in NOT_RECORDED:
             raise ConfigError(f"{key_of(argument)}: a run resumes in its own directory; leave {argument} out")
     # output_subdir=null keeps the .hydra folder from the start of the run.
     return [*others, f"resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null"]

@@ -48,7 +48,7 @@ def locked_for_run(directory: Path, config: Config) -> Iterator[None]:
         yield
 
 
-def require_same_data(directory: Path, sha256: str | None) -> None:
+def record_or_compare_data(directory: Path, sha256: str | None) -> None:
     """Record the checksum of the data of the run in `directory`; on resume, compare it. None: not compared.
 
     Raises:

@@ -26,7 +26,7 @@ from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.result import Result
 from mnist_mlp.runs.resume_point import newest_checkpoint
-from mnist_mlp.runs.run_directory import locked_for_run, require_same_data
+from mnist_mlp.runs.run_directory import locked_for_run, record_or_compare_data
 from mnist_mlp.runs.signals import interruptible
 from mnist_mlp.runs.thinning import thin
 from mnist_mlp.training.process_settings import prepare_torch, quieten_lightning
@@ -81,7 +81,7 @@ def train(
             data = build_datamodule(config)
             data.prepare_data()
             data.setup("fit")
-            require_same_data(directory, data.sha256)
+            record_or_compare_data(directory, data.sha256)
             module = build_module(config, data)
             quieten_lightning(resumes_within_epoch=data.resumes_within_epoch)
             prepare_torch(config, count_parameters(module), ranks=world.local_size)

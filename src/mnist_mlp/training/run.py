@@ -1,4 +1,4 @@
-"""Run: the parts of one training run (module, data module, callbacks, loggers), and what it leaves in its result."""
+"""Training run: its parts (module, data module, callbacks, loggers), and what it leaves in its result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mnist_mlp.runs.result import Result
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class TrainingRun:
     """One training run: all that a `lightning.Trainer` needs, and the result that is filled from it."""
 
     config: Config
@@ -109,7 +109,7 @@ def open_run(
     *,
     callbacks: Sequence[L.Callback] = (),
     resume_path: Path | None = None,
-) -> Iterator[Run]:
+) -> Iterator[TrainingRun]:
     """The run with callbacks, loggers and the checkpoint that it resumes from.
 
     However the block ends, what was measured is copied to the result, and the loggers are closed. Sets
@@ -133,7 +133,7 @@ def open_run(
     shows = config.dashboard.snapshots and config.logger.tensorboard and isinstance(data, DigitsDataModule)
     if shows and (dashboard := optional("dashboard")):  # None if extras/ was deleted
         all_callbacks.append(dashboard(config, data.spec.class_names, length.epochs))
-    run = Run(
+    run = TrainingRun(
         config=config,
         directory=directory,
         module=module,

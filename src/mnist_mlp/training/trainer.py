@@ -15,10 +15,10 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.strategy import SharedMinibatches, WorldEnvironment, device_arguments
 from mnist_mlp.distributed.world import World
 from mnist_mlp.runs.checkpoint_io import BackgroundCheckpointIO
-from mnist_mlp.training.run import Run
+from mnist_mlp.training.run import TrainingRun
 
 
-def build_trainer(run: Run, world: World, *, bar: str | None = "") -> L.Trainer:
+def build_trainer(run: TrainingRun, world: World, *, bar: str | None = "") -> L.Trainer:
     """A trainer of Lightning's own loop.
 
     Args:
@@ -52,7 +52,7 @@ def build_trainer(run: Run, world: World, *, bar: str | None = "") -> L.Trainer:
 class PlannedLength(L.Callback):
     """Check that an epoch of the training loader has the batches that the length of the run was computed with."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: TrainingRun) -> None:
         self.run = run
 
     def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:

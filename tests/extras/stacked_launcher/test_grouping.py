@@ -72,7 +72,7 @@ def test_members_must_agree_in_and_the_loner_is_told(override: str, key: str, co
     assert [numbers(stack) for stack in planned.stacks] == ["0-1"]
     [(alone, reason)] = planned.alone
     assert alone.number == 2
-    assert reason == f"no job is alike; job 0 differs in {key}"
+    assert reason == f"no other job can share its stack; the most similar, job 0, differs in {key}"
 
 
 @pytest.mark.parametrize(

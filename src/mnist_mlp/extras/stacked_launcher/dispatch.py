@@ -1,4 +1,4 @@
-"""Dispatch: stacks of jobs handed to a place that trains them, and handed out again where they were lost."""
+"""Dispatch: stacks of jobs handed to a place that trains them, and again if their process or machine was lost."""
 
 from __future__ import annotations
 

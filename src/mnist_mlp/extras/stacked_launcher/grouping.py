@@ -34,7 +34,7 @@ def plan(jobs: Sequence[Job], most: int | None = None, at_once: int | None = Non
 
     A group makes as many stacks as can be trained `at_once`, or a multiple of that, so that all cores end together.
     """
-    groups, alone = alike(jobs)
+    groups, alone = stackable_groups(jobs)
     stacks = []
     for group in groups:
         if len(group) == 1:
@@ -46,7 +46,7 @@ def plan(jobs: Sequence[Job], most: int | None = None, at_once: int | None = Non
     return Plan(stacks=stacks, alone=alone)
 
 
-def alike(jobs: Sequence[Job]) -> tuple[list[list[Job]], list[tuple[Job, str]]]:
+def stackable_groups(jobs: Sequence[Job]) -> tuple[list[list[Job]], list[tuple[Job, str]]]:
     """Jobs that can be trained side by side, group by group, and those that cannot, each with the reason."""
     alone: list[tuple[Job, str]] = []
     groups: dict[tuple[Any, ...], list[Job]] = {}
@@ -111,7 +111,7 @@ def _difference(job: Job, jobs: Sequence[Job]) -> str:
         for other, keys in others
     ]
     nearest, names = min(differing, key=lambda pair: len(pair[1]))
-    return f"no job is alike; job {nearest.number} differs in {', '.join(names)}"
+    return f"no other job can share its stack; the most similar, job {nearest.number}, differs in {', '.join(names)}"
 
 
 def numbers(jobs: Sequence[Job]) -> str:

@@ -80,7 +80,7 @@ class RayTasks:
 
 
 def _lost(task: Any) -> str | None:
-    """What ended the task, if it did not end by itself."""
+    """Why the task failed or was lost; None if it completed."""
     try:
         ray.get(task)
     except RayError as error:

@@ -1,7 +1,7 @@
 """Stacks as jobs of submitit: job arrays of SLURM, or processes on this machine.
 
-A stack that has to make room for another, or whose time is over, goes back to the queue and goes on from its
-checkpoints. One whose process or node is lost is handed out again by `dispatch`.
+A stack that is preempted, or reaches its time limit, goes back to the queue and goes on from its checkpoints.
+One whose process or node is lost is handed out again by `dispatch`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ OF_SLURM = ("partition", "account", "qos", "constraint", "setup")
 
 
 class Work:
-    """What a job calls, pickled by its name; submitit asks for `checkpoint` when the job has to make room."""
+    """What a job calls, pickled by its name; submitit calls `checkpoint` when the job is preempted."""
 
     def __call__(self, order: dict[str, Any]) -> None:
         # Imported here, as it imports torch: only where there is training to do.

@@ -17,12 +17,12 @@ class Resources:
     on: str = HERE
     """here: processes of this command; submitit_local: processes of their own; slurm; ray"""
     at_once: int | None = None
-    """at most so many stacks in the queue or running at any time; null: as many as the cores suffice for, on Ray twice
-    as many, on SLURM 1,000"""
+    """at most so many stacks in the queue or running at any time; null: the cores of the machine divided by `cpus`, on
+    Ray twice as many, on SLURM 1,000"""
     attempts: int = 5
     """how often a stack is begun in all, if its process or machine is lost"""
     cpus: int = 1
-    """cores of a stack, and with them threads"""
+    """cores of one stack"""
     gpus: int = 0
     """GPUs of a stack"""
     mem_gb: float | None = None

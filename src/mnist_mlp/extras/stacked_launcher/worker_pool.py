@@ -56,7 +56,7 @@ class Processes:
     """A place for stacks: as many processes of this machine as suit it, each with one stack at a time."""
 
     attempts = 1
-    """What ended a process here, as too little memory, would end it again."""
+    """No retry: a process that died here, for example of too little memory, would die again."""
 
     def __init__(self, count: int) -> None:
         self.at_once = count
@@ -88,7 +88,7 @@ class Processes:
     def submit(self, order: dict[str, Any]) -> int:
         idle = next((worker for worker in self._workers if worker.ticket is None), None)
         if idle is None:
-            with uninterrupted():  # else a signal would miss the one that is being started
+            with uninterrupted():  # so that a signal also reaches the process being started
                 idle = Worker()
                 self._workers.append(idle)
                 self._processes.append(idle.process)

@@ -1,4 +1,4 @@
-"""A trial as an experiment file: what sets its configuration apart from the plain one, ready for train.py."""
+"""A trial as an experiment file for train.py: its difference from the default configuration."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mnist_mlp.config.commands import SearchConfig
 
-STACK = "proposed_with"  # user attribute of a trial: how many were drawn before the first of those proposed together
+PROPOSAL = "proposed_with"  # user attribute of a trial: trials that existed when it was proposed; names the proposal
 
 
 def pruner(search: SearchConfig) -> BasePruner:
@@ -25,9 +25,9 @@ def pruner(search: SearchConfig) -> BasePruner:
     return NopPruner()
 
 
-def stack_of(trial: optuna.Trial | FrozenTrial) -> int:
+def proposal_of(trial: optuna.Trial | FrozenTrial) -> int:
     """The number of the stack in which a trial was proposed; its members resume at one step after a kill."""
-    return int(trial.user_attrs.get(STACK, trial.number))
+    return int(trial.user_attrs.get(PROPOSAL, trial.number))
 
 
 class MedianOfTheOthers(BasePruner):
@@ -52,7 +52,7 @@ class MedianOfTheOthers(BasePruner):
             accuracy
             for other in study.get_trials(deepcopy=False)
             if other.number != trial.number
-            and (other.state == TrialState.COMPLETE or stack_of(other) == stack_of(trial))
+            and (other.state == TrialState.COMPLETE or proposal_of(other) == proposal_of(trial))
             and (accuracy := _latest(other, epoch)) is not None
         ]
         return len(others) >= self.FEWEST and max(trial.intermediate_values.values()) < median(others)

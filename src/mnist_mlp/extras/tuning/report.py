@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mnist_mlp.extras.text_table import wrapped
 from mnist_mlp.extras.tuning.best_experiment import as_experiment
-from mnist_mlp.extras.tuning.pruners import stack_of
+from mnist_mlp.extras.tuning.pruners import proposal_of
 from mnist_mlp.extras.tuning.study import SharedStudy
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.atomic_write import replacing
@@ -94,9 +94,9 @@ def time_left(study: SharedStudy) -> str:
     ended: dict[int, list[tuple[datetime, datetime]]] = {}  # of those proposed together: they share their time
     for trial in trials:
         if trial.datetime_start and trial.datetime_complete:
-            ended.setdefault(stack_of(trial), []).append((trial.datetime_start, trial.datetime_complete))
+            ended.setdefault(proposal_of(trial), []).append((trial.datetime_start, trial.datetime_complete))
     # An estimate: the others of a stack end about when its first does.
-    done = sum(stack_of(trial) in ended for trial in trials)
+    done = sum(proposal_of(trial) in ended for trial in trials)
     due = study.search.trials - done
     if not ended or due <= 0:
         return ""

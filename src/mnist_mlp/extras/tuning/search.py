@@ -23,7 +23,7 @@ from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.resume_points import group_by_saved_step
 from mnist_mlp.engine.train_stack import imports_left_out_of_garbage_collection, train_stack
-from mnist_mlp.extras.stacked_launcher.grouping import alike, differing, numbers
+from mnist_mlp.extras.stacked_launcher.grouping import differing, numbers, stackable_groups
 from mnist_mlp.extras.tuning.helpers import helped, helpers_of, is_helper, stop_with_parent
 from mnist_mlp.extras.tuning.report import report, trial_line
 from mnist_mlp.extras.tuning.space import SearchSpace
@@ -94,7 +94,7 @@ def _report(study: SharedStudy, config: TuneConfig) -> str:
 
 def _run(study: SharedStudy, claims: Sequence[Claim]) -> None:
     trials = [trial for claim in claims if (trial := _begin(study, claim)) is not None]
-    groups, alone = alike([trial.job for trial in trials])
+    groups, alone = stackable_groups([trial.job for trial in trials])
     stacks = [part for group in groups for part in _stacks_that_resume_together(group)] + [[job] for job, _ in alone]
     if len(trials) > 1:
         shapes = differing([trial.job for trial in trials])

@@ -32,7 +32,7 @@ class SearchSpace:
         """`words` by key, as in `tune.space`; a key that one of the command's `overrides` fixes is not searched.
 
         Raises:
-            ConfigError: words that do not say what to search.
+            ConfigError: an expression that is not a choice, a range or an interval.
         """
         self.fixed = [override for override in overrides if not key_of(override).startswith("tune.")]
         fixed_keys = {key_of(override) for override in self.fixed}

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from mnist_mlp.config.commands import TuneConfig
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import keys_where, leaves, limits_run, may_change_on_resume
-from mnist_mlp.extras.tuning.pruners import STACK, pruner, stack_of
+from mnist_mlp.extras.tuning.pruners import PROPOSAL, proposal_of, pruner
 from mnist_mlp.extras.tuning.space import SearchSpace
 
 JOURNAL = "journal.log"
@@ -80,9 +80,7 @@ class SharedStudy:
         return [trial for trial in every if trial.params.keys() == self.space.distributions.keys()]
 
     def claim(self, most: int = 1) -> list[Claim]:
-        """Trials to work on together: some that were begun together and that no living process works on; where there
-        are none, new ones, while any are due.
-        """
+        """Trials to train together: abandoned ones of one proposal, if any; otherwise up to `most` new ones."""
         with self._lock:
             if left := self._left_over(most):
                 return left
@@ -94,7 +92,7 @@ class SharedStudy:
         claims: list[Claim] = []
         for left in self.study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
             whole = left.params.keys() == self.space.distributions.keys()
-            if len(claims) == most or (claims and whole and stack_of(left) != stack_of(claims[0].trial)):
+            if len(claims) == most or (claims and whole and proposal_of(left) != proposal_of(claims[0].trial)):
                 continue
             try:
                 held = self._lock_of(left.number).acquire(blocking=False)
@@ -114,7 +112,7 @@ class SharedStudy:
         seed = np.random.SeedSequence((self.seed, drawn)).generate_state(1)[0]
         self.study.sampler = TPESampler(seed=int(seed), n_startup_trials=self.search.startup)
         trial = self.study.ask(self.space.distributions)
-        trial.set_user_attr(STACK, first)
+        trial.set_user_attr(PROPOSAL, first)
         return self._claim(trial, self._lock_of(trial.number).acquire())
 
     def _claim(
