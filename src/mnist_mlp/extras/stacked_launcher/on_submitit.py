@@ -41,6 +41,9 @@ class Work:
         # Imported here, as it imports torch: only where there is training to do.
         from mnist_mlp.extras.stacked_launcher.worker import work
 
+        if submitit.JobEnvironment().cluster == "local":
+            # submitit forwards a Ctrl-C. If the terminal sent it here too, the second one would kill before the save.
+            os.setpgrp()
         try:
             work(order)
         except Interrupted as error:
