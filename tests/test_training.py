@@ -269,6 +269,15 @@ def test_slurms_signal_is_left_to_slurm(tmp_path: Path, monkeypatch: pytest.Monk
     assert seen.handlers == {signal.SIG_DFL}
 
 
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_a_last_epoch_that_max_steps_shortens_is_validated(tmp_path: Path, engine: str) -> None:
+    words = (f"engine={engine}", "trainer.max_steps=20", "trainer.limit_train_batches=54", "scheduler=constant")
+    result = train(configuration(*BASE, *words), tmp_path)
+    assert result.epochs == 1
+    assert result.metrics["val/acc"] is not None
+    assert (tmp_path / "checkpoints" / files.BEST).exists()
+
+
 class StopsInEpoch(L.Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.current_epoch == 2:

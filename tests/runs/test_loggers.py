@@ -140,9 +140,36 @@ def test_weights_and_biases_knows_a_run_that_was_stopped_by_one_id(
     assert {path.name.rpartition("-")[2] for path in (tmp_path / "wandb").glob("offline-run-*")} == {ids[0]}
 
 
+def steps_of_points(directory: Path) -> list[int]:
+    with (directory / "csv" / "metrics.csv").open() as table:
+        return [int(row["step"]) for row in csv.DictReader(table) if row["gradient_norm"]]
+
+
 @pytest.mark.parametrize("engine", ["fast", "plain"])
-def test_points_are_at_multiples_of_log_every_n_steps_wherever_a_validation_comes(tmp_path: Path, engine: str) -> None:
-    words = ("trainer.limit_train_batches=18", "trainer.val_check_interval=9", "trainer.log_every_n_steps=12")
+@pytest.mark.parametrize(
+    ("every", "steps"),
+    [(12, [12, 18, 24, 36]), (50, [18, 36])],  # also with fewer steps in the run
+)
+def test_points_are_at_multiples_of_log_every_n_steps_and_at_the_ends_of_epochs(
+    tmp_path: Path, engine: str, every: int, steps: list[int]
+) -> None:
+    words = ("trainer.limit_train_batches=18", "trainer.val_check_interval=9", f"trainer.log_every_n_steps={every}")
     train(configuration(*words, "logger=csv", f"engine={engine}", "trainer.max_epochs=2"), tmp_path)
-    with (tmp_path / "csv" / "metrics.csv").open() as table:
-        assert [int(row["step"]) for row in csv.DictReader(table) if row["gradient_norm"]] == [12, 24, 36]
+    assert steps_of_points(tmp_path) == steps
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_the_points_of_a_resumed_run_are_those_of_a_whole_one(tmp_path: Path, engine: str) -> None:
+    words = ("trainer.limit_train_batches=18", "trainer.val_check_interval=9", "trainer.log_every_n_steps=12")
+    words += ("logger=csv", f"engine={engine}", "trainer.max_epochs=2", "scheduler=constant")
+    for directory, limits in (("whole", ["-1"]), ("parts", ["21", "-1"])):
+        for number, limit in enumerate(limits):
+            resume = f"resume={tmp_path / directory}" if number else "resume=null"
+            train(configuration(*words, f"trainer.max_steps={limit}", resume), tmp_path / directory)
+    losses = []
+    for directory in ("whole", "parts"):
+        with (tmp_path / directory / "csv" / "metrics.csv").open() as table:
+            rows = [row for row in csv.DictReader(table) if row["gradient_norm"]]
+        losses.append({row["step"]: row["train/loss"] for row in rows if row["step"] != "21"})
+    assert losses[0].keys() == losses[1].keys() == {"12", "18", "24", "36"}
+    assert losses[0]["36"] == losses[1]["36"]

@@ -29,7 +29,7 @@ class History(Checkpoint):
     """
 
     def __init__(self, log_every_n_steps: int) -> None:
-        """A point is logged after the first batch that ends at a multiple of `log_every_n_steps`, or behind it."""
+        """A point is logged when the step reaches or passes a multiple of `log_every_n_steps`, and at epoch ends."""
         self.log_every_n_steps = log_every_n_steps
         self.rows: list[dict[str, Any]] = []
         self.validated: dict[str, float] = {}
@@ -42,11 +42,18 @@ class History(Checkpoint):
         self._images = 0  # in these steps
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows, "validated": self.validated, "seconds": time.perf_counter() - self._epoch_began}
+        return {
+            "rows": self.rows,
+            "validated": self.validated,
+            "seconds": time.perf_counter() - self._epoch_began,
+            "losses": [losses.cpu() for losses in self._losses],
+            "images": self._images,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows, self.validated = state_dict["rows"], state_dict["validated"]
         self._seconds_before = state_dict["seconds"]
+        self._losses, self._images = list(state_dict.get("losses", ())), state_dict.get("images", 0)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._epoch_began = time.perf_counter() - self._seconds_before
@@ -70,13 +77,14 @@ class History(Checkpoint):
             self._images += images
         step, before = trainer.global_step, self._step
         self._step = step
-        if self._losses and step // self.log_every_n_steps > before // self.log_every_n_steps:
+        reached = step // self.log_every_n_steps > before // self.log_every_n_steps
+        if self._losses and (reached or batch_idx + 1 == trainer.num_training_batches):
             self._log_point(trainer, points)
 
     def _log_point(self, trainer: L.Trainer, points: dict[str, Tensor]) -> None:
         seconds = time.perf_counter() - self._point_began
         scalars = {name: float(value) for name, value in points.items()} | {
-            "train/loss": float(torch.cat(self._losses).mean()),
+            "train/loss": float(torch.cat([losses.cpu() for losses in self._losses]).mean()),
             "lr": self._lr,
             "gradient_norm": _gradient_norm(trainer.optimizers[0]),
             "images_per_second": self._images / seconds,
@@ -102,7 +110,8 @@ class History(Checkpoint):
         self._epoch_began, self.validated = now, {}
         # There is a row for this epoch already if max_steps, say, ended the run within it, and the run was resumed with
         # a larger limit. The row is replaced.
-        self.rows = [*(row for row in self.rows if row["epoch"] < trainer.current_epoch), row]
+        row["seconds"] += sum(old["seconds"] for old in self.rows if old["epoch"] == trainer.current_epoch)
+        self.rows = [*(old for old in self.rows if old["epoch"] < trainer.current_epoch), row]
         # train/loss is logged at every point already.
         _log(trainer, {name: value for name, value in metrics.items() if name != "train/loss"})
         log.info(_line(row, epochs=trainer.max_epochs))

@@ -117,7 +117,7 @@ def build_datamodule(config: Config) -> ImageDataModule:
     """The data module of the data set `data.name`: the one in `SOURCES` if it has its own, else `DigitsDataModule`.
 
     Raises:
-        ConfigError: it has its own, and `engine=fast` takes its batches from memory.
+        ConfigError: the data set has a data module of its own, and `engine` is fast.
     """
     refuse_loaders_of_its_own(config)
     own = SOURCES[config.data.name].datamodule

@@ -27,7 +27,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
     """whether the training loader of a resumed run goes on with the next batch; else Lightning warns that it begins the
     epoch anew"""
     first_step = 0
-    """optimizer steps done before this start, for a loader that leaves out their batches; `build_run` sets it"""
+    """optimizer steps done before this start, for a loader that leaves out their batches; `open_run` sets it"""
 
     def __init__(self, config: Config) -> None:
         super().__init__()

@@ -71,7 +71,7 @@ class TrainLoader(EpochOrder):
 
     def __iter__(self) -> Iterator[Part]:
         order = self.order(self.seed)
-        # Only the first epoch of a resumed run is shorter; a module may count several optimizer steps for a batch.
+        # Later epochs begin at batch 0, whatever `steps_done` gives: a module may make several optimizer steps a batch.
         done = 0 if self._begun else max(0, self.steps_done() - self.epoch * limit_batches(self.limit, len(self)))
         self._begun = True
         for indices in order.split(self.batch_size)[done:]:

@@ -21,7 +21,8 @@ from mnist_mlp.runs.signals import ignore_signals
 class LoaderDataModule(ImageDataModule):
     """Batches that worker processes read while the network trains. It needs `engine=plain`.
 
-    `data.mean` and `data.std` are needed, as computing them would read all images.
+    `data.mean` and `data.std` are needed, as computing them would read all images. With a Trainer of your own, a run
+    that is resumed within an epoch begins that epoch anew.
     """
 
     resumes_within_epoch = True

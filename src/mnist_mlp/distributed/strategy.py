@@ -27,6 +27,12 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     return values
 
 
+def wait_for_ranks(world: World) -> None:
+    """Wait until every rank has come to this point."""
+    if world.size > 1:
+        torch.distributed.barrier()
+
+
 def max_over_ranks(trainer: L.Trainer, value: float) -> float:
     """The largest value of any rank. A collective operation: every rank has to call it at the same point."""
     if trainer.world_size == 1:

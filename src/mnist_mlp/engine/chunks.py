@@ -1,8 +1,8 @@
 """Chunks: consecutive optimizer steps that Lightning sees as one batch.
 
 Lightning's work around a batch (hooks, progress, logging) takes about a millisecond, longer than an optimizer step of a
-small network. So the batch that Lightning gets is a *chunk*: all minibatches up to the next validation or logged point
-(the loggers get scalars every `log_every_n_steps` steps). The engine loops over the minibatches of a chunk.
+small network. So the batch that Lightning gets is a *chunk*: at most `trainer.log_every_n_steps` minibatches, never
+beyond a validation or the end of the epoch. The engine loops over the minibatches of a chunk.
 `global_step`, `max_steps`, the schedule, checkpoints and loggers still count optimizer steps.
 """
 

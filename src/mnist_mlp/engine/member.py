@@ -171,7 +171,8 @@ class Member:
             "state_dict": _cloned(self.module.state_dict()),
             "optimizer_states": [_cloned(self.optimizer.state_dict())],
             "lr_schedulers": [schedule.state_dict() for schedule in saved_schedule],
-            "callbacks": {callback.state_key: state for callback in self.callbacks if (state := callback.state_dict())},
+            "callbacks": _timer(stack_checkpoint)
+            | {callback.state_key: state for callback in self.callbacks if (state := callback.state_dict())},
             "hyper_parameters": dict(self.module.hparams),
             "epoch_log": stack_checkpoint.get("epoch_log") or self.train_log.state_dict(),
         }
@@ -213,7 +214,13 @@ class MemberCheckpointIO(BackgroundCheckpointIO):
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = True) -> dict[str, Any]:
         """The progress of the loops only: `Member.restore` restores each member."""
-        return {**super().load_checkpoint(path), "callbacks": {}, "state_dict": {}, "optimizer_states": []}
+        content = super().load_checkpoint(path)
+        return {**content, "callbacks": _timer(content), "state_dict": {}, "optimizer_states": []}
+
+
+def _timer(content: dict[str, Any]) -> dict[str, Any]:
+    """State of the callback by which Lightning's trainer of the stack counts `trainer.max_time`."""
+    return {key: state for key, state in content["callbacks"].items() if key == "Timer"}
 
 
 def _optimizer_and_schedule(configured: Any) -> tuple[Optimizer, LRScheduler | None]:

@@ -144,7 +144,7 @@ class Stack(L.LightningModule):
         return self._steps
 
     def on_train_epoch_start(self) -> None:
-        # Not at the end of the epoch: a run that `max_steps` ended within one adds to its sums if it is lengthened.
+        # Not at the end of the epoch: if `max_steps` ends a run within one, and it is lengthened later, the sums go on.
         for member in self.training_members:
             member.train_log.reset()
 

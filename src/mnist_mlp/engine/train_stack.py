@@ -13,6 +13,7 @@ from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.distributed.launch import launched
+from mnist_mlp.distributed.strategy import wait_for_ranks
 from mnist_mlp.engine.assembly import assemble
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.resume_points import resume_points
@@ -38,6 +39,7 @@ def train_stack(
     The optimizer steps are made for all networks together, a chunk of steps at a time.
 
     A job that fails or is pruned ends alone, and the others continue. An exception that ends all of them is raised.
+    With engine=plain the jobs train one after another, and the first error ends them all.
 
     Args:
         callbacks: for each job, callbacks in addition to those of its configuration.
@@ -89,6 +91,7 @@ def train_stack(
             # Lightning asks for one path, for the progress of its loops. Each member is restored from its own
             # checkpoint.
             trainer.fit(stack, datamodule=chunks, ckpt_path=runs[0].resume_path, weights_only=True)
+        wait_for_ranks(world)
 
         def for_each(act: Callable[[TrainingRun], None]) -> None:
             """Call `act` for each run that has not failed; one in which it fails ends alone."""

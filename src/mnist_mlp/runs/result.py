@@ -100,7 +100,7 @@ class Result:
             raise
         except BaseException as error:
             self.error = f"{type(error).__name__}: {error}"
-            if not (self.config["resume"] and isinstance(error, ConfigError)):
+            if not (self.config["resume"] is not None and isinstance(error, ConfigError)):
                 self._write_if_possible()
             raise
         self.status = runs.COMPLETED
@@ -121,7 +121,10 @@ class Result:
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
-        """Add the seconds of the block to `seconds[part]`; those until the result is written, if that is earlier."""
+        """Add the seconds of the block to `seconds[part]`.
+
+        If the result is written inside of the block, only those until then.
+        """
         self._began[part] = time.perf_counter()
         try:
             yield

@@ -36,7 +36,7 @@ def stop_at_once(number: int, frame: FrameType | None) -> None:
 
 
 def ignore_signals(worker: int) -> None:
-    """Leave the answer to a signal to the main process; `worker_init_fn` of a DataLoader, whose workers it ends."""
+    """`worker_init_fn` of a DataLoader: the main process handles signals, and ends the workers."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

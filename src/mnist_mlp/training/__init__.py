@@ -23,6 +23,7 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import build_datamodule
 from mnist_mlp.distributed.launch import launched
 from mnist_mlp.distributed.preflight import require_machine
+from mnist_mlp.distributed.strategy import wait_for_ranks
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.result import Result
 from mnist_mlp.runs.resume_point import newest_checkpoint
@@ -46,10 +47,11 @@ def train(
 ) -> Result:
     """Train and validate a network, and test the best checkpoint once.
 
-    If `config.resume` is set, whatever its value, the run in `directory` is resumed.
+    If `config.resume` is not None, the run in `directory` is resumed; the path in it is not used here.
 
     Args:
-        directory: gets checkpoints, logs and result.json, which is also written if the run fails.
+        directory: gets checkpoints, logs and result.json, which is also written if the run fails (but not if
+            a resume is refused).
         callbacks: added to those of the configuration; tune.py adds its pruning callback.
         test: whether to test at the end; tune.py does not.
         bar: title of the progress bar; None for no bar.
@@ -61,7 +63,7 @@ def train(
     require_machine(config)
     directory = Path(directory)
     before = runs.read(directory)
-    if config.resume and before.status == runs.COMPLETED and _same_length(config, before.result["config"]):
+    if config.resume is not None and before.status == runs.COMPLETED and _same_length(config, before.result["config"]):
         log.info("%s is complete already", directory)
         # `sweep.keep` may have been changed since the run completed: delete what is no longer kept.
         thin(directory, config.sweep.keep)
@@ -85,7 +87,7 @@ def train(
             module = build_module(config, data)
             quieten_lightning(resumes_within_epoch=data.resumes_within_epoch)
             prepare_torch(config, count_parameters(module), ranks=world.local_size)
-            path = newest_checkpoint(config, directory) if config.resume else None
+            path = newest_checkpoint(config, directory) if config.resume is not None else None
             run = at_end.enter_context(
                 open_run(config, directory, module, data, result, callbacks=callbacks, resume_path=path)
             )
@@ -96,6 +98,7 @@ def train(
                 model, batches, trainer = module, data, build_trainer(run, world, bar=bar)
         with result.timed("fit"):
             trainer.fit(model, datamodule=batches, ckpt_path=path, weights_only=True)
+        wait_for_ranks(world)  # rank 0 writes the checkpoints, in a thread until the end of the fit
         if world.rank == 0:
             run.calibrate()
         if test and data.sizes["test"] and config.trainer.limit_test_batches:

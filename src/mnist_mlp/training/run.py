@@ -52,13 +52,14 @@ class TrainingRun:
 
     def copy_metrics(self) -> None:
         """Copy history and metrics from the callbacks to the result."""
-        if self.checkpointing.best_epoch not in (None, self.result.best_epoch):
-            # Test metrics of a resumed run, which a network of an earlier epoch had.
+        best = self.checkpointing.best_validation
+        if any(self.result.metrics.get(name) != value for name, value in best.items()):
+            # The test metrics that a resumed run has taken over are of another network: the best one has changed since.
             self.result.metrics |= {name: None for name in self.result.metrics if name.startswith("test/")}
         self.result.take_history(self.history.rows, self.checkpointing.best_epoch)
         # The history row of the best epoch has that epoch's last validation. The best validation may have been an
         # earlier one in the same epoch.
-        self.result.metrics |= self.checkpointing.best_validation
+        self.result.metrics |= best
 
     def calibrate(self, *, in_stack: bool = False) -> None:
         """Calibrate the best checkpoint on its validation images; skipped if the extras were deleted.
@@ -88,7 +89,7 @@ class TrainingRun:
 def begin_result(config: Config, directory: Path) -> Result:
     """The result of a run that begins; a resumed one has the metrics and history that it had."""
     result = Result(directory=directory, seed=config.seed, config=asdict(config))
-    if config.resume:
+    if config.resume is not None:
         result.continue_from(runs.read(directory))
     return result
 
@@ -123,7 +124,7 @@ def open_run(
     length = plan(config.data, config.trainer, images=data.sizes["train"])
     result.parameters = count_parameters(module)
     chosen = [*build_callbacks(config.callbacks), *callbacks]
-    if not config.resume:
+    if config.resume is None:
         require_right_modes(config, module.metrics_of("val"))
     checkpoint = files.read(resume_path) if resume_path else None
     data.first_step = checkpoint["global_step"] if checkpoint else 0

@@ -1,4 +1,4 @@
-"""The `lightning.Trainer` of engine=plain: `build_trainer`. Arguments that the engine's has too: `shared_arguments`."""
+"""`build_trainer`: the trainer of engine=plain; `shared_arguments`: what the engine's trainer has in common with it."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def build_trainer(run: TrainingRun, world: World, *, bar: str | None = "") -> L.
         plugins=[BackgroundCheckpointIO(), WorldEnvironment(world)],
         default_root_dir=run.directory,
     )
-    # Lightning converts it after it has loaded a checkpoint, whose 64 bits would be rounded to the 32 of a new module.
+    # Lightning converts the module only after it has loaded a checkpoint: float64 weights would be rounded to float32.
     trainer.precision_plugin.convert_module(run.module)
     return trainer
 
 
 class PlannedLength(L.Callback):
-    """Check that an epoch of the training loader has the batches that the length of the run was computed with."""
+    """Check that an epoch has the batches that the length of the run was computed with; validate at its last step."""
 
     def __init__(self, run: TrainingRun) -> None:
         self.run = run
@@ -62,6 +62,10 @@ class PlannedLength(L.Callback):
                 f"{type(data).__name__}.train_dataloader: expected {planned} batches of {data.batch_size} images, "
                 f"and the last one not dropped, got {trainer.num_training_batches}"
             )
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if trainer.global_step >= self.run.length.total_steps:
+            trainer.should_stop = True  # else Lightning would not validate the last epoch if `max_steps` shortens it
 
 
 def shared_arguments(config: Config, world: World, *, with_bar: bool) -> dict[str, Any]:

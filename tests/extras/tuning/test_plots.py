@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState
 
 from mnist_mlp.extras.tuning import plots
-from mnist_mlp.extras.tuning.pruners import STACK
+from mnist_mlp.extras.tuning.pruners import PROPOSAL
 from mnist_mlp.extras.tuning.report import time_left, trial_line
 
 SPACE: dict[str, BaseDistribution] = {
@@ -88,7 +88,7 @@ def test_a_trials_line_has_the_best_so_far_and_the_time_left_within_80_columns(t
             )
         assert time_left(study) == "2 min"  # four more of half a minute each
         line = trial_line(study, 1, "91.00%", ["lr=0.002", "hidden=[1024,1024,1024,1024]"])
-        study.study.ask(study.space.distributions).set_user_attr(STACK, 1)
+        study.study.ask(study.space.distributions).set_user_attr(PROPOSAL, 1)
         assert time_left(study) == "60 s"  # it ends with trial 1, whose stack it is in: three more of 20 seconds each
     assert line.startswith("trial   1 of 6  91.00%    best so far 95.00%  2 min left  lr=0.002")
     assert max(map(len, line.splitlines())) <= 80

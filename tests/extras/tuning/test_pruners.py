@@ -6,14 +6,14 @@ import numpy as np
 import optuna
 import pytest
 
-from mnist_mlp.extras.tuning.pruners import STACK, Halving, MedianOfTheOthers
+from mnist_mlp.extras.tuning.pruners import PROPOSAL, Halving, MedianOfTheOthers
 
 
 def test_the_worse_half_of_a_stack_ends_early_and_is_still_compared_with() -> None:
     study = optuna.create_study(direction="maximize", pruner=MedianOfTheOthers(warmup=2))
     trials = {accuracy: study.ask() for accuracy in (0.7, 0.95, 0.6, 0.9, 0.8, 0.85)}
     for trial in trials.values():
-        trial.set_user_attr(STACK, 0)
+        trial.set_user_attr(PROPOSAL, 0)
 
     def ended(*running: float, epoch: int) -> set[float]:
         for accuracy in running:
