@@ -141,6 +141,7 @@ STOPPED_WITHIN_AN_EPOCH = """
 from pathlib import Path
 from mnist_mlp import composed, train
 words = ("data=discs", "engine=plain", "augment=none", "threads=1", "trainer.max_epochs=2", "scheduler=constant")
+words += ("trainer.limit_test_batches=0",)
 train(composed(*words), Path("whole"))
 train(composed(*words, "trainer.max_steps=10"), Path("parts"))  # of 7 in each epoch
 train(composed(*words, "resume=parts"), Path("parts"))
@@ -153,7 +154,7 @@ def test_a_run_with_a_dataloader_resumes_within_an_epoch_to_the_same_weights(cha
     command = [sys.executable, "-W", "error", "-c", STOPPED_WITHIN_AN_EPOCH]
     done = subprocess.run(command, cwd=changed, env={**os.environ, "PYTHONPATH": "src"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert result(changed / "whole")["metrics"]["test/acc"] > 0.9
+    assert result(changed / "whole")["metrics"]["val/acc"] > 0.9
     last = [files.read(changed / name / "checkpoints" / files.LAST) for name in ("whole", "parts")]
     whole, parts = (content["state_dict"] for content in last)
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
@@ -202,9 +203,6 @@ def test_a_copy_without_the_engine_trains_resumes_sweeps_and_passes_the_cores_te
     train(smallest, "-m", *words, "seed=0,1", "hydra.sweep.dir=sweep")
     assert all(result(smallest / "sweep" / seed)["metrics"]["test/acc"] > 0.8 for seed in "01")
     assert " passed" in passed(smallest, *CORE_TESTS)
-    refused = started.run("src/train.py", *words, "engine=fast", "hydra.run.dir=refused", cwd=smallest)
-    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    assert "engine: expected plain, as the folder" in refused.stderr
 
 
 @pytest.mark.slow
