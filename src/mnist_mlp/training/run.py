@@ -159,9 +159,8 @@ def open_run(
             for logger in run.loggers:
                 at_end.callback(logger.finalize, status)
                 if isinstance(logger, TensorBoardLogger):
-                    at_end.callback(
-                        logger.save
-                    )  # the hyperparameters, which `finalize` leaves out of a run that failed
+                    # Saves the hyperparameters, which `finalize` leaves out of a run that failed.
+                    at_end.callback(logger.save)
 
 
 def count_parameters(module: DigitClassifier) -> int:
