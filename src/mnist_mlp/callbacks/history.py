@@ -58,6 +58,7 @@ class History(Checkpoint):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._epoch_began = time.perf_counter() - self._seconds_before
         self._step = trainer.global_step
+        self._losses = [losses.to(pl_module.device) for losses in self._losses]  # of a checkpoint
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         self._lr = _lr(trainer)  # not at the end of the batch: Lightning's own loop steps the schedule before that
@@ -84,7 +85,7 @@ class History(Checkpoint):
     def _log_point(self, trainer: L.Trainer, points: dict[str, Tensor]) -> None:
         seconds = time.perf_counter() - self._point_began
         scalars = {name: float(value) for name, value in points.items()} | {
-            "train/loss": float(torch.cat([losses.cpu() for losses in self._losses]).mean()),
+            "train/loss": float(torch.cat(self._losses).mean()),
             "lr": self._lr,
             "gradient_norm": _gradient_norm(trainer.optimizers[0]),
             "images_per_second": self._images / seconds,

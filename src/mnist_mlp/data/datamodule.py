@@ -11,10 +11,8 @@ from torch import Tensor
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.image_data_module import ImageDataModule
-from mnist_mlp.data.limits import limit_batches
 from mnist_mlp.data.loader import EvaluationLoader, Part, TrainLoader
 from mnist_mlp.data.normalisation import normalisation
-from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.data.sources import SOURCES, load, refuse_loaders_of_its_own
 from mnist_mlp.data.split import split
 from mnist_mlp.model.networks import DataSpec
@@ -38,7 +36,7 @@ class DigitsDataModule(ImageDataModule):
         return load(self.config.data)
 
     @property
-    def sha256(self) -> str:  # type: ignore[override]
+    def sha256(self) -> str:
         return self.dataset.sha256
 
     @property
@@ -68,9 +66,8 @@ class DigitsDataModule(ImageDataModule):
             return
         dataset, config = self.dataset, self.config
         train, val = split(dataset.train_labels, config.data.val_size)
-        if limit := config.trainer.overfit_batches:
-            few = limit_batches(limit, -(-len(train) // self.batch_size)) * self.batch_size
-            val = train[epoch_order(len(train), config.seed, epoch=0)[:few].numpy()]
+        if (chosen := self.overfitted(len(train))) is not None:
+            val = train[chosen.numpy()]
         test = _part(dataset.test_images, dataset.test_labels, np.arange(len(dataset.test_labels)))
         self.parts = {
             "train": _part(dataset.train_images, dataset.train_labels, train),

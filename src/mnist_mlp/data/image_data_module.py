@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from math import ceil
 
 import lightning as L
 import torch
 
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.augment import Augmentation, augments
+from mnist_mlp.data.limits import limit_batches
+from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.model.networks import DataSpec
 
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -50,6 +53,16 @@ class ImageDataModule(L.LightningDataModule, ABC):
     def sha256(self) -> str | None:
         """Checksum of the data, compared when a run is resumed; None: not compared."""
         return None
+
+    def overfitted(self, images: int) -> torch.Tensor | None:
+        """Indices of the training images, of so many, that `trainer.overfit_batches` trains and validates on.
+
+        They are the first batches of the first epoch. None: it is off.
+        """
+        if not (limit := self.config.trainer.overfit_batches):
+            return None
+        few = limit_batches(limit, ceil(images / self.batch_size)) * self.batch_size
+        return epoch_order(images, self.config.seed, epoch=0)[:few]
 
     @property
     def augmentation(self) -> Augmentation:

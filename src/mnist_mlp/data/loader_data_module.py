@@ -37,10 +37,9 @@ class LoaderDataModule(ImageDataModule):
         """
         super().__init__(config)
         self.info, self.datasets, self.workers = info, dict(datasets), workers
-        if limit := config.trainer.overfit_batches:
-            train = self.datasets["train"]
-            few = limit_batches(limit, ceil(len(train) / self.batch_size)) * self.batch_size
-            self.datasets["val"] = Subset(train, epoch_order(len(train), config.seed, epoch=0)[:few].tolist())
+        train = self.datasets["train"]
+        if (chosen := self.overfitted(len(train))) is not None:
+            self.datasets["val"] = Subset(train, chosen.tolist())
 
     @property
     def spec(self) -> DataSpec:

@@ -16,7 +16,7 @@ def resume_points(jobs: Sequence[Job]) -> list[Path | None]:
     Raises:
         ConfigError: no step is common to all jobs of the stack.
     """
-    if not jobs[0].config.resume:
+    if jobs[0].config.resume is None:
         return [None] * len(jobs)
     points = [intact_checkpoints(job.config, job.directory) for job in jobs]
     common = set.intersection(*(set(point) for point in points))
@@ -33,7 +33,7 @@ def group_by_saved_step(jobs: Sequence[Job]) -> list[list[Job]]:
     """Stopped jobs of one shape, grouped so that the jobs of a group have a checkpoint at the same step."""
     parts: list[tuple[set[int], list[Job]]] = []
     for job in jobs:
-        steps = set(intact_checkpoints(job.config, job.directory)) if job.config.resume else set()
+        steps = set(intact_checkpoints(job.config, job.directory)) if job.config.resume is not None else set()
         for part, (common, members) in enumerate(parts):
             if common & steps or not (common or steps):
                 parts[part] = (common & steps, [*members, job])

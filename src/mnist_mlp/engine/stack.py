@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import ceil
 from typing import Any, Protocol, runtime_checkable
 
@@ -92,10 +93,8 @@ class Stack(L.LightningModule):
         for member in self.training_members:
             for callback in member.callbacks:
                 if isinstance(callback, Saves):
-                    try:
+                    with self.failing_alone(member):
                         callback.save_last(member.trainer)  # type: ignore[arg-type]
-                    except UserError as error:
-                        self.fail(member, error)
 
     def training_step(self, chunk: Chunk, chunk_index: int) -> dict[str, Tensor]:
         """Make one optimizer step of every member for each minibatch of the chunk."""
@@ -118,10 +117,8 @@ class Stack(L.LightningModule):
         self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_by(len(chunk.sizes))
         for member in members:
             member.trainer.global_step = None
-            try:
+            with self.failing_alone(member):
                 member.refuse_infinite(member.outputs["losses"], first_step)
-            except UserError as error:
-                self.fail(member, error)
         return {}
 
     def _assign_steps(self, members: Sequence[Member], chunk: Chunk) -> list[tuple[list[Member], Any]]:
@@ -212,7 +209,7 @@ class Stack(L.LightningModule):
         last = [callback for callback in member.callbacks if isinstance(callback, after_module)]
         member.train_log.in_step = hook.startswith("on_train_batch_")
         try:
-            with member.own_log_files():
+            with self.failing_alone(member), member.own_log_files():
                 for callback in [callback for callback in member.callbacks if callback not in last]:
                     getattr(callback, hook)(member.trainer, member.module, *arguments)
                 if module:
@@ -222,13 +219,15 @@ class Stack(L.LightningModule):
                     member.train_log.reported = True
                 for callback in last:
                     getattr(callback, hook)(member.trainer, member.module, *arguments)
-        except (UserError, Pruned) as error:
-            self.fail(member, error)
         finally:
             member.train_log.in_step = False
 
-    def fail(self, member: Member, error: UserError | Pruned) -> None:
-        """End one member for an error that would end a single run; the others continue."""
-        if len(self.members) == 1:
-            raise error
-        member.fail(error)
+    @contextmanager
+    def failing_alone(self, member: Member) -> Iterator[None]:
+        """An error in the block that would end a single run ends this member; the others continue."""
+        try:
+            yield
+        except (UserError, Pruned) as error:
+            if len(self.members) == 1:
+                raise
+            member.fail(error)

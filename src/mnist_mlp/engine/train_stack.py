@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 
 import lightning as L
 
-from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.distributed.launch import launched
@@ -97,10 +96,8 @@ def train_stack(
             """Call `act` for each run that has not failed; one in which it fails ends alone."""
             for run, member in zip(runs, stack.members, strict=True):
                 if member.error is None:
-                    try:
+                    with stack.failing_alone(member):
                         act(run)
-                    except UserError as error:
-                        stack.fail(member, error)
 
         if world.rank == 0:
             for_each(lambda run: run.calibrate(in_stack=len(jobs) > 1))

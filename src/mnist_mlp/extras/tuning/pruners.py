@@ -26,7 +26,7 @@ def pruner(search: SearchConfig) -> BasePruner:
 
 
 def proposal_of(trial: optuna.Trial | FrozenTrial) -> int:
-    """The number of the stack in which a trial was proposed; its members resume at one step after a kill."""
+    """The proposal of a trial: trials of one proposal train side by side, and resume at one step after a kill."""
     return int(trial.user_attrs.get(PROPOSAL, trial.number))
 
 
