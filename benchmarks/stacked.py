@@ -32,7 +32,7 @@ import torch
 from mnist_mlp.config.compose import composed
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.data.run_length import plan
+from mnist_mlp.data.run_length import run_length
 from mnist_mlp.engine.chunked_length import in_chunks
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.job import Job
@@ -128,7 +128,7 @@ def step_in_products(batch_size: int, rounds: int = 15, steps: int = 40) -> floa
     data = DigitsDataModule(configs[0])
     data.setup()
     trainer_config = configs[0].trainer
-    planned = plan(configs[0].data, trainer_config, len(data.parts["train"][0]))
+    planned = run_length(configs[0].data, trainer_config, data.sizes)
     length = in_chunks(planned, trainer_config.log_every_n_steps)
     trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
     members = []

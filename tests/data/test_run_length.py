@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.data.run_length import RunLength, plan
+from mnist_mlp.data.run_length import RunLength, run_length
 
 CONFIG = composed("data=synthetic")
 SHARES = st.floats(0, 1)
@@ -30,7 +30,7 @@ SIZES = st.tuples(st.integers(1, 300), st.integers(1, 40))  # training images, b
 
 def planned(trainer: Any, images: int, batch: int) -> RunLength | None:
     try:
-        return plan(replace(CONFIG.data, batch_size=batch), trainer, images)
+        return run_length(replace(CONFIG.data, batch_size=batch), trainer, {"train": images, "val": 1, "test": 1})
     except ConfigError:
         return None
 
@@ -90,6 +90,16 @@ def test_a_position_is_the_epochs_and_steps_that_were_gone_through(trainer: Any,
 
 def test_a_validation_that_would_never_come_is_refused() -> None:
     trainer = replace(CONFIG.trainer, val_check_interval=9)
-    plan(replace(CONFIG.data, batch_size=10), trainer, 90)
+    data, sizes = replace(CONFIG.data, batch_size=10), {"train": 90, "val": 25, "test": 0}
+    run_length(data, trainer, sizes)
     with pytest.raises(ConfigError, match="expected at most the 8 batches of an epoch, got 9"):
-        plan(replace(CONFIG.data, batch_size=10), trainer, 80)
+        run_length(data, trainer, {**sizes, "train": 80})
+
+
+@pytest.mark.parametrize("stage", ["val", "test"])
+def test_a_share_of_an_evaluation_below_one_batch_is_refused(stage: str) -> None:
+    data, sizes = replace(CONFIG.data, batch_size=10), {"train": 90, "val": 0, "test": 0, stage: 25}
+    for limit in (0, 0.0, 1, 0.34):
+        run_length(data, replace(CONFIG.trainer, **{f"limit_{stage}_batches": limit}), sizes)
+    with pytest.raises(ConfigError, match=rf"limit_{stage}_batches: .* one of the 3 batches, got 0\.33"):
+        run_length(data, replace(CONFIG.trainer, **{f"limit_{stage}_batches": 0.33}), sizes)

@@ -35,8 +35,9 @@ from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.data import loader
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.runs.record import RunRecord, read_run, write_run
+from mnist_mlp.runs.record import RUN, RunRecord, read_run, write_run
 from mnist_mlp.runs.resume import expand, own_configuration
+from mnist_mlp.runs.resume_point import newest_checkpoint
 from mnist_mlp.training import train
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to kill a training process cheaply")
@@ -164,13 +165,30 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
         files.put = written
 
     os.waitpid(train_in_child(configuration(), tmp_path, kill_once_two_are_written), 0)
-    last = tmp_path / "checkpoints" / files.LAST
-    content = bytearray(last.read_bytes())
-    content[len(content) // 2] ^= 1
-    last.write_bytes(content)
+    damage(tmp_path, files.LAST)
     train(replace(configuration(), resume=str(tmp_path)), tmp_path)
     assert "going back to the checkpoint before it" in caplog.text
     assert difference(tmp_path, reference) is None
+
+
+def test_an_intact_last_checkpoint_is_used_whatever_became_of_the_one_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = configuration("trainer.max_epochs=2", "trainer.limit_train_batches=4")
+    train(config, tmp_path)
+    damage(tmp_path, files.PREVIOUS)
+    last = tmp_path / "checkpoints" / files.LAST
+    assert newest_checkpoint(config, tmp_path) == last and not caplog.text
+    damage(tmp_path, files.LAST)
+    assert newest_checkpoint(config, tmp_path) is None
+    assert "last.ckpt" in caplog.text and "training begins anew" in caplog.text
+
+
+def damage(run: Path, name: str) -> None:
+    path = run / "checkpoints" / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
 
 
 def test_two_runs_with_the_same_seed_are_identical_whatever_ran_before(tmp_path: Path, reference: Path) -> None:
@@ -204,6 +222,18 @@ def test_more_epochs_under_a_constant_rate_equal_a_long_run(tmp_path: Path) -> N
     train(configuration("scheduler=constant", "trainer.max_epochs=2", f"resume={short}"), short)
     train(configuration("scheduler=constant", "trainer.max_epochs=2"), long)
     assert difference(short, long) is None
+    record = read_run(short)
+    assert record is not None and record.config["trainer"]["max_epochs"] == 2  # when it is resumed once more
+
+
+@pytest.mark.parametrize("limit", ["trainer.max_epochs=1", "trainer.max_steps=3"])
+def test_a_run_cannot_become_shorter_than_it_is_and_keeps_its_result(tmp_path: Path, limit: str) -> None:
+    words = ("scheduler=constant", "trainer.max_epochs=2", "trainer.limit_train_batches=4")
+    train(configuration(*words), tmp_path)
+    before = [(tmp_path / name).read_bytes() for name in (runs.RESULT, RUN)]
+    with pytest.raises(ConfigError, match=r"^trainer: the run has made 8 optimizer steps already; expected .* [34] st"):
+        train(configuration(*words, limit, f"resume={tmp_path}"), tmp_path)
+    assert [(tmp_path / name).read_bytes() for name in (runs.RESULT, RUN)] == before
 
 
 @pytest.mark.engine

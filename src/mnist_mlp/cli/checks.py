@@ -187,13 +187,16 @@ def _refuse_hidden_files(hydra: DictConfig) -> None:
 
 
 def _refuse_unusable_data(config: Config) -> None:
-    from mnist_mlp.data.run_length import plan
+    from mnist_mlp.data.run_length import run_length
     from mnist_mlp.data.sources import (  # imports NumPy, which --help and a wrong key do not need
         describe,
         refuse_loaders_of_its_own,
     )
 
-    plan(config.data, config.trainer, images=describe(config.data).train_size - config.data.val_size)
+    info, held_out = describe(config.data), config.data.val_size
+    run_length(
+        config.data, config.trainer, {"train": info.train_size - held_out, "val": held_out, "test": info.test_size}
+    )
     refuse_loaders_of_its_own(config)
 
 

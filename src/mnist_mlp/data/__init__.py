@@ -10,7 +10,7 @@
     datamodule          the LightningDataModule; its batches come from loader.py
     image_data_module   its base class, with the augmentation of augment.py
     loader_data_module  the LightningDataModule for images that do not fit in memory: a DataLoader
-    run_length, limits  length of a run in optimizer steps; `trainer.limit_*_batches`
+    run_length          length of a run in optimizer steps
     seeding             random seeds as a function of (seed, purpose, number)
 
 `sources.describe` returns sizes, shape and classes of a data set without loading it.

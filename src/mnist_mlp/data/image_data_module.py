@@ -11,7 +11,7 @@ import torch
 
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.augment import Augmentation, augments
-from mnist_mlp.data.limits import limit_batches
+from mnist_mlp.data.run_length import limit_batches
 from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.model.networks import DataSpec
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mnist_mlp.config.schema import Config
-from mnist_mlp.data.limits import limit_batches
+from mnist_mlp.data.run_length import limit_batches
 from mnist_mlp.data.seeding import epoch_order
 
 MOST_IMAGES, MOST_VALUES = 2_500, 2_500 * 28 * 28  # in one batch of evaluation

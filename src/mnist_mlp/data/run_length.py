@@ -1,14 +1,14 @@
-"""Length of a run in optimizer steps, computed from the configuration before training."""
+"""Length of a run in optimizer steps, computed from the configuration before training; without torch."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import DataConfig
 from mnist_mlp.config.schema_trainer import TrainerConfig
-from mnist_mlp.data.limits import limit_batches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,23 +31,35 @@ class RunLength:
         return divmod(step, self.steps_per_epoch)
 
 
-def plan(data: DataConfig, trainer: TrainerConfig, images: int) -> RunLength:
-    """The length of a run over `images` training images.
+def limit_batches(limit: int | float, batches: int) -> int:
+    """Batches to use out of `batches`, by Lightning's rule: an int is a number of batches, a float a fraction."""
+    return min(limit, batches) if isinstance(limit, int) else int(batches * limit)
+
+
+def run_length(data: DataConfig, trainer: TrainerConfig, sizes: Mapping[str, int]) -> RunLength:
+    """The length of a run.
+
+    Args:
+        sizes: number of images for `train`, `val` and `test`.
 
     Raises:
-        ConfigError: the limits leave no step to train.
+        ConfigError: the limits leave no step to train, or no batch of an evaluation that is not switched off.
     """
     batch_size = data.batch_size * trainer.accumulate_grad_batches
-    in_epoch = math.ceil(images / batch_size)
-    steps = limit_batches(trainer.limit_train_batches, in_epoch)
-    epochs = trainer.max_epochs
-    if trainer.overfit_batches:
-        steps = limit_batches(trainer.overfit_batches, in_epoch)
+    in_epoch = math.ceil(sizes["train"] / batch_size)
+    limiting = "overfit_batches" if trainer.overfit_batches else "limit_train_batches"
+    steps, epochs = limit_batches(getattr(trainer, limiting), in_epoch), trainer.max_epochs
     if trainer.fast_dev_run:
         steps, epochs = min(int(trainer.fast_dev_run), steps), 1
     total = steps * epochs if trainer.max_steps == -1 else min(trainer.max_steps, steps * epochs)
     if total == 0:
-        raise ConfigError("trainer: max_epochs, max_steps and limit_train_batches leave no step to train")
+        raise ConfigError(f"trainer: max_epochs, max_steps and {limiting} leave no step to train")
+    for stage in () if trainer.fast_dev_run else ("val", "test"):
+        limit, batches = getattr(trainer, f"limit_{stage}_batches"), math.ceil(sizes[stage] / data.batch_size)
+        if limit and batches and not limit_batches(limit, batches):
+            raise ConfigError(
+                f"trainer.limit_{stage}_batches: expected 0 or at least one of the {batches} batches, got {limit}"
+            )
     interval = 1.0 if trainer.fast_dev_run else trainer.val_check_interval  # as Lightning does under fast_dev_run
     steps_between = interval if isinstance(interval, int) else max(1, int(steps * interval))
     if steps_between > steps:

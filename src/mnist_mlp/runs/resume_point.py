@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def newest_checkpoint(config: Config, directory: Path) -> Path | None:
-    """The newest intact checkpoint of the run in `directory`; None if it was stopped before it saved one.
+    """The newest intact checkpoint of the run in `directory`; None if there is none.
 
     Raises:
         ConfigError: `config` differs from that of a checkpoint in a key that must not change.
@@ -30,16 +30,20 @@ def intact_checkpoints(config: Config, directory: Path) -> dict[int, Path]:
     Raises:
         ConfigError: `config` differs from that of a checkpoint in a key that must not change.
     """
-    found = {}
-    for name in (files.PREVIOUS, files.LAST):
-        path = directory / CHECKPOINTS / name
+    found: dict[int, Path] = {}
+    damaged = []
+    for path in (directory / CHECKPOINTS / name for name in (files.LAST, files.PREVIOUS)):
         if not path.exists():
             continue
         try:
             content = files.read(path)
         except files.DamagedCheckpoint as error:
-            log.warning("%s; going back to the checkpoint before it", error)
+            damaged.append(error)
             continue
         refuse_changes(asdict(config), content["config"], scheduler=config.scheduler.name)
-        found[content["global_step"]] = path
+        found.setdefault(content["global_step"], path)
+    if damaged and not found:
+        log.warning("%s; there is no other checkpoint, training begins anew", damaged[0])
+    elif damaged and files.LAST not in {path.name for path in found.values()}:
+        log.warning("%s; going back to the checkpoint before it", damaged[0])
     return found

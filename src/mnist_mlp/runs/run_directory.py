@@ -39,13 +39,30 @@ def locked_for_run(directory: Path, config: Config) -> Iterator[None]:
     with owned(directory):
         if config.resume is None:
             refuse_occupied(directory)
-        new = {**asdict(config), "resume": None}
+        new = _recorded(config)
         before = read_run(directory)
         if before is not None and config.resume is not None:
             refuse_changes(new, before.config, scheduler=config.scheduler.name)
         if before is None or (config.resume is None and before.config != new):
             write_run(directory, RunRecord(config=new))
         yield
+
+
+def record_changes(directory: Path, config: Config) -> None:
+    """Record the settings that a resumed run has changed, such as a larger `trainer.max_epochs`.
+
+    So it keeps them when it is resumed once more.
+
+    Raises:
+        SaveError: the record cannot be written.
+    """
+    record = read_run(directory)
+    if world().rank == 0 and record is not None and record.config != (new := _recorded(config)):
+        write_run(directory, replace(record, config=new))
+
+
+def _recorded(config: Config) -> dict[str, Any]:
+    return {**asdict(config), "resume": None}
 
 
 def record_or_compare_data(directory: Path, sha256: str | None) -> None:

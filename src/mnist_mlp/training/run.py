@@ -15,17 +15,19 @@ from mnist_mlp.callbacks import build_callbacks
 from mnist_mlp.callbacks.history import History
 from mnist_mlp.callbacks.model_checkpoint import Checkpointing, checkpoint_metadata
 from mnist_mlp.callbacks.monitors import require_right_modes
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.optional import optional
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.image_data_module import ImageDataModule
 from mnist_mlp.data.loader import limited_part
-from mnist_mlp.data.run_length import RunLength, plan
+from mnist_mlp.data.run_length import RunLength, run_length
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.loggers import build_loggers, log_final
 from mnist_mlp.runs.result import Result
+from mnist_mlp.runs.run_directory import record_changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,14 +122,23 @@ def open_run(
         data: after its `setup`.
         callbacks: added to those of the configuration.
         resume_path: checkpoint from which training resumes.
+
+    Raises:
+        ConfigError: the run cannot be trained as configured, or has made more steps than it is now limited to.
     """
-    length = plan(config.data, config.trainer, images=data.sizes["train"])
+    length = run_length(config.data, config.trainer, data.sizes)
     result.parameters = count_parameters(module)
     chosen = [*build_callbacks(config.callbacks), *callbacks]
     if config.resume is None:
         require_right_modes(config, module.metrics_of("val"))
     checkpoint = files.read(resume_path) if resume_path else None
     data.first_step = checkpoint["global_step"] if checkpoint else 0
+    if data.first_step > length.total_steps:
+        raise ConfigError(
+            f"trainer: the run has made {data.first_step} optimizer steps already; "
+            f"expected max_epochs and max_steps to allow as many, got limits of {length.total_steps} steps"
+        )
+    record_changes(directory, config)
     history = History(config.trainer.log_every_n_steps)
     checkpointing = Checkpointing(directory, config.checkpoint, length, checkpoint_metadata(config, data))
     all_callbacks = [history, *chosen, checkpointing]
