@@ -80,6 +80,15 @@ def test_a_launcher_names_the_package_that_it_lacks(
         checks._refuse_unusable_launcher(name, on)
 
 
+def test_a_job_of_which_a_part_is_kept_resumes_alone(tmp_path: Path) -> None:
+    job = ran(tmp_path / "3", "sweep.keep=results", "logger=none", accuracy=0.9)
+    config = json.loads((job / "result.json").read_text())["config"]
+    record.write_run(job, record.RunRecord(config=config, sweep=".."))
+    answer = train(f"resume={job}")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert f"{job} is complete already" in answer.stdout
+
+
 def test_without_a_sweep_there_is_nothing_to_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -62,11 +62,11 @@ class CheckBeforeWork(Callback):
             given = own_configuration(without_sections(config, "hydra"), config.hydra, self.schema)
             _refuse_overrides_for_sweeps(config.hydra)
             _refuse_hidden_files(config.hydra)
-            if self.schema is Config and given.sweep.keep != "all":
+            resuming = config.get("resume") is not None
+            if self.schema is Config and given.sweep.keep != "all" and not resuming:
                 raise ConfigError(f"sweep.keep={given.sweep.keep}: expected -m beside it, as in train.py -m seed=0,1")
             directory = Path(config.hydra.run.dir)
             refuse_unwritable_directory("hydra.run.dir", directory)
-            resuming = config.get("resume") is not None
             if not resuming:
                 run_directory.refuse_occupied(directory)
             if isinstance(given, TrainedConfig):
