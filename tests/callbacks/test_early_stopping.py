@@ -105,29 +105,9 @@ def test_killed_behind_the_epoch_in_which_it_stopped_it_reports_that_epoch_once(
     assert difference(tmp_path / "run", tmp_path / "reference") is None
 
 
-def test_a_metric_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"checkpoint\.monitor: expected one of val/loss, val/acc, got 'val/f1'"):
-        train(configuration(*LONG, "checkpoint.monitor=val/f1"), tmp_path / "best")
-
-
 def test_a_metric_that_is_not_there_is_found_by_the_first_validation(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"checkpoint\.monitor: expected one of"):
-        train(configuration(*LONG, "checkpoint.monitor=val/f1", "trainer.max_epochs=1"), tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("words", "complaint"),
-    [
-        (["checkpoint.monitor=val/loss"], "checkpoint.mode: expected min beside checkpoint.monitor=val/loss, got max"),
-        (
-            ["callbacks.early_stopping.patience=2", "callbacks.early_stopping.monitor=val/acc"],
-            "callbacks.early_stopping.mode: expected max beside callbacks.early_stopping.monitor=val/acc, got min",
-        ),
-    ],
-)
-def test_the_worst_network_is_never_the_best(tmp_path: Path, words: list[str], complaint: str) -> None:
-    with pytest.raises(ConfigError, match=f"^{complaint}$"):
-        train(configuration(*LONG, *words), tmp_path)
+    with pytest.raises(ConfigError, match=r"checkpoint\.monitor: expected one of val/loss, val/acc, got 'val/nosuch'"):
+        train(configuration(*LONG, "checkpoint.monitor=val/nosuch", "trainer.max_epochs=1"), tmp_path)
 
 
 def test_the_best_checkpoint_is_that_of_the_monitored_metric(tmp_path: Path) -> None:

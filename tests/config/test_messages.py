@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
-from mnist_mlp.config.compose import composed
+from mnist_mlp.config.commands import TrainedConfig
+from mnist_mlp.config.compose import composed, parse
 from mnist_mlp.config.errors import ConfigError
 
 HEADER = "# @package _global_\n"
@@ -177,6 +180,11 @@ WRONG = {
     "seed": "cannot read the override 'seed'",
     "metrics=[f1]": "checkpoint.monitor: expected one of val/loss, val/f1, got 'val/acc'; metrics=[acc,f1] adds",
     "callbacks=early_stopping callbacks.early_stopping.monitor=val/f1": "monitor: expected one of val/loss, val/acc",
+    "callbacks=early_stopping callbacks.early_stopping.monitor=train/loss": "metric of validation, as val/loss, got",
+    "checkpoint.monitor=acc": "checkpoint.monitor: expected a metric of validation, as val/acc, got 'acc'",
+    "checkpoint.monitor=my_own": "as val/my_own, got 'my_own'",
+    "checkpoint.monitor=val/loss": "checkpoint.mode: expected min beside checkpoint.monitor=val/loss, got max",
+    "callbacks=early_stopping callbacks.early_stopping.monitor=val/acc": "mode: expected max beside callbacks.early",
     "+callbacks.own=[a]": "callbacks.own: expected keys with values, as in {a: 1}, got a list",
     "callbacks.own={a:{B:{}}}": "callbacks.own: an entry is added with a + before the key",
     "threads=0": "threads: expected a number at least 1",
@@ -235,14 +243,14 @@ def test_a_share_of_the_batches_is_at_most_one_and_a_number_of_them_is_whole(nam
         "metrics=[acc,f1] checkpoint.monitor=val/f1",
         "metrics=[acc] checkpoint.monitor=val/loss checkpoint.mode=min",
         "checkpoint.monitor=val/my_own",
+        "callbacks=early_stopping callbacks.early_stopping.monitor=my_own",
     ],
 )
 def test_what_is_just_allowed_is_accepted(typed: str) -> None:
     given = [word.partition("=") for word in typed.split() if "." in word.partition("=")[0]]
     config = composed(*typed.split())
     for key, _, value in given:
-        section, name = key.split(".")
-        assert str(getattr(getattr(config, section), name)).replace(" ", "").lower() == value
+        assert str(reduce(getattr, key.split("."), config)).replace(" ", "").lower() == value
 
 
 @pytest.mark.parametrize("path", ["/a#b", "/a (b)", "/a=b", "/größe", "/数字", "/a;b", "/a&b", "it!"])
@@ -253,3 +261,6 @@ def test_a_path_may_hold_characters_that_mean_something_to_hydra(path: str) -> N
 def test_a_path_may_begin_with_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/she")
     assert composed("data.dir=~/mnist").data.dir == "/home/she/mnist"
+    assert parse(OmegaConf.create({"checkpoint": None, "data_dir": "~/mnist"}), TrainedConfig).data_dir == (
+        "/home/she/mnist"
+    )

@@ -35,7 +35,7 @@ class TrainedConfig:
     """The configuration of a command that uses trained networks; the checkpoints are checked before it begins."""
 
     checkpoint: str | None = key("a checkpoint file or a run directory; null: the newest completed run")
-    data_dir: str | None = key("folder with the data set; null: the one that the training run used")
+    data_dir: str | None = key("folder with the data set; null: the one that the training run used", path=True)
 
 
 @dataclass(kw_only=True)

@@ -22,7 +22,7 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import global_groups, keys, sections
 from mnist_mlp.config.messages import explain
 from mnist_mlp.config.overrides import quoted
-from mnist_mlp.config.parsing import Schema, from_dict
+from mnist_mlp.config.parsing import Schema, check_monitors, from_dict
 from mnist_mlp.config.schema import CONFIGS, PROJECT, Config
 
 
@@ -57,7 +57,10 @@ def parse(config: DictConfig, schema: type[Schema]) -> Schema:
     for group in set(global_groups()) - set(sections()):
         if group in values:
             raise ConfigError(f"{group}: the chosen file puts its keys below {group}; {PACKAGE_HEADER}")
-    return from_dict(_with_paths(values, schema), schema)
+    typed = from_dict(_with_paths(values, schema), schema)
+    if isinstance(typed, Config) and typed.resume is None:
+        check_monitors(typed)
+    return typed
 
 
 def _resolved(config: DictConfig, name: Any) -> Any:

@@ -20,7 +20,7 @@ from mnist_mlp.config.declare import VARIANTS, Key
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import keys, leaves, sections
 from mnist_mlp.config.messages import as_text, explain, nearest, not_a_section, one_of, wrong_type
-from mnist_mlp.config.schema import METRICS, AdamConfig, Config, SGDConfig
+from mnist_mlp.config.schema import METRICS, AdamConfig, CheckpointConfig, Config, EarlyStoppingConfig, SGDConfig
 
 Schema = TypeVar("Schema")
 
@@ -107,7 +107,6 @@ def _check_together(config: Config) -> None:
     """Checks that concern several keys, or the format of a text."""
     trainer, optimizer = config.trainer, config.optimizer
     _check_devices(trainer.devices)
-    _check_monitors(config)
     if trainer.max_time is not None and not re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", trainer.max_time):
         raise ConfigError(f"trainer.max_time: expected DD:HH:MM:SS, as 00:00:10:00, got {trainer.max_time!r}")
     if trainer.deterministic not in (True, False, "warn"):
@@ -122,16 +121,28 @@ def _check_together(config: Config) -> None:
         )
 
 
-def _check_monitors(config: Config) -> None:
-    """A monitored name in `METRICS` has to be in `metrics`; any other may be logged by your own module: not checked."""
-    monitors = {"checkpoint": config.checkpoint.monitor}
+def check_monitors(config: Config) -> None:
+    """Check `monitor` and `mode` of `checkpoint` and of early stopping.
+
+    A metric that is not in `METRICS` may be logged by your own code. Not part of `from_dict`: a checkpoint of an older
+    version may have what is refused here.
+    """
+    best = {"loss": "min"} | {name: mode for name, (_, mode) in METRICS.items()}
+    sections: dict[str, CheckpointConfig | EarlyStoppingConfig] = {"checkpoint": config.checkpoint}
     if config.callbacks.early_stopping.patience is not None:
-        monitors["callbacks.early_stopping"] = config.callbacks.early_stopping.monitor
-    for section, monitor in monitors.items():
-        name = monitor.removeprefix("val/")
+        sections["callbacks.early_stopping"] = config.callbacks.early_stopping
+    for section, given in sections.items():
+        monitor, name = given.monitor, given.monitor.removeprefix("val/")
+        own = name.rpartition("/")[2]
+        if name == monitor and (section == "checkpoint" or own in best):
+            raise ConfigError(f"{section}.monitor: expected a metric of validation, as val/{own}, got {monitor!r}")
         if name in METRICS and name not in config.metrics:
             known = one_of(f"val/{metric}" for metric in ("loss", *config.metrics))
             raise ConfigError(f"{section}.monitor: expected {known}, got {monitor!r}; metrics=[acc,f1] adds metrics")
+        if given.mode != best.get(name, given.mode):
+            raise ConfigError(
+                f"{section}.mode: expected {best[name]} beside {section}.monitor={monitor}, got {given.mode}"
+            )
 
 
 def _check_devices(devices: Any) -> None:

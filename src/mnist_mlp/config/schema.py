@@ -18,7 +18,7 @@ CONFIGS = PROJECT / "configs" if IN_CHECKOUT else PACKAGE / "configs"
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "elu")
 LOSSES = ("cross_entropy", "nll", "mse")
 ENGINES = ("fast", "plain")
-METRICS = {"acc": ".2%", "f1": ".2%"}  # names, and the format of their values: shares in percent
+METRICS = {"acc": (".2%", "max"), "f1": (".2%", "max")}  # format of the values (shares in percent), best value
 KEEP = ("all", "best", "results")
 
 

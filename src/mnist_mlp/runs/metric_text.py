@@ -7,7 +7,7 @@ from mnist_mlp.config.schema import METRICS
 
 def metric_format(metric: str) -> str:
     """Format of the values of `val/acc` and the like."""
-    return METRICS.get(metric.rpartition("/")[2], ".4f")
+    return METRICS.get(metric.rpartition("/")[2], (".4f",))[0]
 
 
 def is_share(metric: str) -> bool:

@@ -14,7 +14,6 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from mnist_mlp.callbacks import build_callbacks
 from mnist_mlp.callbacks.history import History
 from mnist_mlp.callbacks.model_checkpoint import Checkpointing, checkpoint_metadata
-from mnist_mlp.callbacks.monitors import require_right_modes
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.optional import optional
 from mnist_mlp.config.schema import Config
@@ -129,8 +128,6 @@ def open_run(
     length = run_length(config.data, config.trainer, data.sizes)
     result.parameters = count_parameters(module)
     chosen = [*build_callbacks(config.callbacks), *callbacks]
-    if config.resume is None:
-        require_right_modes(config, module.metrics_of("val"))
     checkpoint = files.read(resume_path) if resume_path else None
     data.first_step = checkpoint["global_step"] if checkpoint else 0
     if data.first_step > length.total_steps:
