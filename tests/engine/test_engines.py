@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import lightning as L
 import pytest
 from helpers.kill_and_resume import configuration
 from helpers.short_runs import QUIET, SHORT, furthest, slow, trained
 
+from mnist_mlp.config.errors import Interrupted
 from mnist_mlp.training import train
 
 
@@ -49,6 +54,26 @@ def test_fast_and_plain_report_the_same_history(tmp_path: Path, network: list[st
         assert names == set(one) - {"seconds"}
         assert {name: one[name] for name in names} == pytest.approx({name: other[name] for name in names}, abs=1e-6)
     assert fast.metrics == pytest.approx(plain.metrics, abs=1e-6)
+
+
+class StopAt(L.Callback):
+    """A signal after an optimizer step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if trainer.global_step == self.step:
+            signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_a_run_stopped_at_its_last_step_within_an_epoch_has_validated_it(tmp_path: Path, engine: str) -> None:
+    config = configuration(*SHORT, *QUIET, "trainer.max_steps=17", f"engine={engine}")  # of 12 in each epoch
+    with pytest.raises(Interrupted):
+        train(config, tmp_path, callbacks=[StopAt(17)])
+    result = train(replace(config, resume=str(tmp_path)), tmp_path, callbacks=[StopAt(0)])
+    assert [row["val/acc"] is not None for row in result.history] == [True, True]
 
 
 def test_lightnings_own_loop_resumes_within_an_epoch_to_the_same_weights(tmp_path: Path) -> None:

@@ -79,6 +79,17 @@ def test_values_are_logged_with_the_defaults_of_lightning(tmp_path: Path, monkey
         assert fast == pytest.approx(plain)
 
 
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_what_is_logged_as_a_loop_begins_counts_for_that_loop(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for hook, name in (("train_epoch", "train/own"), ("validation", "val/own"), ("test", "test/own")):
+        monkeypatch.setattr(DigitClassifier, f"on_{hook}_start", lambda module, name=name: module.log(name, 4.0))
+    result = train(configuration(*SHORT, *QUIET, "checkpoint.monitor=val/own", f"engine={engine}"), tmp_path)
+    assert [(row["train/own"], row["val/own"]) for row in result.history] == [(4.0, 4.0)] * 2
+    assert result.metrics["test/own"] == 4.0
+
+
 def test_what_is_logged_has_to_be_a_single_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def logs(module: DigitClassifier, batch: Any, batch_idx: int) -> None:
         module.log("own/pair", torch.zeros(2))

@@ -117,7 +117,7 @@ def difference(one: Path, other: Path) -> str | None:
 
 
 def _first_difference(left: Any, right: Any, where: str) -> str | None:
-    if where.endswith(("/seconds", "/resume")):
+    if where.endswith(("seconds", "/resume")):
         return None
     if isinstance(left, dict) and isinstance(right, dict) and left.keys() == right.keys():
         pairs = [(left[key], right[key], f"{where}/{key}") for key in left]

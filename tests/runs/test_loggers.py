@@ -140,22 +140,25 @@ def test_weights_and_biases_knows_a_run_that_was_stopped_by_one_id(
     assert {path.name.rpartition("-")[2] for path in (tmp_path / "wandb").glob("offline-run-*")} == {ids[0]}
 
 
-def steps_of_points(directory: Path) -> list[int]:
+def steps_with(name: str, directory: Path) -> list[int]:
+    """Steps at which a value was written to the CSV file."""
     with (directory / "csv" / "metrics.csv").open() as table:
-        return [int(row["step"]) for row in csv.DictReader(table) if row["gradient_norm"]]
+        return [int(row["step"]) for row in csv.DictReader(table) if row[name]]
 
 
 @pytest.mark.parametrize("engine", ["fast", "plain"])
 @pytest.mark.parametrize(
-    ("every", "steps"),
-    [(12, [12, 18, 24, 36]), (50, [18, 36])],  # also with fewer steps in the run
+    ("every", "limit", "steps"),
+    [(12, -1, [12, 18, 24, 36]), (50, -1, [18, 36]), (12, 21, [12, 18, 21])],  # also with fewer steps in the run
 )
 def test_points_are_at_multiples_of_log_every_n_steps_and_at_the_ends_of_epochs(
-    tmp_path: Path, engine: str, every: int, steps: list[int]
+    tmp_path: Path, engine: str, every: int, limit: int, steps: list[int]
 ) -> None:
     words = ("trainer.limit_train_batches=18", "trainer.val_check_interval=9", f"trainer.log_every_n_steps={every}")
-    train(configuration(*words, "logger=csv", f"engine={engine}", "trainer.max_epochs=2"), tmp_path)
-    assert steps_of_points(tmp_path) == steps
+    words += (f"trainer.max_steps={limit}", "trainer.max_epochs=2", "logger=csv", f"engine={engine}")
+    train(configuration(*words), tmp_path)
+    assert steps_with("gradient_norm", tmp_path) == steps
+    assert len(steps_with("train/acc", tmp_path)) == 2  # once in each epoch
 
 
 @pytest.mark.parametrize("engine", ["fast", "plain"])

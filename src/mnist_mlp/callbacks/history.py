@@ -28,13 +28,14 @@ class History(Checkpoint):
     module and the other callbacks, so a row has what these log in `on_train_epoch_end` too.
     """
 
-    def __init__(self, log_every_n_steps: int) -> None:
+    def __init__(self, log_every_n_steps: int, total_steps: int) -> None:
         """A point is logged when the step reaches or passes a multiple of `log_every_n_steps`, and at epoch ends."""
-        self.log_every_n_steps = log_every_n_steps
+        self.log_every_n_steps, self.total_steps = log_every_n_steps, total_steps
         self.rows: list[dict[str, Any]] = []
         self.validated: dict[str, float] = {}
         """metrics of the latest validation in this epoch"""
-        self._seconds_before = 0.0  # spent on this epoch before the run was stopped and resumed
+        # Spent on this epoch and on this point before the run was stopped and resumed.
+        self._seconds_before = self._point_seconds_before = 0.0
         self._epoch_began = self._point_began = time.perf_counter()
         self._lr = 0.0  # of the latest step
         self._step = 0  # number of the latest step
@@ -48,15 +49,18 @@ class History(Checkpoint):
             "seconds": time.perf_counter() - self._epoch_began,
             "losses": [losses.cpu() for losses in self._losses],
             "images": self._images,
+            "point_seconds": time.perf_counter() - self._point_began,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows, self.validated = state_dict["rows"], state_dict["validated"]
         self._seconds_before = state_dict["seconds"]
         self._losses, self._images = list(state_dict.get("losses", ())), state_dict.get("images", 0)
+        self._point_seconds_before = state_dict.get("point_seconds", 0.0)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._epoch_began = time.perf_counter() - self._seconds_before
+        now = time.perf_counter()
+        self._epoch_began, self._point_began = now - self._seconds_before, now - self._point_seconds_before
         self._step = trainer.global_step
         self._losses = [losses.to(pl_module.device) for losses in self._losses]  # of a checkpoint
 
@@ -68,23 +72,24 @@ class History(Checkpoint):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        losses, images = steps_of(outputs, batch)
-        points = {}  # values logged with on_step=True; with engine=plain Lightning writes them
+        losses, images = losses_and_image_count(outputs, batch)
+        step_values = {}  # values logged with on_step=True; with engine=plain Lightning writes them
         if isinstance(outputs, dict) and "losses" in outputs:
             self._lr = _lr(trainer)  # the engine sets it in each step of the chunk
-            points = outputs.get("points", {})
+            step_values = outputs["step_values"]
         if len(losses) > 0:
             self._losses.append(losses)
             self._images += images
         step, before = trainer.global_step, self._step
         self._step = step
         reached = step // self.log_every_n_steps > before // self.log_every_n_steps
-        if self._losses and (reached or batch_idx + 1 == trainer.num_training_batches):
-            self._log_point(trainer, points)
+        last = batch_idx + 1 == trainer.num_training_batches or step == self.total_steps
+        if self._losses and (reached or last):
+            self._log_point(trainer, step_values)
 
-    def _log_point(self, trainer: L.Trainer, points: dict[str, Tensor]) -> None:
+    def _log_point(self, trainer: L.Trainer, step_values: dict[str, Tensor]) -> None:
         seconds = time.perf_counter() - self._point_began
-        scalars = {name: float(value) for name, value in points.items()} | {
+        scalars = {name: float(value) for name, value in step_values.items()} | {
             "train/loss": float(torch.cat(self._losses).mean()),
             "lr": self._lr,
             "gradient_norm": _gradient_norm(trainer.optimizers[0]),
@@ -96,10 +101,10 @@ class History(Checkpoint):
     def on_validation_end(self, trainer: L.Trainer, *_: Any) -> None:
         # Copied here, as `callback_metrics` keeps old values in epochs without a validation.
         if not trainer.sanity_checking:
-            self.validated = _of_stage("val", trainer)
+            self.validated = _stage_metrics("val", trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        metrics = _of_stage("train", trainer) | self.validated | _of_no_stage(trainer)
+        metrics = _stage_metrics("train", trainer) | self.validated | _other_metrics(trainer)
         now = time.perf_counter()
         row = {
             "epoch": trainer.current_epoch,
@@ -113,12 +118,13 @@ class History(Checkpoint):
         # a larger limit. The row is replaced.
         row["seconds"] += sum(old["seconds"] for old in self.rows if old["epoch"] == trainer.current_epoch)
         self.rows = [*(old for old in self.rows if old["epoch"] < trainer.current_epoch), row]
-        # train/loss is logged at every point already.
-        _log(trainer, {name: value for name, value in metrics.items() if name != "train/loss"})
+        if not isinstance(trainer, L.Trainer):  # Lightning's own loop logs what `self.log` has collected
+            # train/loss is logged at every point already.
+            _log(trainer, {name: value for name, value in metrics.items() if name != "train/loss"})
         log.info(_line(row, epochs=trainer.max_epochs))
 
 
-def steps_of(outputs: Any, batch: Any) -> tuple[Tensor, int]:
+def losses_and_image_count(outputs: Any, batch: Any) -> tuple[Tensor, int]:
     """Losses `(steps,)` and number of images in a batch of Lightning: a single step, or many steps of the engine."""
     if isinstance(outputs, dict) and "losses" in outputs:
         return outputs["losses"], outputs["images"]
@@ -142,11 +148,11 @@ def _lr(trainer: L.Trainer) -> float:
     return float(trainer.optimizers[0].param_groups[0]["lr"])
 
 
-def _of_stage(stage: str, trainer: L.Trainer) -> dict[str, float]:
+def _stage_metrics(stage: str, trainer: L.Trainer) -> dict[str, float]:
     return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(f"{stage}/")}
 
 
-def _of_no_stage(trainer: L.Trainer) -> dict[str, float]:
+def _other_metrics(trainer: L.Trainer) -> dict[str, float]:
     """Metrics that a module or a callback logs under a name without `train/` or `val/`."""
     metrics = trainer.callback_metrics.items()
     return {name: float(value) for name, value in metrics if not name.startswith(STAGES) and name not in NOT_METRICS}

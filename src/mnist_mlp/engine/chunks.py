@@ -42,8 +42,8 @@ class Chunk:
         return [self.batch_size] * whole + ([rest] if rest else [])
 
     def minibatches(self) -> Sequence[Tensor]:
-        """Indices of each minibatch, `(M, B)`; an empty chunk has none."""
-        return self.order.split(self.batch_size, dim=1) if self.order.shape[1] else ()
+        """Indices of each minibatch, `(M, B)`."""
+        return self.order.split(self.batch_size, dim=1)
 
     def share_of_rank(self, values: Tensor, dim: int = 0) -> Tensor:
         """The part of a minibatch that this rank trains on; sizes differ by at most one, and may be zero."""
@@ -51,10 +51,7 @@ class Chunk:
 
 
 class ChunkLoader(EpochOrder):
-    """The chunks of an epoch, for members with different seeds.
-
-    Lightning requires the same number of batches in every epoch; chunks after the last step of the run are empty.
-    """
+    """The chunks of an epoch, for members with different seeds; those that a resumed run has used are skipped."""
 
     def __init__(
         self,
@@ -79,10 +76,8 @@ class ChunkLoader(EpochOrder):
         begin = self.epoch * length.steps_per_epoch
         end = min(begin + length.steps_per_epoch, length.total_steps)
         orders = torch.stack([self.order(seed) for seed in self.seeds]).to(self.images.device)
-        for start in range(begin, begin + length.steps_per_epoch, length.chunk_steps):
-            stop = min(start + length.chunk_steps, end)
-            if self.first_step >= stop and start < end:
-                continue  # done before the run was resumed
-            first = max(start, self.first_step) - begin
-            indices = orders[:, first * length.batch_size : max(0, stop - begin) * length.batch_size]
-            yield Chunk((self.images, self.labels), indices, length.batch_size, self.rank, self.world_size)
+        for start in range(begin, end, length.chunk_steps):
+            first, stop = max(start, self.first_step), min(start + length.chunk_steps, end)
+            if first < stop:
+                indices = orders[:, (first - begin) * length.batch_size : (stop - begin) * length.batch_size]
+                yield Chunk((self.images, self.labels), indices, length.batch_size, self.rank, self.world_size)

@@ -26,7 +26,7 @@ class EpochLog:
         self.reported = False
         """whether `on_train_epoch_end` was called for these values; kept in checkpoints, so that a resumed run does not
         call it again"""
-        self.points: dict[str, Tensor] = {}
+        self.step_values: dict[str, Tensor] = {}
         """the latest values logged with `on_step`"""
         self.batch_size = 1
         """images in the current batch, the weight of a value that is logged without `batch_size`"""
@@ -70,7 +70,7 @@ class EpochLog:
         on_step = self.in_step if on_step is None else on_step
         on_epoch = not self.in_step if on_epoch is None else on_epoch
         if on_step:
-            self.points[f"{name}_step" if on_epoch else name] = value  # Lightning's names
+            self.step_values[f"{name}_step" if on_epoch else name] = value  # Lightning's names
         if on_epoch:
             self._pending.append((name, value, batch_size or self.batch_size))
             self._with_step |= {name} if on_step else set()
@@ -95,7 +95,7 @@ class EpochLog:
         self.add_up()
         sums = self._of_all_ranks() if world_size > 1 else self.sums
         means = {name: torch.tensor(total / count) for name, (total, count) in sums.items() if count}
-        values = self.points | means | {f"{name}_epoch": means[name] for name in self._with_step & means.keys()}
+        values = self.step_values | means | {f"{name}_epoch": means[name] for name in self._with_step & means.keys()}
         with warnings.catch_warnings():
             # A metric restored from a checkpoint has its state, but has had no update.
             warnings.filterwarnings("ignore", message=".*was called before the ``update`` method.*")
@@ -104,7 +104,7 @@ class EpochLog:
     def reset(self) -> None:
         for metric in self.metrics.values():
             metric.reset()
-        self.metrics, self.sums, self.points, self._pending, self._with_step = {}, {}, {}, [], set()
+        self.metrics, self.sums, self.step_values, self._pending, self._with_step = {}, {}, {}, [], set()
         self.reported = False
 
     def _of_all_ranks(self) -> dict[str, tuple[float, float]]:

@@ -1,5 +1,6 @@
 """Hooks of Lightning, forwarded from the trainer of a stack to the module and the callbacks of each member.
 
+Before a hook is forwarded, `self.log` of the members is set to where the values of this hook belong.
 A module, a data module or a callback that overrides another hook is refused, and so are other loaders.
 """
 
@@ -38,6 +39,9 @@ class MemberHooks(L.Callback):
         self.stack.stop_members()
 
     def on_train_epoch_start(self, *_: Any) -> None:
+        # Not at the end of the epoch: if `max_steps` ends a run within one, and it is lengthened later, the sums go on.
+        for member in self.stack.training_members:
+            member.train_log.reset()
         self.stack.call("on_train_epoch_start")
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
@@ -46,10 +50,14 @@ class MemberHooks(L.Callback):
         self.stack.call("on_train_batch_start", batch, batch_idx, module=False)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if trainer.global_step >= self.stack.members[0].length.total_steps:
+            trainer.should_stop = True  # `max_steps` ends the run within an epoch: validate, and end the epoch
         for member in self.stack.training_members:
             self.stack.call_member(member, "on_train_batch_end", member.outputs, batch, batch_idx, module=False)
 
     def on_validation_start(self, *_: Any) -> None:
+        for member in self.stack.training_members:
+            member.begin_evaluation()
         self.stack.call("on_validation_start")
 
     def on_validation_epoch_start(self, *_: Any) -> None:
@@ -66,6 +74,10 @@ class MemberHooks(L.Callback):
 
     def on_validation_epoch_end(self, *_: Any) -> None:
         self.stack.call("on_validation_epoch_end")
+        for member in self.stack.training_members:
+            member.log_epoch(member.evaluation_log)
+            member.log_to(member.train_log)
+            member.module.train()
 
     def on_validation_end(self, *_: Any) -> None:
         self.stack.call("on_validation_end")
@@ -82,10 +94,14 @@ class MemberHooks(L.Callback):
 
     def on_test_start(self, *_: Any) -> None:
         self.stack.call("setup", "test", members=self.stack.surviving_members, module=False)
+        for member in self.stack.surviving_members:
+            member.begin_evaluation()
         self.stack.call("on_test_start", members=self.stack.surviving_members)
 
     def on_test_epoch_end(self, *_: Any) -> None:
         self.stack.call("on_test_epoch_end", members=self.stack.surviving_members)
+        for member in self.stack.surviving_members:
+            member.log_epoch(member.evaluation_log)
 
     def on_test_end(self, *_: Any) -> None:
         self.stack.call("on_test_end", members=self.stack.surviving_members)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import lightning as L
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mnist_mlp.callbacks.loop_progress import set_progress
+from mnist_mlp.callbacks.model_checkpoint import Checkpointing
 from mnist_mlp.config.errors import Pruned, UserError
 from mnist_mlp.data.loader import Part
 from mnist_mlp.engine.autograd_step import AutogradStep
@@ -26,11 +27,6 @@ from mnist_mlp.engine.member import Member
 from mnist_mlp.engine.written_step import WrittenStep
 
 log = logging.getLogger(__name__)
-
-
-@runtime_checkable
-class Saves(Protocol):
-    def save_last(self, trainer: L.Trainer) -> None: ...
 
 
 # Images of all members in one step on the CPU; more would not fit into the cache of a core.
@@ -92,16 +88,14 @@ class Stack(L.LightningModule):
         """Save a checkpoint of every member that is training, for a run that is stopped within an epoch."""
         for member in self.training_members:
             for callback in member.callbacks:
-                if isinstance(callback, Saves):
+                if isinstance(callback, Checkpointing):
                     with self.failing_alone(member):
                         callback.save_last(member.trainer)  # type: ignore[arg-type]
 
     def training_step(self, chunk: Chunk, chunk_index: int) -> dict[str, Tensor]:
         """Make one optimizer step of every member for each minibatch of the chunk."""
         members, first_step = self.training_members, self.global_step
-        for member in members:
-            member.outputs = {"losses": torch.empty(0), "images": 0}
-        if not members or not chunk.sizes:
+        if not members:
             return {}
         for part, step in self._assign_steps(members, chunk):
             rows = [self.members.index(member) for member in part]
@@ -111,7 +105,7 @@ class Stack(L.LightningModule):
                 member.outputs = {
                     "losses": own_losses,
                     "images": chunk.order.shape[1],
-                    "points": member.train_log.points,
+                    "step_values": member.train_log.step_values,
                 }
         # Lightning computes `global_step` from this counter of manual optimization.
         self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_by(len(chunk.sizes))
@@ -140,38 +134,15 @@ class Stack(L.LightningModule):
             self._steps = [([member], AutogradStep(member)) for member in members]
         return self._steps
 
-    def on_train_epoch_start(self) -> None:
-        # Not at the end of the epoch: if `max_steps` ends a run within one, and it is lengthened later, the sums go on.
-        for member in self.training_members:
-            member.train_log.reset()
-
-    def on_validation_start(self) -> None:
-        for member in self.training_members:
-            member.begin_evaluation()
-
     def validation_step(self, batch: Part, batch_idx: int) -> None:
         for member in self.training_members:
             member.evaluation_log.batch_size = len(batch[1])
             member.evaluation_output = member.module.validation_step(batch, batch_idx)
 
-    def on_validation_epoch_end(self) -> None:
-        for member in self.training_members:
-            member.log_epoch(member.evaluation_log)
-            member.log_to(member.train_log)
-            member.module.train()
-
-    def on_test_start(self) -> None:
-        for member in self.surviving_members:
-            member.begin_evaluation()
-
     def test_step(self, batch: Part, batch_idx: int) -> None:
         for member in self.surviving_members:
             member.evaluation_log.batch_size = len(batch[1])
             member.evaluation_output = member.module.test_step(batch, batch_idx)
-
-    def on_test_epoch_end(self) -> None:
-        for member in self.surviving_members:
-            member.log_epoch(member.evaluation_log)
 
     def end_epoch(self, members: Sequence[Member]) -> None:
         for member in members:

@@ -136,7 +136,7 @@ def open_run(
             f"expected max_epochs and max_steps to allow as many, got limits of {length.total_steps} steps"
         )
     record_changes(directory, config)
-    history = History(config.trainer.log_every_n_steps)
+    history = History(config.trainer.log_every_n_steps, length.total_steps)
     checkpointing = Checkpointing(directory, config.checkpoint, length, checkpoint_metadata(config, data))
     all_callbacks = [history, *chosen, checkpointing]
     shows = config.dashboard.snapshots and config.logger.tensorboard and isinstance(data, DigitsDataModule)
