@@ -10,9 +10,10 @@ import pytest
 
 from mnist_mlp.config.commands import SCHEMAS
 from mnist_mlp.config.compose import composed
+from mnist_mlp.config.declare import Key, Section
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.help import first_comment, help_for
-from mnist_mlp.config.keys import keys
+from mnist_mlp.config.keys import Entry, keys
 from mnist_mlp.config.schema import CONFIGS, PROJECT
 
 
@@ -43,6 +44,17 @@ def test_a_part_of_it_can_be_asked_for() -> None:
 def test_keys_of_the_command_come_before_those_that_others_have_too() -> None:
     text = help_for("tune").partition("Keys, set by")[2]  # behind the examples
     assert text.index("tune.trials=") < text.index("seed=0") < text.index("trainer.max_epochs=")
+
+
+@pytest.mark.parametrize("name", ["blend", "augment.blend"])
+def test_a_key_that_no_file_sets_is_shown_and_asked_for_with_a_plus(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    new = Entry(name=name, type="float", key=Key(doc="new"), default=0.5, section=Section())
+    monkeypatch.setitem(keys(), name, new)
+    assert help_for("train", [name]).startswith(f" +{name}=0.5   (float)\n")
+    with pytest.raises(
+        ConfigError, match=rf"^{name}: no file under configs/ sets it; type \+{name}=<value> to add it$"
+    ):
+        composed(f"{name}=1")
 
 
 def test_the_defaults_that_are_shown_give_the_default_configuration() -> None:

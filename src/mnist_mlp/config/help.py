@@ -132,14 +132,15 @@ def _setting(entry: Entry, composed: DictConfig) -> str:
 
     With a `+` if no YAML file has it: then it has the default of its declaration."""
     section, _, own = entry.name.rpartition(".")
-    node: Any = OmegaConf.select(composed, section) if section else composed
+    node: Any = (OmegaConf.select(composed, section) if section else composed) or {}
     if own in node:
         return shlex.quote(f"{entry.name}={_default(node, own)}")
-    options = [option for option, kind in VARIANTS[section].items() if own in {part.name for part in fields(kind)}]
-    given = OmegaConf.load(CONFIGS / section / f"{options[0]}.yaml")
-    if own not in given:
-        return shlex.quote(f"+{entry.name}={json.dumps(entry.default, separators=(',', ':'))}")
-    return f"{section}={options[0]} {shlex.quote(f'{entry.name}={_default(given, own)}')}"
+    variants = VARIANTS.get(section, {}).items()
+    for option in [option for option, kind in variants if own in {part.name for part in fields(kind)}]:
+        given = OmegaConf.load(CONFIGS / section / f"{option}.yaml")
+        if own in given:
+            return f"{section}={option} {shlex.quote(f'{entry.name}={_default(given, own)}')}"
+    return shlex.quote(f"+{entry.name}={json.dumps(entry.default, separators=(',', ':'))}")
 
 
 def _default(node: Any, own: str) -> str:

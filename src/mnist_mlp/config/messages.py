@@ -6,7 +6,7 @@ import difflib
 import re
 import shlex
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
@@ -93,14 +93,14 @@ def _unknown(name: str, schema: type[Any]) -> str:
     for own, entry in known.items():
         if entry.type.startswith("dict") and name.startswith(f"{own}."):
             return f"{own}: an entry is added with a + before the key, as in {shell_override('+' + own, '{...}')}"
-    if name in known and section not in VARIANTS and section != name:
+    if name in known:
+        own, variants = name.removeprefix(section + "."), VARIANTS.get(section, {})
+        owners = [option for option, kind in variants.items() if own in {entry.name for entry in fields(kind)}]
+        if len(owners) < len(variants):
+            return f"{name}: not a key of the chosen {section}; {section}={' or '.join(owners)} has it"
+        if variants or known[name].default is not MISSING:
+            return f"{name}: no file under configs/ sets it; type +{name}=<value> to add it"
         return f"{section}: expected a section with keys of its own; a file sets it to null"
-    if name in known and section in VARIANTS:
-        own = name.removeprefix(section + ".")
-        owners = [option for option, kind in VARIANTS[section].items() if own in {entry.name for entry in fields(kind)}]
-        if len(owners) == len(VARIANTS[section]):
-            return f"{name}: no file under configs/{section} has it; type +{name}=<value> to add it"
-        return f"{name}: not a key of the chosen {section}; {section}={' or '.join(owners)} has it"
     groups = list(dict.fromkeys([*sections(schema), *global_groups()])) if issubclass(schema, Config) else []
     if name in groups:
         return f"{name}: is a group and has no keys here; choose an option by {name}=<option>, --help lists them"
