@@ -75,6 +75,7 @@ def test_a_data_set_is_normalised_by_its_own_statistics_unless_its_file_has_numb
 
 def test_an_experiment_gives_way_to_the_command_line() -> None:
     assert composed("experiment=seed", "optimizer.lr=0.5").optimizer.lr == 0.5
+    assert composed("experiment=null", "sweep=null", "debug=null") == composed()
 
 
 def test_what_a_checkpoint_says_is_checked_like_what_a_person_says() -> None:

@@ -123,6 +123,8 @@ def _refuse_wrong_option(override: Override) -> None:
     if not options or override.is_sweep_override() or override.is_delete():
         return
     value = override.value()
+    if value is None and group in global_groups():  # no option, as in configs/train.yaml
+        return
     names = value if isinstance(value, list) else [value]
     if not all(isinstance(name, str | QuotedString) for name in names):
         raise ConfigError(
