@@ -15,8 +15,9 @@ from sklearn.metrics import log_loss
 
 from mnist_mlp.config.compose import composed
 from mnist_mlp.data.datamodule import split
-from mnist_mlp.extras.calibration.calibrate import best_temperature, effort_for, fit
+from mnist_mlp.extras.calibration.calibrate import best_temperature, calibrate, effort_for, fit
 from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, USUAL, Effort, fit_ood_detector
+from mnist_mlp.extras.inference.ood_detector import OodDetector
 from mnist_mlp.extras.inference.predictions import Predictions, log_softmax
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor
 from mnist_mlp.runs import checkpoint_file as files
@@ -109,6 +110,16 @@ def test_with_a_detector_the_checkpoint_keeps_it_and_its_limit_instead_of_a_free
     within = predictor.ood_score(images) <= predictor.calibration.number_margin
     assert float(within.float().mean()) == pytest.approx(THOROUGH.limits.beside_others, abs=0.005)
     assert "ood_detector" not in files.read(tmp_path / "checkpoints" / files.LAST)
+
+
+def test_calibrating_anew_without_a_detector_leaves_none_in_the_checkpoint(tmp_path: Path) -> None:
+    predictor = untrained.predictor(tmp_path)
+    path = tmp_path / "network.ckpt"
+    files.write(files.read(predictor.checkpoint) | {"ood_detector": OodDetector(58).state_dict()}, path)
+    dataset = synthetic()
+    part = torch.from_numpy(dataset.train_images[:50]), torch.from_numpy(dataset.train_labels[:50].astype(np.int64))
+    calibrate(path, part, part, predictor.config)
+    assert Predictor.load(path).ood_detector is None
 
 
 def test_a_quick_detector_is_fitted_unasked_where_a_perceptron_alone_learns_peoples_digits(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mnist_mlp.data.synthetic import draw
 from mnist_mlp.extras.calibration import synthetic_outliers as outliers
-from mnist_mlp.extras.calibration.ood_training import fit_ood_detector
+from mnist_mlp.extras.calibration.ood_training import QUICK, fit_ood_detector
 from mnist_mlp.extras.inference import ood_detector
 
 
@@ -48,6 +48,11 @@ def test_outliers_are_a_function_of_their_seed(digits: tuple[Tensor, Tensor]) ->
 
 def test_a_few_outliers_can_be_made(digits: tuple[Tensor, Tensor]) -> None:
     assert 1 <= len(outliers.make(*digits, 7, seed=0)) <= 12
+
+
+def test_images_of_one_class_give_outliers_too(digits: tuple[Tensor, Tensor]) -> None:
+    images, labels = digits
+    assert len(outliers.make(images[labels == 3], labels[labels == 3], 70, seed=0)) > 30
 
 
 def test_halves_are_of_two_classes() -> None:
@@ -108,6 +113,21 @@ def test_a_detector_refuses_images_of_a_kind_that_it_did_not_learn(
     turned = np.rot90(images[np.isin(labels, (2, 4, 5, 7))], axes=(1, 2))
     scores = learned.ood_score(torch.from_numpy(np.concatenate([images, turned])))
     assert roc_auc_score(np.arange(len(scores)) >= len(images), scores) > 0.8
+
+
+def test_a_detector_learns_from_all_classes_of_images_that_are_sorted_by_class(
+    tmp_path: Path, digits: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned_from: list[Tensor] = []
+    make = outliers.make
+    monkeypatch.setattr(
+        outliers, "make", lambda images, labels, *given: learned_from.append(labels) or make(images, labels, *given)
+    )
+    images, labels = digits
+    order = labels.argsort()
+    few = replace(QUICK, examples=200, epochs=1)
+    fit_ood_detector(untrained.predictor(tmp_path).network, images[order], labels[order], 0, few)
+    assert len(learned_from[0]) == 200 and len(learned_from[0].unique()) == 10
 
 
 def test_fitting_is_the_same_again(tmp_path: Path, digits: tuple[Tensor, Tensor]) -> None:

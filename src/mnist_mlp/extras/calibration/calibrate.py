@@ -54,8 +54,8 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_st
         calibration = replace(calibration, free_energy=alone)
     else:
         detector.lower(by=alone)
-        content["ood_detector"] = detector.state_dict()
-    files.write({**content, "calibration": asdict(calibration)}, checkpoint)
+    state = None if detector is None else detector.state_dict()
+    files.write({**content, "calibration": asdict(calibration), "ood_detector": state}, checkpoint)
     return calibration
 
 

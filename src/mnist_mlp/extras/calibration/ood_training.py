@@ -56,9 +56,11 @@ def fit_ood_detector(
     Half of both are redrawn with other pens, so that a pen is no sign of an outlier.
 
     Args:
-        labels: `(N,)`, of at least two classes.
+        labels: `(N,)`.
     """
-    images, labels = images[: effort.examples], labels[: effort.examples]
+    # At random, as the images of a file may be sorted by class.
+    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[: effort.examples].sort().values
+    images, labels = images[chosen], labels[chosen]
     # A generator of its own: what else this process has drawn changes nothing.
     generator = torch.Generator().manual_seed(seed)
     outliers = _half_redrawn(synthetic_outliers.make(images, labels, len(images), seed), generator)

@@ -30,13 +30,14 @@ def make(images: Tensor, labels: Tensor, number: int, seed: int) -> Tensor:
     """About `number` outliers `(N, 28, 28)` uint8, as many of each kind; what came out nearly empty is left out.
 
     Args:
-        images: `(M, 784)` uint8, of at least two classes.
+        images: `(M, 784)` uint8; if all are of one class, no two are mixed.
         labels: `(M,)`.
     """
     generator = torch.Generator().manual_seed(seed)
     pool = images.view(-1, SIDE, SIDE).float()
     each = -(-number // KINDS)
-    mixed = [mix(pool, labels, each, generator) for mix in (halves, overlays)]
+    mixes = (halves, overlays) if len(labels.unique()) > 1 else ()
+    mixed = [mix(pool, labels, each, generator) for mix in mixes]
     mixed.append(neighbours(_sampled(pool, each, generator), _sampled(pool, each, generator)))
     alone = [change(_sampled(pool, each, generator), generator) for change in (quarters, parts)]
     made = torch.cat([*mixed, *alone, strokes(each, generator), blots(each, generator)])
