@@ -95,19 +95,22 @@ def test_only_the_first_process_writes(one_process: Path, two_processes: Path) -
     assert left_behind(two_processes) == left_behind(one_process)
 
 
-def test_an_empty_share_adds_nothing_to_the_gradient(tmp_path: Path) -> None:
-    from mnist_mlp.engine.flat import SharedGradients
+def test_gradients_over_ranks_are_weighted_and_none_for_weights_that_the_loss_does_not_depend_on(
+    tmp_path: Path,
+) -> None:
+    from mnist_mlp.engine.autograd_step import backward_over_ranks
 
     store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
     torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     try:
-        weight = torch.nn.Parameter(torch.tensor([2.0]))
-        network = torch.nn.ParameterList([weight])
-        shared = SharedGradients(network)
-        assert shared.backward(weight.sum() * 3, share=0.5) == 3.0
-        assert weight.grad == 1.5
-        assert shared.backward(weight.new_tensor(float("nan")), share=0.0) == 0.0
-        assert weight.grad == 0.0
+        weight, unused, frozen = (torch.nn.Parameter(torch.tensor([[2.0]])) for _ in range(3))
+        frozen.requires_grad_(False)
+        weights = [unused, weight, frozen]
+        assert backward_over_ranks(weight.sum() * frozen.sum(), 0.5, weights) == 2.0
+        assert weight.grad == 1.0 and unused.grad is None and frozen.grad is None
+        weight.grad = None
+        assert backward_over_ranks(weight.new_tensor(float("nan")), 0.0, weights) == 0.0  # no image for this rank
+        assert weight.grad is None  # where other ranks have images, theirs
     finally:
         torch.distributed.destroy_process_group()
 

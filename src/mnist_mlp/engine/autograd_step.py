@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,8 @@ from torchmetrics import MetricCollection
 
 from mnist_mlp.callbacks.history import loss_of
 from mnist_mlp.data.image_data_module import Batch
+from mnist_mlp.distributed.strategy import sum_over_ranks
 from mnist_mlp.engine.chunks import Chunk
-from mnist_mlp.engine.flat import SharedGradients
 
 if TYPE_CHECKING:
     from mnist_mlp.engine.member import Member
@@ -29,7 +29,6 @@ class AutogradStep:
         by_norm, by_value = nn.utils.clip_grad_norm_, nn.utils.clip_grad_value_
         algorithms: dict[str, Callable[..., object]] = {"norm": by_norm, "value": by_value}
         self.clip = algorithms[member.config.trainer.gradient_clip_algorithm]
-        self.shared: SharedGradients | None = None
 
     def run(self, chunk: Chunk, first_step: int) -> Tensor:
         """Make one optimizer step for each minibatch of the chunk; returns the losses `(1, steps)`."""
@@ -60,8 +59,7 @@ class AutogradStep:
         if chunk.world_size == 1:
             loss.backward()
         else:
-            self.shared = self.shared or SharedGradients(module.network)
-            loss = self.shared.backward(loss, share=len(own) / len(minibatch))
+            loss = backward_over_ranks(loss, len(own) / len(minibatch), list(module.parameters()))
         if self.clip_val is not None:
             self.clip(module.parameters(), self.clip_val)
         optimizer.step()
@@ -75,6 +73,32 @@ class AutogradStep:
     def _training_step(self, batch: Batch, batch_idx: int) -> Any:
         with self.member.trainer.precision_plugin.train_step_context():
             return self.member.module.training_step(batch, batch_idx)
+
+
+def backward_over_ranks(loss: Tensor, share: float, parameters: Sequence[nn.Parameter]) -> Tensor:
+    """Backward pass over a minibatch that the ranks share; sets the gradients of all of it, and returns its loss.
+
+    A parameter that no rank's loss depends on keeps the gradient None, as in one process: no weight decay.
+
+    Args:
+        loss: the mean over this rank's part of the minibatch.
+        share: the size of this part, as a fraction of the minibatch.
+    """
+    weighted = torch.zeros_like(loss)
+    if share > 0:  # the mean over no images is NaN
+        weighted = loss * share
+        weighted.backward()  # type: ignore[no-untyped-call]
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    has_gradient = weighted.new_tensor([weights.grad is not None for weights in trained])
+    gradients = [torch.zeros_like(weights) if weights.grad is None else weights.grad for weights in trained]
+    flat = torch.cat([weighted.detach().view(1), has_gradient, *(gradient.flatten() for gradient in gradients)])
+    sum_over_ranks(flat)  # one collective operation for all of them
+    whole_loss, ranks_with_gradient, rest = flat.split([1, len(trained), len(flat) - 1 - len(trained)])
+    for weights, ranks, gradient in zip(
+        trained, ranks_with_gradient.tolist(), rest.split([weights.numel() for weights in trained]), strict=True
+    ):
+        weights.grad = gradient.view_as(weights).to(weights.dtype) if ranks else None
+    return whole_loss[0]
 
 
 @contextmanager

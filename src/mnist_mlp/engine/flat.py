@@ -11,8 +11,6 @@ from math import ceil
 import torch
 from torch import Tensor, nn
 
-from mnist_mlp.distributed.strategy import sum_over_ranks
-
 ALIGNED = 32
 """Each row begins at a multiple of so many numbers: 128 bytes in float32, 256 in float64."""
 
@@ -68,25 +66,3 @@ class Flat:
         """From `(M, P)` to one view per parameter, `(M, *shape)`, for all networks at once."""
         parts = flat.split(self.sizes, dim=1)
         return [part.unflatten(1, shape) for part, shape in zip(parts, self.shapes, strict=True)]
-
-
-class SharedGradients:
-    """Gradients of a network as one flat tensor, summed over the ranks that share each minibatch."""
-
-    def __init__(self, network: nn.Module) -> None:
-        self.flat = Flat([network])
-
-    def backward(self, loss: Tensor, share: float) -> Tensor:
-        """Backward pass; leaves the gradients of the whole minibatch and returns its loss.
-
-        Args:
-            loss: the mean over this rank's part of the minibatch.
-            share: the size of this part, as a fraction of the minibatch.
-        """
-        self.flat.gradients.zero_()
-        self.flat.attach_gradients()
-        weighted = loss * share if share > 0 else torch.zeros_like(loss)  # the mean over no images is NaN
-        if share > 0:
-            weighted.backward()  # type: ignore[no-untyped-call]
-        sum_over_ranks(self.flat.gradients)
-        return sum_over_ranks(weighted.detach())
