@@ -91,6 +91,7 @@ def quote_where_needed(arguments: list[str]) -> list[str]:
     """The arguments, with quotes around values that Hydra cannot parse without them: `data.dir=~/größe (1)`.
 
     A value with brackets, commas or quotes is left alone, as it may be a mistyped list; Hydra refuses it.
+    `experiment=null` becomes `experiment=[]`, which chooses no option either.
 
     Raises:
         ConfigError: the value for a group is not the name of an option; Hydra's own error does not name the group.
@@ -104,7 +105,10 @@ def _quoted_where_needed(argument: str) -> str:
         return argument
     parser = OverridesParser.create()
     try:
-        _refuse_wrong_option(parser.parse_override(argument))
+        override = parser.parse_override(argument)
+        if key in global_groups() and override.value() is None:
+            return f"{key}=[]"  # no option; Hydra takes null in a file only
+        _refuse_wrong_option(override)
     except HydraException:
         if re.search(r"""[\[\]{},'"]|\$\{""", value):
             return argument
@@ -123,8 +127,6 @@ def _refuse_wrong_option(override: Override) -> None:
     if not options or override.is_sweep_override() or override.is_delete():
         return
     value = override.value()
-    if value is None and group in global_groups():  # no option, as in configs/train.yaml
-        return
     names = value if isinstance(value, list) else [value]
     if not all(isinstance(name, str | QuotedString) for name in names):
         raise ConfigError(
