@@ -8,6 +8,7 @@ They are read as grey levels if the first one is grey, else as RGB.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,7 @@ def load(data: DataConfig) -> Dataset:
     """
     train, test = _parts(data)
     info = _info(train, test)
+    _tell_what_is_left_out([*train.values(), *test.values()])
     train_images, train_labels = _read(train, info.image_shape)
     test_images, test_labels = _read(test, info.image_shape)
     return Dataset(
@@ -106,13 +108,22 @@ def _files(part: Path) -> Files:
     refuse_unusable_names(part, [folder.name for folder in folders])
     files = {}
     for folder in folders:
-        seen = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-        files[folder.name] = [path for path in seen if path.suffix.lower() in SUFFIXES]
+        files[folder.name] = sorted(path for path in _visible(folder) if path.suffix.lower() in SUFFIXES)
         if not files[folder.name]:
             raise ConfigError(f"data.path: expected images ({', '.join(SUFFIXES)}) in {folder}, found none")
-        if others := len(seen) - len(files[folder.name]):
-            log.warning("%s: %d of %d entries left out, as they are no image files by name", folder, others, len(seen))
     return files
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]
+
+
+def _tell_what_is_left_out(classes: Sequence[Sequence[Path]]) -> None:
+    """Log a warning for each folder with other files than images; from `load` alone, as `describe` is called often."""
+    for paths in classes:
+        folder, seen = paths[0].parent, len(_visible(paths[0].parent))
+        if others := seen - len(paths):
+            log.warning("%s: %d of %d entries left out, as they are no image files by name", folder, others, seen)
 
 
 def _info(train: Files, test: Files) -> DatasetInfo:
