@@ -66,6 +66,7 @@ WRONG = {
     "--config-dir={own} experiment=number": "unknown key 3",
     "--config-dir={own} experiment=tiny": "experiment=tiny: the project has this name already; expected another one",
     "-m --config-dir={own} experiment=tiny,number": "experiment=tiny: the project has this name already",
+    "--config-dir={own} experiment=[quick,tiny]": "experiment=tiny: the project has this name already",
 }
 FILES = {  # in the folder {own}
     "itself": "defaults:\n  - itself\n",

@@ -61,7 +61,7 @@ class CheckBeforeWork(Callback):
                 raise ConfigError(f"-cn {name}: expected another configuration, this is one of {self.command}.py")
             given = own_configuration(without_sections(config, "hydra"), config.hydra, self.schema)
             _refuse_overrides_for_sweeps(config.hydra)
-            _refuse_hidden_files(config.hydra)
+            _refuse_shadowed_files(config.hydra)
             resuming = config.get("resume") is not None
             if self.schema is Config and given.sweep.keep != "all" and not resuming:
                 raise ConfigError(f"sweep.keep={given.sweep.keep}: expected -m beside it, as in train.py -m seed=0,1")
@@ -105,7 +105,7 @@ class CheckBeforeWork(Callback):
                 if not seen.issuperset(job) or not job:
                     seen.update(job)
                     composed = loader.load_sweep_config(config, job)
-                    _refuse_hidden_files(composed.hydra)
+                    _refuse_shadowed_files(composed.hydra)
                     given = parse(composed, self.schema)
                     require_machine(given)
                     _refuse_unusable_data(given)
@@ -175,29 +175,37 @@ def _refuse_overrides_for_sweeps(hydra: DictConfig) -> None:
         raise ConfigError(f"{overrides[0]}: expected -m beside it, as in train.py -m {overrides[0]}")
 
 
-def _refuse_hidden_files(hydra: DictConfig) -> None:
+def _refuse_shadowed_files(hydra: DictConfig) -> None:
     """Raise ConfigError if a chosen file lies in several folders: Hydra silently reads that of the project."""
     folders = {Path(source.path).resolve() for source in hydra.runtime.config_sources if source.schema == "file"}
-    for group, option in hydra.runtime.choices.items():
-        group = group.partition("@")[0]
-        own = [folder / group / f"{option}.yaml" for folder in folders - {CONFIGS}]
-        hidden = next((path for path in own if path.is_file() and (CONFIGS / group / path.name).is_file()), None)
-        if hidden is not None:
-            raise ConfigError(f"{group}={option}: the project has this name already; expected another one for {hidden}")
+    folders -= {CONFIGS}
+    if not folders:
+        return
+    overrides = record.overrides_of(hydra)
+    chosen = (
+        GlobalHydra.instance()
+        .config_loader()
+        .compute_defaults_list(hydra.job.config_name, overrides["hydra"] + overrides["task"], RunMode.RUN)
+    )
+    for group, _, option in (str(file.config_path).rpartition("/") for file in chosen.defaults):
+        path = Path(group, f"{option}.yaml")
+        own = next((folder / path for folder in folders if (folder / path).is_file()), None)
+        if own is not None and (CONFIGS / path).is_file():
+            raise ConfigError(f"{group}={option}: the project has this name already; expected another one for {own}")
 
 
 def _refuse_unusable_data(config: Config) -> None:
     from mnist_mlp.data.run_length import run_length
     from mnist_mlp.data.sources import (  # imports NumPy, which --help and a wrong key do not need
         describe,
-        refuse_loaders_of_its_own,
+        require_plain_engine_for_own_loaders,
     )
 
     info, held_out = describe(config.data), config.data.val_size
     run_length(
         config.data, config.trainer, {"train": info.train_size - held_out, "val": held_out, "test": info.test_size}
     )
-    refuse_loaders_of_its_own(config)
+    require_plain_engine_for_own_loaders(config)
 
 
 # Values of hydra.launcher.on, as in `extras.stacked_launcher.places`.
