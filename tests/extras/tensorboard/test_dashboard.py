@@ -24,14 +24,16 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import compute_curve
 
+from mnist_mlp.config.errors import DivergedError
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.tensorboard import dashboard, projector
 from mnist_mlp.extras.tensorboard import summaries as events
-from mnist_mlp.extras.tensorboard.dashboard import moments
+from mnist_mlp.extras.tensorboard.dashboard import snapshot_epochs
 from mnist_mlp.extras.tensorboard.probe import features, layers_of, probe, sees_pixels
 from mnist_mlp.model.networks import MLP
+from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import record
 from mnist_mlp.runs.loggers import build_loggers
@@ -166,8 +168,8 @@ def test_an_unusual_run_is_shown_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("snapshots", "epochs", "expected"), [(5, 10, {1, 3, 5, 7, 9}), (3, 2, {0, 1}), (0, 4, set())])
 def test_snapshots_are_spread_evenly_and_end_with_the_run(snapshots: int, epochs: int, expected: set[int]) -> None:
-    assert moments(snapshots, epochs) == expected
-    assert all(epochs - 1 in moments(number, epochs) for number in range(1, 50))
+    assert snapshot_epochs(snapshots, epochs) == expected
+    assert all(epochs - 1 in snapshot_epochs(number, epochs) for number in range(1, 50))
 
 
 def test_probing_gives_the_gradients_of_a_backward_pass_and_leaves_the_network_alone() -> None:
@@ -189,17 +191,9 @@ def test_probing_gives_the_gradients_of_a_backward_pass_and_leaves_the_network_a
     assert [activation.shape for activation in found.activations] == [(6, 8), (6, 4)]
 
 
-@pytest.mark.parametrize(
-    ("words", "asked_again"),
-    [
-        ((), False),
-        (("averaging.decay=0.9",), False),
-        (("trainer.check_val_every_n_epoch=2",), True),
-        (("trainer.val_check_interval=0.6",), True),
-    ],
-)
+@pytest.mark.parametrize("words", [(), ("averaging.decay=0.9",), ("trainer.check_val_every_n_epoch=2",)])
 def test_confusion_is_counted_as_scikit_learn_does_and_mistakes_begin_with_the_worst(
-    words: tuple[str, ...], asked_again: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, Any] = {}
 
@@ -209,11 +203,9 @@ def test_confusion_is_counted_as_scikit_learn_does_and_mistakes_begin_with_the_w
 
     keep(dashboard, "confusion_picture")
     keep(dashboard, "mistakes_picture")
-    keep(dashboard, "answers")
-    keep(dashboard, "logits_of")
+    keep(dashboard, "predictions")
     train(configuration("trainer.max_epochs=1", *words), tmp_path)
-    assert ("logits_of" in seen) == asked_again  # only where validation has not asked this network everything
-    truths = seen["answers"][1].numpy()
+    truths = seen["predictions"][1].numpy()
     content = files.read(tmp_path / "checkpoints" / files.LAST)
     network, config = files.network_of(content), configuration("trainer.max_epochs=1")
     data = DigitsDataModule(config)
@@ -227,6 +219,35 @@ def test_confusion_is_counted_as_scikit_learn_does_and_mistakes_begin_with_the_w
     losses = -odds[range(len(truths)), truths]
     wrong = [index for index in losses.argsort(kind="stable")[::-1] if odds[index].argmax() != truths[index]]
     assert seen["mistakes_picture"][1][0] == str(truths[wrong[0]])
+
+
+def test_what_a_validation_step_returns_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = DigitClassifier.validation_step
+
+    def returns_nothing(module: DigitClassifier, *batch: Any) -> None:
+        step(module, *batch)
+
+    monkeypatch.setattr(DigitClassifier, "validation_step", returns_nothing)
+    short = ("trainer.max_epochs=1", "trainer.limit_train_batches=3", "engine=plain")
+    assert train(configuration(*short), tmp_path).status == "completed"
+
+
+def test_numbers_that_are_not_finite_are_left_out_of_a_histogram(tmp_path: Path) -> None:
+    numbers = torch.tensor([1.0, 2.0, 4.0, float("nan"), float("inf")])
+    with SummaryWriter(tmp_path) as writer:
+        events.histogram(writer, "some", numbers, 0)
+        events.histogram(writer, "none", numbers[3:], 0)
+    shown = EventAccumulator(str(tmp_path)).Reload()
+    (event,) = shown.Histograms("some")
+    assert (event.histogram_value.min, event.histogram_value.max, event.histogram_value.num) == (1, 4, 3)
+    assert shown.Tags()["histograms"] == ["some"]
+
+
+@pytest.mark.parametrize("steps", [1, 4])  # after one, the weights are still finite
+def test_a_run_that_diverges_ends_with_its_one_line_error(steps: int, tmp_path: Path) -> None:
+    wild = ("engine=plain", "optimizer=sgd", "optimizer.lr=1e30", "checkpoint.every_seconds=60")
+    with pytest.raises(DivergedError):
+        train(configuration(*wild, f"trainer.limit_train_batches={steps}"), tmp_path)
 
 
 def test_precision_and_recall_are_those_that_torch_counts_class_by_class(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@
         summaries               arrays -> TensorBoard's events: histograms, curves, graph, HParams, layout
         first_layer             weights -> an image for each unit
         projector               points, labels, images -> the files of TensorBoard's projector
-        crc32c                  bytes -> the checksum of TensorBoard's records, which it computes slowly itself
 
 The confusion matrix and the worst mistakes are those of `extras/evaluation`. Blue: evidence for a class, or a right
 answer. Red: evidence against it, or a wrong answer. (The drawing page has orange for red.) The scalars

@@ -1,19 +1,17 @@
-"""Shows in TensorBoard what scalars do not: what the network looks for, how errors flow back, and what it gets wrong.
+"""TensorBoard beyond scalars: weights, gradients, activations, confusion matrix, worst mistakes.
 
 Nothing here changes a bit of the run. What is looked at is a copy of the network in evaluation mode, which draws no
-random numbers; its gradients come from a backward pass of their own; and of validation only its outputs are kept.
+random numbers, and its gradients come from a backward pass of their own.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
-import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
 from torch import Tensor
@@ -24,7 +22,7 @@ from mnist_mlp.extras.evaluation.confusion_picture import confusion_picture
 from mnist_mlp.extras.evaluation.metrics import confusion, worst_mistakes
 from mnist_mlp.extras.evaluation.mistakes_picture import mistakes_picture
 from mnist_mlp.extras.inference.predictions import Predictions
-from mnist_mlp.extras.tensorboard import crc32c, projector
+from mnist_mlp.extras.tensorboard import projector
 from mnist_mlp.extras.tensorboard import summaries as events
 from mnist_mlp.extras.tensorboard.first_layer import first_layer_picture
 from mnist_mlp.extras.tensorboard.probe import features, layers_of, logits_of, probe, sees_pixels
@@ -39,10 +37,8 @@ EMBEDDED = 400  # validation images in the projector
 
 class Dashboard(L.Callback):
     def __init__(self, config: Config, class_names: Sequence[str], epochs: int) -> None:
-        crc32c.take_over()
         self.config, self.epochs = config, epochs
         self.names = [name.replace("/", " or ") for name in class_names]  # a slash would group them in TensorBoard
-        self._logits: list[Tensor] = []  # of the validation since the last training step
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         logger, writer = _logger(trainer), _writer(trainer)
@@ -54,30 +50,20 @@ class Dashboard(L.Callback):
         events.hyperparameters(writer, self.config, events.row_name(Path(str(logger.save_dir))))
         events.layout(writer)
         events.graph(writer, network, _part(trainer, "train")[0][:1])
-        self._show_learning(writer, trainer, pl_module)
-
-    def on_train_batch_start(self, *_: Any) -> None:
-        self._logits = []
-
-    def on_validation_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, *_: Any
-    ) -> None:
-        self._logits.append(outputs)
+        self._log_weights_and_gradients(writer, trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         writer = _writer(trainer)
-        if writer is None or trainer.current_epoch not in moments(self.config.dashboard.snapshots, self.epochs):
+        if writer is None or trainer.current_epoch not in snapshot_epochs(self.config.dashboard.snapshots, self.epochs):
             return
         assert isinstance(pl_module, DigitClassifier)
-        self._show_learning(writer, trainer, pl_module)
         images, labels = _part(trainer, "val")
-        if len(images) == 0:
+        logits = logits_of(pl_module.evaluated_network, images)
+        if not bool(logits.isfinite().all()):  # training has diverged, and ends when it saves its next checkpoint
             return
-        if sum(map(len, self._logits)) == len(images):
-            predicted = answers(torch.cat(self._logits), labels)
-        else:  # validation saw a part of them, or comes in other epochs
-            predicted = answers(logits_of(pl_module.evaluated_network, images), labels)
-        self._show_answers(writer, trainer.global_step, images, predicted)
+        self._log_weights_and_gradients(writer, trainer, pl_module)
+        if len(images) > 0:
+            self._log_predictions(writer, trainer.global_step, images, predictions(logits, labels))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         writer = _writer(trainer)
@@ -86,17 +72,16 @@ class Dashboard(L.Callback):
         if writer is not None and len(layers_of(pl_module.evaluated_network)) > 1 and len(images):
             names = [self.names[label] for label in labels.tolist()]
             points = _array(features(pl_module.evaluated_network, images))
-            pictures = as_images(_array(images))
-            projector.write(Path(writer.log_dir), "last_hidden_layer", trainer.global_step, points, names, pictures)
+            place = Path(writer.log_dir)
+            projector.write(place, "last_hidden_layer", trainer.global_step, points, names, _array(images))
 
-    def _show_learning(self, writer: SummaryWriter, trainer: L.Trainer, module: DigitClassifier) -> None:
+    def _log_weights_and_gradients(self, writer: SummaryWriter, trainer: L.Trainer, module: DigitClassifier) -> None:
         network, step = module.network, trainer.global_step
         images, labels = (tensor[:PROBED] for tensor in _part(trainer, "train"))
         found = probe(network, module.evaluation_loss, images, labels)
         layers = layers_of(network)
-        shape = as_images(_array(images)).shape[1:]
-        if sees_pixels(layers[0], math.prod(shape)):
-            picture = first_layer_picture(_array(layers[0].weight).reshape(-1, *shape))
+        if sees_pixels(layers[0], images[0].numel()):
+            picture = first_layer_picture(_array(layers[0].weight).reshape(-1, *images.shape[1:]))
             events.picture(writer, "pictures/first_layer", picture, step)
         for number, (layer, gradient) in enumerate(zip(layers, found.gradients, strict=True), start=1):
             events.histogram(writer, f"network/weights/layer{number}", layer.weight, step)
@@ -106,13 +91,13 @@ class Dashboard(L.Callback):
         for number, activation in enumerate(found.activations, start=1):
             events.histogram(writer, f"network/activations/layer{number}", activation, step)
 
-    def _show_answers(self, writer: SummaryWriter, step: int, images: Tensor, predicted: Predictions) -> None:
+    def _log_predictions(self, writer: SummaryWriter, step: int, images: Tensor, predicted: Predictions) -> None:
         events.precision_recall(writer, self.names[:CURVES], predicted, THRESHOLDS, step)
         events.picture(writer, "pictures/confusion", confusion_picture(confusion(predicted), self.names), step)
         worst = worst_mistakes(predicted, MISTAKES)
         if len(worst):
             drawn = mistakes_picture(
-                as_images(_array(images[worst])),
+                _array(images[worst]),
                 [self.names[truth] for truth in predicted.labels[worst]],
                 [self.names[guess] for guess in predicted.guesses[worst]],
                 predicted.confidences[worst].tolist(),
@@ -120,23 +105,15 @@ class Dashboard(L.Callback):
             events.picture(writer, "pictures/worst_mistakes", drawn, step)
 
 
-def moments(snapshots: int, epochs: int) -> set[int]:
+def snapshot_epochs(snapshots: int, epochs: int) -> set[int]:
     """The epochs at whose end a snapshot is taken: as evenly as can be, the last one among them."""
     return {max(1, round(number * epochs / snapshots)) - 1 for number in range(1, snapshots + 1)}
 
 
-def answers(logits: Tensor, labels: Tensor) -> Predictions:
+def predictions(logits: Tensor, labels: Tensor) -> Predictions:
     """Of logits `(N, C)` for images with labels `(N,)`."""
     log_probabilities = _array(logits.float().log_softmax(dim=1)).astype(np.float64)
     return Predictions(log_probabilities=log_probabilities, labels=_array(labels))
-
-
-def as_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images `(N, C, H, W)`; of flat ones `(N, pixels)` it is known that they are square and grey."""
-    if images.ndim == 4:
-        return images
-    side = math.isqrt(images.shape[1])
-    return images.reshape(-1, 1, side, side)
 
 
 def _array(values: Tensor) -> NDArray[Any]:
@@ -145,7 +122,7 @@ def _array(values: Tensor) -> NDArray[Any]:
 
 
 def _part(trainer: L.Trainer, name: str) -> tuple[Tensor, Tensor]:
-    """Images `(N, ...)` and labels `(N,)` of a part of the data, on the device that trains."""
+    """Images `(N, C, H, W)` and labels `(N,)` of a part of the data, on the device that trains."""
     images, labels = trainer.datamodule.parts[name]  # type: ignore[attr-defined]
     device = trainer.strategy.root_device
     return images.to(device), labels.to(device)

@@ -17,7 +17,7 @@ SHADES = 33  # from red by white to blue; the eye sees no more, and fewer shades
 
 
 def first_layer_picture(weights: NDArray[np.float32]) -> Image.Image:
-    """What each unit looks for, `(units, C, H, W)`: blue where ink speaks for it, red where against.
+    """The weights of each unit, `(units, C, H, W)`: positive ones in blue, negative ones in red.
 
     Of several colours it shows the mean.
     """

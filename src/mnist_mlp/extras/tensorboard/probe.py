@@ -1,4 +1,4 @@
-"""A look into a network that leaves it as it is: its layers, what they give out, the gradients of their weights."""
+"""A look into a network that leaves it as it is: its layers, their outputs, the gradients of their weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 @dataclass(frozen=True, kw_only=True)
 class Probe:
     activations: Sequence[Tensor]
-    """What each activation function gives out, in the order of the computation."""
+    """The output of each activation function, in the order of the computation."""
     gradients: Sequence[Tensor | None]
     """Of the loss by the weights of each of `layers_of`; None for a layer that the network does not use."""
 
@@ -50,7 +50,7 @@ def probe(network: nn.Module, loss: Loss, images: Tensor, labels: Tensor) -> Pro
 
 @torch.no_grad()
 def logits_of(network: Network, images: Tensor) -> Tensor:
-    """The network's answers to images `(N, ...)`: `(N, classes)`."""
+    """Logits `(N, classes)` of images `(N, C, H, W)`."""
     return in_batches(deepcopy(network).eval().logits, images)
 
 

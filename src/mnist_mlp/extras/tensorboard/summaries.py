@@ -51,8 +51,11 @@ def picture(writer: SummaryWriter, tag: str, image: Image.Image, step: int) -> N
 
 
 def histogram(writer: SummaryWriter, tag: str, values: Tensor, step: int) -> None:
-    """As `add_histogram`, ten times as fast."""
+    """As `add_histogram`, ten times as fast, of the finite values; nothing where there are none."""
     values = values.detach().flatten().float().cpu()
+    values = values[values.isfinite()]
+    if len(values) == 0:
+        return
     low, high = (float(end) for end in values.aminmax())
     if low == high:
         low, high = low - 1e-12, high + 1e-12
