@@ -12,6 +12,7 @@ from helpers.networks import mlp, model_config
 from torch.nn import functional as F
 
 from mnist_mlp.config.compose import composed
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.model.losses import LOSSES as TABLE
 from mnist_mlp.model.networks import MLP, DataSpec, build_network
 from mnist_mlp.model.size import parameters, shape
@@ -153,6 +154,13 @@ def test_gradients_match_finite_differences(activation: str) -> None:
         assert weight.grad[row, column].item() == pytest.approx(
             (values[0] - values[1]) / (2 * step), rel=1e-4, abs=1e-9
         )
+
+
+def test_more_blocks_than_the_sides_can_be_halved_are_refused() -> None:
+    spec = DataSpec(image_shape=(1, 9, 30), class_names=tuple("ab"), mean=(0.5,), std=(0.5,))
+    build_network(composed("model=cnn", "model.channels=[2,2,2]").model, spec)
+    with pytest.raises(ConfigError, match=r"model\.channels: expected at most 3 convolutions.* 9 x 30 pixels, got 4"):
+        build_network(composed("model=cnn", "model.channels=[2,2,2,2]").model, spec)
 
 
 def test_each_block_of_the_cnn_halves_the_sides() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import warnings
 from pathlib import Path
@@ -55,20 +56,41 @@ def test_the_readme_has_these_lines() -> None:
 
 
 def fitted(*overrides: str, **trainer: Any) -> L.LightningModule:
-    """The module after three steps with a trainer of one's own."""
+    """The module after three steps, unless told otherwise, with a trainer of one's own."""
     config = configuration("model.hidden=[4]", *overrides)
     data = DigitsDataModule(config)
     module = DigitClassifier(config, data.spec)
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's, about loaders without workers
-        L.Trainer(accelerator="cpu", max_steps=3, limit_val_batches=0, **quiet, **trainer).fit(module, datamodule=data)
+        trainer = {"accelerator": "cpu", "max_steps": 3, "limit_val_batches": 0, **quiet, **trainer}
+        L.Trainer(**trainer).fit(module, datamodule=data)
     return module
 
 
 def test_a_trainer_of_ones_own_may_train_and_clip_in_mixed_precision(tmp_path: Path) -> None:
     module = fitted(precision="bf16-mixed", gradient_clip_val=1.0, default_root_dir=tmp_path)
     assert module.global_step == 3
+
+
+class Stop(L.Callback):
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        trainer.should_stop = trainer.global_step == 2
+
+
+def test_a_trainer_without_an_end_trains_under_a_schedule_that_needs_none(tmp_path: Path) -> None:
+    endless = {"max_steps": -1, "max_epochs": -1, "callbacks": [Stop()], "default_root_dir": tmp_path}
+    assert fitted("scheduler=constant", **endless).global_step == 2
+    with pytest.raises(ConfigError, match="scheduler=one_cycle: expected a Trainer with max_epochs or max_steps"):
+        fitted(**endless)
+
+
+def test_a_module_can_be_pickled_for_processes_that_lightning_spawns() -> None:
+    config = configuration("model.hidden=[4]")
+    module = DigitClassifier(config, DigitsDataModule(config).spec).eval()  # no dropout
+    images, labels = torch.zeros(2, 1, 28, 28, dtype=torch.uint8), torch.tensor([3, 1])
+    losses = [one.loss(one.network(images), labels) for one in (module, pickle.loads(pickle.dumps(module)))]
+    assert torch.equal(*losses)
 
 
 def test_a_trainer_that_accumulates_gradients_itself_is_refused(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """LightningModule: network, loss, optimizer and metrics.
 
-Any `lightning.Trainer` can train it, without `accumulate_grad_batches`. `train.py` uses `mnist_mlp.engine`, which makes
-the same steps in less time; with `engine=plain` it uses Lightning's own loop.
+Any `lightning.Trainer` can train it, but without `accumulate_grad_batches`. `train.py` uses `mnist_mlp.engine`, which
+makes the same steps in less time; with `engine=plain` it uses Lightning's own loop.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics import MetricCollection
 
 from mnist_mlp.config.errors import ConfigError
@@ -49,13 +49,10 @@ class DigitClassifier(L.LightningModule):
         self.ema_network = deepcopy(self.network).requires_grad_(False) if averaged else None
         self.loss = build_loss(self.config.model, training=True)
         self.evaluation_loss = build_loss(self.config.model, training=False)
-        classes = len(self.data.class_names)
-        self.metrics = nn.ModuleDict(
-            {
-                f"{stage}_metrics": build_metrics(self.config.metrics, classes, stage)
-                for stage in ("train", "val", "test")
-            }
-        )
+        names, classes = self.config.metrics, len(self.data.class_names)
+        self.train_metrics = build_metrics(names, classes, "train")
+        self.val_metrics = build_metrics(names, classes, "val")
+        self.test_metrics = build_metrics(names, classes, "test")
 
     @property
     def evaluated_network(self) -> Network:
@@ -72,10 +69,10 @@ class DigitClassifier(L.LightningModule):
             images = images.to(self.network.mean.dtype).requires_grad_()
         output = self.network(images)  # (B, classes): what the loss expects, which is logits for cross_entropy
         loss = self.loss(output, labels)
-        self.log_metrics("train", loss, output, labels)  # of the images as they are
+        self.log_metrics("train", loss, output, labels)  # of the clean images only
         if distance:
-            worse = self.network(adversarial_images(images, loss, distance))
-            loss = (loss + self.loss(worse, labels)) / 2
+            adversarial_output = self.network(adversarial_images(images, loss, distance))
+            loss = (loss + self.loss(adversarial_output, labels)) / 2
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -98,22 +95,20 @@ class DigitClassifier(L.LightningModule):
 
     def metrics_of(self, stage: str) -> MetricCollection:
         """Metrics of the stage `train`, `val` or `test`, by the names under which they are logged."""
-        metrics = self.metrics[f"{stage}_metrics"]
-        assert isinstance(metrics, MetricCollection)
-        return metrics
+        return {"train": self.train_metrics, "val": self.val_metrics, "test": self.test_metrics}[stage]
 
     def log_metrics(self, stage: str, loss: Tensor, output: Tensor, labels: Tensor) -> None:
         """Add a batch to the mean loss and the metrics of the epoch."""
         metrics = self.metrics_of(stage)
         metrics.update(output, labels)
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=len(labels))
-        self.log_dict(dict(metrics.items()), on_step=False, on_epoch=True, batch_size=len(labels))
+        self.log_dict(metrics, on_step=False, on_epoch=True, batch_size=len(labels))
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         # In mixed precision Lightning cannot clip the gradients of a fused optimizer.
         fused = not self.trainer.precision.endswith("mixed")
         optimizer = build_optimizer(self.config.optimizer, self.network.parameters(), fused=fused)
-        total_steps = int(self.trainer.estimated_stepping_batches)
+        total_steps = self.trainer.estimated_stepping_batches  # infinite if nothing limits the Trainer
         schedule = build_lr_schedule(self.config.scheduler, optimizer, total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -130,7 +125,7 @@ class DigitClassifier(L.LightningModule):
         seed_noise(self.config.seed, self.global_step, self.global_rank, self.device)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Update the EMA. A checkpoint that a Trainer of your own saves within an epoch lacks the last update."""
+        """Update the EMA. A checkpoint that Lightning saves within an epoch lacks the last update: it is saved before."""
         if self.ema_network is not None:
             weight = ema_weight(self.config.averaging.decay, step=self.global_step - 1)
             update_ema(self.ema_network, self.network, weight)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from helpers.data_sets import data_config, synthetic
+from helpers.kill_and_resume import configuration
 
 from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import CONFIGS
+from mnist_mlp.data.datamodule import build_datamodule
 from mnist_mlp.data.sources import SOURCES, Source, describe, load, with_data_at
 
 
@@ -35,6 +38,14 @@ def test_mnist_is_described_without_a_file_of_it(tmp_path: Path) -> None:
         60_000,
         10_000,
     )
+
+
+@pytest.mark.parametrize("ask", [partial(with_data_at, place="here"), build_datamodule])
+def test_a_name_that_is_not_there_is_refused_by_whatever_looks_it_up(ask: Any) -> None:
+    config = configuration()
+    unknown = replace(config.data, name="minst")
+    with pytest.raises(ConfigError, match=r"data\.name: expected one of mnist, .* got 'minst'"):
+        ask(replace(config, data=unknown) if ask is build_datamodule else unknown)
 
 
 @pytest.mark.parametrize("ask", [describe, load])

@@ -13,7 +13,7 @@ from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.image_data_module import ImageDataModule
 from mnist_mlp.data.loader import EvaluationLoader, Part, TrainLoader
 from mnist_mlp.data.normalisation import normalisation
-from mnist_mlp.data.sources import SOURCES, load, refuse_loaders_of_its_own
+from mnist_mlp.data.sources import load, require_plain_engine_for_own_loaders, source_of
 from mnist_mlp.data.split import split
 from mnist_mlp.model.networks import DataSpec
 
@@ -66,7 +66,7 @@ class DigitsDataModule(ImageDataModule):
             return
         dataset, config = self.dataset, self.config
         train, val = split(dataset.train_labels, config.data.val_size)
-        if (chosen := self.overfitted(len(train))) is not None:
+        if (chosen := self.overfit_indices(len(train))) is not None:
             val = train[chosen.numpy()]
         test = _part(dataset.test_images, dataset.test_labels, np.arange(len(dataset.test_labels)))
         self.parts = {
@@ -111,13 +111,13 @@ class DigitsDataModule(ImageDataModule):
 
 
 def build_datamodule(config: Config) -> ImageDataModule:
-    """The data module of the data set `data.name`: the one in `SOURCES` if it has its own, else `DigitsDataModule`.
+    """The data module of the data set `data.name`: its own if it has one in `SOURCES`, else `DigitsDataModule`.
 
     Raises:
-        ConfigError: the data set has a data module of its own, and `engine` is fast.
+        ConfigError: there is no such data set, or it has a data module of its own, and `engine` is fast.
     """
-    refuse_loaders_of_its_own(config)
-    own = SOURCES[config.data.name].datamodule
+    require_plain_engine_for_own_loaders(config)
+    own = source_of(config.data).datamodule
     return DigitsDataModule(config) if own is None else own(config)
 
 

@@ -61,7 +61,7 @@ def refuse_more_than_memory(images: int, shape: tuple[int, int, int]) -> None:
         )
 
 
-def refuse_other_than_described(dataset: Dataset, info: DatasetInfo) -> None:
+def require_as_described(dataset: Dataset, info: DatasetInfo) -> None:
     """Raise ConfigError if `dataset`, from `load`, is not what `describe` announced: a network would learn nonsense."""
     for part, size in (("train", info.train_size), ("test", info.test_size)):
         images, labels = getattr(dataset, f"{part}_images"), getattr(dataset, f"{part}_labels")

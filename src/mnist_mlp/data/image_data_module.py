@@ -27,10 +27,11 @@ class ImageDataModule(L.LightningDataModule, ABC):
     """
 
     resumes_within_epoch = False
-    """whether the training loader of a resumed run goes on with the next batch; else Lightning warns that it begins the
-    epoch anew"""
+    """whether the training loader of a resumed run continues with the next batch; else Lightning warns that the results
+    may be unreliable"""
     first_step = 0
-    """optimizer steps done before this start, for a loader that leaves out their batches; `open_run` sets it"""
+    """optimizer steps that earlier processes of this run have done; a training loader skips their batches. `open_run`
+    sets it"""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -54,15 +55,15 @@ class ImageDataModule(L.LightningDataModule, ABC):
         """Checksum of the data, compared when a run is resumed; None: not compared."""
         return None
 
-    def overfitted(self, images: int) -> torch.Tensor | None:
-        """Indices of the training images, of so many, that `trainer.overfit_batches` trains and validates on.
+    def overfit_indices(self, train_size: int) -> torch.Tensor | None:
+        """Indices of the training images that `trainer.overfit_batches` uses, for training and for validation.
 
         They are the first batches of the first epoch. None: it is off.
         """
         if not (limit := self.config.trainer.overfit_batches):
             return None
-        few = limit_batches(limit, ceil(images / self.batch_size)) * self.batch_size
-        return epoch_order(images, self.config.seed, epoch=0)[:few]
+        few = limit_batches(limit, ceil(train_size / self.batch_size)) * self.batch_size
+        return epoch_order(train_size, self.config.seed, epoch=0)[:few]
 
     @property
     def augmentation(self) -> Augmentation:

@@ -11,22 +11,12 @@ import stat
 import warnings
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 MAX_BYTES = 100_000_000
 MAX_PIXELS = 64_000_000
-ORIENTATION = 0x0112  # the EXIF tag for the orientation of the camera
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 # Pillow also logs what it raises for damaged TIFF files. Without a handler Python would print that to stderr.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -82,7 +72,6 @@ def _content(path: Path) -> bytes:
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
-        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+        return ImageOps.exif_transpose(image)
     except Exception:  # damaged EXIF data: the image itself may be good
-        turn = None
-    return image if turn is None else image.transpose(turn)
+        return image

@@ -12,7 +12,7 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.data.run_length import limit_batches
 from mnist_mlp.data.seeding import epoch_order
 
-MOST_IMAGES, MOST_VALUES = 2_500, 2_500 * 28 * 28  # in one batch of evaluation
+MAX_IMAGES, MAX_VALUES = 2_500, 2_500 * 28 * 28  # in one batch of evaluation
 
 Part = tuple[Tensor, Tensor]
 """images `(N, C, H, W)` uint8 and labels `(N,)` int64"""
@@ -107,7 +107,7 @@ def evaluation_batch(images: Tensor, at_least: int = 1) -> int:
     Args:
         at_least: images that are known to fit into the memory, since training takes as many at once.
     """
-    return min(MOST_IMAGES, max(at_least, MOST_VALUES // math.prod(images.shape[1:])))
+    return min(MAX_IMAGES, max(at_least, MAX_VALUES // math.prod(images.shape[1:])))
 
 
 def in_batches(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

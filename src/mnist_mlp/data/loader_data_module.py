@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, Sampler, Subset
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.dataset import DatasetInfo
 from mnist_mlp.data.image_data_module import ImageDataModule
-from mnist_mlp.data.run_length import limit_batches
 from mnist_mlp.data.normalisation import given_normalisation
+from mnist_mlp.data.run_length import limit_batches
 from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.model.networks import DataSpec
 from mnist_mlp.runs.signals import ignore_signals
@@ -21,8 +21,8 @@ from mnist_mlp.runs.signals import ignore_signals
 class LoaderDataModule(ImageDataModule):
     """Batches that worker processes read while the network trains. It needs `engine=plain`.
 
-    `data.mean` and `data.std` are needed, as computing them would read all images. With a Trainer of your own, a run
-    that is resumed within an epoch begins that epoch anew.
+    `data.mean` and `data.std` are needed, as computing them would read all images. A Trainer of your own does not set
+    `first_step`: a run that it resumes within an epoch trains again on the first images of this epoch.
     """
 
     resumes_within_epoch = True
@@ -38,7 +38,7 @@ class LoaderDataModule(ImageDataModule):
         super().__init__(config)
         self.info, self.datasets, self.workers = info, dict(datasets), workers
         train = self.datasets["train"]
-        if (chosen := self.overfitted(len(train))) is not None:
+        if (chosen := self.overfit_indices(len(train))) is not None:
             self.datasets["val"] = Subset(train, chosen.tolist())
 
     @property

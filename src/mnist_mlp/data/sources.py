@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import Config, DataConfig
 from mnist_mlp.data import folder, npz, synthetic
-from mnist_mlp.data.dataset import Dataset, DatasetInfo, refuse_other_than_described
+from mnist_mlp.data.dataset import Dataset, DatasetInfo, require_as_described
 from mnist_mlp.data.mnist import FASHION_MNIST, MNIST
 from mnist_mlp.data.normalisation import refuse_unusable_normalisation
 
@@ -47,6 +47,17 @@ SOURCES = {
 }
 
 
+def source_of(data: DataConfig) -> Source:
+    """The source `data.name`.
+
+    Raises:
+        ConfigError: there is no such data set.
+    """
+    if data.name not in SOURCES:
+        raise ConfigError(f"data.name: expected one of {', '.join(SOURCES)}, got {data.name!r}")
+    return SOURCES[data.name]
+
+
 def load(data: DataConfig, *, sha256: str | None = None) -> Dataset:
     """The data set `data.name`, verified.
 
@@ -58,11 +69,11 @@ def load(data: DataConfig, *, sha256: str | None = None) -> Dataset:
         DataError: the download failed.
     """
     info = describe(data)
-    source = SOURCES[data.name]
+    source = source_of(data)
     if source.load is None:
         raise ConfigError(f"data={data.name}: this command needs all images in memory, and this data set has no `load`")
     dataset = source.load(data)
-    refuse_other_than_described(dataset, info)
+    require_as_described(dataset, info)
     if sha256 not in (None, dataset.sha256):
         place = f"data.path: {data.path}: " if source.reads_path else f"data={data.name}: "
         raise ConfigError(f"{place}expected the data that the network was trained on, found others (SHA-256)")
@@ -75,9 +86,7 @@ def describe(data: DataConfig) -> DatasetInfo:
     Raises:
         ConfigError: there is no such data set, it is malformed, or has too few images for `data.val_size`.
     """
-    source = SOURCES.get(data.name)
-    if source is None:
-        raise ConfigError(f"data.name: expected one of {', '.join(SOURCES)}, got {data.name!r}")
+    source = source_of(data)
     if source.reads_path and data.path is None:
         raise ConfigError(f"data.path: expected the place of the images, as data={data.name} data.path=..., got null")
     if not source.reads_path and data.path is not None:
@@ -94,9 +103,9 @@ def describe(data: DataConfig) -> DatasetInfo:
     return info
 
 
-def refuse_loaders_of_its_own(config: Config) -> None:
+def require_plain_engine_for_own_loaders(config: Config) -> None:
     """Raise ConfigError if the engine, which takes its batches from memory, is to train on a data set with loaders."""
-    if config.engine == "fast" and SOURCES[config.data.name].datamodule is not None:
+    if config.engine == "fast" and source_of(config.data).datamodule is not None:
         raise ConfigError(
             f"engine: expected plain beside data={config.data.name}, which has loaders of its own, got fast"
         )
@@ -106,4 +115,4 @@ def with_data_at(data: DataConfig, place: str | None) -> DataConfig:
     """The section `data` with its files at `place` (if not None): they may have moved since the training run."""
     if place is None:
         return data
-    return replace(data, path=place) if SOURCES[data.name].reads_path else replace(data, dir=place)
+    return replace(data, path=place) if source_of(data).reads_path else replace(data, dir=place)

@@ -93,12 +93,12 @@ def backward_over_ranks(loss: Tensor, share: float, parameters: Sequence[nn.Para
     gradients = [torch.zeros_like(weights) if weights.grad is None else weights.grad for weights in trained]
     flat = torch.cat([weighted.detach().view(1), has_gradient, *(gradient.flatten() for gradient in gradients)])
     sum_over_ranks(flat)  # one collective operation for all of them
-    whole_loss, ranks_with_gradient, rest = flat.split([1, len(trained), len(flat) - 1 - len(trained)])
+    ranks_with_gradient, rest = flat[1 : 1 + len(trained)], flat[1 + len(trained) :]
     for weights, ranks, gradient in zip(
         trained, ranks_with_gradient.tolist(), rest.split([weights.numel() for weights in trained]), strict=True
     ):
         weights.grad = gradient.view_as(weights).to(weights.dtype) if ranks else None
-    return whole_loss[0]
+    return flat[0]
 
 
 @contextmanager

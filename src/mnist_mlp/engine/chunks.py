@@ -43,7 +43,8 @@ class Chunk:
 
     def minibatches(self) -> Sequence[Tensor]:
         """Indices of each minibatch, `(M, B)`."""
-        return self.order.split(self.batch_size, dim=1)
+        minibatches: Sequence[Tensor] = self.order.split(self.batch_size, dim=1)
+        return minibatches
 
     def share_of_rank(self, values: Tensor, dim: int = 0) -> Tensor:
         """The part of a minibatch that this rank trains on; sizes differ by at most one, and may be zero."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -57,4 +58,4 @@ def build_loss(config: ModelConfig, *, training: bool) -> Callable[[Tensor, Tens
     """
     function = LOSSES[config.loss].function
     model = config if training else replace(config, label_smoothing=0.0)
-    return lambda output, labels: function(output, labels, model)
+    return partial(function, model=model)  # type: ignore[call-arg]  # not a lambda, which cannot be pickled

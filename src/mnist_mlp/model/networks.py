@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import prod
+from math import log2, prod
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import CNNConfig, MLPConfig, ModelConfig
 from mnist_mlp.model.losses import LOSSES
 
@@ -106,6 +107,11 @@ class CNN(Network):
 
     def __init__(self, config: CNNConfig, data: DataSpec) -> None:
         channels, height, width = data.image_shape
+        if min(height, width) >> len(config.channels) == 0:
+            raise ConfigError(
+                f"model.channels: expected at most {int(log2(min(height, width)))} convolutions, each of which halves "
+                f"the {height} x {width} pixels, got {len(config.channels)}"
+            )
         layers = nn.Sequential()
         for next_channels in config.channels:
             layers.append(nn.Conv2d(channels, next_channels, kernel_size=3, padding=1))

@@ -12,24 +12,26 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.keys import depends_on_length
 from mnist_mlp.config.schema import SchedulerConfig
 
 
-def constant(config: Any, step: int, total_steps: int) -> float:
+def constant(config: Any, step: float, total_steps: float) -> float:
     return 1.0
 
 
-def one_cycle(config: Any, step: int, total_steps: int) -> float:
+def one_cycle(config: Any, step: float, total_steps: float) -> float:
     """Cosine warm-up, then cosine decay: the learning rate of `torch.optim.lr_scheduler.OneCycleLR` (Smith 2018)."""
     return _warmup_then_decay(config, step, total_steps, warmup=_cosine)
 
 
-def cosine(config: Any, step: int, total_steps: int) -> float:
+def cosine(config: Any, step: float, total_steps: float) -> float:
     """Linear warm-up, then cosine decay (Loshchilov and Hutter 2017)."""
     return _warmup_then_decay(config, step, total_steps, warmup=_linear)
 
 
-SCHEDULES: dict[str, Callable[[Any, int, int], float]] = {
+SCHEDULES: dict[str, Callable[[Any, float, float], float]] = {
     "constant": constant,
     "one_cycle": one_cycle,
     "cosine": cosine,
@@ -37,18 +39,30 @@ SCHEDULES: dict[str, Callable[[Any, int, int], float]] = {
 """From the section `scheduler`, step (0 <= step < total_steps) and total_steps to a multiple of `optimizer.lr`"""
 
 
-def lr_factor(config: SchedulerConfig, step: int, total_steps: int) -> float:
+def lr_factor(config: SchedulerConfig, step: int, total_steps: float) -> float:
     """Learning rate of a step, as a multiple of `optimizer.lr`; after the last step, that of the last step."""
     return SCHEDULES[config.name](config, min(step, total_steps - 1), total_steps)
 
 
-def build_lr_schedule(config: SchedulerConfig, optimizer: Optimizer, total_steps: int) -> LambdaLR:
-    """The schedule `scheduler.name`; call its `step()` after each optimizer step."""
+def build_lr_schedule(config: SchedulerConfig, optimizer: Optimizer, total_steps: float) -> LambdaLR:
+    """The schedule `scheduler.name`; call its `step()` after each optimizer step.
+
+    Args:
+        total_steps: infinite if the length of the run is not known.
+
+    Raises:
+        ConfigError: it is infinite, and the learning rates depend on it.
+    """
+    if math.isinf(total_steps) and depends_on_length(config.name):
+        raise ConfigError(
+            f"scheduler={config.name}: expected a Trainer with max_epochs or max_steps, on which the learning rates "
+            "depend; scheduler=constant needs no length"
+        )
     return LambdaLR(optimizer, lambda step: lr_factor(config, step, total_steps))
 
 
 def _warmup_then_decay(
-    config: Any, step: int, total_steps: int, warmup: Callable[[float, float, float], float]
+    config: Any, step: float, total_steps: float, warmup: Callable[[float, float, float], float]
 ) -> float:
     """Rise from `config.start` to 1 along the curve `warmup`, during the fraction `config.warmup` of all steps; then a
     cosine to `config.end`."""

@@ -9,9 +9,9 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
-from mnist_mlp.data.image_file import FORMATS, MAX_BYTES, ORIENTATION, UnreadableError
+from mnist_mlp.data.image_file import FORMATS, MAX_BYTES, UnreadableError
 from mnist_mlp.extras.handwriting.connected_components import Box
 from mnist_mlp.extras.handwriting.ink_map import flatten
 from mnist_mlp.extras.handwriting.picture import read_picture
@@ -43,7 +43,7 @@ def test_a_camera_held_in_any_way_gives_an_upright_picture(tmp_path, orientation
         5: GREY.T, 6: GREY.T[::-1], 7: GREY[::-1, ::-1].T, 8: GREY.T[:, ::-1],
     }[orientation]  # fmt: skip
     exif = Image.Exif()
-    exif[ORIENTATION] = orientation
+    exif[ExifTags.Base.Orientation] = orientation
     path = saved(tmp_path / "file.png", Image.fromarray(np.ascontiguousarray(turned)), exif=exif)
     assert np.array_equal(read_picture(path).grey, GREY)
 
