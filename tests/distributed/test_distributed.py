@@ -6,7 +6,11 @@ import json
 import os
 import signal
 import time
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -18,12 +22,14 @@ from helpers.commands import train as run
 from helpers.kill_and_resume import configuration, difference
 from helpers.standby import stand_by
 
-from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.schema import PROJECT
+from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, ProcessError, UserError
+from mnist_mlp.config.schema import PROJECT, Config
+from mnist_mlp.distributed import launch
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.distributed.world import world
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.signals import SIGNALS
 from mnist_mlp.training import train
 
 pytestmark = pytest.mark.engine  # engine=plain has one process
@@ -186,6 +192,13 @@ def test_what_ends_a_process_is_told_in_one_line(
     assert result(directory)["status"] == ("interrupted" if code == 143 else "failed")
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_process_that_a_signal_has_stopped_interrupts_the_run(number: int) -> None:
+    ended: Any = SimpleNamespace(failures={0: SimpleNamespace(exitcode=128 + number, message="")})
+    reason = launch._reason(ended)
+    assert isinstance(reason, Interrupted) and reason.exit_code == 128 + number
+
+
 @pytest.mark.slow
 def test_a_mistake_of_ours_in_a_process_keeps_its_traceback(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(AT_LOADING.format(ranks="'1'", statement="return {}['images']"))
@@ -219,6 +232,23 @@ def test_torchrun_starts_the_same_run(tmp_path: Path, left_alone: Path) -> None:
     assert output.count("test accuracy") == 1
     assert left_behind(tmp_path) == left_behind(left_alone)
     assert difference(tmp_path, left_alone) is None
+
+
+@pytest.mark.parametrize("error", [ConfigError, DivergedError, ProcessError])
+def test_a_job_that_ends_on_every_rank_is_followed_by_the_next(
+    monkeypatch: pytest.MonkeyPatch, error: type[UserError]
+) -> None:
+    job, trained = {"config": asdict(configuration()), "directory": "somewhere"}, []
+    monkeypatch.setattr(launch, "receive_job", lambda store, number: job if number < 3 else None)
+    monkeypatch.setattr(launch, "rendezvous_store", lambda: None)
+    monkeypatch.setattr(launch, "process_group", lambda *_: nullcontext())
+
+    def fail(config: Config, directory: Path) -> None:
+        trained.append(directory)
+        raise error("not this one")
+
+    launch._train_jobs(fail)
+    assert trained == [Path("somewhere")] * 2
 
 
 @pytest.mark.slow

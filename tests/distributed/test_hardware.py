@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -117,6 +118,24 @@ def test_a_rank_has_the_gpu_that_the_list_names_or_the_only_one_that_its_task_se
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
     assert gpu_index(trainer(devices=[2, 3]), second) == 0
+
+
+@pytest.mark.parametrize(
+    ("gpus", "devices", "complaint"),
+    [
+        (0, [3], r"expected a number of processes on the CPU, got the indices \[3\]"),
+        (1, [3], r"expected at most 1 GPU, as this machine has, got \[3\]"),
+        (0, [1, 0], None),
+        (4, [3], None),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused_also_if_it_is_the_only_one(
+    monkeypatch: pytest.MonkeyPatch, wheel: dict[str, str | None], gpus: int, devices: list[int], complaint: str | None
+) -> None:
+    monkeypatch.setattr(hardware, "_cuda_driver", lambda: Driver(13020, *[(9, 0)] * gpus))
+    config = replace(configuration(), trainer=trainer(devices=devices))
+    with pytest.raises(ConfigError, match=complaint) if complaint else nullcontext():
+        preflight.require_machine(config)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from mnist_mlp.config import errors
-from mnist_mlp.config.errors import DivergedError, Interrupted, ProcessError, UserError
+from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, ProcessError, UserError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.store import NO_TIMEOUT, process_group, receive_job, rendezvous_store, send_job
@@ -106,7 +106,7 @@ def _reason(ended: RunProcsResult | None) -> ProcessError | Interrupted:
     """The error of the rank that failed; torch ended the others after it."""
     assert ended is not None  # `wait` has no timeout
     rank, failure = next((child + 1, failure) for child, failure in ended.failures.items())
-    if failure.exitcode in (130, 143):
+    if failure.exitcode in (129, 130, 143):  # SIGHUP, SIGINT, SIGTERM
         return Interrupted(failure.exitcode - 128)
     if failure.exitcode < 0:
         return ProcessError(f"process {rank} was ended by {failure.signal_name()}")
@@ -136,7 +136,8 @@ def _train_jobs(train: Callable[[Config, Path], object]) -> None:
             return
         config = from_dict(job["config"], Config)
         # These errors end the job on every rank, and rank 0 reports them.
-        with suppress(DivergedError, ProcessError), process_group(rendezvous_store(), number, world(), config.trainer):
+        job_ends = suppress(ConfigError, DivergedError, ProcessError)
+        with job_ends, process_group(rendezvous_store(), number, world(), config.trainer):
             train(config, Path(job["directory"]))
 
 

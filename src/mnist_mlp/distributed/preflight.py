@@ -7,7 +7,16 @@ from importlib.util import find_spec
 from mnist_mlp.config.errors import ConfigError, require
 from mnist_mlp.config.schema import Config
 from mnist_mlp.config.schema_trainer import TrainerConfig
-from mnist_mlp.distributed.hardware import cuda_devices, has_cuda, has_gpu, has_mps, has_rocm, uses_mps, why_no_cuda
+from mnist_mlp.distributed.hardware import (
+    cuda_devices,
+    has_cuda,
+    has_gpu,
+    has_mps,
+    has_rocm,
+    uses_gpu,
+    uses_mps,
+    why_no_cuda,
+)
 from mnist_mlp.distributed.world import ranks_per_node, started_by_srun, world
 
 
@@ -64,19 +73,23 @@ def require_processes(config: Config) -> None:
             f"trainer.devices: {started} processes were started together, but {here} devices on each of "
             f"{trainer.num_nodes} nodes (trainer.num_nodes) make {asked}"
         )
+    gpus = cuda_devices()
+    needed = max(devices) + 1 if isinstance(devices, list) else here
+    one_for_each_task = started_by_srun() and gpus == 1
+    if not uses_gpu(trainer.accelerator) and isinstance(devices, list) and sorted(devices) != list(range(here)):
+        raise ConfigError(f"trainer.devices: expected a number of processes on the CPU, got the indices {devices}")
+    if uses_mps(trainer.accelerator) and needed > 1:
+        raise ConfigError(f"trainer.devices: an Apple GPU is one device, got {devices}; use 1, or accelerator=cpu")
+    if trainer.accelerator != "cpu" and 0 < gpus < needed and not one_for_each_task:
+        raise ConfigError(
+            f"trainer.devices: expected at most {gpus} GPU{'s' * (gpus != 1)}, as this machine has, got {devices}"
+        )
     if asked == 1:
         return
     if config.engine == "plain":
         raise ConfigError(f"engine: expected fast for {asked} processes, which share every minibatch, got plain")
     if trainer.num_nodes > started:
         raise ConfigError("trainer.num_nodes: several machines need torchrun or srun to start the processes on each")
-    gpus = cuda_devices()
-    if uses_mps(trainer.accelerator):
-        raise ConfigError(f"trainer.devices: an Apple GPU is one device, got {devices}; use 1, or accelerator=cpu")
-    needed = max(devices) + 1 if isinstance(devices, list) else here
-    one_for_each_task = started_by_srun() and gpus == 1
-    if trainer.accelerator != "cpu" and 0 < gpus < needed and not one_for_each_task:
-        raise ConfigError(f"trainer.devices: expected at most the {gpus} GPUs of this machine, got {devices}")
     for name, images in (("data.batch_size", config.data.batch_size), ("data.val_size", config.data.val_size)):
         if images < asked:
             raise ConfigError(f"{name}: expected an image for each of the {asked} processes, got {images}")
