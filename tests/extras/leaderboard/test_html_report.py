@@ -69,6 +69,16 @@ DEGENERATE = [all_equal(1.0, 0.0, 3), all_equal(0.0, 0.5, 1), all_equal(1.0, 0.5
 SLOW = (pytest.param(runs_of, marks=pytest.mark.slow) for runs_of in (two_data_sets, *DEGENERATE[1:]))
 
 
+def test_a_page_says_how_many_rows_it_leaves_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnist_mlp.extras.leaderboard.html_report.ROWS", 2)
+    for number in range(5):
+        ran(tmp_path / str(number), f"optimizer.lr=0.00{number + 1}", accuracy=0.9)
+        ran(tmp_path / f"failed-{number}", accuracy=None, status="failed")
+    page = written(tmp_path)
+    for rows in ("entries", "runs"):
+        assert f"The first 2 {rows}; compare.py --csv and --json write the 3 others too." in page
+
+
 @pytest.mark.parametrize("runs_of", [sweep, one_run, only_failures, DEGENERATE[0], *SLOW])
 def test_a_page_fetches_nothing_and_its_plots_are_well_formed(tmp_path: Path, runs_of: Callable[[Path], None]) -> None:
     runs_of(tmp_path)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from helpers.fake_run import ran
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from mnist_mlp.config.compose import composed
 from mnist_mlp.extras.leaderboard.difference import difference
 from mnist_mlp.extras.leaderboard.find_runs import find
 from mnist_mlp.extras.leaderboard.leaderboard import compared
 from mnist_mlp.extras.leaderboard.table import text
+from mnist_mlp.runs import record
 
 
 @pytest.fixture
@@ -84,7 +87,7 @@ def test_of_many_entries_the_first_are_shown_and_the_rest_counted(
         ran(tmp_path / str(number), f"optimizer.lr=0.00{number + 1}", accuracy=0.9 + number / 1e3)
     table = said_of(tmp_path).split("\n\n")[0].splitlines()
     assert [line.split()[1] for line in table[1:6]] == ["0.008", "0.007", "0.006", "0.005", "0.004"]
-    assert table[6:] == ["... and 3 more: --csv, --json and --report have them all"]
+    assert table[6:] == ["... and 3 more: compare.py --csv and --json write all of them"]
 
 
 def test_each_data_set_has_a_table_of_its_own(tmp_path: Path) -> None:
@@ -117,6 +120,22 @@ def test_two_runs_are_shown_by_what_differs(tmp_path: Path) -> None:
     assert rows["best epoch"] == ["3", "3", "+0"]
     assert rows["b"] == [str(tmp_path / "b")]
     assert "model.hidden" not in rows
+
+
+def test_two_runs_that_were_killed_are_shown_by_what_differs_too(tmp_path: Path) -> None:
+    config = asdict(composed())
+    for name, lr in (("a", 0.1), ("b", 0.2)):
+        (tmp_path / name).mkdir()
+        own = {**config, "optimizer": {**config["optimizer"], "lr": lr}}
+        record.write_run(tmp_path / name, record.RunRecord(config=own))
+    assert re.search(r"^optimizer.lr +0.1 +0.2$", difference(*find([tmp_path])), re.MULTILINE)
+
+
+def test_of_runs_without_a_record_it_is_not_said_that_they_are_the_same(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / record.RUN).write_text("{")
+    assert "the same" not in difference(*find([tmp_path]))
 
 
 def test_a_comparison_of_two_runs_survives_one_that_left_nothing(tmp_path: Path) -> None:

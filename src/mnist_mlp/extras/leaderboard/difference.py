@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mnist_mlp.extras.leaderboard.leaderboard import NOT_IN_BOTH, flattened
+from mnist_mlp.extras.leaderboard.leaderboard import NOT_IN_BOTH, config_of, flattened
 from mnist_mlp.extras.leaderboard.table import shown
 from mnist_mlp.extras.text_table import shortened, text_table
 from mnist_mlp.runs import directories as runs
@@ -15,7 +15,7 @@ CELL = 20  # characters of a value; two of them, their difference and the longes
 
 
 def difference(one: runs.Run, other: runs.Run) -> str:
-    configs = [flattened(run.result.get("config", {})) for run in (one, other)]
+    configs = [flattened(config_of(run)) for run in (one, other)]
     versions = [{"git": run.result.get("git"), **run.result.get("versions", {})} for run in (one, other)]
     differing = [
         [name, shown(before), shown(after), ""]
@@ -31,7 +31,7 @@ def difference(one: runs.Run, other: runs.Run) -> str:
         *([name, *(shortened(cell, CELL) for cell in cells)] for name, *cells in differing),
         *(_compared(name, numbers[0].get(name), numbers[1].get(name)) for name in names),
     ]
-    note = "" if differing else "\n\nThe two configurations are the same."
+    note = "\n\nThe two configurations are the same." if all(configs) and not differing else ""
     places = "\n".join(f"{letter}  {runs.shown(run.directory)}" for letter, run in (("a", one), ("b", other)))
     return f"{text_table(rows)}{note}\n\n{places}"
 

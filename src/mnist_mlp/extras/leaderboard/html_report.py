@@ -66,7 +66,11 @@ def document(comparison: Comparison, folder: Path, *, plots: bool = True) -> str
     for number, board in enumerate(boards):
         parts += _board(board, folder, number, plots=plots)
     if unfinished:
-        parts.append(section(f"Not completed: {len(unfinished):,}", _failures(unfinished, folder)))
+        parts.append(
+            section(
+                f"Not completed: {len(unfinished):,}", _failures(unfinished, folder), *_cut(len(unfinished), "runs")
+            )
+        )
     return page(title, parts, style=STYLE, script=SCRIPT.read_text(encoding="utf-8"))
 
 
@@ -88,9 +92,7 @@ def _board(board: Leaderboard, folder: Path, number: int, *, plots: bool) -> Ite
         f"<p>{place}</p><pre>{escape(again)}</pre>",
         "Its checkpoint, and the command that trains it again:" if kept else "The command that trains it again:",
     )
-    hidden = len(board.entries) - ROWS
-    more = [f"The first {ROWS:,} entries; {hidden:,} more are in the files of --csv and --json."] if hidden > 0 else []
-    yield section("Leaderboard", _table(board, folder, number), *remarks(board), *more)
+    yield section("Leaderboard", _table(board, folder, number), *remarks(board), *_cut(len(board.entries), "entries"))
     if plots:
         yield from _plots(board, number)
     else:
@@ -167,6 +169,16 @@ def _table(board: Leaderboard, folder: Path, number: int) -> str:
     heads.append(f'<th scope="col">{escape(metric_title(board.monitor))}</th>')
     table = f"<table><thead><tr>{''.join(heads)}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return scrollable(table, f"Leaderboard of {board.data}")
+
+
+def _cut(number: int, what: str) -> list[str]:
+    """A note on a table that does not show all of its rows."""
+    hidden = number - ROWS
+    return (
+        [f"The first {ROWS:,} {what}; compare.py --csv and --json write the {hidden:,} others too."]
+        if hidden > 0
+        else []
+    )
 
 
 def _link(run: runs.Run, folder: Path, text: str) -> str:

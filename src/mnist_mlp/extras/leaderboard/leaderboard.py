@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import affects_result, keys, keys_where
 from mnist_mlp.extras.leaderboard.statistics import Estimate, against_first
 from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import record
 from mnist_mlp.runs.monitored import ACCURACY, monitored, monitored_by_all
 
 NOT_IN_BOTH = "–"
@@ -212,6 +214,17 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 @cache  # the schema takes milliseconds to read, and there may be thousands of runs
 def _without_effect() -> frozenset[str]:
     return frozenset((keys().keys() - keys_where(affects_result)) | {"seed"})
+
+
+def config_of(run: runs.Run) -> dict[str, Any]:
+    """The configuration of a run, of a killed one too; empty if it left none that can be read."""
+    if found := run.result.get("config"):
+        return dict(found)
+    try:
+        started = record.read_run(run.directory)
+    except ConfigError:
+        started = None
+    return started.config if started else {}
 
 
 def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

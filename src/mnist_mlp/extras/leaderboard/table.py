@@ -38,7 +38,7 @@ def entries(board: Leaderboard) -> str:
     shown_entries = board.entries[:ROWS]
     numbers = [_numbers(board, rank) for rank in range(len(shown_entries))]
     hidden = len(board.entries) - len(shown_entries)
-    end = f"\n... and {hidden:,} more: --csv, --json and --report have them all" if hidden else ""
+    end = f"\n... and {hidden:,} more: compare.py --csv and --json write all of them" if hidden else ""
     values = [[shown(entry.settings[key]) for key in board.keys] for entry in shown_entries]
     for names in (board.keys, short_names(board.keys)):
         for last in (None, -1, -2):  # seconds and parameters give way first
