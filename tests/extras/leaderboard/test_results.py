@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas
@@ -12,10 +13,12 @@ import pytest
 from helpers.fake_run import ran
 from scipy.stats import ttest_rel
 
+from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import MissingPackageError
 from mnist_mlp.extras.leaderboard.find_runs import find
 from mnist_mlp.extras.leaderboard.leaderboard import compared
-from mnist_mlp.extras.leaderboard.results import results, write_csv, write_json
+from mnist_mlp.extras.leaderboard.results import records, results, write_csv, write_json
+from mnist_mlp.runs import record
 
 
 @pytest.fixture
@@ -55,6 +58,16 @@ def test_the_json_file_has_the_whole_configuration_and_the_history_of_every_run(
         assert row["config"] == written["config"]
         assert row["history"] == [{**epoch, "epoch": epoch["epoch"] + 1} for epoch in written["history"]]
         assert (row["status"], row["error"], row["seed"]) == (written["status"], written["error"], written["seed"])
+
+
+def test_a_killed_run_has_its_settings_too(tmp_path: Path) -> None:
+    (tmp_path / "0").mkdir()
+    config = asdict(composed("optimizer.lr=0.1"))
+    record.write_run(tmp_path / "0", record.RunRecord(config=config))
+    (row,) = records(compared(find([tmp_path])), keys=["optimizer.lr"])
+    assert (row["status"], row["data"], row["optimizer.lr"]) == ("no result", "mnist", 0.1)
+    write_json(compared(find([tmp_path])), tmp_path / "runs.json")
+    assert json.loads((tmp_path / "runs.json").read_text())[0]["config"] == config
 
 
 def test_a_frame_groups_by_any_key_and_unfolds_into_epochs(sweep: Path) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnist_mlp.config.errors import require
 from mnist_mlp.extras.leaderboard.find_runs import find
-from mnist_mlp.extras.leaderboard.leaderboard import Comparison, Entry, Leaderboard, compared, flattened
+from mnist_mlp.extras.leaderboard.leaderboard import Comparison, Entry, Leaderboard, compared, config_of, flattened
 from mnist_mlp.extras.leaderboard.table import shown
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.result import RESULT_METRICS
@@ -52,19 +52,20 @@ def records(comparison: Comparison, *, keys: list[str] | None = None) -> Iterato
     for board in comparison.boards:
         for rank, entry in enumerate(board.entries, start=1):
             outcome = _outcome(board, entry, rank)
-            config = {name: shown(value) if isinstance(value, list) else value for name, value in _flat(entry).items()}
-            chosen = config if keys is None else {key: config.get(key) for key in keys}
             for run in entry.runs:
-                yield {"data": board.data, "rank": rank, **chosen, **outcome, **_of_run(run, curves)}
+                yield {"data": board.data, "rank": rank, **_settings(run, keys), **outcome, **_of_run(run, curves)}
     for run in comparison.unfinished:
-        config = flattened(run.result.get("config") or {})
-        chosen = {name: shown(v) if isinstance(v, list) else v for name, v in config.items()}
-        chosen = chosen if keys is None else {key: chosen.get(key) for key in keys}
-        yield {"data": config.get("data.name"), "rank": None, **chosen, **_of_run(run, curves)}
+        data = flattened(config_of(run)).get("data.name")
+        yield {"data": data, "rank": None, **_settings(run, keys), **_of_run(run, curves)}
 
 
-def _flat(entry: Entry) -> dict[str, Any]:
-    return {name: value for name, value in flattened(entry.config).items() if name != "seed"}
+def _settings(run: runs.Run, keys: list[str] | None) -> dict[str, Any]:
+    config = {
+        name: shown(value) if isinstance(value, list) else value
+        for name, value in flattened(config_of(run)).items()
+        if name != "seed"
+    }
+    return config if keys is None else {key: config.get(key) for key in keys}
 
 
 def _outcome(board: Leaderboard, entry: Entry, rank: int) -> dict[str, Any]:
@@ -95,9 +96,14 @@ def _of_run(run: runs.Run, curves: Iterable[str]) -> dict[str, Any]:
     }
 
 
+def _runs(comparison: Comparison) -> list[runs.Run]:
+    """All of them, in the order of `records`."""
+    completed = [run for board in comparison.boards for entry in board.entries for run in entry.runs]
+    return [*completed, *comparison.unfinished]
+
+
 def _names_of_curves(comparison: Comparison) -> Iterable[str]:
-    runs_of_entries = [run for board in comparison.boards for entry in board.entries for run in entry.runs]
-    histories = [run.result.get("history") or [] for run in (*runs_of_entries, *comparison.unfinished)]
+    histories = [run.result.get("history") or [] for run in _runs(comparison)]
     return dict.fromkeys(["epoch", *(name for history in histories for row in history for name in row)])
 
 
@@ -127,12 +133,9 @@ def _cell(value: Any) -> Any:
 def write_json(comparison: Comparison, path: Path) -> None:
     """A list with an object for each run: its numbers, its whole configuration, and its history epoch by epoch."""
     rows = []
-    for record in records(comparison, keys=[]):
+    names = _names_of_curves(comparison)
+    for record, run in zip(records(comparison, keys=[]), _runs(comparison), strict=True):
         flat = {name: value for name, value in record.items() if not name.startswith("history/")}
-        curves = {name.removeprefix("history/"): value for name, value in record.items() if name not in flat}
-        history = [dict(zip(curves, row, strict=True)) for row in zip(*curves.values(), strict=True)]
-        rows.append({**flat, "history": history})
-    every = [run for board in comparison.boards for entry in board.entries for run in entry.runs]
-    for row, run in zip(rows, [*every, *comparison.unfinished], strict=True):
-        row["config"] = run.result.get("config")
+        history = [{name: _value(row, name) for name in names} for row in run.result.get("history") or []]
+        rows.append({**flat, "history": history, "config": config_of(run) or None})
     path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
