@@ -17,7 +17,7 @@ from mnist_mlp.config.errors import ExportError, MissingPackageError, require
 from mnist_mlp.config.schema import ACTIVATIONS, LOSSES, PROJECT
 from mnist_mlp.extras import onnx_export as exporting
 from mnist_mlp.extras.inference.predictor import Calibration
-from mnist_mlp.extras.onnx_export import check, description, export, probabilities
+from mnist_mlp.extras.onnx_export import check, export, metadata, probabilities
 from mnist_mlp.extras.onnx_graph import build
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (7, 28, 28), np.uint8)
@@ -25,7 +25,7 @@ IMAGES = np.random.default_rng(1).integers(0, 256, (7, 28, 28), np.uint8)
 
 def written(predictor, path, **layout):
     layout = {"dtype": "uint8", "channel": False, **layout}
-    onnx.save_model(build(predictor, **layout, about=description(predictor)), path)
+    onnx.save_model(build(predictor, **layout, metadata=metadata(predictor)), path)
     return path
 
 
@@ -83,14 +83,23 @@ def test_the_file_is_one_whole_and_says_what_it_is(tmp_path):
 def test_the_accuracy_is_that_of_the_run_for_its_best_checkpoint_alone(tmp_path):
     best, last = (untrained.checkpoint(tmp_path / "checkpoints" / name) for name in ("best.ckpt", "last.ckpt"))
     (tmp_path / "result.json").write_text(json.dumps({"status": "completed", "metrics": {"test/acc": 0.984}}))
-    assert description(exporting.Predictor.load(best))["test_accuracy"] == "0.984"
-    assert "test_accuracy" not in description(exporting.Predictor.load(last))
+    assert metadata(exporting.Predictor.load(best))["test_accuracy"] == "0.984"
+    assert "test_accuracy" not in metadata(exporting.Predictor.load(last))
+
+
+def test_a_normalisation_that_was_computed_from_the_images_is_named(tmp_path):
+    predictor = untrained.predictor(tmp_path, "data.mean=0.1307", "data.std=0.3081")
+    data = replace(predictor.config.data, mean=None, std=None)
+    about = metadata(replace(predictor, config=replace(predictor.config, data=data)))
+    assert (about["mean"], about["std"]) == ("0.1307", "0.3081")
+    predictor.network.mean = torch.tensor([51.0, 102.0, 255.0]).view(3, 1, 1)
+    assert json.loads(metadata(predictor)["mean"]) == [0.2, 0.4, 1.0]
 
 
 def test_a_run_that_was_not_tested_gives_no_accuracy(tmp_path):
     best = untrained.checkpoint(tmp_path / "checkpoints" / "best.ckpt")
     (tmp_path / "result.json").write_text(json.dumps({"status": "completed", "metrics": {"test/acc": None}}))
-    assert "test_accuracy" not in description(exporting.Predictor.load(best))
+    assert "test_accuracy" not in metadata(exporting.Predictor.load(best))
 
 
 def test_a_file_that_answers_otherwise_is_refused_and_taken_away(tmp_path):

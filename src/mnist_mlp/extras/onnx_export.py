@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.torch import save
+from torch import Tensor
 
 from mnist_mlp.config.commands import ExportConfig
 from mnist_mlp.config.errors import ExportError
@@ -44,13 +45,13 @@ def export(config: ExportConfig, directory: Path) -> str:
         DataError: 8-bit weights are to be measured, and the test images cannot be had.
     """
     predictor = Predictor.load(chosen(config.checkpoint)[0])
-    about = description(predictor)
-    model = build(predictor, dtype=config.dtype, channel=config.channel, about=about)
+    described = metadata(predictor)
+    model = build(predictor, dtype=config.dtype, channel=config.channel, metadata=described)
     target = directory / "mnist_mlp.onnx"
     onnx.save_model(model, target)
     difference = check(target, predictor)
     tensors = directory / "mnist_mlp.safetensors"
-    tensors.write_bytes(save(predictor.network.state_dict(), metadata=about))
+    tensors.write_bytes(save(predictor.network.state_dict(), metadata=described))
     lines = [
         f"network          {predictor.described(newest=config.checkpoint is None)}",
         f"onnx             {target}   {_kilobytes(target)}",
@@ -68,16 +69,16 @@ def export(config: ExportConfig, directory: Path) -> str:
     return "\n".join(lines)
 
 
-def description(predictor: Predictor) -> dict[str, str]:
-    """What goes into every file beside the weights: strings, lists as JSON."""
-    config, calibration = predictor.config, predictor.calibration
-    about = {
+def metadata(predictor: Predictor) -> dict[str, str]:
+    """Metadata for every exported file; lists as JSON."""
+    config, calibration, network = predictor.config, predictor.calibration, predictor.network
+    content = {
         "class_names": json.dumps(list(predictor.class_names)),
         "data": config.data.name,
         "hidden": json.dumps(list(getattr(config.model, "hidden", []))),
         "activation": config.model.activation,
-        "mean": str(config.data.mean),
-        "std": str(config.data.std),
+        "mean": _in_unit_range(network.mean),
+        "std": _in_unit_range(network.std),
         "temperature": str(calibration.temperature),
         "threshold": str(calibration.threshold),
         "commit": git_commit() or "unknown",
@@ -86,12 +87,18 @@ def description(predictor: Predictor) -> dict[str, str]:
     # The run tested its best checkpoint, and that one alone.
     if predictor.checkpoint.name == files.BEST and run.status == runs.COMPLETED:
         accuracy = run.result["metrics"]["test/acc"]
-        about |= {"test_accuracy": str(accuracy)} if accuracy is not None else {}
-    return about
+        content |= {"test_accuracy": str(accuracy)} if accuracy is not None else {}
+    return content
+
+
+def _in_unit_range(levels: Tensor) -> str:
+    """A grey level 0..255 for all channels, or one for each, as JSON in [0, 1]; to six digits, as float32 has seven."""
+    values = [float(f"{level / 255:.6g}") for level in levels.flatten().tolist()]
+    return json.dumps(values[0] if len(values) == 1 else values)
 
 
 def probabilities(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What onnxruntime makes of images `(N, H, W)` or `(N, C, H, W)` uint8 with the file at `path`: `(N, classes)`."""
+    """Onnxruntime's probabilities `(N, classes)` for images `(N, H, W)` or `(N, C, H, W)` uint8, by the file at `path`."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     wanted = session.get_inputs()[0]
     given = images if wanted.type == "tensor(uint8)" else images.astype(np.float32) / np.float32(255)
@@ -123,14 +130,14 @@ def check(path: Path, predictor: Predictor) -> float:
 
 
 def shrink(path: Path, target: Path) -> None:
-    """The same with weights of 8 bits; what a layer takes is brought to 8 bits as it runs (dynamic quantization).
+    """Dynamic quantization: 8-bit weights; activations are quantized at run time.
 
     Weights are unsigned: signed ones overflow in onnxruntime's products on processors without VNNI, and one digit in
-    seven was then read otherwise.
+    seven was then classified differently.
     """
     root = logging.getLogger()
     level = root.level
-    root.setLevel(logging.ERROR)  # it recommends a preparation, on the root logger, that changes nothing for an MLP
+    root.setLevel(logging.ERROR)  # it logs a recommendation to preprocess the model, which changes nothing for an MLP
     try:
         quantize_dynamic(path, target, weight_type=QuantType.QUInt8, per_channel=True)
     finally:

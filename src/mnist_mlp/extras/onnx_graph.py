@@ -22,7 +22,7 @@ OPSET, IR = 17, 8  # of 2022: old enough for every runtime, new enough for all t
 INPUT, OUTPUT = "images", "probabilities"
 
 
-def build(predictor: Predictor, *, dtype: str, channel: bool, about: dict[str, str]) -> onnx.ModelProto:
+def build(predictor: Predictor, *, dtype: str, channel: bool, metadata: dict[str, str]) -> onnx.ModelProto:
     """From grey levels to calibrated probabilities, normalisation and temperature included.
 
     Takes `(B, H, W)`, or `(B, C, H, W)` with `channel` or in colour: uint8 in 0..255 or float32 in [0, 1].
@@ -62,10 +62,10 @@ def build(predictor: Predictor, *, dtype: str, channel: bool, about: dict[str, s
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR,
         producer_name="mnist-mlp",
-        producer_version=about["commit"],
+        producer_version=metadata["commit"],
         doc_string=f"Probabilities of the classes of an image of {height} x {width}; class_names has their names.",
     )
-    helper.set_model_props(model, about)
+    helper.set_model_props(model, metadata)
     onnx.checker.check_model(model, full_check=True)
     return model
 
