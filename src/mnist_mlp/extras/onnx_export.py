@@ -98,7 +98,7 @@ def _in_unit_range(levels: Tensor) -> str:
 
 
 def probabilities(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Onnxruntime's probabilities `(N, classes)` for images `(N, H, W)` or `(N, C, H, W)` uint8, by the file at `path`."""
+    """Probabilities `(N, classes)` by onnxruntime, for images `(N, H, W)` or `(N, C, H, W)` uint8, of a file."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     wanted = session.get_inputs()[0]
     given = images if wanted.type == "tensor(uint8)" else images.astype(np.float32) / np.float32(255)

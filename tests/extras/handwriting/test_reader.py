@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,6 +102,23 @@ def test_what_the_ood_detector_scores_above_its_limit_is_refused(predictor, fold
 def test_a_network_for_other_things_than_digits_is_refused(predictor):
     with pytest.raises(CheckpointError, match="expected a network trained on digits, got one for shirt"):
         Reader(replace(predictor, class_names=["shirt", "bag"]))
+
+
+@pytest.mark.parametrize("shape", [(3, 28, 28), (1, 32, 32)])
+def test_a_network_for_images_of_another_shape_is_refused(predictor, shape):
+    network = deepcopy(predictor.network)
+    network.image_shape = shape
+    with pytest.raises(CheckpointError, match="untrained.ckpt: expected a network for grey images of 28 x 28"):
+        Reader(replace(predictor, network=network))
+
+
+@pytest.mark.parametrize("grey", [np.uint16, np.int32, np.float32])
+def test_a_large_picture_of_any_depth_is_drawn(predictor, tmp_path, grey):
+    levels = np.asarray(write("8", np.random.default_rng(1)).resize((2_000, 2_000))).astype(grey) * 257
+    Image.fromarray(levels).save(tmp_path / "deep.tiff")
+    draw(list(Reader(predictor).read([tmp_path / "deep.tiff"])), tmp_path / "out.png")
+    answered = np.asarray(Image.open(tmp_path / "out.png").convert("L"))[20:190, 20:200]
+    assert answered.max() > 200 and 0.01 < (answered < 100).mean() < 0.5
 
 
 def test_json_has_one_object_for_each_file(predictor, folder):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mnist_mlp.config.schema import Config, MLPConfig
 from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, USUAL, Effort, fit_ood_detector
-from mnist_mlp.extras.handwriting.mnist_format import SIDE
+from mnist_mlp.extras.handwriting.mnist_format import IMAGE_SHAPE
 from mnist_mlp.extras.inference.predictions import Predictions, coverage_at_risk
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor, free_energy
 from mnist_mlp.runs import checkpoint_file as files
@@ -21,8 +21,6 @@ log = logging.getLogger(__name__)
 # Limits of the temperature: for a network that has every validation image right the best one would be 0.
 LOWEST, HIGHEST = 0.1, 10.0
 DIGITS = list("0123456789")
-IMAGE_SHAPE = (1, SIDE, SIDE)
-"""of the images that a detector can learn from: synthetic outliers are drawn in it"""
 
 Part = tuple[Tensor, Tensor]
 
@@ -66,7 +64,7 @@ def effort_for(predictor: Predictor, *, in_stack: bool) -> Effort | None:
     digits. Those trained on synthetic digits, which teach nothing about handwriting, and members of a stack do not.
     """
     config, image_shape = predictor.config, predictor.network.image_shape
-    if image_shape != IMAGE_SHAPE:
+    if image_shape != IMAGE_SHAPE:  # of synthetic outliers, too
         if config.calibration.ood_detector:
             log.warning(
                 "calibration.ood_detector=true: no detector, it needs grey images of 28 x 28, these are %s (C, H, W); "

@@ -22,9 +22,9 @@ from torch.nn import functional as F
 
 from mnist_mlp.config.errors import ExportError, UnsupportedError
 from mnist_mlp.data.dataset import Dataset
+from mnist_mlp.extras.handwriting.mnist_format import IMAGE_SHAPE
 from mnist_mlp.extras.inference.predictor import Predictor
 
-IMAGE_SHAPE = (1, 28, 28)  # into which a drawing on the page is converted
 TOLERANCE = 1e-4  # largest difference of a probability that the page's shorter weights may make
 OF_EACH_CLASS, MISTAKES = 3, 30  # test images to try
 TRAINING, TESTS = 8_000, 1_000  # examples to learn from in the page, and to test what was learned

@@ -13,6 +13,7 @@ from mnist_mlp.extras.handwriting.ink_map import Ink
 from mnist_mlp.extras.handwriting.resampling import resample
 
 SIDE = 28
+IMAGE_SHAPE = (1, SIDE, SIDE)  # (C, H, W)
 FIT = 20  # pixels, the longer side of a digit within the 28
 THINNEST = 2.8  # pixels of the 28, a stroke's width; half of MNIST's are between 2.1 and 3.0
 FAINTEST = 0.12  # ink that still counts as part of a digit when it is cut out

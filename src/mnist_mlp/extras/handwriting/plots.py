@@ -78,6 +78,8 @@ def _answer(axes: Axes, reading: Reading) -> None:
 def _original(axes: Axes, reading: Reading) -> None:
     image = open_image(reading.file)
     width, height = image.size
+    if image.mode.startswith("I;16"):  # which Pillow cannot shrink
+        image = image.convert("I")
     image.thumbnail((ORIGINAL_PIXELS, ORIGINAL_PIXELS))
     axes.imshow(_on_white(image), extent=(0, width, height, 0), interpolation="antialiased")
     axes.set(xticks=[], yticks=[], anchor="NW")

@@ -26,7 +26,7 @@ from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.resume_points import group_by_saved_step
-from mnist_mlp.engine.train_stack import imports_left_out_of_garbage_collection, train_stack
+from mnist_mlp.engine.train_stack import gc_frozen, train_stack
 from mnist_mlp.extras.stacked_launcher.grouping import numbers
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.ownership import wait_until_free
@@ -77,7 +77,7 @@ def _job(given: dict[str, Any]) -> Job:
 def main() -> NoReturn:
     """Train one stack after another that come in as lines; a line goes out on the given file when one is done."""
     orders = Orders()
-    with exit_codes(), imports_left_out_of_garbage_collection(), os.fdopen(int(sys.argv[1]), "w") as replies:
+    with exit_codes(), gc_frozen(), os.fdopen(int(sys.argv[1]), "w") as replies:
         for order in orders:
             work(order)
             orders.busy = False

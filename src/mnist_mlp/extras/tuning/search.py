@@ -22,7 +22,7 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.resume_points import group_by_saved_step
-from mnist_mlp.engine.train_stack import imports_left_out_of_garbage_collection, train_stack
+from mnist_mlp.engine.train_stack import gc_frozen, train_stack
 from mnist_mlp.extras.stacked_launcher.grouping import differing, numbers, stackable_groups
 from mnist_mlp.extras.tuning.helpers import helped, helpers_of, is_helper, stop_with_parent
 from mnist_mlp.extras.tuning.report import report, trial_line
@@ -59,7 +59,7 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
     others = helpers_of(config)
     most = ceil(config.tune.stack / (others + 1))
     try:
-        with imports_left_out_of_garbage_collection():
+        with gc_frozen():
             if is_helper():
                 stop_with_parent()
             with interruptible(), helped(0 if is_helper() else others):
