@@ -108,7 +108,7 @@ def test_a_network_for_other_things_than_digits_is_refused(predictor):
 def test_a_network_for_images_of_another_shape_is_refused(predictor, shape):
     network = deepcopy(predictor.network)
     network.image_shape = shape
-    with pytest.raises(CheckpointError, match="untrained.ckpt: expected a network for grey images of 28 x 28"):
+    with pytest.raises(CheckpointError, match="expected a network for grey images of 28 x 28"):
         Reader(replace(predictor, network=network))
 
 
