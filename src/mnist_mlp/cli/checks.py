@@ -1,15 +1,17 @@
 """Checks before any work: configuration, directory, data, checkpoints, launcher.
 
-In a sweep each value is checked once, not every combination.
+In a sweep each value is checked, not every combination.
 """
 
 from __future__ import annotations
 
 import logging
+import random
 import re
 import shutil
 import sys
 from collections.abc import Set
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +29,8 @@ from mnist_mlp.cli.exit_codes import BEFORE_WORK, exit_codes
 from mnist_mlp.cli.header import sweep_header
 from mnist_mlp.config.commands import SCHEMAS, EvaluateConfig, TrainedConfig, TuneConfig
 from mnist_mlp.config.compose import parse, without_sections
-from mnist_mlp.config.errors import ConfigError, MissingPackageError
+from mnist_mlp.config.errors import ConfigError, MissingPackageError, UserError
+from mnist_mlp.config.job_compositions import JobCompositions
 from mnist_mlp.config.overrides import key_of
 from mnist_mlp.config.schema import CONFIGS, Config
 from mnist_mlp.distributed.preflight import require_machine
@@ -37,6 +40,9 @@ from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
 from mnist_mlp.runs.directories import CHECKPOINTS
 
 log = logging.getLogger(__name__)
+
+# Jobs in which a value is tried that is invalid in one job.
+TRIED = 100
 
 
 class CheckBeforeWork(Callback):
@@ -100,27 +106,55 @@ class CheckBeforeWork(Callback):
             if not launcher.startswith("submitit"):
                 sweep.compose_once(loader, config)
             jobs = sweep.jobs_of(config, loader)
-            seen: set[str] = set()
-            for job in jobs or [[]]:  # every value once, not every combination, as composing is slow
-                if not seen.issuperset(job) or not job:
-                    seen.update(job)
-                    composed = loader.load_sweep_config(config, job)
-                    _refuse_shadowed_files(composed.hydra)
-                    given = parse(composed, self.schema)
-                    require_machine(given)
-                    _refuse_unusable_data(given)
+            first_valid = self._refuse_invalid_values(config, jobs, loader)
             refuse_unwritable_directory("hydra.sweep.dir", Path(config.hydra.sweep.dir))
             log.info(sweep_header(jobs, Path(config.hydra.sweep.dir)))
-            sweep.begin(config, jobs, loader, self._base(config, jobs, loader), resuming=self.resuming)
+            sweep.begin(config, jobs, loader, self._base(config, first_valid), resuming=self.resuming)
 
-    def _base(self, config: DictConfig, jobs: list[list[str]] | None, loader: ConfigLoader) -> dict[str, Any]:
-        """The configuration that a sweep varies; that of its first job if it is valid only with a job's overrides."""
+    def _refuse_invalid_values(self, config: DictConfig, jobs: list[list[str]] | None, loader: ConfigLoader) -> Config:
+        """Check that every value is valid in some job; a combination that is not fails alone, when it runs.
+
+        Jobs whose values are all known to be valid are not composed, as that is slow. Returns the configuration of the
+        first valid job.
+        """
+        compose = JobCompositions(lambda overrides: loader.load_sweep_config(config, overrides))
+        first: Config | None = None
+        valid: set[str] = set()
+
+        def check(job: list[str]) -> Config:
+            composed = compose(job)
+            _refuse_shadowed_files(composed.hydra)
+            given: Config = parse(composed, self.schema)
+            require_machine(given)
+            _refuse_unusable_data(given)
+            valid.update(job)
+            return given
+
+        def valid_in_another(value: str) -> bool:
+            others = [job for job in jobs or () if value in job]
+            for other in random.Random(0).sample(others, min(TRIED, len(others))):
+                with suppress(UserError):
+                    check(other)
+                    return True
+            return False
+
+        for job in jobs or [[]]:
+            if first is None or not valid.issuperset(job):
+                try:
+                    given = check(job)
+                    first = first or given
+                except UserError:
+                    if not (job and all(value in valid or valid_in_another(value) for value in job)):
+                        raise
+        assert first is not None
+        return first
+
+    def _base(self, config: DictConfig, first_valid: Config) -> dict[str, Any]:
+        """The configuration that a sweep varies; that of its first valid job if it needs the overrides of a job."""
         try:
             return asdict(parse(config, self.schema))
         except ConfigError:
-            if not jobs:
-                raise
-            return asdict(parse(loader.load_sweep_config(config, jobs[0]), self.schema))
+            return asdict(first_valid)
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         if self.schema is not Config:
