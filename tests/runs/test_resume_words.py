@@ -43,11 +43,13 @@ def test_a_sweep_goes_on_with_the_words_that_began_it(sweep: Path) -> None:
 
 def test_a_sweep_of_an_older_version_has_its_words_in_hydras_own_record(tmp_path: Path) -> None:
     (tmp_path / "multirun.yaml").write_text(
-        "hydra: {job: {config_name: train}, runtime: {config_sources: [{provider: main, path: /mine}]}, "
-        "overrides: {task: [seed=1, resume=null], hydra: [hydra.sweep.dir=x, hydra.sweep.subdir=a]}}"
+        "hydra: {job: {config_name: train}, runtime: {config_sources: "
+        "[{provider: hydra, path: x}, {provider: main, path: /mine}, {provider: command-line, path: /more}]}, "
+        "overrides: {task: [seed=1, resume=null], hydra: [hydra.sweep.dir=x, hydra.output_subdir=null]}}"
     )
     words = expand([f"resume={tmp_path}"])
-    assert words[1:7] == ["--config-name", "train", "--config-dir", "/mine", "hydra.sweep.subdir=a", "seed=1"]
+    folders = ["--config-dir", "/more", "--config-path", "/mine"]
+    assert words[1:9] == ["--config-name", "train", *folders, "hydra.output_subdir=null", "seed=1"]
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,7 @@ def test_a_sweep_of_an_older_version_has_its_words_in_hydras_own_record(tmp_path
         ("-m", "a run resumes alone, without -m"),
         ("--config-name=mine", "a run resumes with its own configuration, without --config-name=mine"),
         ("hydra.run.dir=x", "hydra.run.dir: a run resumes in its own directory; leave hydra.run.dir=x out"),
+        ("hydra.output_subdir=x", "a run resumes in its own directory; leave hydra.output_subdir=x out"),
     ],
 )
 def test_what_makes_no_sense_beside_a_resumed_run_is_refused(run: Path, beside: str, complaint: str) -> None:

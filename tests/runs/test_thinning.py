@@ -8,6 +8,7 @@ import pytest
 from helpers.kill_and_resume import configuration
 
 from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs.record import Command, RunRecord, write_run
 from mnist_mlp.runs.thinning import thin
 from mnist_mlp.training import train
 
@@ -37,6 +38,22 @@ def test_a_folder_among_the_checkpoints_does_not_fail_a_completed_run(tmp_path: 
         (path / "best.ckpt").touch()
     thin(tmp_path, "best")
     assert files(tmp_path) == {"checkpoints/best.ckpt"}
+
+
+def test_what_hydra_writes_is_deleted_under_any_name(tmp_path: Path) -> None:
+    hydra = [
+        "hydra.output_subdir=meta",
+        "hydra.job.name=mine",
+        "hydra.output_subdir=..",
+        f"hydra.output_subdir={tmp_path}",
+    ]
+    command = Command(config_name="train", config_dirs=[], task=[], hydra=hydra)
+    write_run(tmp_path, RunRecord(config={}, command=command))
+    (tmp_path / "meta").mkdir()
+    for name in ("meta/config.yaml", "mine.log", "result.json", "notes.log"):
+        (tmp_path / name).touch()
+    thin(tmp_path, "results")
+    assert files(tmp_path) == {"result.json", "notes.log"}
 
 
 def test_everything_is_kept_unless_asked_otherwise(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ RUN, SWEEP = "run.json", "sweep.json"
 RESUMING = "hydra.callbacks.check.resuming"
 """override that `resume=<directory of a sweep>` adds"""
 # Overrides that are not recorded: they are given again on resume, or Hydra adds them.
-NOT_RECORDED = ("hydra.run.dir", "hydra.sweep.dir", "hydra.mode", "hydra.output_subdir", RESUMING)
+NOT_RECORDED = ("hydra.run.dir", "hydra.sweep.dir", "hydra.mode", RESUMING)
 FORMAT = 1
 """version of the format of run.json, sweep.json, result.json and checkpoints"""
 
@@ -35,21 +35,24 @@ class Command:
 
     config_name: str
     config_dirs: Sequence[str]
-    """absolute paths, from --config-dir and --config-path"""
+    """absolute path from --config-dir, if there was one"""
     task: Sequence[str]
     """overrides of keys and groups of the configuration"""
     hydra: Sequence[str]
     """overrides of Hydra's own keys: launcher, sweeper parameters, subdir"""
+    config_path: str | None = None
+    """absolute path from --config-path"""
 
     @classmethod
     def of(cls, hydra: DictConfig) -> Command:
         """The command that composed the configuration with this section `hydra`."""
         # Hydra's names of the sources: `command-line` for --config-dir, `main` for --config-path.
-        sources = [source for source in hydra.runtime.config_sources if source.provider in ("command-line", "main")]
-        overrides = overrides_of(hydra)
+        folders = {source.provider: str(Path(source.path).absolute()) for source in hydra.runtime.config_sources}
+        main, overrides = folders.get("main"), overrides_of(hydra)
         return cls(
             config_name=str(hydra.job.config_name),
-            config_dirs=[str(Path(source.path).absolute()) for source in sources if Path(source.path) != CONFIGS],
+            config_dirs=[folders["command-line"]] if "command-line" in folders else [],
+            config_path=None if main == str(CONFIGS) else main,
             task=[override for override in overrides["task"] if key_of(override) != "resume"],
             hydra=[override for override in overrides["hydra"] if key_of(override) not in NOT_RECORDED],
         )
@@ -57,6 +60,7 @@ class Command:
     def arguments(self) -> list[str]:
         """The arguments of `train.py` that compose the same configuration."""
         folders = [argument for path in self.config_dirs for argument in ("--config-dir", path)]
+        folders += ["--config-path", self.config_path] if self.config_path is not None else []
         return ["--config-name", self.config_name, *folders, *self.hydra, *self.task]
 
 

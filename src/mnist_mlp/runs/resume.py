@@ -49,7 +49,7 @@ def expand(arguments: list[str]) -> list[str]:
             raise ConfigError(f"resume: a run resumes alone, without {argument}; a sweep resumes by its own directory")
         if re.match(r"-(c|cn|cd|cp|-cfg|-config-(name|dir|path))(=|$)", argument):
             raise ConfigError(f"resume: a run resumes with its own configuration, without {argument}")
-        if key_of(argument) in NOT_RECORDED:
+        if key_of(argument) in (*NOT_RECORDED, "hydra.output_subdir"):
             raise ConfigError(f"{key_of(argument)}: a run resumes in its own directory; leave {argument} out")
     # output_subdir=null keeps the .hydra folder from the start of the run.
     return [*others, f"resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.ownership import LOCK
+from mnist_mlp.runs.record import read_run
 
 KEPT = {
     "best": (runs.RESULT, f"{runs.CHECKPOINTS}/{runs.BEST}"),
@@ -16,6 +18,7 @@ KEPT = {
 # Files and folders that a run writes, besides result.json. Other files in the run directory are kept. Inside these
 # folders every file is deleted that `KEPT` does not name.
 WRITTEN = (*runs.OF_A_JOB, "tensorboard", "csv", "mlflow", "wandb", LOCK)
+PLAIN_NAME = re.compile(r"\.?\w[\w-]*")
 
 
 def thin(directory: Path, keep: str) -> None:
@@ -23,13 +26,22 @@ def thin(directory: Path, keep: str) -> None:
     if keep == "all":
         return
     kept = {directory / name for name in KEPT[keep]}
-    for path in (directory / name for name in WRITTEN):
+    for path in (directory / name for name in (*WRITTEN, *_written_by_hydra(directory))):
         if any(path in file.parents for file in kept):
             for inner in path.iterdir():
                 if inner not in kept:
                     _delete(inner)
         else:
             _delete(path)
+
+
+def _written_by_hydra(directory: Path) -> list[str]:
+    """Hydra's folder and log file in a run directory, where hydra.output_subdir and hydra.job.name give other names."""
+    record = read_run(directory)
+    given = [override.partition("=") for override in (record.command.hydra if record and record.command else ())]
+    suffixes = {"hydra.output_subdir": "", "hydra.job.name": ".log"}
+    # Plain names alone: Hydra would take `..` or a path as well, and what lies there is not ours to delete.
+    return [f"{value}{suffixes[key]}" for key, _, value in given if key in suffixes and PLAIN_NAME.fullmatch(value)]
 
 
 def _delete(path: Path) -> None:
