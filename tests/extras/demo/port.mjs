@@ -1,7 +1,7 @@
 // Runs the page's own modules outside of a browser: node port.mjs <input.json> prints what they make of it.
 // Input: {pictures: [{width, height, rgba}], networks: [description], images: [784 numbers], together: one number?}.
 import { readFileSync } from "node:fs";
-import { findDigits } from "../../../src/mnist_mlp/extras/demo/digits.mjs";
+import { findDigits } from "../../../src/mnist_mlp/extras/demo/segmentation.mjs";
 import { Network } from "../../../src/mnist_mlp/extras/demo/network.mjs";
 import { greyOf } from "../../../src/mnist_mlp/extras/demo/picture.mjs";
 

@@ -12,8 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mnist_mlp.config.schema import ACTIVATIONS
-from mnist_mlp.extras.demo.description import ACTIVATION_MODULES
+from mnist_mlp.model.networks import ACTIVATIONS
 
 NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="node is not on PATH")
@@ -41,7 +40,7 @@ def test_gradients_losses_and_steps_are_those_of_torch(activation, hidden, tmp_p
     words = [NODE, str(Path(__file__).with_name("training.mjs")), str(tmp_path / "given.json")]
     got = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
 
-    network = nn.Sequential(*[part for layer in layers for part in (layer, ACTIVATION_MODULES[activation])][:-1])
+    network = nn.Sequential(*[part for layer in layers for part in (layer, ACTIVATIONS[activation]())][:-1])
     optimizer = torch.optim.Adam(network.parameters(), RATE)
     losses = []
     for step in range(STEPS):

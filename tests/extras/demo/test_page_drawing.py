@@ -54,6 +54,11 @@ def test_a_tap_on_a_frame_chooses_its_digit_and_leaves_no_dot(page):
     assert "Digit 1 of 2" in said(page)
     tap(page, 0.72, 0.5)
     assert said(page) == newest
+    draw(page, [[(0.4, 0.9), (0.6, 0.9)]])
+    page.locator("#undo").click()
+    tap(page, 0.22, 0.5)
+    said(page)
+    assert page.locator("#redo").is_enabled()  # nothing new was drawn
     tap(page, 0.03, 0.03)  # outside of both: a dot, which is a digit of its own or none
     assert page.evaluate("document.getElementById('undo').disabled") is False
 

@@ -12,6 +12,7 @@ import torch
 import vectors
 from helpers import untrained_network as untrained
 from helpers.data_sets import synthetic
+from PIL import Image
 
 from mnist_mlp.config.errors import ExportError
 from mnist_mlp.config.schema import ACTIVATIONS
@@ -67,6 +68,14 @@ def test_200_pictures_give_the_same_digits_to_one_grey_level_and_the_same_answer
     assert sum(len(reading) > len(pieces) for reading, pieces in zip(readings, found, strict=True)) > 5
     same = [ours == theirs for ours, theirs in zip(readings, got["readings"], strict=True)]
     assert sum(same) >= len(same) - 2  # a grey level's difference may turn what is on the very edge of an answer
+
+
+def test_a_picture_with_more_pieces_than_a_function_takes_arguments_is_read(tmp_path):
+    dots = np.full((1_000, 1_000), 255, np.uint8)
+    dots[20:-20:2, 20:-20:3] = 0
+    picture = Image.fromarray(dots).convert("RGBA")
+    (got,) = run(tmp_path, pictures=[vectors.picture_json(picture)])["digits"]
+    assert [digit["box"] for digit in got] == [[*vars(digit.box).values()] for digit in vectors.found_in(picture)]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-// The activations that a network may have: what a unit gives out for the sum z, and how fast that grows with z.
+// The activations that a network may have: the output of a unit for the sum z, and how fast that grows with z.
 
 export const ACTIVATIONS = {
   relu: {

@@ -2,7 +2,7 @@
 
 import { BLANK, paintImage, paintSigned, showBars } from "./charts.mjs";
 import { element, svg } from "./dom.mjs";
-import { SIDE } from "./form.mjs";
+import { SIDE } from "./mnist_format.mjs";
 import { bestOf } from "./layers.mjs";
 import { SHEET, sizeRead } from "./pad.mjs";
 import { sentence } from "./wording.mjs";

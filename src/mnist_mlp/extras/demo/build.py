@@ -1,7 +1,8 @@
 """A trained network as one HTML file that needs nothing else: no server, no network, no other file.
 
-The page's parts lie beside this file. The modules of `handwriting` that find digits are ported, each to an .mjs file,
-function by function; the first line of that file names the Python module. The tests hold both to the same answers.
+The page's parts lie beside this file. The modules of `handwriting` that find digits are ported, each to an .mjs file of
+its name. Functions correspond, but not how each works inside: `label` floods a piece where Python joins runs of pixels.
+The tests hold both to the same answers.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from mnist_mlp.runs.chosen_checkpoint import chosen
 PARTS = Path(__file__).parent
 STYLES = ("colours", "style", "teaching")
 MODULES = (  # each after what it imports
-    *("resampling", "picture", "ink", "pieces", "writing", "form", "touching", "digits"),
+    *("resampling", "picture", "ink_map", "connected_components", "text_regions", "mnist_format", "touching_digits"),
+    "segmentation",
     *("activations", "layers", "decision", "network", "training", "lesson"),
     *("dom", "wording", "charts", "pad", "answer", "samples", "round", "steps", "diagram", "unit", "learning", "main"),
 )

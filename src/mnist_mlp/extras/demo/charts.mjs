@@ -1,6 +1,6 @@
 // What is shown of the network: bars, and small canvases with one number a cell, in the colours of the theme.
 
-import { SIDE } from "./form.mjs";
+import { SIDE } from "./mnist_format.mjs";
 import { bestOf, weightsInto } from "./layers.mjs";
 import { percent } from "./wording.mjs";
 
@@ -21,7 +21,7 @@ function rgb(hex) {
 export function paintCells(canvas, columns, number, colour) {
   const rows = Math.ceil(number / columns);
   if (canvas.width !== columns || canvas.height !== rows) [canvas.width, canvas.height] = [columns, rows];
-  const context = canvas.getContext("2d", { willReadFrequently: true }); // small: not worth a way to the GPU
+  const context = canvas.getContext("2d", { willReadFrequently: true }); // small and read back: keep it on the CPU
   const pixels = context.createImageData(columns, rows);
   for (let i = 0; i < number; i++) {
     const [r, g, b] = colour(i);

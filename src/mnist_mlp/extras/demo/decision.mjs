@@ -2,7 +2,7 @@
 //
 // A judged digit is {probabilities, oodScore, image, box, halves, isHalf}; without a box its aspect counts as 0.
 
-import { heightOf, widthOf } from "./pieces.mjs";
+import { heightOf, widthOf } from "./connected_components.mjs";
 
 const TOO_WIDE = 1.4; // times its height: hardly any digit is wider. A wider piece is never accepted as one digit
 

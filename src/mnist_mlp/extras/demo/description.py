@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import base64
 import itertools
-import re
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,20 +22,13 @@ from mnist_mlp.config.errors import ExportError, UnsupportedError
 from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.extras.handwriting.mnist_format import IMAGE_SHAPE
 from mnist_mlp.extras.inference.predictor import Predictor
+from mnist_mlp.model.networks import ACTIVATIONS
 
 TOLERANCE = 1e-4  # largest difference of a probability that the page's shorter weights may make
 OF_EACH_CLASS, MISTAKES = 3, 30  # test images to try
 TRAINING, TESTS = 8_000, 1_000  # examples to learn from in the page, and to test what was learned
 LEVELS = 8  # of grey in those examples, so that the whole page stays below 2 MB
-ACTIVATION_MODULES: dict[str, nn.Module] = {
-    "relu": nn.ReLU(),
-    "sigmoid": nn.Sigmoid(),
-    "tanh": nn.Tanh(),
-    "gelu": nn.GELU(),
-    "silu": nn.SiLU(),
-    "leaky_relu": nn.LeakyReLU(),
-    "elu": nn.ELU(),
-}
+KNOWN = ("relu", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "elu")  # activations in activations.mjs
 
 
 def describe(predictor: Predictor, dataset: Dataset) -> tuple[dict[str, Any], float]:
@@ -92,28 +83,21 @@ def linear_layers(predictor: Predictor) -> list[nn.Linear]:
     Raises:
         UnsupportedError: it has another layer or activation.
     """
-    activation, known = predictor.config.model.activation, activations()
-    if activation not in known:
-        raise UnsupportedError(f"expected a network with one of {', '.join(known)}, got model.activation={activation}")
-    between = type(ACTIVATION_MODULES[activation])
+    activation = predictor.config.model.activation
+    if activation not in KNOWN:
+        raise UnsupportedError(f"expected a network with one of {', '.join(KNOWN)}, got model.activation={activation}")
     layers = getattr(predictor.network, "layers", None)
     if not isinstance(layers, nn.Sequential):
         raise UnsupportedError(
             f"expected a network whose layers follow one another, got {type(predictor.network).__name__}"
         )
     for name, layer in layers.named_children():
-        if type(layer) not in (nn.Linear, nn.Dropout, between):
+        if type(layer) not in (nn.Linear, nn.Dropout, ACTIVATIONS[activation]):
             raise UnsupportedError(
                 f"expected fully connected layers with {activation} and dropout, which are all that the page computes, "
                 f"got {type(layer).__name__} as layers.{name}"
             )
     return [layer for layer in layers if isinstance(layer, nn.Linear)]
-
-
-def activations() -> list[str]:
-    """The names of those that activations.mjs knows."""
-    table = Path(__file__).with_name("activations.mjs").read_text(encoding="utf-8")
-    return re.findall(r"^  (\w+): {", table.partition("ACTIVATIONS = {")[2].partition("\n};")[0], flags=re.MULTILINE)
 
 
 def page_probabilities(description: dict[str, Any], images: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -122,7 +106,7 @@ def page_probabilities(description: dict[str, Any], images: NDArray[np.uint8]) -
     layers = read_weights(description["weights"], description["widths"])
     for number, (weight, bias) in enumerate(layers):
         if number > 0:
-            values = ACTIVATION_MODULES[description["activation"]](values)
+            values = ACTIVATIONS[description["activation"]]()(values)
         values = F.linear(values, weight.double(), bias.double())
     probabilities: NDArray[np.float64] = (values / description["temperature"]).softmax(1).numpy()
     return probabilities

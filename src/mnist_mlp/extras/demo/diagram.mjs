@@ -2,7 +2,7 @@
 
 import { BLANK, largestOf, paintImage, paintSigned } from "./charts.mjs";
 import { svg } from "./dom.mjs";
-import { SIDE } from "./form.mjs";
+import { SIDE } from "./mnist_format.mjs";
 import { weightsFrom, weightsInto } from "./layers.mjs";
 
 const TALL = { few: 16, many: 32, limit: 256 }; // rows of a block; above `limit` units there are many

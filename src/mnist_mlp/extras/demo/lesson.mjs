@@ -6,7 +6,7 @@ import { bytesOf } from "./network.mjs";
 const BATCH = 32; // examples of one step
 const STEPS_BETWEEN_TESTS = 100;
 const TESTS_AT_ONCE = 50; // so few that the page stays awake meanwhile
-const EPOCHS = 20; // after these it knows its examples by heart
+const EPOCHS = 20; // after these it has memorised its examples
 
 /** {training, tests}: examples {image: 784 grey levels, label}, from what the page's JSON has packed. */
 export async function readExamples({ images, labels, training, levels }) {

@@ -3,7 +3,7 @@
 import { AnswerPanel, isInside } from "./answer.mjs";
 import { makeBars, readPalette, WeightPictures } from "./charts.mjs";
 import { Diagram } from "./diagram.mjs";
-import { findDigits, withBoxes } from "./digits.mjs";
+import { findDigits, withBoxes } from "./segmentation.mjs";
 import { element } from "./dom.mjs";
 import { bestOf } from "./layers.mjs";
 import { Learning } from "./learning.mjs";

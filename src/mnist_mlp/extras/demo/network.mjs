@@ -31,7 +31,7 @@ export class Network {
     this.average = bytesOf(this.averageImage);
   }
 
-  /** 784 grey levels to {probabilities, sums of all layers, hidden: what each hidden layer gives out, oodScore}. */
+  /** 784 grey levels to {probabilities, sums of all layers, hidden: the outputs of each hidden layer, oodScore}. */
   answer(image) {
     const { sums, values } = this.run(linear(this.layers[0], this.normalised(image)));
     const logits = sums[sums.length - 1];
@@ -71,7 +71,7 @@ export class Network {
     return Float64Array.from(image, (grey) => (grey / 255 - this.mean) / this.std);
   }
 
-  /** What every layer adds up and gives out, from the sums of the first. */
+  /** The sums and the outputs of every layer, from the sums of the first. */
   run(first) {
     return runLayers(this.layers, ACTIVATIONS[this.activation], first);
   }

@@ -93,6 +93,7 @@ export class Pad {
 
   beginStroke(erase, place) {
     const stroke = { kind: erase ? "erase" : "ink", points: [place], width: this.width };
+    this.undoneBefore = this.undone; // what can be redone again, if the stroke is a tap that draws nothing
     this.put(stroke);
     this.drawing = stroke;
   }
@@ -110,6 +111,7 @@ export class Pad {
     this.pointer = this.drawing = null;
     if (stroke?.kind !== "ink" || longerSide(stroke.points) > TAP || !this.onTap(stroke.points[0])) return;
     this.items.pop();
+    this.undone = this.undoneBefore;
     this.onChange();
   }
 

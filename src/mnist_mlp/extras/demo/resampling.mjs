@@ -9,6 +9,13 @@ export function newMap(height, width) {
   return { height, width, values: new Float32Array(height * width) };
 }
 
+/** What of a map lies in a box. */
+export function cropped({ width, values }, { x0, y0, x1, y1 }) {
+  const result = newMap(y1 - y0, x1 - x0);
+  for (let y = y0; y < y1; y++) result.values.set(values.subarray(y * width + x0, y * width + x1), (y - y0) * (x1 - x0));
+  return result;
+}
+
 /** The map at a new size: averaged along an axis that shrinks, interpolated where it grows. */
 export function resample(map, height, width) {
   return transposed(resampleRows(transposed(resampleRows(map, height)), width));

@@ -1,7 +1,7 @@
 // Images of the official test set to try: some of each class, and the mistakes that the network is surest of.
 
 import { paintImage } from "./charts.mjs";
-import { SIDE } from "./form.mjs";
+import { SIDE } from "./mnist_format.mjs";
 import { bestOf } from "./layers.mjs";
 import { bytesOf } from "./network.mjs";
 

@@ -1,10 +1,9 @@
 // "How it works, in four steps": each step with what happens to the drawing at this moment.
 
-import { BLANK, paintImage, paintSigned } from "./charts.mjs";
+import { BLANK, makeBars, paintImage, paintSigned, showBars } from "./charts.mjs";
 import { element } from "./dom.mjs";
-import { SIDE } from "./form.mjs";
+import { SIDE } from "./mnist_format.mjs";
 import { bestOf, weightsInto } from "./layers.mjs";
-import { percent } from "./wording.mjs";
 
 export class Steps {
   constructor(network, samples) {
@@ -40,17 +39,10 @@ export class Steps {
 
   showAnswer(digit) {
     const best = digit ? bestOf(digit.probabilities).slice(0, 3) : [];
-    element("step-answer").replaceChildren(
-      ...best.map((label) => {
-        const bar = document.createElement("li");
-        bar.className = label === best[0] ? "first" : "";
-        bar.innerHTML = '<b></b><span class="track"><i></i></span><small></small>';
-        bar.firstChild.textContent = this.network.classNames[label];
-        bar.style.setProperty("--share", digit.probabilities[label]);
-        bar.lastChild.textContent = percent(digit.probabilities[label]);
-        return bar;
-      }),
-    );
+    const bars = element("step-answer");
+    bars.replaceChildren();
+    makeBars(bars, best.map((label) => this.network.classNames[label]));
+    showBars(bars, { probabilities: best.map((label) => digit.probabilities[label]), isSure: true });
     element("step-answer-now").textContent = digit ? `Now ${this.network.classNames[best[0]]} has the most.` : "";
   }
 

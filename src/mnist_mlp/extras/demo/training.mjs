@@ -3,8 +3,8 @@
 import { ACTIVATIONS } from "./activations.mjs";
 import { backwards, linear, runLayers, softmax } from "./layers.mjs";
 
-const [MOMENTUM, MEMORY] = [0.9, 0.999]; // how much of the past is kept in Adam's two averages
-const SMALLEST = 1e-8; // so that nothing is divided by 0
+const [BETA1, BETA2] = [0.9, 0.999]; // how much of the past is kept in Adam's two averages
+const EPSILON = 1e-8; // so that nothing is divided by 0
 
 /** A network that learns: it starts with random weights, and each `step` makes them a little better. */
 export class Learner {
@@ -87,13 +87,13 @@ function addProducts({ inputs, outputs, weight, bias }, slopes, values) {
   for (let o = 0; o < outputs; o++) bias[o] += slopes[o];
 }
 
-/** A step downhill, as long for flat directions as for steep ones: Kingma and Ba 2015, algorithm 1. */
+/** One step of Adam, in place (Kingma and Ba 2015, algorithm 1). */
 function adam(numbers, gradient, means, squares, steps, learningRate) {
-  const [meanShare, squareShare] = [1 - MOMENTUM ** steps, 1 - MEMORY ** steps]; // both averages began with 0
+  const [meanShare, squareShare] = [1 - BETA1 ** steps, 1 - BETA2 ** steps]; // both averages began with 0
   for (let i = 0; i < numbers.length; i++) {
     const slope = gradient[i];
-    means[i] = MOMENTUM * means[i] + (1 - MOMENTUM) * slope;
-    squares[i] = MEMORY * squares[i] + (1 - MEMORY) * slope * slope;
-    numbers[i] -= (learningRate * means[i]) / meanShare / (Math.sqrt(squares[i] / squareShare) + SMALLEST);
+    means[i] = BETA1 * means[i] + (1 - BETA1) * slope;
+    squares[i] = BETA2 * squares[i] + (1 - BETA2) * slope * slope;
+    numbers[i] -= (learningRate * means[i]) / meanShare / (Math.sqrt(squares[i] / squareShare) + EPSILON);
   }
 }

@@ -1,4 +1,4 @@
-// One unit at work: its inputs times its weights, what they add up to, what it gives out, and where that goes.
+// One unit at work: its inputs times its weights, what they add up to, its output, and where that goes.
 
 import { BLANK, paintImage, paintSigned } from "./charts.mjs";
 import { strongest } from "./diagram.mjs";
@@ -42,7 +42,7 @@ export class UnitPanel {
     const added = `The products add up to ${plain(sum - bias)}; with its bias of ${plain(bias)} that is ${plain(sum)}.`;
     return layer === layers.length
       ? `${added} Its share of all outputs is ${percent(probabilities[unit])}.`
-      : `${added} After ${activation.replace("_", " ")} it gives out ${plain(hidden[layer - 1][unit])}.`;
+      : `${added} After ${activation.replace("_", " ")} its output is ${plain(hidden[layer - 1][unit])}.`;
   }
 
   outgoing(chosen) {
@@ -56,7 +56,7 @@ export class UnitPanel {
     return `Its value goes on, times a weight, to all of the next layer, above all to ${named.join(", ")}.`;
   }
 
-  /** For whoever walks through the units with the arrow keys, and sees no picture. */
+  /** Announces the unit to screen readers. */
   speak() {
     const [name, sum, outgoing] = ["unit-name", "unit-sum", "unit-outgoing"].map((id) => element(id).textContent);
     element("unit-spoken").textContent = `${name}. ${sum} ${outgoing}`;

@@ -1,7 +1,6 @@
 // The ink of one digit in the form of MNIST's, as mnist_mlp/extras/handwriting/mnist_format.py makes it.
 
-import { heightOf, widthOf } from "./pieces.mjs";
-import { newMap, resample } from "./resampling.mjs";
+import { cropped, newMap, resample } from "./resampling.mjs";
 
 export const SIDE = 28;
 const FIT = 20; // pixels, the longer side of a digit within the 28
@@ -20,7 +19,8 @@ function mostInk(values) {
   return values.reduce((most, value) => Math.max(most, value), -Infinity);
 }
 
-function cropped(patch) {
+/** Without the paper around it. */
+function trimmed(patch) {
   const threshold = Math.fround(FAINTEST);
   const box = { x0: patch.width, y0: patch.height, x1: 0, y1: 0 };
   for (let y = 0, i = 0; y < patch.height; y++)
@@ -31,12 +31,7 @@ function cropped(patch) {
         box.x1 = Math.max(box.x1, x + 1);
         box.y1 = y + 1;
       }
-  const result = newMap(heightOf(box), widthOf(box));
-  for (let y = 0; y < result.height; y++) {
-    const start = (box.y0 + y) * patch.width + box.x0;
-    result.values.set(patch.values.subarray(start, start + result.width), y * result.width);
-  }
-  return result;
+  return cropped(patch, box);
 }
 
 function fitted(patch, side) {
@@ -48,7 +43,7 @@ function fitted(patch, side) {
 
 /** The ink of one digit, some of it at least FAINTEST, to 28 x 28 grey levels. */
 export function asMnist(patch) {
-  patch = cropped(saturated(patch));
+  patch = trimmed(saturated(patch));
   if (Math.max(patch.height, patch.width) > 2 * FIT) patch = saturated(fitted(patch, 2 * FIT));
   const small = fitted(thickened(patch), FIT);
   let [mass, middleX, middleY] = [0, 0, 0];
@@ -95,5 +90,5 @@ function thickened(patch) {
           result.values[i] = Math.max(result.values[i], values[y * width + x] * weight);
         }
     }
-  return cropped(result);
+  return trimmed(result);
 }

@@ -1,6 +1,6 @@
 // Which parts of a map of ink are writing, as mnist_mlp/extras/handwriting/text_regions.py finds them.
 
-import { heightOf, label, longestOf, widthOf } from "./pieces.mjs";
+import { heightOf, label, longestOf, widthOf } from "./connected_components.mjs";
 
 const LEAST_CONTRAST = 0.06; // ink below it is paper
 const NOISE = 6; // times the noise of the paper: ink below it is paper, too
@@ -56,7 +56,7 @@ function piecesOf(ink, pen, least) {
     const mask = new Uint8Array(ink.values.length);
     for (let i = 0; i < mask.length; i++) mask[i] = ink.values[i] >= threshold ? 1 : 0;
     const found = label(mask, ink.height, ink.width);
-    const longest = Math.max(0, ...found.boxes.map(longestOf));
+    const longest = found.boxes.reduce((most, box) => Math.max(most, longestOf(box)), 0); // too many for arguments
     if (longest >= least) return only(found, (box) => longestOf(box) >= Math.max(SPECK * longest, 2));
   }
   return { labels: new Int32Array(ink.values.length), boxes: [] };

@@ -1,11 +1,11 @@
 // The digits of a picture, from its grey levels, as mnist_mlp/extras/handwriting/segmentation.py finds them.
 
-import { asMnist } from "./form.mjs";
-import { darkOnLight, inkMap } from "./ink.mjs";
-import { gather, heightOf, readingOrder, union, widthOf } from "./pieces.mjs";
-import { newMap } from "./resampling.mjs";
-import { leftOfCut } from "./touching.mjs";
-import { findWriting, grown } from "./writing.mjs";
+import { asMnist } from "./mnist_format.mjs";
+import { darkOnLight, inkMap } from "./ink_map.mjs";
+import { gather, heightOf, readingOrder, union, widthOf } from "./connected_components.mjs";
+import { cropped } from "./resampling.mjs";
+import { leftOfCut } from "./touching_digits.mjs";
+import { findWriting, grown } from "./text_regions.mjs";
 
 const MOST_PIECES = 200; // a page of text or of noise has more; it is no number
 const SHEET_SIDE = 0.15; // of the picture's shorter side: a piece that is longer on both sides ...
@@ -70,7 +70,7 @@ function isDrawn(page, ink, labels, name, box) {
     x1: Math.min(box.x1 + 4, page.width),
     y1: Math.min(box.y1 + 4, page.height),
   };
-  const [grey, inked, names] = [page, ink, { ...ink, values: labels }].map((map) => part(map, area));
+  const [grey, inked, names] = [page, ink, { ...ink, values: labels }].map((map) => cropped(map, area));
   const { height, width } = grey;
   const own = Uint8Array.from(names.values, (label) => (label === name ? 1 : 0));
   const near = grown(grown(own, height, width), height, width);
@@ -103,8 +103,8 @@ function mayBeSheet(labels, name, box, { height, width }) {
 
 /** The picture in a sheet's box, with the sheet's own grey where the table shows beside it, as at tilted corners; null: no sheet. */
 function sheet(grey, labels, name, box) {
-  const page = part(grey, box);
-  const own = part({ ...grey, values: labels }, box).values.map((label) => label === name);
+  const page = cropped(grey, box);
+  const own = cropped({ ...grey, values: labels }, box).values.map((label) => label === name);
   const { height, width } = page;
   // Between the first and the last of its pixels in a row, and in a column; one pixel around all is beside it.
   const inside = new Uint8Array((height + 2) * (width + 2));
@@ -162,9 +162,9 @@ function cutOut(ink, labels, boxes, members) {
     x1: Math.min(box.x1 + 1, ink.width),
     y1: Math.min(box.y1 + 1, ink.height),
   };
-  const patch = part(ink, rim);
+  const patch = cropped(ink, rim);
   const names = new Set(members.map((member) => member + 1));
-  const own = part({ ...ink, values: labels }, rim).values.map((name) => names.has(name));
+  const own = cropped({ ...ink, values: labels }, rim).values.map((name) => names.has(name));
   const near = grown(own, patch.height, patch.width);
   const inked = { ...patch, values: patch.values.map((value, i) => value * near[i]) };
   const halves = widthOf(box) >= WIDE * heightOf(box) ? halvesOf(inked, own) : [];
@@ -192,16 +192,6 @@ function halvesOf(patch, own) {
 /** A digit whose boxes, and those of its halves, are counted otherwise. */
 export function withBoxes(digit, change) {
   return { ...digit, box: change(digit.box), halves: digit.halves.map((half) => withBoxes(half, change)) };
-}
-
-/** What of a map lies in a box. */
-function part(map, box) {
-  const result = newMap(heightOf(box), widthOf(box));
-  for (let y = 0; y < result.height; y++) {
-    const start = (box.y0 + y) * map.width + box.x0;
-    result.values.set(map.values.subarray(start, start + result.width), y * result.width);
-  }
-  return result;
 }
 
 function moved(box, right, down) {
