@@ -70,6 +70,7 @@ def test_200_pictures_give_the_same_digits_to_one_grey_level_and_the_same_answer
     assert sum(same) >= len(same) - 2  # a grey level's difference may turn what is on the very edge of an answer
 
 
+@pytest.mark.slow
 def test_a_picture_with_more_pieces_than_a_function_takes_arguments_is_read(tmp_path):
     dots = np.full((1_000, 1_000), 255, np.uint8)
     dots[20:-20:2, 20:-20:3] = 0
