@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 from hydra.core.config_search_path import ConfigSearchPath
@@ -65,8 +64,6 @@ class ManyAtOnce(BaseSubmititLauncher):
     def _launch_one(self, overrides: Sequence[str], number: int) -> JobReturn:
         from submitit.core.utils import UncompletedJobError
 
-        # Made here, so that a job which dies before it makes its directory still counts as part of the sweep.
-        Path(str(self.config.hydra.sweep.dir), str(number)).mkdir(parents=True, exist_ok=True)
         try:
             returned: JobReturn = super().launch([overrides], number)[0]
         except UncompletedJobError as error:

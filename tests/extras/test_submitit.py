@@ -39,18 +39,19 @@ def test_a_preempted_job_goes_on_exactly_and_a_killed_one_is_told_of(tmp_path: P
     sweep = tmp_path / "sweep"
     (tmp_path / "sitecustomize.py").write_text(IMPATIENT)
     words = ("-m", *LONG_ENOUGH, "hydra/launcher=submitit_local", "seed=0,1", f"hydra.sweep.dir={sweep}")
-    process = start(*words, modules=tmp_path, workers=2, below=2)
-    os.kill(process_of(sweep / "0", process), signal.SIGUSR2)  # what submitit has SLURM send
-    os.kill(process_of(sweep / "1", process), signal.SIGKILL)
+    process = start(*words, "hydra.sweep.subdir=jobs/${hydra:job.num}", modules=tmp_path, workers=2, below=2)
+    os.kill(process_of(sweep / "jobs" / "0", process), signal.SIGUSR2)  # what submitit has SLURM send
+    os.kill(process_of(sweep / "jobs" / "1", process), signal.SIGKILL)
     output = "".join(process.communicate())
     assert process.returncode == 1, output
     assert "job 1 ended without a result" in output
     assert [job.status for job in runs.jobs(sweep)] == ["completed", "no result"]
+    assert {path.name for path in sweep.iterdir() if path.is_dir()} == {"jobs", ".submitit"}
     assert any("Requeued job" in log.read_text() for log in sweep.glob(".submitit/*/*_log.*"))
 
     alone = tmp_path / "alone"
     assert run(*LONG_ENOUGH, "seed=0", f"hydra.run.dir={alone}")[0] == 0
-    assert difference(sweep / "0", alone) is None
+    assert difference(sweep / "jobs" / "0", alone) is None
 
     code, output = run(f"resume={sweep}", workers=1, below=1)
     assert code == 0, output

@@ -76,8 +76,7 @@ def train(
                     waiting.appendleft((stack, attempt + 1, lambda stack: stack))
                     continue
                 if left:
-                    where = runs.shown(left[0].directory.parent)
-                    log.error("jobs %s are lost: %s; resume=%s", numbers(left), lost, where)
+                    log.error("jobs %s are lost: %s", numbers(left), lost)
                 progress.add(len(stack))
             progress.tell()
 
