@@ -29,7 +29,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 train: setup ## fetch MNIST if need be and train the default network
 	$(BIN)/python src/train.py
 
-demo: setup ## write a page to draw digits on, from the newest completed run
+demo: setup ## write a page to draw digits on, from the newest completed run, or the best of the newest sweep
 	$(BIN)/python src/demo.py
 
 tensorboard: setup ## open the dashboards of all runs, on this machine only

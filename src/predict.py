@@ -22,7 +22,8 @@ HELP = """\
 Read the handwritten digits in photographs, scans, screenshots, drawings.
 
   python src/predict.py docs/photos/*.jpg
-      the newest completed run reads these photographs
+      the newest completed run, or the best of the newest sweep or search,
+      reads these photographs
   python src/predict.py scans/ --picture answer.png
       all pictures of a folder, and a picture of what was found in them
   python src/predict.py photo.jpg --checkpoint <run directory> --format json
@@ -49,7 +50,10 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("images", nargs="+", metavar="image", help="a file, a folder, or a pattern in quotes")
     parser.add_argument(
-        "--checkpoint", type=Path, help="a checkpoint file or a run directory (default: the newest completed run)"
+        "--checkpoint",
+        type=Path,
+        help="a checkpoint file or a run directory "
+        "(default: the newest completed run, or the best of the newest sweep or search)",
     )
     parser.add_argument("--format", choices=("table", "json", "csv"), default="table", help="(default: table)")
     parser.add_argument(

@@ -10,13 +10,17 @@ from mnist_mlp.config.schema import Config
 
 PRUNERS = ("median", "halving", "none")
 SUITES = ("standard", "robust")
+NEWEST = "the newest completed run, or the best of the newest sweep or search"
 
 
 @dataclass(kw_only=True)
 class SearchConfig:
     study: str = key("name of the search; the same name continues it, also from several processes at once")
     trials: int = key("trials in total, including those of other processes and of earlier starts", at_least=1)
-    stack: int = key("trials proposed together and, if their shapes agree, trained as one stack", at_least=1)
+    stack: int = key(
+        "trials proposed together and divided among the processes; those of one shape train as one stack",
+        at_least=1,
+    )
     startup: int = key("random trials before the sampler proposes values", at_least=1)
     pruner: str = key("how poor trials are stopped early: median of the others, successive halving", choices=PRUNERS)
     warmup: int = key("epochs of every trial before it may be pruned", at_least=1)
@@ -34,13 +38,13 @@ class TuneConfig(Config):
 class TrainedConfig:
     """The configuration of a command that uses trained networks; the checkpoints are checked before it begins."""
 
-    checkpoint: str | None = key("a checkpoint file or a run directory; null: the newest completed run")
+    checkpoint: str | None = key(f"a checkpoint file or a run directory; null: {NEWEST}")
     data_dir: str | None = key("folder with the data set; null: the one that the training run used", path=True)
 
 
 @dataclass(kw_only=True)
 class EvaluateConfig(TrainedConfig):
-    checkpoint: Any = key("a checkpoint file or a run directory, or several as [a,b]; null: the newest completed run")
+    checkpoint: Any = key(f"a checkpoint file or a run directory, or several as [a,b]; null: {NEWEST}")
     split: str = key("images to evaluate on: the official test set, or the validation images", choices=("test", "val"))
     suite: str = key("robust adds a table over corrupted images and digits from other sources", choices=SUITES)
     committee: bool = key("also evaluate the ensemble: the mean of the probabilities of all checkpoints")
@@ -49,7 +53,9 @@ class EvaluateConfig(TrainedConfig):
 @dataclass(kw_only=True)
 class ExportConfig(TrainedConfig):
     dtype: str = key("grey levels that the ONNX file takes: 0..255 or [0, 1]", choices=("uint8", "float32"))
-    channel: bool = key("whether it takes images (B, 1, 28, 28) instead of (B, 28, 28)")
+    channel: bool = key(
+        "whether it takes grey images (B, 1, H, W) instead of (B, H, W); images in colour are always (B, C, H, W)"
+    )
     int8: bool = key("also write a file with 8-bit weights, and measure it on the official test images")
 
 

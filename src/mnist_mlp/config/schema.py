@@ -192,8 +192,8 @@ class CalibrationConfig:
     )
     ood_detector: bool | None = key(
         "fit an out-of-distribution detector on synthetic outliers; false: the OOD score is the free energy; "
-        "null: a quick detector if the network is an MLP, the data are handwritten digits, and the run is not in a "
-        "stack; otherwise the same as false",
+        "null: a quick detector if the network is an MLP, the classes are 0 to 9, the data are not synthetic, and the "
+        "run is not in a stack; otherwise the same as false",
         legacy_default=False,
         per_member=True,
     )

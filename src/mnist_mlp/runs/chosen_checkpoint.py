@@ -1,4 +1,4 @@
-"""Chosen checkpoints: the key `checkpoint` of evaluate.py and the like, and the newest run where none is given."""
+"""Chosen checkpoints: the key `checkpoint` of evaluate.py and the like, and the default where none is given."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mnist_mlp.runs.newest import OUTPUTS, newest_or_best
 def chosen(given: Any) -> list[Path]:
     """Checkpoint files for the key `checkpoint` of a command: a file, a run directory, a list of them, or None.
 
-    None means the newest completed run.
+    None means the newest completed run, or the best of the newest sweep or search.
 
     Raises:
         ConfigError: the value has another type.
