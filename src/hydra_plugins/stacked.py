@@ -24,8 +24,8 @@ from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.schema import Config
 from mnist_mlp.engine.job import Job
 from mnist_mlp.extras.stacked_launcher import dispatch
+from mnist_mlp.extras.stacked_launcher.backends import HERE, RAY, Resources, most_in_a_stack, refuse_unusable
 from mnist_mlp.extras.stacked_launcher.grouping import COMPLETE, numbers, plan, ranges, stacks_at_once
-from mnist_mlp.extras.stacked_launcher.places import HERE, RAY, Resources, most_in_a_stack
 from mnist_mlp.extras.stacked_launcher.worker_pool import Processes
 from mnist_mlp.extras.text_table import wrapped
 from mnist_mlp.runs.command_line import sweep_overrides
@@ -44,10 +44,12 @@ ConfigStore.instance().store(group="hydra/launcher", name="stacked", node=Stacke
 
 
 class StackedLauncher(Launcher):
+    preflight = staticmethod(refuse_unusable)
+
     def __init__(self, most: int | None, **resources: Any) -> None:
         self.most, self.resources = most, Resources(**resources)
         self.on = self.resources.on
-        self.begun: Processes | None = None
+        self.processes_started_early: Processes | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
@@ -55,7 +57,7 @@ class StackedLauncher(Launcher):
             # Hydra's sweeper now checks that every job can be composed, which takes seconds. These processes start
             # meanwhile. If the configuration is not valid without a job's overrides, they start later, in `launch`.
             with suppress(UserError):
-                self.begun = Processes(stacks_at_once(_parsed(config)))
+                self.processes_started_early = Processes(stacks_at_once(_parsed(config)))
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         setup_globals()
@@ -73,12 +75,14 @@ class StackedLauncher(Launcher):
             return [self._open(job, self._compose(job.number, overrides[job.number])) for job in stack]
 
         console: Any = OmegaConf.to_container(self.config.hydra.hydra_logging, resolve=True)
+        folder = Path(str(self.config.hydra.sweep.dir), ".submitit")
         if stacks:
-            place = self.begun or _place(self.resources, stacks[0][0].config, Path(str(self.config.hydra.sweep.dir)))
-            dispatch.train(stacks, place, prepare=open_stack, console=console)
-        elif self.begun:
-            self.begun.close()
-        self.begun = None  # they have ended; with hydra.sweeper.max_batch_size there may be more jobs to launch
+            backend = self.processes_started_early or _backend(self.resources, stacks[0][0].config, folder)
+            dispatch.train(stacks, backend, prepare=open_stack, console=console)
+        elif self.processes_started_early:
+            self.processes_started_early.close()
+        # They have ended; with hydra.sweeper.max_batch_size there may be more jobs to launch.
+        self.processes_started_early = None
         for number, reason in alone.items():
             if reason != COMPLETE:
                 log.info("job %s runs alone: %s", number, reason)
@@ -147,7 +151,7 @@ class StackedLauncher(Launcher):
         return returned
 
 
-def _place(resources: Resources, config: Config, sweep_directory: Path) -> dispatch.Place:
+def _backend(resources: Resources, config: Config, folder: Path) -> dispatch.Backend:
     """The backend for `hydra.launcher.on`. Its package (ray, submitit) is imported only here."""
     if resources.on == HERE:
         return Processes(stacks_at_once(config))
@@ -157,7 +161,7 @@ def _place(resources: Resources, config: Config, sweep_directory: Path) -> dispa
         return RayTasks(resources)
     from mnist_mlp.extras.stacked_launcher.on_submitit import SubmititJobs
 
-    return SubmititJobs(resources, sweep_directory / ".submitit")
+    return SubmititJobs(resources, folder)
 
 
 def _parsed(config: DictConfig) -> Any:

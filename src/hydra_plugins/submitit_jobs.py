@@ -6,7 +6,6 @@ names the job. Hydra imports this module whatever command runs, also where the e
 """
 
 import logging
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
@@ -17,8 +16,10 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig
 
-from mnist_mlp.distributed.world import python_path
+from mnist_mlp.config.errors import require
+from mnist_mlp.extras.stacked_launcher.backends import prepare_for_submitit, refuse_wrong_numbers, require_slurm
 
 try:
     from hydra_plugins.hydra_submitit_launcher.submitit_launcher import (
@@ -32,7 +33,7 @@ except ImportError:
 log = logging.getLogger(__name__)
 
 
-class OwnFiles(SearchPathPlugin):
+class RemoveSubmititSchemas(SearchPathPlugin):
     """Removes the schemas that hydra-submitit-launcher registers. Hydra would check our YAML files against them."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:  # all plugins are imported by now
@@ -40,21 +41,26 @@ class OwnFiles(SearchPathPlugin):
             ConfigStore.instance().repo["hydra"]["launcher"].pop(name, None)
 
 
-class ManyAtOnce(BaseSubmititLauncher):
+class ConcurrentLauncher(BaseSubmititLauncher):
+    @staticmethod
+    def preflight(hydra: DictConfig) -> None:
+        """Check `hydra.launcher` before any work.
+
+        Raises:
+            ConfigError: a number is too small, or there is no SLURM on this machine.
+            MissingPackageError: a package is not installed.
+        """
+        refuse_wrong_numbers(hydra)
+        require("submitit", "hydra_plugins.hydra_submitit_launcher", package="hydra-submitit-launcher")
+        if hydra.launcher._target_.endswith(SlurmJobs.__name__):
+            require_slurm("hydra/launcher", "submitit_slurm", instead="submitit_local")
+
     def __init__(self, at_once: int, **params: Any) -> None:
         super().__init__(**params)
         self.at_once = at_once
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        import submitit  # noqa: F401  # sets up its logging when imported
-
-        # The jobs are other processes: what they import has to be found, and they share the cores of this machine.
-        os.environ["PYTHONPATH"] = python_path()
-        if self.params["cpus_per_task"] is not None:
-            os.environ["OMP_NUM_THREADS"] = str(self.params["cpus_per_task"])
-        # Without SLURM accounting, submitit logs a warning for each failed `sacct` query; it then relies on the result
-        # files only.
-        logging.getLogger("submitit").setLevel(logging.ERROR)
+        prepare_for_submitit(self.params["cpus_per_task"])
         pool = ThreadPoolExecutor(self.at_once)  # each thread waits for one job
         try:
             return list(pool.map(self._launch_one, job_overrides, count(initial_job_idx)))
@@ -73,9 +79,9 @@ class ManyAtOnce(BaseSubmititLauncher):
         return returned
 
 
-class LocalJobs(ManyAtOnce, LocalLauncher):
+class LocalJobs(ConcurrentLauncher, LocalLauncher):
     pass
 
 
-class SlurmJobs(ManyAtOnce, SlurmLauncher):
+class SlurmJobs(ConcurrentLauncher, SlurmLauncher):
     pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,12 @@ from helpers import kill_sweep
 from helpers.fake_run import ran
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from mnist_mlp.cli import checks, sweep
-from mnist_mlp.config.errors import MissingPackageError
+from mnist_mlp.cli import sweep
+from mnist_mlp.config import errors
+from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.keys import keys
 from mnist_mlp.config.schema import CONFIGS, PROJECT
 from mnist_mlp.runs import directories as runs
@@ -58,26 +61,37 @@ def test_the_report_says_what_was_kept_and_how_to_finish(
     assert f"1 of 2 jobs did not complete. Finish them with:\n{sweep.command('train.py', resume=tmp_path)}" in printed
 
 
+@pytest.mark.extras
 @pytest.mark.parametrize(
-    ("name", "on", "package"),
+    ("words", "complaint"),
     [
-        ("stacked", "here", None),
-        ("stacked", "submitit_local", "hydra-submitit-launcher"),
-        ("stacked", "slurm", "hydra-submitit-launcher"),
-        ("stacked", "ray", "ray"),
-        ("submitit_slurm", None, "hydra-submitit-launcher"),
-        ("basic", None, None),
+        ("stacked", None),
+        ("stacked hydra.launcher.on=submitit_local", "pip install hydra-submitit-launcher$"),
+        ("stacked hydra.launcher.on=slurm", "pip install hydra-submitit-launcher$"),
+        ("stacked hydra.launcher.on=ray", "pip install ray$"),
+        ("submitit_slurm", "pip install hydra-submitit-launcher$"),
+        ("stacked hydra.launcher.most=-1", r"^hydra\.launcher\.most: expected a whole number from 1, got -1$"),
+        ("stacked hydra.launcher.on=submitit_local hydra.launcher.cpus=0", r"^hydra\.launcher\.cpus: expected"),
+        ("stacked hydra.launcher.on=ray hydra.launcher.attempts=0", r"^hydra\.launcher\.attempts: expected"),
+        ("submitit_local hydra.launcher.at_once=0", r"^hydra\.launcher\.at_once: expected a whole number"),
+        ("submitit_local hydra.launcher.cpus_per_task=two", "got two$"),
+        ("stacked hydra.job.chdir=true", r"^hydra\.job\.chdir: has no effect on jobs that are trained as one stack"),
+        ("stacked +hydra.job.env_set.A=b", r"^hydra\.job\.env_set: has no effect"),
+        (
+            "stacked +hydra.callbacks.mine._target_=hydra.experimental.callbacks.PickleJobInfoCallback",
+            r"^hydra\.callbacks\.mine: its on_job_end is not called",
+        ),
     ],
 )
-def test_a_launcher_names_the_package_that_it_lacks(
-    monkeypatch: pytest.MonkeyPatch, name: str, on: str | None, package: str | None
+def test_a_launcher_that_cannot_do_what_is_asked_says_so(
+    monkeypatch: pytest.MonkeyPatch, words: str, complaint: str | None
 ) -> None:
-    monkeypatch.setattr(checks, "find_spec", lambda module: None)
-    if package is None:
-        checks._refuse_unusable_launcher(name, on)
-        return
-    with pytest.raises(MissingPackageError, match=f"pip install {package}$"):
-        checks._refuse_unusable_launcher(name, on)
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        composed = compose("train", f"hydra/launcher={words}".split(), return_hydra_config=True)
+    monkeypatch.setattr(errors, "find_spec", lambda module: None)
+    launcher = get_class(composed.hydra.launcher._target_)
+    with pytest.raises(UserError, match=complaint) if complaint else nullcontext():
+        launcher.preflight(composed.hydra)
 
 
 def test_a_job_of_which_a_part_is_kept_resumes_alone(tmp_path: Path) -> None:

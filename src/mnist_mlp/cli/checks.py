@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import logging
 import random
-import re
-import shutil
 import sys
-from collections.abc import Set
 from contextlib import suppress
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
+from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from mnist_mlp.cli import sweep
@@ -29,7 +26,7 @@ from mnist_mlp.cli.exit_codes import BEFORE_WORK, exit_codes
 from mnist_mlp.cli.header import sweep_header
 from mnist_mlp.config.commands import SCHEMAS, EvaluateConfig, TrainedConfig, TuneConfig
 from mnist_mlp.config.compose import parse, without_sections
-from mnist_mlp.config.errors import ConfigError, MissingPackageError, UserError
+from mnist_mlp.config.errors import ConfigError, UserError
 from mnist_mlp.config.job_compositions import JobCompositions
 from mnist_mlp.config.overrides import key_of
 from mnist_mlp.config.schema import CONFIGS, Config
@@ -97,13 +94,12 @@ class CheckBeforeWork(Callback):
                     "hydra.run.dir: has no effect with -m; the directory of a sweep is set by "
                     f"hydra.sweep.dir={config.hydra.run.dir}"
                 )
-            launcher = config.hydra.runtime.choices["hydra/launcher"]
-            _refuse_unusable_launcher(launcher, config.hydra.launcher.get("on"))
-            if config.hydra.launcher.get("on") == PLACES[0]:
-                _refuse_without_effect(named)
+            launcher = get_class(config.hydra.launcher._target_)
+            if preflight := getattr(launcher, "preflight", None):  # a launcher of ours
+                preflight(config.hydra)
             loader = GlobalHydra.instance().config_loader()
             # Submitit pickles the loader with each job, and the cache would hold the configurations of all jobs.
-            if not launcher.startswith("submitit"):
+            if not config.hydra.runtime.choices["hydra/launcher"].startswith("submitit"):
                 sweep.compose_once(loader, config)
             jobs = sweep.jobs_of(config, loader)
             first_valid = self._refuse_invalid_values(config, jobs, loader)
@@ -240,45 +236,3 @@ def _refuse_unusable_data(config: Config) -> None:
         config.data, config.trainer, {"train": info.train_size - held_out, "val": held_out, "test": info.test_size}
     )
     require_plain_engine_for_own_loaders(config)
-
-
-# Values of hydra.launcher.on, as in `extras.stacked_launcher.places`.
-PLACES = ("here", "submitit_local", "slurm", "ray")
-
-
-def _refuse_without_effect(named: Set[str]) -> None:
-    """Raise ConfigError if `named` has a key of the stacked launcher that has no effect with `on=here`."""
-    for name in sorted(named):
-        if re.match(r"hydra\.launcher\.(?!on$|most$)", name):
-            raise ConfigError(
-                f"{name}: has no effect with hydra.launcher.on=here; it goes with on={', '.join(PLACES[1:])}"
-            )
-
-
-def _refuse_unusable_launcher(name: str, on: str | None) -> None:
-    """Check that the launcher `name` can run here: its packages are installed, and SLURM is there if it needs it.
-
-    Args:
-        on: `hydra.launcher.on`, the place where `hydra/launcher=stacked` trains; None for other launchers.
-
-    Raises:
-        ConfigError: there is no such place, or no SLURM on this machine.
-        MissingPackageError: a package is not installed.
-    """
-    chosen = f"hydra.launcher.on={on}" if on else f"hydra/launcher={name}"
-    if on is not None and on not in PLACES:
-        raise ConfigError(f"hydra.launcher.on: expected one of {', '.join(PLACES)}, got {on}")
-    needed = []
-    if name.startswith("submitit") or on in ("submitit_local", "slurm"):
-        needed = ["submitit"] if on else ["submitit", "hydra_plugins.hydra_submitit_launcher"]
-    if on == "ray":
-        needed = ["ray"]
-    if any(find_spec(module) is None for module in needed):
-        install = f"{sys.executable} -m pip install {'ray' if on == 'ray' else 'hydra-submitit-launcher'}"
-        raise MissingPackageError(f"{chosen}: needs a package that is not installed: {install}")
-    if (name == "submitit_slurm" or on == "slurm") and shutil.which("srun") is None:
-        raise ConfigError(
-            f"{chosen}: expected SLURM's commands on this machine, found no srun; "
-            f"{chosen.replace('submitit_slurm', 'submitit_local').replace('=slurm', '=submitit_local')} "
-            "runs jobs side by side without it"
-        )

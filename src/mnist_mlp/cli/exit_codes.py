@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from mnist_mlp.cli.console import exit_if_output_fails, open_streams
 from mnist_mlp.cli.startup import hasten_imports
 from mnist_mlp.config.composition_errors import COMPOSITION_ERRORS, explain_composition
-from mnist_mlp.config.errors import ConfigError, Interrupted, UserError
+from mnist_mlp.config.errors import ConfigError, Interrupted, UserError, needed
 from mnist_mlp.config.keys import keys
 from mnist_mlp.config.schema import Config
 from mnist_mlp.runs import ownership
@@ -111,7 +111,7 @@ def missing_package(error: ModuleNotFoundError) -> str | None:
     if error.name is None or find_spec(module) is not None:
         return None
     package = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}.get(module, module.replace("_", "-"))
-    return f"needs a package that is not installed: {sys.executable} -m pip install {package}"
+    return needed(package)
 
 
 def _thread_failed(failure: threading.ExceptHookArgs) -> None:

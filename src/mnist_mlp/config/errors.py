@@ -92,8 +92,13 @@ class Pruned(Stopped):
         super().__init__(f"{self.WORD} after epoch {epochs} of {of}")
 
 
-def require(*packages: str) -> None:
-    """Raise MissingPackageError, with the command that installs them, if some of `packages` are not installed."""
-    missing = " ".join(package for package in packages if find_spec(package) is None)
-    if missing:
-        raise MissingPackageError(f"needs packages that are not installed: {sys.executable} -m pip install {missing}")
+def needed(*packages: str) -> str:
+    """The command that installs packages, as part of an error message."""
+    what = "a package that is" if len(packages) == 1 else "packages that are"
+    return f"needs {what} not installed: {sys.executable} -m pip install {' '.join(packages)}"
+
+
+def require(*modules: str, package: str | None = None) -> None:
+    """Raise MissingPackageError if some of `modules` are not installed; `package` has them, or one of their name."""
+    if missing := [module for module in modules if find_spec(module) is None]:
+        raise MissingPackageError(needed(package) if package else needed(*missing))

@@ -18,7 +18,7 @@ from mnist_mlp.runs import directories as runs
 
 
 class Machine:
-    """A place that loses what it is given as often as it is told to, and completes the rest."""
+    """A backend that loses what it is given as often as it is told to, and completes the rest."""
 
     def __init__(self, at_once: int, attempts: int, losses: int) -> None:
         self.at_once, self.attempts, self.losses = at_once, attempts, losses
@@ -30,19 +30,19 @@ class Machine:
     def open(self) -> nullcontext[None]:
         return nullcontext()
 
-    def submit(self, order: dict[str, Any]) -> int:
+    def submit(self, task: dict[str, Any]) -> int:
         self.given += 1
-        self.running.append((self.given, order))
+        self.running.append((self.given, task))
         self.most = max(self.most, len(self.running))
-        self.bars.append([order["bar"] for _, order in self.running if order["bar"] is not None])
+        self.bars.append([task["bar"] for _, task in self.running if task["bar"] is not None])
         return self.given
 
     def ended(self, seconds: float) -> list[tuple[int, str | None]]:
-        ticket, order = self.running.popleft()
+        ticket, task = self.running.popleft()
         if self.losses:
             self.losses -= 1
             return [(ticket, "a node is gone")]
-        for job in order["stack"]:
+        for job in task["stack"]:
             (Path(job["directory"]) / runs.RESULT).write_text('{"status": "completed"}')
         return [(ticket, None)]
 
@@ -69,23 +69,23 @@ def test_a_lost_stack_is_handed_out_again_a_few_times(
     losses: int,
     told: list[str],
 ) -> None:
-    place = Machine(1, attempts, losses)
-    dispatch.train(stacks, place)
+    backend = Machine(1, attempts, losses)
+    dispatch.train(stacks, backend)
     assert caplog.messages == told
     complete = [runs.read(job.directory).status == runs.COMPLETED for stack in stacks for job in stack]
     assert complete == [attempts > losses] * 2 + [True] * 4
 
 
 def test_a_stack_is_prepared_when_there_is_room_for_it_and_not_before(stacks: list[list[Job]]) -> None:
-    place, prepared = Machine(2, 1, 0), []
+    backend, prepared = Machine(2, 1, 0), []
 
     def prepare(stack: Sequence[Job]) -> Sequence[Job]:
-        prepared.append(place.given)
+        prepared.append(backend.given)
         return stack
 
-    dispatch.train(stacks, place, prepare=prepare)
-    assert (place.most, prepared) == (2, [0, 1, 2])
-    assert place.bars == [["stack 1/3 "], ["stack 1/3 "], ["stack 3/3 "]]  # one progress bar at any time
+    dispatch.train(stacks, backend, prepare=prepare)
+    assert (backend.most, prepared) == (2, [0, 1, 2])
+    assert backend.bars == [["stack 1/3 "], ["stack 1/3 "], ["stack 3/3 "]]  # one progress bar at any time
 
 
 def test_once_a_minute_a_line_tells_how_many_jobs_are_done(caplog: pytest.LogCaptureFixture) -> None:

@@ -17,8 +17,8 @@ from submitit.core.utils import FailedJobError, UncompletedJobError
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.train_stack import train_stack
 from mnist_mlp.extras.stacked_launcher import dispatch
+from mnist_mlp.extras.stacked_launcher.backends import RAY, SUBMITIT_LOCAL, Resources
 from mnist_mlp.extras.stacked_launcher.on_submitit import what_was_lost
-from mnist_mlp.extras.stacked_launcher.places import RAY, SUBMITIT_LOCAL, Resources
 from mnist_mlp.runs import directories as runs
 
 WORDS = ("model.hidden=[8]", "trainer.limit_train_batches=10", "checkpoint.every_seconds=60", "logger=none")
@@ -34,9 +34,9 @@ def stack(directory: Path, *overrides: str, first: int = 0) -> list[Job]:
     return jobs
 
 
-def killed_once(place: Any, begun: Callable[[], bool], kill: Callable[[], None]) -> dispatch.Place:
-    """The place, in which something is killed as soon as training has begun."""
-    look, killed = place.ended, []
+def killed_once(backend: Any, begun: Callable[[], bool], kill: Callable[[], None]) -> dispatch.Backend:
+    """The backend, in which something is killed as soon as training has begun."""
+    look, killed = backend.ended, []
 
     def ended(seconds: float) -> Any:
         if not killed and begun():
@@ -44,8 +44,8 @@ def killed_once(place: Any, begun: Callable[[], bool], kill: Callable[[], None])
             kill()
         return look(min(seconds, 0.05 if not killed else seconds))
 
-    place.ended = ended
-    return place  # type: ignore[no-any-return]
+    backend.ended = ended
+    return backend  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize(
@@ -101,12 +101,12 @@ def test_a_killed_node_of_ray_leaves_its_stack_to_another_which_goes_on_to_the_s
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         node = cluster.add_node(num_cpus=1)
-        place = RayTasks(Resources(on=RAY, address=cluster.address))
+        backend = RayTasks(Resources(on=RAY, address=cluster.address))
         saved = [one.directory / runs.CHECKPOINTS / "last.ckpt" for one, _ in jobs]
         dispatch.train(
             jobs,
             killed_once(
-                place,
+                backend,
                 lambda: all(path.exists() for path in saved),
                 lambda: cluster.remove_node(node, allow_graceful=False),
             ),

@@ -16,7 +16,7 @@ from helpers.kill_and_resume import configuration
 
 from mnist_mlp.extras.stacked_launcher import dispatch, worker_pool
 from mnist_mlp.extras.stacked_launcher.grouping import Job
-from mnist_mlp.extras.stacked_launcher.worker import Orders, _job
+from mnist_mlp.extras.stacked_launcher.worker import Tasks, _job
 
 
 def test_jobs_of_a_process_that_ended_before_it_read_them_are_told(
@@ -26,24 +26,24 @@ def test_jobs_of_a_process_that_ended_before_it_read_them_are_told(
     jobs = [Job(number=number, config=configuration(), directory=tmp_path / str(number)) for number in (4, 5)]
     with caplog.at_level(logging.ERROR):
         dispatch.train([jobs], worker_pool.Processes(1))
-    assert caplog.messages == [f"jobs 4-5 are lost: their process ended with 0; resume={tmp_path}"]
+    assert caplog.messages == ["jobs 4-5 are lost: their process ended with 0"]
 
 
 @pytest.mark.slow
 def test_processes_that_were_begun_and_have_nothing_to_do_end() -> None:
-    place = worker_pool.Processes(1)
+    backend = worker_pool.Processes(1)
     orphan = worker_pool.Worker()
-    place.close()
+    backend.close()
     assert orphan.process.poll() is None
     assert orphan.end() == 0  # closes its input, as the end of this process would
 
 
 def test_a_worker_whose_launcher_ends_before_it_has_begun_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its main thread may still be importing torch when the order and the end of the input are read."""
+    """Its main thread may still be importing torch when the task and the end of the input are read."""
     signals: queue.Queue[int] = queue.Queue()
     monkeypatch.setattr(os, "kill", lambda _, number: signals.put(number))
     monkeypatch.setattr(sys, "stdin", io.StringIO('{"stack": []}\n'))
-    Orders()
+    Tasks()
     assert signals.get(timeout=10) == signal.SIGTERM
 
 

@@ -1,4 +1,4 @@
-"""Dispatch: stacks of jobs handed to a place that trains them, and again if their process or machine was lost."""
+"""Dispatch: stacks of jobs handed to a backend that trains them, and again if their process or machine was lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNFINISHED = (runs.MISSING, runs.INTERRUPTED)
 MINUTE = 60
 
 
-class Place(Protocol):
+class Backend(Protocol):
     """Where stacks are trained: processes of this machine, or jobs of a cluster."""
 
     at_once: int
@@ -31,14 +31,14 @@ class Place(Protocol):
 
     def open(self) -> AbstractContextManager[None]: ...
 
-    def submit(self, order: dict[str, Any]) -> int: ...
+    def submit(self, task: dict[str, Any]) -> int: ...
 
     def ended(self, seconds: float) -> list[tuple[int, str | None]]: ...
 
 
 def train(
     stacks: Sequence[Stack],
-    place: Place,
+    backend: Backend,
     *,
     prepare: Callable[[Stack], Stack] = lambda stack: stack,
     console: dict[str, Any] | None = None,
@@ -58,20 +58,20 @@ def train(
     running: dict[int, tuple[Stack, int]] = {}
     begun = 0
     drawing: int | None = None  # the ticket of the stack that draws the progress bar, one for all
-    with place.open():
-        while (waiting and place.at_once > 0) or running:
-            while waiting and len(running) < place.at_once:
+    with backend.open():
+        while (waiting and backend.at_once > 0) or running:
+            while waiting and len(running) < backend.at_once:
                 stack, attempt, make_ready = waiting.popleft()
                 ready = make_ready(stack)
                 begun += attempt == 1
-                title = f"stack {begun}/{len(stacks)} " if len(stacks) > place.at_once else ""
-                ticket = place.submit(_order(ready, console, bar=None if drawing in running else title))
+                title = f"stack {begun}/{len(stacks)} " if len(stacks) > backend.at_once else ""
+                ticket = backend.submit(_task(ready, console, bar=None if drawing in running else title))
                 drawing = drawing if drawing in running else ticket
                 running[ticket] = ready, attempt
-            for ticket, lost in place.ended(progress.seconds_to_next_line()):
+            for ticket, lost in backend.ended(progress.seconds_to_next_line()):
                 stack, attempt = running.pop(ticket)
                 left = [job for job in stack if runs.read(job.directory).status in UNFINISHED] if lost else []
-                if left and attempt < place.attempts:
+                if left and attempt < backend.attempts:
                     log.warning("jobs %s go on elsewhere: %s", numbers(left), lost)
                     waiting.appendleft((stack, attempt + 1, lambda stack: stack))
                     continue
@@ -81,7 +81,7 @@ def train(
             progress.tell()
 
 
-def _order(stack: Stack, console: dict[str, Any] | None, bar: str | None) -> dict[str, Any]:
+def _task(stack: Stack, console: dict[str, Any] | None, bar: str | None) -> dict[str, Any]:
     """What `worker.work` takes: plain values, which can be sent anywhere."""
     return {
         "console": console,

@@ -16,7 +16,7 @@ import ray
 from ray.exceptions import RayError
 
 from mnist_mlp.distributed.world import python_path
-from mnist_mlp.extras.stacked_launcher.places import Resources
+from mnist_mlp.extras.stacked_launcher.backends import Resources
 from mnist_mlp.runs.signals import interruptible
 
 LONGEST_SAVE = 60
@@ -24,14 +24,14 @@ LONGEST_SAVE = 60
 QUEUED = 2
 
 
-def work_in_task(order: dict[str, Any]) -> None:
+def work_remotely(task: dict[str, Any]) -> None:
     from mnist_mlp.extras.stacked_launcher.worker import work  # imports torch, so only where there is training to do
 
-    work(order)
+    work(task)
 
 
 class RayTasks:
-    """A place for stacks: tasks of a Ray cluster, one for each of them."""
+    """Backend for stacks: tasks of a Ray cluster, one for each of them."""
 
     attempts = 1
     """`dispatch` hands each stack out once; Ray makes the retries itself."""
@@ -39,7 +39,7 @@ class RayTasks:
     def __init__(self, resources: Resources) -> None:
         self.resources = resources
         self.at_once = 1
-        self._tasks: dict[Any, int] = {}
+        self._running: dict[Any, int] = {}
         self._tickets = 0
 
     @contextmanager
@@ -56,33 +56,34 @@ class RayTasks:
                 logging_level=logging.ERROR,
                 runtime_env={"env_vars": environment},
             )
-        self.task = ray.remote(num_cpus=given.cpus, num_gpus=given.gpus, max_retries=given.attempts - 1)(work_in_task)
+        options = {"num_cpus": given.cpus, "num_gpus": given.gpus, "max_retries": given.attempts - 1}
+        self.remote_work = ray.remote(**options)(work_remotely)
         self.at_once = given.at_once or QUEUED * max(1, int(ray.cluster_resources().get("CPU", 1)) // given.cpus)
         try:
             with interruptible():
                 yield
         finally:
-            for task in self._tasks:
-                ray.cancel(task)  # as Ctrl-C would: it saves and ends
-            if self._tasks:
-                ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=LONGEST_SAVE)
+            for started in self._running:
+                ray.cancel(started)  # as Ctrl-C would: it saves and ends
+            if self._running:
+                ray.wait(list(self._running), num_returns=len(self._running), timeout=LONGEST_SAVE)
             if begun:
                 ray.shutdown()
 
-    def submit(self, order: dict[str, Any]) -> int:
+    def submit(self, task: dict[str, Any]) -> int:
         self._tickets += 1
-        self._tasks[self.task.remote(order)] = self._tickets
+        self._running[self.remote_work.remote(task)] = self._tickets
         return self._tickets
 
     def ended(self, seconds: float) -> list[tuple[int, str | None]]:
-        done, _ = ray.wait(list(self._tasks), timeout=seconds)
-        return [(self._tasks.pop(task), _lost(task)) for task in done]
+        done, _ = ray.wait(list(self._running), timeout=seconds)
+        return [(self._running.pop(started), _lost(started)) for started in done]
 
 
-def _lost(task: Any) -> str | None:
+def _lost(started: Any) -> str | None:
     """Why the task failed or was lost; None if it completed."""
     try:
-        ray.get(task)
+        ray.get(started)
     except RayError as error:
         return str(error).strip().partition("\n")[0]
     return None

@@ -20,8 +20,7 @@ from submitit.core.utils import FailedJobError, UncompletedJobError
 from mnist_mlp.cli.app import await_slurm
 from mnist_mlp.config.errors import ConfigError, Interrupted
 from mnist_mlp.distributed.hardware import cores
-from mnist_mlp.distributed.world import python_path
-from mnist_mlp.extras.stacked_launcher.places import SLURM, Resources
+from mnist_mlp.extras.stacked_launcher.backends import SLURM, Resources, prepare_for_submitit
 from mnist_mlp.runs.signals import interruptible
 
 log = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ OF_SLURM = ("partition", "account", "qos", "constraint", "setup")
 class Work:
     """What a job calls, pickled by its name; submitit calls `checkpoint` when the job is preempted."""
 
-    def __call__(self, order: dict[str, Any]) -> None:
+    def __call__(self, task: dict[str, Any]) -> None:
         # Imported here, as it imports torch: only where there is training to do.
         from mnist_mlp.extras.stacked_launcher.worker import work
 
@@ -45,28 +44,23 @@ class Work:
             # submitit forwards a Ctrl-C. If the terminal sent it here too, the second one would kill before the save.
             os.setpgrp()
         try:
-            work(order)
+            work(task)
         except Interrupted as error:
             await_slurm(error)
             raise
 
-    def checkpoint(self, order: dict[str, Any]) -> submitit.helpers.DelayedSubmission:
-        return submitit.helpers.DelayedSubmission(self, order)
+    def checkpoint(self, task: dict[str, Any]) -> submitit.helpers.DelayedSubmission:
+        return submitit.helpers.DelayedSubmission(self, task)
 
 
 class SubmititJobs:
-    """A place for stacks: jobs that submitit starts, one for each of them."""
+    """Backend for stacks: jobs that submitit starts, one for each of them."""
 
     def __init__(self, resources: Resources, folder: Path) -> None:
         self.on_slurm = resources.on == SLURM
         self.attempts = resources.attempts
         self.at_once = resources.at_once or (MOST_ON_SLURM if self.on_slurm else max(1, cores() // resources.cpus))
-        # The jobs are other processes: what they import has to be found.
-        os.environ["PYTHONPATH"] = python_path()
-        os.environ["OMP_NUM_THREADS"] = str(resources.cpus)
-        # Without SLURM accounting, submitit logs a warning for each failed `sacct` query; it then relies on the result
-        # files only.
-        logging.getLogger("submitit").setLevel(logging.ERROR)
+        prepare_for_submitit(resources.cpus)
         self.executor = submitit.AutoExecutor(folder, cluster="slurm" if self.on_slurm else "local")
         self.executor.update_parameters(
             name="stack",
@@ -94,10 +88,10 @@ class SubmititJobs:
             while any(not job.done() for job in self._jobs.values()) and time.monotonic() < end:
                 time.sleep(LOOK_LOCAL)
 
-    def submit(self, order: dict[str, Any]) -> int:
+    def submit(self, task: dict[str, Any]) -> int:
         """Jobs are submitted with the next look at them, so that many are one array."""
         self._tickets += 1
-        self._new.append((self._tickets, order))
+        self._new.append((self._tickets, task))
         return self._tickets
 
     def ended(self, seconds: float) -> list[tuple[int, str | None]]:
@@ -118,7 +112,7 @@ class SubmititJobs:
 
 
 def what_was_lost(job: submitit.Job[None]) -> str | None:
-    """How the job was lost, if it was: it can be begun again. None: it ended, or failed by itself."""
+    """Why its process or node was lost, so that it can be resubmitted; None if it completed or raised an exception."""
     try:
         job.result()
     except FailedJobError as error:  # it raised an exception, and would again; a subclass of the next one

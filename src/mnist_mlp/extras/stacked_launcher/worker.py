@@ -37,11 +37,11 @@ log = logging.getLogger(__name__)
 LONGEST_END = 60
 
 
-def work(order: dict[str, Any]) -> None:
+def work(task: dict[str, Any]) -> None:
     """Train the jobs of one stack that are not complete."""
-    if order["console"]:
-        logging.config.dictConfig(order["console"])
-    jobs = [_job(given) for given in order["stack"]]
+    if task["console"]:
+        logging.config.dictConfig(task["console"])
+    jobs = [_job(given) for given in task["stack"]]
     due = [job for job in jobs if runs.read(job.directory).status != runs.COMPLETED]
     wait_until_free([job.directory for job in due], LONGEST_END)
     try:
@@ -50,7 +50,7 @@ def work(order: dict[str, Any]) -> None:
         log.error("jobs %s failed: %s", numbers(due), error)
         return
     for part in parts:
-        _attempt(part, order["bar"])
+        _attempt(part, task["bar"])
         gc.collect()  # the stack and its data set
 
 
@@ -76,16 +76,16 @@ def _job(given: dict[str, Any]) -> Job:
 
 def main() -> NoReturn:
     """Train one stack after another that come in as lines; a line goes out on the given file when one is done."""
-    orders = Orders()
+    tasks = Tasks()
     with exit_codes(), gc_frozen(), os.fdopen(int(sys.argv[1]), "w") as replies:
-        for order in orders:
-            work(order)
-            orders.busy = False
+        for task in tasks:
+            work(task)
+            tasks.busy = False
             print("done", file=replies, flush=True)
     leave(0)
 
 
-class Orders:
+class Tasks:
     """Stacks to train, read from standard input by a thread.
 
     If the input ends during training, the launching process has died: the thread then sends this process SIGTERM.

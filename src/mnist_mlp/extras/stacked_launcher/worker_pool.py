@@ -36,24 +36,24 @@ class Worker:
         self.ticket: int | None = None
         """of the stack that it trains"""
 
-    def order(self, ticket: int, content: dict[str, Any]) -> None:
+    def assign(self, ticket: int, task: dict[str, Any]) -> None:
         self.ticket = ticket
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # it has ended already, which its exit code will say
-            self.process.stdin.write(json.dumps(content).encode() + b"\n")
+            self.process.stdin.write(json.dumps(task).encode() + b"\n")
             self.process.stdin.flush()
 
     def end(self) -> int:
         """Close its input, wait until it ends, and return its exit code."""
         assert self.process.stdin is not None
-        with suppress(BrokenPipeError):  # of an order that it has not read
+        with suppress(BrokenPipeError):  # of a task that it has not read
             self.process.stdin.close()
         self.replies.close()
         return self.process.wait()
 
 
 class Processes:
-    """A place for stacks: as many processes of this machine as suit it, each with one stack at a time."""
+    """Backend for stacks: as many processes of this machine as suit it, each with one stack at a time."""
 
     attempts = 1
     """No retry: a process that died here, for example of too little memory, would die again."""
@@ -85,7 +85,7 @@ class Processes:
             worker.end()
         self._workers = []
 
-    def submit(self, order: dict[str, Any]) -> int:
+    def submit(self, task: dict[str, Any]) -> int:
         idle = next((worker for worker in self._workers if worker.ticket is None), None)
         if idle is None:
             with uninterrupted():  # so that a signal also reaches the process being started
@@ -93,7 +93,7 @@ class Processes:
                 self._workers.append(idle)
                 self._processes.append(idle.process)
         self._tickets += 1
-        idle.order(self._tickets, order)
+        idle.assign(self._tickets, task)
         return self._tickets
 
     def ended(self, seconds: float) -> list[tuple[int, str | None]]:

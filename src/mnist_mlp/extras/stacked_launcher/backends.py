@@ -1,0 +1,119 @@
+"""Backends by name, what each stack is given there (keys of `hydra.launcher`), and the checks of these keys.
+
+Hydra imports this module whatever command runs.
+"""
+
+import logging
+import os
+import re
+import shutil
+from dataclasses import dataclass
+
+from hydra.experimental.callback import Callback
+from hydra.utils import get_class
+from omegaconf import DictConfig
+
+from mnist_mlp.config.errors import ConfigError, require
+from mnist_mlp.config.overrides import key_of
+from mnist_mlp.distributed.world import python_path
+from mnist_mlp.extras.stacked_launcher.grouping import MOST_ON_A_CORE, MOST_ON_A_GPU
+from mnist_mlp.runs.record import overrides_of
+
+BACKENDS = HERE, SUBMITIT_LOCAL, SLURM, RAY = "here", "submitit_local", "slurm", "ray"
+
+
+@dataclass
+class Resources:
+    """Where stacks are trained, and, elsewhere than `here`, what each of them is given."""
+
+    on: str = HERE
+    """here: processes of this command; submitit_local: processes of their own; slurm; ray"""
+    at_once: int | None = None
+    """at most so many stacks in the queue or running at any time; null: the cores of the machine divided by `cpus`, on
+    Ray twice as many, on SLURM 1,000"""
+    attempts: int = 5
+    """how often a stack is begun in all, if its process or machine is lost"""
+    cpus: int = 1
+    """cores of one stack"""
+    gpus: int = 0
+    """GPUs of a stack"""
+    mem_gb: float | None = None
+    """of a stack on SLURM; null: SLURM's own default"""
+    timeout_min: int = 240
+    """after which SLURM ends a stack; it goes back to the queue and goes on"""
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    """these four are options of SLURM"""
+    setup: list[str] | None = None
+    """commands to run before, as [module load python]"""
+    address: str | None = None
+    """of a Ray cluster; null: one of this machine, for this sweep"""
+
+
+# Keys of `hydra.launcher` that count something, of any launcher of ours; null is allowed too.
+AT_LEAST_ONE = ("most", "at_once", "attempts", "cpus", "cpus_per_task", "nodes", "tasks_per_node", "timeout_min")
+
+
+def most_in_a_stack(resources: Resources) -> int:
+    """Networks; the machine that trains them is not known yet."""
+    return MOST_ON_A_GPU if resources.gpus else MOST_ON_A_CORE
+
+
+def refuse_unusable(hydra: DictConfig) -> None:
+    """Check `hydra.launcher` of `hydra/launcher=stacked` before any work.
+
+    Raises:
+        ConfigError: there is no such backend, no SLURM on this machine, or a key has a wrong value or no effect.
+        MissingPackageError: a package is not installed.
+    """
+    on = hydra.launcher.on
+    if on not in BACKENDS:
+        raise ConfigError(f"hydra.launcher.on: expected one of {', '.join(BACKENDS)}, got {on}")
+    for name in sorted(key_of(override) for override in overrides_of(hydra)["hydra"]):
+        if on == HERE and re.match(r"hydra\.launcher\.(?!on$|most$)", name):
+            elsewhere = ", ".join(BACKENDS[1:])
+            raise ConfigError(f"{name}: has no effect with hydra.launcher.on={HERE}; it goes with on={elsewhere}")
+    for name in ("chdir", "env_set"):
+        if hydra.job.get(name):
+            raise ConfigError(f"hydra.job.{name}: has no effect on jobs that are trained as one stack; leave it out")
+    for name, callback in hydra.callbacks.items():
+        if get_class(callback._target_).on_job_end is not Callback.on_job_end:
+            raise ConfigError(f"hydra.callbacks.{name}: its on_job_end is not called for jobs of a stack; leave it out")
+    refuse_wrong_numbers(hydra)
+    if on == RAY:
+        require("ray")
+    elif on != HERE:
+        require("submitit", package="hydra-submitit-launcher")
+    if on == SLURM:
+        require_slurm("hydra.launcher.on", SLURM, instead=SUBMITIT_LOCAL)
+
+
+def refuse_wrong_numbers(hydra: DictConfig) -> None:
+    """Raise ConfigError if a number among the keys of `hydra.launcher` is too small, or no number."""
+    for name in AT_LEAST_ONE:
+        value = hydra.launcher.get(name)
+        if value is not None and not (isinstance(value, int) and value >= 1):
+            raise ConfigError(f"hydra.launcher.{name}: expected a whole number from 1, got {value}")
+
+
+def require_slurm(key: str, value: str, *, instead: str) -> None:
+    """Raise ConfigError if this machine has no SLURM, which `key=value` needs."""
+    if shutil.which("srun") is None:
+        raise ConfigError(
+            f"{key}={value}: expected SLURM's commands on this machine, found no srun; {key}={instead} runs jobs side "
+            "by side without it"
+        )
+
+
+def prepare_for_submitit(cpus: int | None) -> None:
+    """Set what the processes that submitit starts inherit: where they find our modules, and their number of cores."""
+    import submitit  # noqa: F401  # sets up its logging when imported
+
+    os.environ["PYTHONPATH"] = python_path()
+    if cpus is not None:
+        os.environ["OMP_NUM_THREADS"] = str(cpus)
+    # Without SLURM accounting, submitit logs a warning for each failed `sacct` query; it then relies on the result
+    # files only.
+    logging.getLogger("submitit").setLevel(logging.ERROR)
