@@ -20,7 +20,7 @@ confidence interval, ranked on validation, and what can be concluded.
   python src/compare.py outputs/multirun
       every sweep
   python src/compare.py outputs/train/<time> outputs/train/<time>
-      of two runs: what differs
+      two runs: the settings and metrics in which they differ
   python src/compare.py outputs --csv runs.csv --report report.html
       everything, also as a table of all runs and as a page with plots
 """
@@ -53,8 +53,8 @@ def compare(given: argparse.Namespace) -> None:
     print(difference(*found) if len(found) == 2 else text(comparison))
     for option, path in wanted.items():
         with written(f"--{option}", path):
-            missing = files[option](comparison, path)
-        print(f"{option:<16} {path}" + (f", {missing}" if missing else ""))
+            files[option](comparison, path)
+        print(f"{option:<16} {path}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from mnist_mlp.cli.ending import leave
 from mnist_mlp.cli.exit_codes import Parser, exit_codes
-from mnist_mlp.config.errors import ConfigError, require
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.runs.atomic_write import refuse_unwritable_file, written
 
 MOST_PICTURED = 12  # files in one picture
@@ -95,7 +95,6 @@ def check(options: argparse.Namespace, files: Sequence[Path]) -> None:
         refuse_unwritable_file("--picture", options.picture)
         if options.picture.exists() and any(file.exists() and file.samefile(options.picture) for file in files):
             raise ConfigError(f"--picture: expected a file other than those to be read, got {options.picture}")
-        require("matplotlib")
 
 
 def predict(options: argparse.Namespace) -> int:

@@ -36,6 +36,14 @@ def settings(checkpoint: Any, **changes: Any) -> EvaluateConfig:
     return EvaluateConfig(checkpoint=checkpoint, **given)
 
 
+def draw_nothing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Spares a test most of its time; the folders that pictures were for are appended to the list."""
+    folders: list[str] = []
+    monkeypatch.setattr("mnist_mlp.extras.evaluation.pictures.draw", lambda folder, *_: folders.append(folder.name))
+    monkeypatch.setattr("mnist_mlp.extras.evaluation.evaluate.write_page", lambda *_: None)
+    return folders
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network that has seen the synthetic digits once."""
@@ -114,7 +122,7 @@ def test_without_scikit_learn_one_line_says_what_is_left_out(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("mnist_mlp.extras.evaluation.evaluate.find_spec", lambda name: None)
-    monkeypatch.setattr("mnist_mlp.extras.evaluation.pictures.draw", lambda *_: None)
+    draw_nothing(monkeypatch)
     evaluate(settings(str(run), suite="robust"), tmp_path)
     rows = json.loads((tmp_path / "metrics.json").read_text())["robust"]
     assert "other people's digits" not in {row["name"] for row in rows}
@@ -124,8 +132,7 @@ def test_without_scikit_learn_one_line_says_what_is_left_out(
 def test_two_networks_are_compared_and_a_committee_is_evaluated(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn: list[str] = []
-    monkeypatch.setattr("mnist_mlp.extras.evaluation.pictures.draw", lambda folder, *_: drawn.append(folder.name))
+    drawn = draw_nothing(monkeypatch)
     other = untrained.checkpoint(tmp_path / "other.ckpt")
     said = evaluate(settings([str(run), str(other)], committee=True), tmp_path)
     numbers = json.loads((tmp_path / "metrics.json").read_text())
@@ -145,7 +152,7 @@ def test_two_networks_are_compared_and_a_committee_is_evaluated(
 def test_a_committee_is_calibrated_on_validation_and_never_on_the_test_set(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mnist_mlp.extras.evaluation.pictures.draw", lambda *_: None)
+    draw_nothing(monkeypatch)
     evaluate(settings([str(run), str(untrained.checkpoint(tmp_path / "other.ckpt"))], committee=True), tmp_path)
     numbers = json.loads((tmp_path / "metrics.json").read_text())["networks"][2]
     dataset = synthetic()
@@ -165,7 +172,7 @@ def test_a_committee_is_calibrated_on_validation_and_never_on_the_test_set(
 def test_validation_is_evaluated_on_the_images_that_were_kept_apart(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mnist_mlp.extras.evaluation.pictures.draw", lambda *_: None)
+    draw_nothing(monkeypatch)
     said = evaluate(settings(str(run), split="val"), tmp_path)
     numbers = json.loads((tmp_path / "metrics.json").read_text())
     dataset = synthetic()
@@ -187,7 +194,7 @@ def test_without_a_checkpoint_the_newest_completed_run_is_taken_and_named(
         (runs / name / "result.json").write_text(json.dumps({"status": status}))
     for module in ("runs.chosen_checkpoint", "extras.evaluation.tables"):
         monkeypatch.setattr(f"mnist_mlp.{module}.OUTPUTS", tmp_path / "outputs")
-    monkeypatch.setattr("mnist_mlp.extras.evaluation.pictures.draw", lambda *_: None)
+    draw_nothing(monkeypatch)
     said = evaluate(settings(None), tmp_path)
     assert "newer/checkpoints/best.ckpt\n         the newest completed run\n" in said
 
@@ -196,7 +203,7 @@ def test_without_a_checkpoint_the_newest_completed_run_is_taken_and_named(
 def test_colour_is_used_only_where_it_was_asked_for(
     run: Path, tmp_path: Path, evaluated: tuple[dict[str, Any], str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mnist_mlp.extras.evaluation.pictures.draw", lambda *_: None)
+    draw_nothing(monkeypatch)
     assert "\033[" in evaluate(settings(str(run)), tmp_path, colour=True)
     assert "\033[" not in evaluated[1]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -123,17 +122,6 @@ def test_the_caption_of_a_matrix_of_two_classes_is_whole() -> None:
         return int((np.asarray(picture.convert("L"))[-12:] < 200).any(axis=0).sum())
 
     assert inked_columns(2) == inked_columns(10)
-
-
-def test_without_matplotlib_the_other_pictures_are_drawn_and_one_line_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    evaluated(tmp_path, answers(10, 200, 0.2), [str(digit) for digit in range(10)], np.zeros((200, 1, 8, 8), np.uint8))
-    pictures.warn_without_matplotlib()
-    assert {path.name for path in tmp_path.glob("*.png")} == {"confusion.png", "mistakes.png"}
-    (record,) = caplog.records
-    assert record.getMessage().endswith("-m pip install matplotlib")
 
 
 def test_the_most_frequent_mistakes_come_first() -> None:

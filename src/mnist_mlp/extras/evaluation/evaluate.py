@@ -73,7 +73,6 @@ def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -
     folders = [directory if len(answers) == 1 else directory / answer.name.replace(" ", "_") for answer in answers]
     for answer, folder in zip(answers, folders, strict=True):
         pictures.draw(folder, answer, images.numpy(), class_names)
-    pictures.warn_without_matplotlib()
     write_page(directory, content, answers, folders, images.numpy())
     return tables(content, newest=config.checkpoint is None, directory=directory, colour=colour)
 

@@ -1,23 +1,19 @@
-"""The pictures of an evaluation as PNG files; what needs Matplotlib is left out where that is not installed."""
+"""The pictures of an evaluation as PNG files."""
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_mlp.extras.evaluation import plots
 from mnist_mlp.extras.evaluation.confusion_picture import confusion_picture
 from mnist_mlp.extras.evaluation.ensemble import Answers
 from mnist_mlp.extras.evaluation.metrics import confusion, worst_mistakes
 from mnist_mlp.extras.evaluation.mistakes_picture import mistakes_picture
-
-log = logging.getLogger(__name__)
 
 MISTAKES = 16
 SCALE = 3  # enlargement of the two pictures that TensorBoard shows as well
@@ -39,29 +35,12 @@ def draw(folder: Path, answers: Answers, images: Images, class_names: Sequence[s
             predicted.confidences[worst].tolist(),
             scale=SCALE,
         ).save(folder / "mistakes.png")
-    if has_matplotlib():
-        from mnist_mlp.extras.evaluation import plots
-
-        raw = answers.raw if answers.calibration.temperature != 1 else None
-        plots.reliability_diagram(predicted, raw).savefig(folder / "reliability.png", dpi=plots.DPI)
-        curve = plots.risk_coverage_curve(predicted, answers.calibration.threshold or None)
-        curve.savefig(folder / "risk_coverage.png", dpi=plots.DPI)
+    raw = answers.raw if answers.calibration.temperature != 1 else None
+    plots.reliability_diagram(predicted, raw).savefig(folder / "reliability.png", dpi=plots.DPI)
+    curve = plots.risk_coverage_curve(predicted, answers.calibration.threshold or None)
+    curve.savefig(folder / "risk_coverage.png", dpi=plots.DPI)
 
 
 def draw_robustness(folder: Path, examples: Sequence[Images], rows: Sequence[dict[str, Any]]) -> None:
     """A few images `(K, C, H, W)` of each row beside the accuracies."""
-    if has_matplotlib():
-        from mnist_mlp.extras.evaluation import plots
-
-        plots.robustness(examples, rows).savefig(folder / "robust.png", dpi=plots.DPI)
-
-
-def has_matplotlib() -> bool:
-    return find_spec("matplotlib") is not None
-
-
-def warn_without_matplotlib() -> None:
-    if not has_matplotlib():
-        log.warning(
-            "some plots are left out, as Matplotlib is not installed: %s -m pip install matplotlib", sys.executable
-        )
+    plots.robustness(examples, rows).savefig(folder / "robust.png", dpi=plots.DPI)

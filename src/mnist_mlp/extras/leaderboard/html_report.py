@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from html import escape
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -45,26 +43,23 @@ th[aria-sort] button::after { content: " \\2193"; } th[aria-sort=descending] but
 SCRIPT = Path(__file__).with_name("report.js")
 
 
-def write_report(comparison: Comparison, path: Path) -> str:
-    """Write the page. Returns one line that says what is missing without Matplotlib, or an empty string.
+def write_report(comparison: Comparison, path: Path) -> None:
+    """Write the page.
 
     Raises:
-        OSError: the page cannot be written.
+        OSError: it cannot be written.
     """
-    plots = find_spec("matplotlib") is not None
-    missing = f"without plots: they need Matplotlib ({sys.executable} -m pip install matplotlib)"
-    path.write_text(document(comparison, path.parent, plots=plots), encoding="utf-8")
-    return "" if plots else missing
+    path.write_text(document(comparison, path.parent), encoding="utf-8")
 
 
-def document(comparison: Comparison, folder: Path, *, plots: bool = True) -> str:
+def document(comparison: Comparison, folder: Path) -> str:
     """The whole page, to lie in `folder`, from where its links lead to the runs."""
     boards, unfinished = comparison.boards, comparison.unfinished
     titles = [_title(board) for board in boards] or ["No run completed"]
     title = titles[0] if len(titles) == 1 else f"Runs on {' and '.join(board.data for board in boards)}"
     parts = [] if boards else [f"<h1>{title}</h1>"]
     for number, board in enumerate(boards):
-        parts += _board(board, folder, number, plots=plots)
+        parts += _board(board, folder, number)
     if unfinished:
         parts.append(
             section(
@@ -74,7 +69,7 @@ def document(comparison: Comparison, folder: Path, *, plots: bool = True) -> str
     return page(title, parts, style=STYLE, script=SCRIPT.read_text(encoding="utf-8"))
 
 
-def _board(board: Leaderboard, folder: Path, number: int, *, plots: bool) -> Iterator[str]:
+def _board(board: Leaderboard, folder: Path, number: int) -> Iterator[str]:
     seeds = len({seed for entry in board.entries for seed in entry.seeds})
     completed = sum(len(entry.runs) for entry in board.entries)
     yield f"<h1>{escape(_title(board))}</h1>"
@@ -93,10 +88,7 @@ def _board(board: Leaderboard, folder: Path, number: int, *, plots: bool) -> Ite
         "Its checkpoint, and the command that trains it again:" if kept else "The command that trains it again:",
     )
     yield section("Leaderboard", _table(board, folder, number), *remarks(board), *_cut(len(board.entries), "entries"))
-    if plots:
-        yield from _plots(board, number)
-    else:
-        yield section("Plots", "", "They need Matplotlib, which was not installed where this page was written.")
+    yield from _plots(board, number)
 
 
 def _plots(board: Leaderboard, number: int) -> Iterator[str]:

@@ -14,16 +14,16 @@ from mnist_mlp.runs import directories as runs
 def sweep_report(jobs: Sequence[runs.Run], directory: Path) -> str:
     """The leaderboard over `jobs` as text; leaves report.html in `directory` where there is something to plot.
 
-    If the plots cannot be drawn, or the page cannot be written, a line says so; it is no error, as the jobs are done.
+    If the page cannot be written, a line says so; it is no error, as the jobs are done.
     """
     comparison = compared(jobs)
     parts = [text(comparison)]
     if comparison.boards:
         page = directory / "report.html"
         try:
-            missing = write_report(comparison, page)
+            write_report(comparison, page)
         except OSError as error:
             parts.append(f"report           not written: {error}")
         else:
-            parts.append(f"report           {runs.shown(page)}" + (f", {missing}" if missing else ""))
+            parts.append(f"report           {runs.shown(page)}")
     return "\n".join(parts)

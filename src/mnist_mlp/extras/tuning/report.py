@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from datetime import datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 from optuna.trial import FrozenTrial, TrialState
@@ -70,10 +68,8 @@ def report(study: SharedStudy, images: int) -> str:
 
 
 def _pictures(study: SharedStudy, trials: Sequence[FrozenTrial], best: FrozenTrial, plain: FrozenTrial | None) -> str:
-    """Draw them; where they lie, or what is missing."""
-    if find_spec("matplotlib") is None:
-        return f"none: they need Matplotlib ({sys.executable} -m pip install matplotlib)"
-    from mnist_mlp.extras.tuning import plots
+    """Draw them; returns where they lie."""
+    from mnist_mlp.extras.tuning import plots  # Matplotlib takes long to import
 
     names = plots.draw(study.study, trials, best, plain, study.directory)
     return f"\n{' ' * 17}".join(str(runs.shown(study.directory) / name) for name in names)
