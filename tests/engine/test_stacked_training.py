@@ -70,7 +70,7 @@ def pairs(configs: list[Config], directory: Path) -> list[tuple[Path, Path]]:
 
 def furthest(left: Any, right: Any, where: str = "") -> float:
     """The largest difference of two numbers in the same place; anything else must be equal."""
-    if where.endswith(("/seconds", "/resume", "/images_per_second", "/git")):
+    if where.endswith(("seconds", "/resume", "/images_per_second", "/git")):
         return 0.0
     if isinstance(left, dict):
         assert list(left) == list(right), where

@@ -14,7 +14,7 @@ import pytest
 import torch
 from helpers.kill_and_resume import configuration
 
-from mnist_mlp.config.errors import DivergedError, Interrupted, SaveError
+from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, SaveError
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.train_stack import train_stack
 from mnist_mlp.runs import checkpoint_file as files
@@ -36,6 +36,13 @@ def jobs_of(directory: Path, *words: str) -> list[Job]:
 
 def results(jobs: Sequence[Job]) -> list[dict[str, Any]]:
     return [json.loads((job.directory / "result.json").read_text()) for job in jobs]
+
+
+def test_a_stack_trains_in_one_process(tmp_path: Path) -> None:
+    jobs = jobs_of(tmp_path, "trainer.accelerator=cpu", "trainer.devices=2")
+    with pytest.raises(ConfigError, match=r"trainer\.devices: expected 1"):
+        train_stack(jobs)
+    assert not list(tmp_path.glob("*/*"))
 
 
 class OverflowsAndStops(L.Callback):

@@ -5,21 +5,21 @@ from __future__ import annotations
 import copy
 import gc
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import lightning as L
 
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.distributed.launch import launched
-from mnist_mlp.distributed.strategy import wait_for_ranks
+from mnist_mlp.distributed.world import World, ranks_per_node
 from mnist_mlp.engine.assembly import assemble
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.resume_points import resume_points
 from mnist_mlp.runs import directories
-from mnist_mlp.runs.result import Result, timed_results, written_results
+from mnist_mlp.runs.result import Result
 from mnist_mlp.runs.run_directory import locked_for_run, record_or_compare_data
-from mnist_mlp.runs.signals import interruptible
+from mnist_mlp.runs.signals import interruptible, uninterrupted
 from mnist_mlp.runs.thinning import thin
 from mnist_mlp.training import train
 from mnist_mlp.training.process_settings import prepare_torch, quieten_lightning
@@ -55,12 +55,15 @@ def train_stack(
             train(job.config, job.directory, callbacks=more, test=test, bar=bar)
             for job, more in zip(jobs, added, strict=True)
         ]
+    if ranks_per_node(first.config.trainer) * first.config.trainer.num_nodes > 1:
+        raise ConfigError("trainer.devices: expected 1, as a stack trains in one process; train.py divides one network")
     results = [begin_result(job.config, job.directory) for job in jobs]
-    launch = launched(first.config, first.directory, on_rank_death=results[0].rank_died)
-    # `cleanups` has an ExitStack for each job. Closing one ends that job early, and writes its result.json; the others
-    # are closed at the end of the block.
-    with _all_locked(jobs), interruptible(), written_results(results) as cleanups, launch as world:
-        with timed_results(results, "setup"):
+    with interruptible(), _ended_alone_or_together(len(jobs)) as cleanups:
+        for job, cleanup in zip(jobs, cleanups, strict=True):
+            cleanup.enter_context(locked_for_run(job.directory, job.config))
+        for result, cleanup in zip(results, cleanups, strict=True):
+            cleanup.enter_context(result.written())
+        with _timed(results, "setup"):
             data = DigitsDataModule(first.config)
             data.prepare_data()
             data.setup()
@@ -68,7 +71,7 @@ def train_stack(
                 record_or_compare_data(job.directory, data.sha256)
             modules = [build_module(job.config, data) for job in jobs]
             quieten_lightning()
-            prepare_torch(first.config, count_parameters(modules[0]), ranks=world.local_size, networks=len(jobs))
+            prepare_torch(first.config, count_parameters(modules[0]), ranks=1, networks=len(jobs))
             runs = [
                 cleanup.enter_context(
                     open_run(
@@ -85,12 +88,11 @@ def train_stack(
                     cleanups, jobs, modules, results, added, resume_points(jobs), strict=True
                 )
             ]
-            stack, chunks, trainer = assemble(runs, world, bar=bar, jobs=jobs, cleanups=cleanups)
-        with timed_results(results, "fit"):
+            stack, chunks, trainer = assemble(runs, World(), bar=bar, jobs=jobs, cleanups=cleanups)
+        with _timed(results, "fit"):
             # Lightning asks for one path, for the progress of its loops. Each member is restored from its own
             # checkpoint.
             trainer.fit(stack, datamodule=chunks, ckpt_path=runs[0].resume_path, weights_only=True)
-        wait_for_ranks(world)
 
         def for_each(act: Callable[[TrainingRun], None]) -> None:
             """Call `act` for each run that has not failed; one in which it fails ends alone."""
@@ -99,17 +101,15 @@ def train_stack(
                     with stack.failing_alone(member):
                         act(run)
 
-        if world.rank == 0:
-            for_each(lambda run: run.calibrate(in_stack=len(jobs) > 1))
+        for_each(lambda run: run.calibrate(in_stack=len(jobs) > 1))
         if test and data.sizes["test"] and first.config.trainer.limit_test_batches:
-            with timed_results(results, "test"):
+            with _timed(results, "test"):
                 for_each(TrainingRun.load_best)
                 trainer.test(stack, datamodule=chunks, verbose=False)
         for_each(TrainingRun.finish)
-    if world.rank == 0:
-        for job, result in zip(jobs, results, strict=True):
-            if result.status == directories.COMPLETED:
-                thin(job.directory, job.config.sweep.keep)
+    for job, result in zip(jobs, results, strict=True):
+        if result.status == directories.COMPLETED:
+            thin(job.directory, job.config.sweep.keep)
     return results
 
 
@@ -121,16 +121,33 @@ def _with_config(data: DigitsDataModule, config: Config) -> DigitsDataModule:
 
 
 @contextmanager
-def _all_locked(jobs: Sequence[Job]) -> Iterator[None]:
-    """Locks on the directories of all jobs during the block."""
-    with ExitStack() as locks:
-        for job in jobs:
-            locks.enter_context(locked_for_run(job.directory, job.config))
+def _ended_alone_or_together(jobs: int) -> Iterator[list[ExitStack]]:
+    """For each job an ExitStack. Closing one ends that job alone; the others are closed at the end of the block."""
+    cleanups = [ExitStack() for _ in range(jobs)]
+    try:
+        yield cleanups
+    except BaseException as error:
+        with uninterrupted():
+            for cleanup in cleanups:
+                with suppress(Exception, type(error)):  # the others are closed all the same
+                    cleanup.__exit__(type(error), error, error.__traceback__)
+        raise
+    with ExitStack() as every:  # if one result cannot be written, the others still are
+        for cleanup in cleanups:
+            every.callback(cleanup.close)
+
+
+@contextmanager
+def _timed(results: Sequence[Result], part: str) -> Iterator[None]:
+    """Add the seconds of the block to `seconds[part]` of each result."""
+    with ExitStack() as timers:
+        for result in results:
+            timers.enter_context(result.timed(part))
         yield
 
 
 @contextmanager
-def imports_left_out_of_garbage_collection() -> Iterator[None]:
+def gc_frozen() -> Iterator[None]:
     """In the block the garbage collector ignores all objects that exist when the block begins.
 
     Then `gc.collect` takes 10 ms, not 200. For a process that trains stack after stack, and calls it after each: a

@@ -8,8 +8,8 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -159,31 +159,3 @@ class Result:
     def _write_if_possible(self) -> None:
         with suppress(SaveError):  # a full disk must not hide the error that ended the run
             self._write()
-
-
-@contextmanager
-def written_results(results: Sequence[Result]) -> Iterator[list[ExitStack]]:
-    """Write each result at the end of the block, or earlier, when its ExitStack (one for each) is closed."""
-    cleanups = [ExitStack() for _ in results]
-    try:
-        for result, cleanup in zip(results, cleanups, strict=True):
-            cleanup.enter_context(result.written())
-        yield cleanups
-    except BaseException as error:
-        with uninterrupted():
-            for cleanup in cleanups:
-                with suppress(Exception, type(error)):  # the others are written all the same
-                    cleanup.__exit__(type(error), error, error.__traceback__)
-        raise
-    with ExitStack() as every:  # if one result cannot be written, the others still are
-        for cleanup in cleanups:
-            every.callback(cleanup.close)
-
-
-@contextmanager
-def timed_results(results: Sequence[Result], part: str) -> Iterator[None]:
-    """Add the seconds of the block to `seconds[part]` of each result."""
-    with ExitStack() as timers:
-        for result in results:
-            timers.enter_context(result.timed(part))
-        yield
