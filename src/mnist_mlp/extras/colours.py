@@ -1,6 +1,10 @@
-"""Colours of all pictures. Blue: evidence for a class, or a right answer. Red: evidence against, or a wrong answer."""
+"""Colours of all pictures.
 
-BLUE, RED = (20, 89, 199), (200, 60, 24)  # dark enough to write on white; the page has this blue, and orange
-"""of weights: ink there raises or lowers the unit's value; of answers: right, or wrong"""
+RED also means a negative weight or a wrong prediction, BLUE a positive weight or a right one. The drawing page uses
+orange for RED.
+"""
+
+BLUE, RED = (20, 89, 199), (200, 60, 24)  # dark enough to write on white
+INK, FAINT = (30, 34, 40), (86, 96, 107)
 
 BLUE_HEX, RED_HEX, GREY_HEX = "#1459c7", "#c83c18", "#8a919c"

@@ -15,7 +15,6 @@ from mnist_mlp.extras.evaluation.metrics import (
     brier,
     committee,
     confusion,
-    ece,
     mcnemar,
     nll,
     per_class,
@@ -86,7 +85,7 @@ def test_ece_equals_torchmetrics(said: Predictions, bins: int) -> None:
     expected = multiclass_calibration_error(
         torch.from_numpy(below_one.probabilities), torch.from_numpy(below_one.labels), num_classes=10, n_bins=bins
     )
-    assert ece(below_one, bins) == pytest.approx(float(expected), abs=1e-6)  # torchmetrics works in float32
+    assert reliability(below_one, bins).ece == pytest.approx(float(expected), abs=1e-6)  # torchmetrics works in float32
 
 
 def test_reliability_equals_a_plain_loop(said: Predictions) -> None:
@@ -103,7 +102,7 @@ def test_reliability_equals_a_plain_loop(said: Predictions) -> None:
             assert drawn.accuracy[index] == pytest.approx(said.correct[inside].mean())
             assert drawn.confidence[index] == pytest.approx(said.confidences[inside].mean())
             gaps += abs(said.correct[inside].mean() - said.confidences[inside].mean()) * len(inside) / len(said.labels)
-    assert ece(said) == pytest.approx(gaps, abs=1e-12)
+    assert reliability(said).ece == pytest.approx(gaps, abs=1e-12)
     assert drawn.counts.sum() == len(said.labels)
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from mnist_mlp.extras.evaluation import pictures, plots
 from mnist_mlp.extras.evaluation.confusion_picture import confusion_picture
-from mnist_mlp.extras.evaluation.ensemble import Answers
+from mnist_mlp.extras.evaluation.ensemble import NetworkPredictions
 from mnist_mlp.extras.evaluation.evaluate import measured
 from mnist_mlp.extras.evaluation.metrics import confusion
 from mnist_mlp.extras.evaluation.mistakes_picture import as_picture, mistakes_picture
@@ -25,7 +25,7 @@ from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.inference.predictor import Calibration
 
 
-def answers(classes: int, images: int, wrong: float) -> Answers:
+def answers(classes: int, images: int, wrong: float) -> NetworkPredictions:
     """Of a network that takes this share of the images for another class."""
     generator = np.random.default_rng(0)
     labels = generator.integers(classes, size=images)
@@ -33,14 +33,14 @@ def answers(classes: int, images: int, wrong: float) -> Answers:
     logits = generator.normal(size=(images, classes))
     logits[np.arange(images), guesses] += generator.uniform(6, 12, size=images)
     log_probabilities = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    return Answers(
+    return NetworkPredictions(
         name="network",
         raw=Predictions(log_probabilities=log_probabilities, labels=labels),
         calibration=Calibration(temperature=1.25, threshold=0.7),
     )
 
 
-def evaluated(folder: Path, answer: Answers, names: list[str], images: np.ndarray) -> tuple[str, str]:
+def evaluated(folder: Path, answer: NetworkPredictions, names: list[str], images: np.ndarray) -> tuple[str, str]:
     """The tables, and the page."""
     content: dict[str, Any] = {
         "data": "folder",
@@ -85,7 +85,10 @@ def test_a_thousand_classes_take_seconds(tmp_path: Path) -> None:
         assert max(picture.size) < 2600
 
 
-def test_the_page_of_two_networks_names_the_accuracy_of_both_and_tests_the_difference(tmp_path: Path) -> None:
+def test_the_page_of_two_networks_names_the_accuracy_of_both_and_tests_the_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mnist_mlp.extras.evaluation.page.PICTURES", {})
     given = [replace(answers(10, 200, wrong), name=f"network {n}") for n, wrong in ((1, 0.1), (2, 0.4))]
     names, images = [str(digit) for digit in range(10)], np.zeros((200, 1, 8, 8), np.uint8)
     content = {

@@ -1,7 +1,7 @@
 """Evaluation of a trained network, in numbers, tables and pictures.
 
     evaluate.evaluate       checkpoints -> metrics.json, pictures, report.html, and tables for the terminal
-        ensemble.ask            networks, images -> predictions of each, calibrated, and of all of them together
+        ensemble.predict_all    networks, images -> predictions of each, calibrated, and of all of them together
         metrics                 predictions -> accuracy, losses, calibration, confusion, tests; float64
         corruptions             images -> the same images moved, turned, blurred, covered
         tables                  numbers -> text, at most 80 columns wide

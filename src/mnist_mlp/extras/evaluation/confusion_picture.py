@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mnist_mlp.extras.colours import BLUE, RED
+from mnist_mlp.extras.colours import BLUE, FAINT, INK, RED
 from mnist_mlp.extras.evaluation.lettering import width, write, write_upright
 from mnist_mlp.extras.text_table import shortened
 
-INK, FAINT = (30, 34, 40), (86, 96, 107)
 CELL = 32  # pixels, with the count written into it
-COUNTED = 25  # classes up to which the counts fit
+COUNTED = 25  # with more classes, no counts are written into the cells
 SIDE = 600  # pixels of a matrix of more classes; of more than 600 classes each gets a pixel
 NAME = 22  # characters of a class
 CAPTION = "rows: the true class; columns: the network's guess"
@@ -39,7 +38,7 @@ def confusion_picture(counts: NDArray[np.int64], names: Sequence[str], *, scale:
             ink = "white" if strength[truth, guess] > 0.55 else INK
             place = margin + cell * guess + cell // 2, margin + cell * truth + cell // 2
             write(picture, str(counts[truth, guess]), 13 * scale, ink, place, align=0.5)
-    every = -(-14 * scale // cell)  # so many classes share the room of one name
+    every = -(-14 * scale // cell)  # label every n-th class, so that names do not overlap
     for index in range(0, classes, every):
         middle = margin + cell * index + cell // 2
         write(picture, names[index], 13 * scale, INK, (margin - 7 * scale, middle), align=1)

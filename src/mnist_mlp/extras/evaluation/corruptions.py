@@ -106,7 +106,10 @@ def bright(images: Tensor, *, share: float) -> Tensor:
 
 
 def occlude(images: Tensor, *, pixels: int) -> Tensor:
-    """A black square of this side somewhere in the middle five sevenths, the 20 x 20 of 28 x 28 that hold a digit."""
+    """A black square of this side at a random place in the central 5/7 of the image.
+
+    Of 28 x 28, these are the 20 x 20 that hold the digit.
+    """
     size = torch.tensor(images.shape[2:])  # height, width
     low = size // 7
     high = (size - low - pixels).maximum(low)

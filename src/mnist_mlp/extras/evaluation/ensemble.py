@@ -18,7 +18,7 @@ COMMITTEE = "committee"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
+class NetworkPredictions:
     """Predictions of one network, or of a committee of them."""
 
     name: str
@@ -30,27 +30,27 @@ class Answers:
         return self.raw.at_temperature(self.calibration.temperature)
 
 
-def ask(
+def predict_all(
     predictors: Sequence[Predictor], images: Tensor, labels: Tensor, *, committee: Calibration | None = None
-) -> list[Answers]:
-    """The answers of each network and, given the calibration of a committee, those of all of them together.
+) -> list[NetworkPredictions]:
+    """The predictions of each network and, given the calibration of a committee, those of all of them together.
 
     The probabilities of a committee are the mean of its members' calibrated ones.
     """
-    answers = []
+    predictions = []
     for number, predictor in enumerate(predictors, start=1):
         uncalibrated = replace(predictor, calibration=Calibration())
         scores = uncalibrated.log_probabilities(images).double().numpy()
         raw = Predictions(log_probabilities=log_softmax(scores), labels=labels.numpy())
         name = f"network {number}" if len(predictors) > 1 else "network"
-        answers.append(Answers(name=name, raw=raw, calibration=predictor.calibration))
+        predictions.append(NetworkPredictions(name=name, raw=raw, calibration=predictor.calibration))
     if committee is not None:
-        together = metrics.committee([answer.calibrated for answer in answers])
-        answers.append(Answers(name=COMMITTEE, raw=together, calibration=committee))
-    return answers
+        together = metrics.committee([network.calibrated for network in predictions])
+        predictions.append(NetworkPredictions(name=COMMITTEE, raw=together, calibration=committee))
+    return predictions
 
 
 def committee_calibration(predictors: Sequence[Predictor], images: Tensor, labels: Tensor) -> Calibration:
     """Fitted on validation images `(N, C, H, W)` uint8 and labels `(N,)`, for the risk that the first member allows."""
-    together = ask(predictors, images, labels, committee=Calibration())[-1].raw
+    together = predict_all(predictors, images, labels, committee=Calibration())[-1].raw
     return fit(together.log_probabilities, together.labels, predictors[0].config.calibration.risk)

@@ -22,7 +22,7 @@ from mnist_mlp.data.sources import load, with_data_at
 from mnist_mlp.data.split import split
 from mnist_mlp.extras.evaluation import metrics, pictures
 from mnist_mlp.extras.evaluation.corruptions import CORRUPTIONS, other_people
-from mnist_mlp.extras.evaluation.ensemble import Answers, ask, committee_calibration
+from mnist_mlp.extras.evaluation.ensemble import NetworkPredictions, committee_calibration, predict_all
 from mnist_mlp.extras.evaluation.page import write_page
 from mnist_mlp.extras.evaluation.tables import tables
 from mnist_mlp.extras.inference.predictions import Predictions, at_threshold, coverage_at_risk
@@ -36,7 +36,7 @@ EXAMPLES = 6
 RISKS = (0.001, 0.005, 0.01)
 """Shares of wrong answers for which the share of answered images is computed."""
 READABLE = 30
-"""Classes up to which metrics.json is written line by line; a matrix of more would make a million lines."""
+"""With more classes, metrics.json is not indented: a thousand classes would make a million lines."""
 
 
 def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -> str:
@@ -52,9 +52,9 @@ def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -
     dataset = load(with_data_at(data, config.data_dir), sha256=predictors[0].data_sha256)
     images, labels = _part(dataset, config.split, data.val_size)
     committee = committee_calibration(predictors, *_part(dataset, "val", data.val_size)) if config.committee else None
-    answers = ask(predictors, images, labels, committee=committee)
+    predictions = predict_all(predictors, images, labels, committee=committee)
 
-    numbers = [measured(answer, class_names) for answer in answers]
+    numbers = [measured(network, class_names) for network in predictions]
     content: dict[str, Any] = {
         "data": data.name,
         "split": config.split,
@@ -62,18 +62,20 @@ def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -
         "class_names": list(class_names),
         "checkpoints": [str(predictor.checkpoint) for predictor in predictors],
     }
-    content |= numbers[0] if len(answers) == 1 else {"networks": numbers}
+    content |= numbers[0] if len(predictions) == 1 else {"networks": numbers}
     if len(predictors) == 2:
-        content["mcnemar"] = asdict(metrics.mcnemar(answers[0].calibrated, answers[1].calibrated))
+        content["mcnemar"] = asdict(metrics.mcnemar(predictions[0].calibrated, predictions[1].calibrated))
     if config.suite == "robust":
         content["robust"], examples = _robustness(predictors, images, labels, committee)
         pictures.draw_robustness(directory, examples, content["robust"])
     indent = 2 if len(class_names) <= READABLE else None
     (directory / METRICS).write_text(json.dumps(content, indent=indent, allow_nan=False) + "\n")
-    folders = [directory if len(answers) == 1 else directory / answer.name.replace(" ", "_") for answer in answers]
-    for answer, folder in zip(answers, folders, strict=True):
-        pictures.draw(folder, answer, images.numpy(), class_names)
-    write_page(directory, content, answers, folders, images.numpy())
+    folders = [
+        directory if len(predictions) == 1 else directory / network.name.replace(" ", "_") for network in predictions
+    ]
+    for network, folder in zip(predictions, folders, strict=True):
+        pictures.draw(folder, network, images.numpy(), class_names)
+    write_page(directory, content, predictions, folders, images.numpy())
     return tables(content, newest=config.checkpoint is None, directory=directory, colour=colour)
 
 
@@ -87,24 +89,24 @@ def _part(dataset: Dataset, name: str, val_size: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))
 
 
-def measured(answers: Answers, class_names: Sequence[str]) -> dict[str, Any]:
+def measured(network: NetworkPredictions, class_names: Sequence[str]) -> dict[str, Any]:
     """Every number about one network.
 
     `coverage_at_risk` takes the best thresholds for these very images; `answered` takes the checkpoint's own, which
     was chosen on validation.
     """
-    predicted, threshold = answers.calibrated, answers.calibration.threshold
+    predicted, threshold = network.calibrated, network.calibration.threshold
     mistakes = int(np.count_nonzero(~predicted.correct))
     matrix = metrics.confusion(predicted)
     per_class = metrics.per_class(matrix, class_names)
     return {
-        "name": answers.name,
+        "name": network.name,
         "accuracy": predicted.accuracy,
         "accuracy_ci95": list(metrics.wilson(len(predicted.labels) - mistakes, len(predicted.labels))),
         "mistakes": mistakes,
         **_losses(predicted),
-        "uncalibrated": _losses(answers.raw),
-        "calibration": asdict(answers.calibration),
+        "uncalibrated": _losses(network.raw),
+        "calibration": asdict(network.calibration),
         "answered": asdict(at_threshold(predicted, threshold)),
         "coverage_at_risk": {str(risk): coverage_at_risk(predicted, risk).coverage for risk in RISKS},
         "per_class": per_class,
@@ -117,7 +119,7 @@ def measured(answers: Answers, class_names: Sequence[str]) -> dict[str, Any]:
 
 
 def _losses(predicted: Predictions) -> dict[str, float]:
-    return {"nll": metrics.nll(predicted), "brier": metrics.brier(predicted), "ece": metrics.ece(predicted)}
+    return {"nll": metrics.nll(predicted), "brier": metrics.brier(predicted), "ece": metrics.reliability(predicted).ece}
 
 
 def _robustness(
@@ -131,8 +133,8 @@ def _robustness(
     rows, examples = [], []
 
     def take(name: str, images: Tensor, labels: Tensor, **more: int) -> None:
-        answers = ask(predictors, images, labels, committee=committee)
-        numbers = [_in_brief(answer) for answer in answers]
+        predictions = predict_all(predictors, images, labels, committee=committee)
+        numbers = [_in_brief(network) for network in predictions]
         rows.append({"name": name, "images": len(labels), "networks": numbers, **more})
         examples.append(images[:EXAMPLES].numpy())
 
@@ -148,11 +150,11 @@ def _robustness(
     return rows, examples
 
 
-def _in_brief(answers: Answers) -> dict[str, Any]:
-    predicted = answers.calibrated
-    point = at_threshold(predicted, answers.calibration.threshold)
+def _in_brief(network: NetworkPredictions) -> dict[str, Any]:
+    predicted = network.calibrated
+    point = at_threshold(predicted, network.calibration.threshold)
     return {
-        "name": answers.name,
+        "name": network.name,
         "accuracy": predicted.accuracy,
         "nll": metrics.nll(predicted),
         "answered": point.coverage,

@@ -1,4 +1,4 @@
-"""Words in pictures, with Pillow's own font; set once and kept, as most come again and again."""
+"""Text in pictures, in Pillow's built-in font, cached."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def width(word: str, size: int) -> int:
 
 @lru_cache(maxsize=4096)
 def _shape(word: str, size: int) -> Image.Image:
-    """A text as a mask: to set it in type takes longer than to draw all else."""
+    """A text as a mask; rendering it takes longer than everything else."""
     shape = Image.new("L", (math.ceil(_font(size).getlength(word)) + 2, size + 7))
     ImageDraw.Draw(shape).text((1, shape.height / 2), word, 255, _font(size), anchor="lm")
     return shape

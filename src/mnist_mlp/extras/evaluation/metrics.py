@@ -23,7 +23,7 @@ def committee(members: Sequence[Predictions]) -> Predictions:
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The score interval of a share: honest near 0 and 1, where the normal approximation is not.
+    """Wilson score interval of a proportion; accurate near 0 and 1, unlike the normal approximation.
 
     Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22.
     """
@@ -80,11 +80,6 @@ def reliability(predictions: Predictions, bins: int = BINS) -> Reliability:
     )
 
 
-def ece(predictions: Predictions, bins: int = BINS) -> float:
-    """Expected calibration error; see `Reliability.ece`."""
-    return reliability(predictions, bins).ece
-
-
 def confusion(predictions: Predictions) -> Ints:
     """`(C, C)`: how many images of the row's class were taken for the column's."""
     classes = predictions.log_probabilities.shape[1]
@@ -116,7 +111,7 @@ class McNemar:
     """Images that the first network alone has right."""
     only_second: int
     p_value: float
-    """How probable so uneven a split, or a more uneven one, is between two networks that are equally good."""
+    """Probability of a split at least this uneven between two equally accurate networks."""
 
 
 def mcnemar(first: Predictions, second: Predictions) -> McNemar:

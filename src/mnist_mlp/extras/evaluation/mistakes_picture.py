@@ -8,15 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from mnist_mlp.extras.colours import FAINT, INK
 from mnist_mlp.extras.evaluation.lettering import write
 from mnist_mlp.extras.text_table import shortened
 
-BLACK, GREY, LINE = (30, 34, 40), (86, 96, 107), (210, 210, 210)
+LINE = (210, 210, 210)
 SIDE = 84  # pixels of an image
 NAME = 16  # characters of a class
 
+Images = NDArray[np.uint8]
 
-def as_picture(image: NDArray[np.uint8]) -> Image.Image:
+
+def as_picture(image: Images) -> Image.Image:
     """One image `(C, H, W)`: grey levels as ink, black on white, and colours as they are."""
     if len(image) == 1:
         return Image.fromarray(255 - image[0])
@@ -26,7 +29,7 @@ def as_picture(image: NDArray[np.uint8]) -> Image.Image:
 
 
 def mistakes_picture(
-    images: NDArray[np.uint8],
+    images: Images,
     truths: Sequence[str],
     guesses: Sequence[str],
     probabilities: Sequence[float],
@@ -40,7 +43,7 @@ def mistakes_picture(
     wide, high, side = wide * scale, high * scale, SIDE * scale
     rows = -(-len(images) // columns)
     colour = "RGB" if images.shape[1] == 3 else "L"  # a grey picture is written faster
-    ink, grey, line = (shade if colour == "RGB" else shade[0] for shade in (BLACK, GREY, LINE))
+    ink, faint, line = (shade if colour == "RGB" else shade[0] for shade in (INK, FAINT, LINE))
     picture = Image.new(colour, (columns * wide, rows * high), "white")
     draw = ImageDraw.Draw(picture)
     for index, pixels in enumerate(images):
@@ -54,6 +57,6 @@ def mistakes_picture(
         words = [truths[index], f"not {guesses[index]}"] if long else [f"{truths[index]}, not {guesses[index]}"]
         words.append(f"{probabilities[index]:.0%} sure")
         for number, word in enumerate(words):
-            shade = grey if number == len(words) - 1 else ink
+            shade = faint if number == len(words) - 1 else ink
             write(picture, word, 12 * scale, shade, (x + wide // 2, y + (92 + 15 * number) * scale), align=0.5)
     return picture

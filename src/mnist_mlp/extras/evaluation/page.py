@@ -9,12 +9,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mnist_mlp.extras.evaluation.ensemble import COMMITTEE, Answers
+from mnist_mlp.extras.evaluation.ensemble import COMMITTEE, NetworkPredictions
 from mnist_mlp.extras.evaluation.metrics import worst_mistakes
-from mnist_mlp.extras.evaluation.mistakes_picture import as_picture
+from mnist_mlp.extras.evaluation.mistakes_picture import Images, as_picture
 from mnist_mlp.extras.evaluation.tables import SPLITS, class_rows, comparison, confused_pairs
 from mnist_mlp.extras.html_page import page, scrollable, section
 from mnist_mlp.runs.directories import shown
@@ -23,13 +20,12 @@ PAGE = "report.html"
 MISTAKES = 24
 PAIRS = 12
 UNFOLDED = 20
-"""Classes up to which their table is open from the start."""
+"""With more classes than this, the table starts collapsed."""
 PICTURES = {
     "confusion.png": "Confusion matrix: rows are the true class, columns the network's guess",
     "reliability.png": "Reliability: how often guesses of each confidence are right",
-    "risk_coverage.png": "Risk and coverage: the error where the unsure are refused",
+    "risk_coverage.png": "Risk–coverage curve: the error rate if only the most confident share is answered",
 }
-Images = NDArray[np.uint8]
 STYLE = """
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1.2rem; }
 .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: 1rem; }
@@ -41,23 +37,27 @@ img { width: 100%; height: auto; display: block; background: #fff; border-radius
 
 
 def write_page(
-    directory: Path, content: dict[str, Any], answers: Sequence[Answers], folders: Sequence[Path], images: Images
+    directory: Path,
+    content: dict[str, Any],
+    predictions: Sequence[NetworkPredictions],
+    folders: Sequence[Path],
+    images: Images,
 ) -> None:
     """Write report.html beside metrics.json, whose `content` it shows; the pictures of each network are in a folder."""
     networks = content.get("networks", [content])
     names = content["class_names"]
-    of = f"{content['images']:,} images of {content['data']}, {SPLITS[content['split']]}"
+    subtitle = f"{content['images']:,} images of {content['data']}, {SPLITS[content['split']]}"
     *members, last = networks
     title = f"{last['accuracy']:.2%} right, {last['mistakes']:,} of {content['images']:,} wrong"
     if members and last["name"] != COMMITTEE:
         title = ", ".join(f"{network['name']}: {network['accuracy']:.2%} right" for network in networks)
-    parts = [f"<h1>{title}</h1>", f'<p class="faint">{escape(of)}</p>']
+    parts = [f"<h1>{title}</h1>", f'<p class="faint">{escape(subtitle)}</p>']
     parts += [f"<p>{escape(str(shown(Path(place))))}</p>" for place in content["checkpoints"]]
     compared = f"<p>{escape(comparison(content['mcnemar']))}</p>" if "mcnemar" in content else ""
     parts.append(section("Numbers", _numbers(networks) + compared))
-    for network, answer, folder in zip(networks, answers, folders, strict=True):
-        of_network = "" if len(networks) == 1 else f": {network['name']}"
-        parts += _of_network(network, answer, folder, names, images, of_network)
+    for network, each, folder in zip(networks, predictions, folders, strict=True):
+        heading_suffix = "" if len(networks) == 1 else f": {network['name']}"
+        parts += _of_network(network, each, folder, names, images, heading_suffix)
     if "robust" in content:
         source = _embedded((directory / "robust.png").read_bytes())
         picture = f'<img src="{source}" alt="Images under each corruption, and the accuracy">'
@@ -67,18 +67,20 @@ def write_page(
 
 def _of_network(
     network: dict[str, Any],
-    answer: Answers,
+    predictions: NetworkPredictions,
     folder: Path,
     names: Sequence[str],
     images: Images,
-    of_network: str,
+    heading_suffix: str,
 ) -> Iterator[str]:
-    predicted = answer.calibrated
+    predicted = predictions.calibrated
     worst = worst_mistakes(predicted, MISTAKES)
     if len(worst):
-        heading = f"The {len(worst)} worst of {network['mistakes']:,} mistakes{of_network}"
+        heading = f"The {len(worst)} worst of {network['mistakes']:,} mistakes{heading_suffix}"
         if len(worst) == network["mistakes"]:
-            heading = f"All {len(worst)} mistakes{of_network}" if len(worst) > 1 else f"The only mistake{of_network}"
+            heading = (
+                f"All {len(worst)} mistakes{heading_suffix}" if len(worst) > 1 else f"The only mistake{heading_suffix}"
+            )
         figures = [
             _mistake(
                 images[index],
@@ -92,22 +94,22 @@ def _of_network(
         note = "Those with the least probability of the true class first."
         yield section(heading, f'<div class="mistakes">{"".join(figures)}</div>', note)
     else:
-        yield section(f"No mistakes{of_network}", "")
+        yield section(f"No mistakes{heading_suffix}", "")
     found = [
         f'<figure><img src="{_embedded((folder / name).read_bytes())}" alt="{escape(text)}">'
         f"<figcaption>{escape(text)}</figcaption></figure>"
         for name, text in PICTURES.items()
     ]
-    yield section(f"Pictures{of_network}", f'<div class="pictures">{"".join(found)}</div>')
+    yield section(f"Pictures{heading_suffix}", f'<div class="pictures">{"".join(found)}</div>')
     header, *rows = class_rows(network, names)
-    table = scrollable(_table(header, rows), f"Classes{of_network}")
+    table = scrollable(_table(header, rows), f"Classes{heading_suffix}")
     if len(names) > UNFOLDED:
         table = f"<details><summary>{len(names):,} classes</summary>{table}</details>"
-    yield section(f"Classes{of_network}", table)
+    yield section(f"Classes{heading_suffix}", table)
     if pairs := confused_pairs(network["confusion"], names, PAIRS):
         rows = [[truth, guess, str(count)] for truth, guess, count in pairs]
         table = f'<div class="narrow">{_table(["true class", "taken for", "times"], rows)}</div>'
-        yield section(f"Most frequent mistakes{of_network}", table)
+        yield section(f"Most frequent mistakes{heading_suffix}", table)
 
 
 def _mistake(image: Images, index: int, truth: str, guess: str, confidence: float) -> str:

@@ -6,25 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mnist_mlp.extras.evaluation import plots
 from mnist_mlp.extras.evaluation.confusion_picture import confusion_picture
-from mnist_mlp.extras.evaluation.ensemble import Answers
+from mnist_mlp.extras.evaluation.ensemble import NetworkPredictions
 from mnist_mlp.extras.evaluation.metrics import confusion, worst_mistakes
-from mnist_mlp.extras.evaluation.mistakes_picture import mistakes_picture
+from mnist_mlp.extras.evaluation.mistakes_picture import Images, mistakes_picture
 
 MISTAKES = 16
 SCALE = 3  # enlargement of the two pictures that TensorBoard shows as well
 
-Images = NDArray[np.uint8]
 
-
-def draw(folder: Path, answers: Answers, images: Images, class_names: Sequence[str]) -> None:
+def draw(folder: Path, network: NetworkPredictions, images: Images, class_names: Sequence[str]) -> None:
     """Confusion matrix, worst mistakes, reliability and risk-coverage of one network into `folder`."""
     folder.mkdir(exist_ok=True)
-    predicted = answers.calibrated
+    predicted = network.calibrated
     confusion_picture(confusion(predicted), class_names, scale=SCALE).save(folder / "confusion.png")
     worst = worst_mistakes(predicted, MISTAKES)
     if len(worst):
@@ -35,9 +30,9 @@ def draw(folder: Path, answers: Answers, images: Images, class_names: Sequence[s
             predicted.confidences[worst].tolist(),
             scale=SCALE,
         ).save(folder / "mistakes.png")
-    raw = answers.raw if answers.calibration.temperature != 1 else None
+    raw = network.raw if network.calibration.temperature != 1 else None
     plots.reliability_diagram(predicted, raw).savefig(folder / "reliability.png", dpi=plots.DPI)
-    curve = plots.risk_coverage_curve(predicted, answers.calibration.threshold or None)
+    curve = plots.risk_coverage_curve(predicted, network.calibration.threshold or None)
     curve.savefig(folder / "risk_coverage.png", dpi=plots.DPI)
 
 

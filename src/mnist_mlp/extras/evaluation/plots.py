@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mnist_mlp.extras.colours import BLUE_HEX, GREY_HEX, RED_HEX
 from mnist_mlp.extras.evaluation.metrics import Reliability, reliability, wilson
-from mnist_mlp.extras.evaluation.mistakes_picture import as_picture
+from mnist_mlp.extras.evaluation.mistakes_picture import Images, as_picture
 from mnist_mlp.extras.inference.predictions import (
     OperatingPoint,
     Predictions,
@@ -28,8 +28,6 @@ COLOURS = (BLUE, RED, GREEN, GREY)
 DPI = 150
 RISK = 0.001
 SIDE = 28  # pixels of an example image, at most
-
-Images = NDArray[np.uint8]
 
 
 def reliability_diagram(predicted: Predictions, raw: Predictions | None = None) -> Figure:
@@ -52,7 +50,7 @@ def reliability_diagram(predicted: Predictions, raw: Predictions | None = None) 
     upper.set_ylabel("share that is right")
     upper.set_ylim(-0.02, 1.02)
     upper.legend(frameon=False, loc="lower right")
-    upper.set_title("reliability: is a guess right as often as it is sure?")
+    upper.set_title("reliability diagram: accuracy against confidence")
     lower.set_yscale("log")
     lower.set_ylabel("images")
     lower.set_xlabel("probability of the guess")
@@ -86,16 +84,18 @@ def _points(axes: Axes, bins: Reliability, colour: str, name: str, zorder: int) 
 
 
 def risk_coverage_curve(predicted: Predictions, threshold: float | None = None) -> Figure:
-    """The least error with which at least this share is answered; `threshold` is the checkpoint's own.
+    """Risk–coverage curve (lower envelope): the smallest error possible at this coverage or more.
 
-    Between two mistakes the error only falls as more is answered. So only the last point before each mistake is drawn;
-    the rest of the curve lies above it.
+    Between two mistakes the error falls as coverage grows, so only the point before each mistake is drawn.
+
+    Args:
+        threshold: the checkpoint's own.
     """
     figure = Figure(figsize=(7.5, 5.5), layout="constrained")
     axes = figure.subplots()
     _, coverage, error = risk_coverage(predicted)
     error = np.minimum.accumulate(error[::-1])[::-1]
-    least = 0.5 / len(predicted.labels)  # a place for "none" on a logarithmic axis
+    least = 0.5 / len(predicted.labels)  # where an error of 0 is drawn on the logarithmic axis
     shown = error > 0
     axes.plot(coverage[shown], error[shown], color=BLUE, linewidth=1.8, drawstyle="steps-pre")
     points: list[tuple[str, str, OperatingPoint]] = [("all answered", GREY, at_threshold(predicted, 0.0))]
@@ -114,7 +114,7 @@ def risk_coverage_curve(predicted: Predictions, threshold: float | None = None) 
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.set_xlabel("share of the images that is answered, the surest first")
     axes.set_ylabel("share of the answers that is wrong")
-    axes.set_title("what refusing the unsure is worth")
+    axes.set_title("risk–coverage curve")
     axes.grid(which="major", color="#e5e5e5")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="upper left")

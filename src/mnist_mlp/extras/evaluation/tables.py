@@ -20,7 +20,7 @@ CORNER = "true \\ guess"
 CUT = 6  # letters of a class that head its column
 NAME = 17  # letters of a class elsewhere
 CLASSES = 20
-"""Up to which every class has a row; of more, the worst ones."""
+"""With more classes, only the worst this many are shown."""
 PAIRS = 12
 """Frequent mistakes printed instead of a confusion matrix that does not fit."""
 NETWORKS = 5
@@ -28,7 +28,7 @@ NETWORKS = 5
 
 
 @dataclass(frozen=True)
-class Ink:
+class TerminalStyle:
     """Colours for a terminal, or none."""
 
     colour: bool
@@ -48,17 +48,17 @@ class Ink:
 
 def tables(content: dict[str, Any], *, newest: bool, directory: Path, colour: bool) -> str:
     """`content` is that of metrics.json; `newest`: no checkpoint was named."""
-    ink = Ink(colour)
+    style = TerminalStyle(colour)
     networks, names = content.get("networks", [content]), content["class_names"]
-    parts = [_subject(content, newest), _summary(networks, ink), _answering(networks, ink)]
+    parts = [_subject(content, newest), _summary(networks, style), _answering(networks, style)]
     if "mcnemar" in content:
         parts.append(wrapped(comparison(content["mcnemar"])))
     if len(networks) == 1:
         (network,) = networks
-        parts.append(_classes(network, names, ink))
-        parts.append(_confusion(network["confusion"], names, ink) or _pairs(network["confusion"], names, ink))
+        parts.append(_classes(network, names, style))
+        parts.append(_confusion(network["confusion"], names, style) or _pairs(network["confusion"], names, style))
     if "robust" in content:
-        parts.append(_robustness(content["robust"], networks, ink))
+        parts.append(_robustness(content["robust"], networks, style))
     parts.append(f"numbers and pictures  {shown(directory)}\nin one page           {shown(directory / 'report.html')}")
     return "\n\n".join(part for part in parts if part)
 
@@ -73,7 +73,7 @@ def _subject(content: dict[str, Any], newest: bool) -> str:
     return "\n".join([*lines, f"images   {content['images']:,} of {content['data']}: {SPLITS[content['split']]}"])
 
 
-def _summary(networks: Sequence[dict[str, Any]], ink: Ink) -> str:
+def _summary(networks: Sequence[dict[str, Any]], style: TerminalStyle) -> str:
     rows = []
     for network in networks:
         low, high = network["accuracy_ci95"]
@@ -85,14 +85,14 @@ def _summary(networks: Sequence[dict[str, Any]], ink: Ink) -> str:
             rows.append([network["name"], *accuracy, *_losses(network["uncalibrated"])])
             rows.append([f"  at T = {temperature:.3f}", "", "", "", *_losses(network)])
     header = ["", "accuracy", "95% interval", "mistakes", "nll", "brier", "ece"]
-    return text_table([header, *rows], emphasise=ink.bold)
+    return text_table([header, *rows], emphasise=style.bold)
 
 
 def _losses(numbers: dict[str, float]) -> list[str]:
     return [f"{numbers['nll']:.4f}", f"{numbers['brier']:.4f}", f"{numbers['ece']:.2%}"]
 
 
-def _answering(networks: Sequence[dict[str, Any]], ink: Ink) -> str:
+def _answering(networks: Sequence[dict[str, Any]], style: TerminalStyle) -> str:
     """How much is answered where the unsure may be refused."""
     risks = list(networks[0]["coverage_at_risk"])
     rows = []
@@ -110,9 +110,9 @@ def _answering(networks: Sequence[dict[str, Any]], ink: Ink) -> str:
     header = [
         "answered\nwith at most",
         *(f"{float(risk):.1%}\nwrong" for risk in risks),
-        *("own\nthreshold", "answered\nat it", "of these\nwrong"),
+        *("checkpoint's\nthreshold", "answered\nat it", "of these\nwrong"),
     ]
-    return text_table([header, *rows], emphasise=ink.bold)
+    return text_table([header, *rows], emphasise=style.bold)
 
 
 def comparison(test: dict[str, Any]) -> str:
@@ -125,14 +125,14 @@ def comparison(test: dict[str, Any]) -> str:
     )
 
 
-def _classes(network: dict[str, Any], names: Sequence[str], ink: Ink) -> str:
+def _classes(network: dict[str, Any], names: Sequence[str], style: TerminalStyle) -> str:
     header, *rows, mean = class_rows(network, [shortened(name, NAME) for name in names])
     if len(rows) <= CLASSES:
-        return text_table([header, *rows, mean], emphasise=ink.bold)
+        return text_table([header, *rows, mean], emphasise=style.bold)
     f1 = [scores["f1"] for scores in network["per_class"].values()]
     worst = sorted(range(len(rows)), key=f1.__getitem__)[:CLASSES]
     note = f"the {CLASSES} classes with the least f1, of {len(rows):,}; all of them are in metrics.json"
-    return text_table([header, *(rows[index] for index in worst), mean], emphasise=ink.bold) + f"\n{note}"
+    return text_table([header, *(rows[index] for index in worst), mean], emphasise=style.bold) + f"\n{note}"
 
 
 def class_rows(network: dict[str, Any], names: Sequence[str]) -> list[list[str]]:
@@ -164,7 +164,7 @@ def confused_pairs(matrix: list[list[int]], names: Sequence[str], most: int) -> 
     return [(names[-truth], names[-guess], count) for count, truth, guess in heapq.nlargest(most, counts)]
 
 
-def _confusion(matrix: list[list[int]], names: Sequence[str], ink: Ink) -> str:
+def _confusion(matrix: list[list[int]], names: Sequence[str], style: TerminalStyle) -> str:
     """The matrix; nothing where it does not fit."""
     names = [shortened(name, NAME) for name in names]
     edge = max(len(name) for name in [CORNER, *names])
@@ -172,31 +172,31 @@ def _confusion(matrix: list[list[int]], names: Sequence[str], ink: Ink) -> str:
     width = 2 + max(4 if len(names) <= 10 else most, most, *(len(name[:CUT]) for name in names))
     if edge + width * len(names) > WIDTH:
         return ""
-    lines = [ink.bold(CORNER.ljust(edge) + "".join(f"{name[:CUT].rstrip():>{width}}" for name in names))]
+    lines = [style.bold(CORNER.ljust(edge) + "".join(f"{name[:CUT].rstrip():>{width}}" for name in names))]
     for row, (name, counts) in enumerate(zip(names, matrix, strict=True)):
         cells = []
         for column, count in enumerate(counts):
             cell = f"{count or '.':>{width}}"
-            cells.append(ink.bold(cell) if row == column else ink.red(cell) if count else ink.faint(cell))
+            cells.append(style.bold(cell) if row == column else style.red(cell) if count else style.faint(cell))
         lines.append(name.ljust(edge) + "".join(cells))
     return "\n".join(lines)
 
 
-def _pairs(matrix: list[list[int]], names: Sequence[str], ink: Ink) -> str:
+def _pairs(matrix: list[list[int]], names: Sequence[str], style: TerminalStyle) -> str:
     pairs = confused_pairs(matrix, [shortened(name, NAME) for name in names], PAIRS)
     if not pairs:
         return ""
     rows = [["most frequent mistakes", "taken for", "times"], *([*words, str(count)] for *words, count in pairs)]
-    return text_table(rows, emphasise=ink.bold)
+    return text_table(rows, emphasise=style.bold)
 
 
-def _robustness(rows: Sequence[dict[str, Any]], networks: Sequence[dict[str, Any]], ink: Ink) -> str:
+def _robustness(rows: Sequence[dict[str, Any]], networks: Sequence[dict[str, Any]], style: TerminalStyle) -> str:
     clean = rows[0]["networks"]
     if len(networks) > 1:
         chosen = range(max(0, len(networks) - NETWORKS), len(networks))
         header = ["accuracy on", *(networks[index]["name"] for index in chosen)]
         cells = [[row["name"], *(f"{row['networks'][index]['accuracy']:.2%}" for index in chosen)] for row in rows]
-        return text_table([header, *cells], emphasise=ink.bold)
+        return text_table([header, *cells], emphasise=style.bold)
     header = ["images", "accuracy", "change,\npoints", "nll", "answered", "of these\nwrong"]
     cells = []
     for row in rows:
@@ -212,4 +212,4 @@ def _robustness(rows: Sequence[dict[str, Any]], networks: Sequence[dict[str, Any
                 f"{numbers['answered_error']:.2%}",
             ]
         )
-    return text_table([header, *cells], emphasise=ink.bold)
+    return text_table([header, *cells], emphasise=style.bold)

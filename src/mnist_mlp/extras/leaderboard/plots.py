@@ -17,11 +17,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
-from numpy.typing import NDArray
 
 from mnist_mlp.extras.leaderboard.colours import COLOURS, REST, colour
 from mnist_mlp.extras.leaderboard.leaderboard import Entry, Leaderboard
 from mnist_mlp.extras.leaderboard.scale import Scale
+from mnist_mlp.extras.leaderboard.statistics import Floats
 from mnist_mlp.extras.leaderboard.table import metric_title, metric_value, short_names, shown
 from mnist_mlp.runs.metric_text import is_share
 
@@ -54,8 +54,6 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
 }
-
-Floats = NDArray[np.float64]
 
 
 class Figures:

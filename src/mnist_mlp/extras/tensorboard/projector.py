@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
-from mnist_mlp.extras.evaluation.mistakes_picture import as_picture
+from mnist_mlp.extras.evaluation.mistakes_picture import Images, as_picture
 
 SIDE = 32  # pixels of an image, at most
 
 
 def write(
-    directory: Path, name: str, step: int, points: NDArray[np.float32], labels: Sequence[str], images: NDArray[np.uint8]
+    directory: Path, name: str, step: int, points: NDArray[np.float32], labels: Sequence[str], images: Images
 ) -> None:
     """Like `SummaryWriter.add_embedding`, but ten times as fast: that one writes number by number.
 
@@ -43,7 +43,7 @@ def write(
     (directory / "projector_config.pbtxt").write_text(text_format.MessageToString(config))
 
 
-def _sheet(images: NDArray[np.uint8]) -> tuple[Image.Image, tuple[int, int]]:
+def _sheet(images: Images) -> tuple[Image.Image, tuple[int, int]]:
     """All images row by row in one square, as the projector wants them; and width and height of each."""
     pictures = [as_picture(image) for image in images]
     for picture in pictures:
