@@ -190,9 +190,9 @@ def test_checkpoints_keep_and_give_back_what_the_hooks_of_module_and_callback_ad
 class Shrink(L.Callback):
     """Weight decay by a callback, after each step."""
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *_: Any) -> None:
         for weights in pl_module.parameters():
-            weights.data.mul_(0.99)
+            weights.data.mul_(0.99 if outputs["loss"] > 0 else 0.5)
 
 
 @pytest.mark.parametrize("overrides", [[], ["model.activation=gelu", "trainer.val_check_interval=0.25"]])

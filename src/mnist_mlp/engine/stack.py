@@ -102,6 +102,7 @@ class Stack(L.LightningModule):
             losses = step.run(own, first_step)
             for member, own_losses in zip(part, losses, strict=True):
                 member.outputs = {
+                    "loss": own_losses[-1],
                     "losses": own_losses,
                     "images": chunk.order.shape[1],
                     "step_values": member.train_log.step_values,
