@@ -1,9 +1,9 @@
-"""A table as text for a terminal: columns aligned, numbers to the right and text to the left."""
+"""Text for a terminal: a table with columns aligned, numbers to the right and text to the left; and what fits a line."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 WIDTH = 80
 """Columns of the terminal that every table fits into."""
@@ -38,6 +38,15 @@ def widest(text: str) -> int:
 def wrapped(text: str, *, indent: str = "") -> str:
     """A paragraph within `WIDTH`; `indent` is for its second line and those that follow."""
     return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def ranges(numbers: Iterable[int]) -> list[str]:
+    """`[2, 3, 4, 7]` as `2-4` and `7`."""
+    found = sorted(numbers)
+    known = set(found)
+    starts = [number for number in found if number - 1 not in known]
+    ends = [number for number in found if number + 1 not in known]
+    return [str(start) if start == end else f"{start}-{end}" for start, end in zip(starts, ends, strict=True)]
 
 
 def shortened(text: str, width: int) -> str:

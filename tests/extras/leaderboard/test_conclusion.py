@@ -34,7 +34,7 @@ def test_a_lead_within_chance_is_no_winner(tmp_path: Path) -> None:
 def test_those_that_chance_may_explain_are_named_by_rank(tmp_path: Path) -> None:
     said = concluded(tmp_path, 0.98, 0.9799, 0.95, 0.9798)
     assert "better than 1 of the 3 others (t-tests paired by seed, corrected by Holm for 3 comparisons; p" in said
-    assert said.endswith("Not told apart from it: ranks 2 to 3.")
+    assert said.endswith("Not told apart from it: ranks 2-3.")
 
 
 def test_one_seed_concludes_nothing_and_says_what_would(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mnist_mlp.extras.leaderboard.leaderboard import Leaderboard
+from mnist_mlp.extras.text_table import ranges
 
 RISK = 0.05
 """The corrected p-value below which the first counts as better; see `against_first` for what that guarantees."""
@@ -33,7 +34,7 @@ def conclusion(board: Leaderboard) -> str:
     alike = [rank for rank in others if rank not in worse]
     return (
         f"The first is better than {len(worse):,} of the {len(others):,} others {how}. "
-        f"Not told apart from it: {'rank' if len(alike) == 1 else 'ranks'} {_ranges(alike)}."
+        f"Not told apart from it: {'rank' if len(alike) == 1 else 'ranks'} {_few(ranges(alike))}."
     )
 
 
@@ -44,13 +45,6 @@ def _all(others: int) -> str:
     return "the other" if others == 1 else f"all {others:,} others"
 
 
-def _ranges(ranks: list[int]) -> str:
-    """`[2, 3, 4, 7]` as `2 to 4, 7`; the first few of many."""
-    spans: list[list[int]] = []
-    for rank in ranks:
-        if spans and spans[-1][1] == rank - 1:
-            spans[-1][1] = rank
-        else:
-            spans.append([rank, rank])
-    words = [str(first) if first == last else f"{first} to {last}" for first, last in spans]
+def _few(words: list[str]) -> str:
+    """The first of many."""
     return ", ".join(words if len(words) <= 6 else [*words[:5], "..."])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mnist_mlp.extras.leaderboard.leaderboard import NOT_IN_BOTH, config_of, flattened
+from mnist_mlp.extras.leaderboard.leaderboard import MISSING_VALUE, config_of, flattened
 from mnist_mlp.extras.leaderboard.table import shown
 from mnist_mlp.extras.text_table import shortened, text_table
 from mnist_mlp.runs import directories as runs
@@ -21,7 +21,7 @@ def difference(one: runs.Run, other: runs.Run) -> str:
         [name, shown(before), shown(after), ""]
         for left, right in (configs, versions)
         for name in dict.fromkeys([*left, *right])
-        if (before := left.get(name, NOT_IN_BOTH)) != (after := right.get(name, NOT_IN_BOTH))
+        if (before := left.get(name, MISSING_VALUE)) != (after := right.get(name, MISSING_VALUE))
     ]
     numbers = [_numbers(run.result) for run in (one, other)]
     names = dict.fromkeys([*numbers[0], *numbers[1]])
@@ -49,7 +49,7 @@ def _numbers(result: dict[str, Any]) -> dict[str, float | None]:
 
 def _compared(name: str, before: float | None, after: float | None) -> list[str]:
     write = _writer(name, before if after is None else after)
-    cells = [NOT_IN_BOTH if value is None else write(value, "") for value in (before, after)]
+    cells = [MISSING_VALUE if value is None else write(value, "") for value in (before, after)]
     return [name, *cells, "" if before is None or after is None else write(after - before, "+")]
 
 

@@ -110,7 +110,7 @@ def _plots(board: Leaderboard, number: int) -> Iterator[str]:
         note = "Every configuration once in each panel; small grey dots are single runs."
         yield section("By setting", f'<div class="plots">{"".join(figures.by_setting())}</div>', note)
     if len(board.keys) > 1:
-        note = "A line is a configuration, from its settings to what they led to; the best is bold."
+        note = "Parallel coordinates: one line per configuration, from its settings to its score; the best is bold."
         yield section(
             "All settings together", scrollable(figures.parallel_coordinates(), "All settings together"), note
         )

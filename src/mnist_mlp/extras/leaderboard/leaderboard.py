@@ -20,12 +20,12 @@ from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs import record
 from mnist_mlp.runs.monitored import ACCURACY, monitored, monitored_by_all
 
-NOT_IN_BOTH = "–"
+MISSING_VALUE = "–"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """Completed runs of one configuration, one a seed, in the order of their seeds."""
+    """Completed runs of one configuration, one per seed, in the order of their seeds."""
 
     settings: Mapping[str, Any]
     """The keys in which the entries of the leaderboard differ, and the values here."""
@@ -134,7 +134,7 @@ def compared(found: Iterable[runs.Run]) -> Comparison:
 def _leaderboard(data: str, complete: Sequence[runs.Run]) -> Leaderboard:
     groups: dict[str, dict[int, runs.Run]] = {}
     flat: dict[str, dict[str, Any]] = {}
-    for run in sorted(complete, key=_worth):
+    for run in sorted(complete, key=_preference):
         config = settings(run.result["config"])
         name = json.dumps(config, sort_keys=True)
         flat[name] = config
@@ -143,7 +143,7 @@ def _leaderboard(data: str, complete: Sequence[runs.Run]) -> Leaderboard:
     monitor, mode = monitored_by_all(complete)
     entries = [
         Entry(
-            settings={key: flat[name].get(key, NOT_IN_BOTH) for key in keys},
+            settings={key: flat[name].get(key, MISSING_VALUE) for key in keys},
             runs=[by_seed[seed] for seed in sorted(by_seed)],
             monitor=monitor,
         )
@@ -192,7 +192,7 @@ def _written(run: runs.Run) -> int:
     return (run.directory / runs.RESULT).stat().st_mtime_ns
 
 
-def _worth(run: runs.Run) -> tuple[bool, int]:
+def _preference(run: runs.Run) -> tuple[bool, int]:
     """Sort key for runs with the same configuration and seed, of which the highest is kept.
 
     A tested run beats an untested one, such as a trial of a search; then the newer wins.
@@ -241,7 +241,7 @@ def differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     `optimizer=adamw,sgd` changes six keys; `optimizer.name` alone says which.
     """
     names = list(dict.fromkeys(name for config in configs for name in config))
-    columns = {name: [json.dumps(config.get(name, NOT_IN_BOTH)) for config in configs] for name in names}
+    columns = {name: [json.dumps(config.get(name, MISSING_VALUE)) for config in configs] for name in names}
     return [name for name, values in columns.items() if len(set(values)) > 1 and not _follows(name, columns)]
 
 

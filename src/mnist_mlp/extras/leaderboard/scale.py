@@ -38,7 +38,7 @@ class Scale:
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
-        """The values and their places; where there are many, some that are not too close to one another."""
+        """Ticks (place, label); of many values, a subset at least 1/TICKS apart."""
         ticks = [(place, name) for name, place in self._places.items()]
         if len(ticks) <= TICKS:
             return ticks

@@ -8,7 +8,7 @@ from typing import Any
 
 from mnist_mlp.extras.leaderboard.command import checkpoint, command
 from mnist_mlp.extras.leaderboard.conclusion import conclusion
-from mnist_mlp.extras.leaderboard.leaderboard import NOT_IN_BOTH, Comparison, Entry, Leaderboard
+from mnist_mlp.extras.leaderboard.leaderboard import MISSING_VALUE, Comparison, Entry, Leaderboard
 from mnist_mlp.extras.leaderboard.statistics import Estimate
 from mnist_mlp.extras.text_table import WIDTH, shortened, text_table, widest, wrapped
 from mnist_mlp.runs import directories as runs
@@ -91,7 +91,7 @@ def _numbers(board: Leaderboard, index: int) -> list[str]:
 
 def remarks(board: Leaderboard) -> list[str]:
     """How the numbers came about, and what they allow to conclude."""
-    ranked = f"Ranked by {board.monitor}; the test set has no say."
+    ranked = f"Ranked by {board.monitor}; the test set is not used for ranking."
     if any(entry.score.half is not None for entry in board.entries):
         ranked += " Mean over seeds ± 95 % confidence interval (Student's t)."
     lines = [ranked, conclusion(board)]
@@ -143,7 +143,7 @@ def metric_title(metric: str) -> str:
 def metric_value(metric: str, estimate: Estimate | None, *, unit: bool = False) -> str:
     """The mean, with half its confidence interval where there is one; in per cent, without the sign, where a share."""
     if estimate is None:
-        return NOT_IN_BOTH
+        return MISSING_VALUE
     scale, digits = (100, 2) if is_share(metric) else (1, 4)
     half = "" if estimate.half is None else f" ± {scale * estimate.half:.{digits}f}"
     return f"{scale * estimate.mean:.{digits}f}{half}" + ("%" if unit and is_share(metric) else "")

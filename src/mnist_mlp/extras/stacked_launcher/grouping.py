@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from mnist_mlp.config.schema import Config, MLPConfig
 from mnist_mlp.distributed.hardware import cores, has_mps, uses_gpu
 from mnist_mlp.distributed.world import ranks_per_node
 from mnist_mlp.engine.job import Job, even_parts
+from mnist_mlp.extras.text_table import ranges
 from mnist_mlp.model.size import parameters
 from mnist_mlp.runs import directories as runs
 
@@ -116,15 +117,7 @@ def _difference(job: Job, jobs: Sequence[Job]) -> str:
 
 def numbers(jobs: Sequence[Job]) -> str:
     """`0-3, 7`: the numbers of the jobs in words."""
-    return ranges(job.number for job in jobs)
-
-
-def ranges(given: Iterable[int]) -> str:
-    found = sorted(given)
-    known = set(found)
-    starts = [number for number in found if number - 1 not in known]
-    ends = [number for number in found if number + 1 not in known]
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))
+    return ", ".join(ranges(job.number for job in jobs))
 
 
 def stacks_at_once(config: Config) -> int:
