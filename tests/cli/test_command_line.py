@@ -145,7 +145,7 @@ def test_a_command_that_does_not_train_knows_no_resume(tmp_path: Path, name: str
     assert (answer.returncode, answer.stderr) == (2, f"{name}.py: unknown key resume\n")
 
 
-@pytest.mark.parametrize("words", [("--help",), ("--cfg", "job")])
+@pytest.mark.parametrize("words", [("--help",), ("seed=1", "--cfg", "job")])
 def test_help_and_configuration_are_shown_without_importing_torch(words: tuple[str, ...], without_torch: Path) -> None:
     answer = train_from_a_shell(*words, modules=without_torch)
     assert (answer.code, answer.error) == (0, "")

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import argparse
 import gc
-import io
 import logging
 import os
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,7 +30,7 @@ from mnist_mlp.cli.exit_codes import BEFORE_WORK, Parser, exit_codes, system_err
 from mnist_mlp.cli.header import run_header
 from mnist_mlp.config.commands import SCHEMAS
 from mnist_mlp.config.compose import quote_where_needed
-from mnist_mlp.config.errors import ConfigError, Interrupted, UserError
+from mnist_mlp.config.errors import Interrupted, UserError
 from mnist_mlp.config.help import FLAGS, help_for
 from mnist_mlp.config.schema import CONFIGS, Config
 from mnist_mlp.distributed.launch import release_ranks, train_jobs
@@ -39,15 +39,12 @@ from mnist_mlp.runs import directories, ownership, resume
 from mnist_mlp.runs.checkpoint_file import LAST
 from mnist_mlp.runs.command_line import command
 from mnist_mlp.runs.directories import CHECKPOINTS, RESULT
-from mnist_mlp.runs.record import RUN
+from mnist_mlp.runs.record import CHECKS, RUN
 
 log = logging.getLogger(__name__)
 
 # Longest time, in seconds, between SLURM's signal to a preempted job and the end of that job.
 LONGEST_GRACE = 900
-
-# Options of Hydra that print something and run nothing.
-SHOWING = r"--cfg|-c$|--info|-i|--hydra-help|--version|--shell-completion|-sc"
 
 Task = Callable[[Any, Path], None]
 
@@ -79,8 +76,7 @@ def run_app(task: Task, config_name: str) -> NoReturn:
             if issubclass(schema, Config):
                 sys.argv[1:] = resume.expand(sys.argv[1:])
             main = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)
-            if re.search(r"^(-cn|-cp|--config-(name|path))\b|hydra\.callbacks", "\n".join(sys.argv[1:]), re.MULTILINE):
-                _require_checks(main, config_name)
+            sys.argv[1:] = _with_checks(sys.argv[1:])
             main(_job(task, schema))()
         finally:
             release_ranks()
@@ -88,34 +84,22 @@ def run_app(task: Task, config_name: str) -> NoReturn:
     leave(0 if every_job_completed else 1)
 
 
-def _require_checks(main: Callable[[Any], Callable[[], Any]], config_name: str) -> None:
-    """Raise ConfigError if the user's own configuration file, or an override, leaves out `CheckBeforeWork`.
-
-    Without this callback Hydra would create a run directory before the configuration is checked.
-    """
-    arguments = sys.argv[1:]
-    if any(re.match(SHOWING, argument) for argument in arguments):
-        return
-    shown, options = io.StringIO(), argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for short, option in (("-cn", "--config-name"), ("-cp", "--config-path"), ("-cd", "--config-dir")):
-        options.add_argument(short, option, dest=option)
-    files = [f"{option}={file}" for option, file in vars(options.parse_known_args(arguments)[0]).items() if file]
-    callbacks = [argument for argument in arguments if "hydra.callbacks" in argument]
-    sys.argv[1:] = [*files, *callbacks, "--cfg", "hydra", "--package", "hydra.callbacks"]
-    with redirect_stdout(shown):
-        main(lambda _: None)()
-    sys.argv[1:] = arguments
-    if CheckBeforeWork.__name__ not in shown.getvalue():
-        raise ConfigError(
-            f"expected the configuration {config_name} with its hydra.callbacks; a file for --config-name begins with "
-            f"defaults: [{config_name}, _self_], and an option of a group is chosen by <group>=<option>"
-        )
-
-
 def _multirun_first(arguments: list[str]) -> list[str]:
     """The arguments with -m first: Hydra's parser refuses overrides on both sides of it, as in `a=1 -m b=2`."""
     options = [argument for argument in arguments if argument in ("-m", "--multirun")]
     return [*options, *(argument for argument in arguments if argument not in options)]
+
+
+def _with_checks(arguments: list[str]) -> list[str]:
+    """The arguments with `CheckBeforeWork`, also if the user's own file or an override leaves it out.
+
+    Without it Hydra would create a run directory before the configuration is checked.
+    """
+    overrides = list(map(re.compile(r"[^-=]*=|[+~]").match, arguments))
+    place = next((number for number, found in enumerate(overrides) if found), 0)
+    place += len(list(takewhile(bool, overrides[place:])))  # behind the others, as Hydra's parser wants them together
+    checks = f"++{CHECKS}={CheckBeforeWork.__module__}.{CheckBeforeWork.__name__}"
+    return [*arguments[:place], checks, *arguments[place:]]
 
 
 def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:

@@ -22,7 +22,7 @@ from hydra.utils import get_class
 from omegaconf import DictConfig
 
 from mnist_mlp.cli import sweep
-from mnist_mlp.cli.exit_codes import BEFORE_WORK, exit_codes
+from mnist_mlp.cli.exit_codes import BEFORE_WORK, exit_codes, stop
 from mnist_mlp.cli.header import sweep_header
 from mnist_mlp.config.commands import SCHEMAS, EvaluateConfig, TrainedConfig, TuneConfig
 from mnist_mlp.config.compose import parse, without_sections
@@ -48,12 +48,20 @@ class CheckBeforeWork(Callback):
     Torch is imported only to check the checkpoints of a command that uses some.
     """
 
-    def __init__(self, command: str, resuming: bool) -> None:
+    def __init__(self, command: str | None = None, resuming: bool = False) -> None:
         """
         Args:
-            command: a key of `commands.SCHEMAS`; the configuration may come from a file of another name.
+            command: a key of `commands.SCHEMAS`; the configuration may come from a file of another name. None: its
+                file does not say.
             resuming: whether the sweep in the directory is to be finished.
         """
+        if command is None:
+            own = Path(sys.argv[0]).stem
+            stop(
+                f"expected the configuration {own} with its hydra.callbacks; a file for --config-name begins with "
+                f"defaults: [{own}, _self_], and an option of a group is chosen by <group>=<option>",
+                BEFORE_WORK,
+            )
         self.command, self.schema, self.resuming = command, SCHEMAS[command], resuming
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:

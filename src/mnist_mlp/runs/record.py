@@ -23,8 +23,10 @@ from mnist_mlp.runs.atomic_write import replacing, saving
 RUN, SWEEP = "run.json", "sweep.json"
 RESUMING = "hydra.callbacks.check.resuming"
 """override that `resume=<directory of a sweep>` adds"""
+CHECKS = "hydra.callbacks.check._target_"
+"""override that every command adds"""
 # Overrides that are not recorded: they are given again on resume, or Hydra adds them.
-NOT_RECORDED = ("hydra.run.dir", "hydra.sweep.dir", "hydra.mode", RESUMING)
+NOT_RECORDED = ("hydra.run.dir", "hydra.sweep.dir", "hydra.mode", CHECKS, RESUMING)
 FORMAT = 1
 """version of the format of run.json, sweep.json, result.json and checkpoints"""
 
