@@ -1,4 +1,4 @@
-"""Text for a terminal: a table with columns aligned, numbers to the right and text to the left; and what fits a line."""
+"""Text for a terminal: tables with columns aligned, numbers to the right and text to the left; texts that fit a line."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from html import unescape
 from html.parser import HTMLParser
-from itertools import combinations, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -124,20 +124,6 @@ def test_runs_without_accuracy_have_curves_of_what_ranks_them(tmp_path: Path) ->
     curves = page[page.index('aria-label="val f1 %"') :].partition("</svg>")[0]
     assert '<g data-entry="0-0"' in curves
     assert "validation error" not in page
-
-
-@pytest.mark.slow
-def test_ranks_beside_dots_that_crowd_do_not_overprint_one_another(tmp_path: Path) -> None:
-    for number in range(8):
-        seconds = {"fit": 1.0, "total": 4 + number // 4 / 1_000}
-        ran(tmp_path / str(number), f"model.hidden=[{number + 1}]", accuracy=0.98 + number % 4 / 1e4, seconds=seconds)
-    page = written(tmp_path)
-    plot = page[page.index('aria-label="val acc % against seconds"') :].partition("</svg>")[0]
-    found = re.findall(r'text-anchor: middle[^>]* x="([\d.]+)" y="([\d.]+)"[^>]*>([1-8])</text>', plot)
-    places = [(float(x), float(y)) for x, y, _ in found]
-    assert len(places) >= 4
-    for one, other in combinations(places, 2):
-        assert max(abs(one[0] - other[0]), abs(one[1] - other[1])) > 7, found
 
 
 def test_links_lead_to_the_directories_of_the_runs(tmp_path: Path) -> None:

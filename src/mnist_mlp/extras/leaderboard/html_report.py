@@ -114,7 +114,7 @@ def _plots(board: Leaderboard, number: int) -> Iterator[str]:
         yield section(
             "All settings together", scrollable(figures.parallel_coordinates(), "All settings together"), note
         )
-    note = "Seconds of the whole run, on the machine that ran it; numbers are ranks."
+    note = "Seconds of the whole run, on the machine that ran it; colours as in the leaderboard."
     yield section("Against time", f'<div class="plots">{figures.score_against_seconds()}</div>', note)
 
 

@@ -27,7 +27,6 @@ from mnist_mlp.runs.metric_text import is_share
 
 DRAWN = 200
 """Entries in a plot, evenly spread over the ranks; the best ones are drawn in any case."""
-SPACED = 8  # points, at least, from the centre of a printed rank to that of a dot or of another one
 PANEL = (4.6, 3.2)  # inches; a phone shows a panel in its whole width
 INK, LINE = "#010203", "#040506"  # placeholders: the page's text colour, and its fainter one
 STYLE: dict[Any, Any] = {
@@ -174,25 +173,8 @@ class Figures:
             axes.set(xlabel="seconds", ylabel=self.title, xlim=(min(seconds) - margin, max(seconds) + margin))
             ends = [end for rank in self.ranks for end in self.board.entries[rank].score.interval]
             self._limit(axes, ends)
-            self._number(axes)
 
         return self._drawn(f"{self.title} against seconds", draw)
-
-    def _number(self, axes: Axes) -> None:
-        """Write ranks of the best beside their dots, where neither a dot nor another rank is; or not at all."""
-        entries = self.board.entries
-        places = {rank: (entries[rank].seconds, self.factor * entries[rank].score.mean) for rank in self.ranks}
-        points_per_pixel = 72 / axes.figure.dpi
-        centres = {rank: axes.transData.transform(place) * points_per_pixel for rank, place in places.items()}
-        taken = list(centres.values())
-        for rank in sorted(rank for rank in centres if rank < len(COLOURS)):
-            for offset in ((9, 6), (-9, 6), (9, -6), (-9, -6), (0, 11), (0, -11)):
-                centre = centres[rank] + offset
-                if all(np.abs(centre - other).max() >= SPACED for other in taken):
-                    taken.append(centre)
-                    style: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "center"}
-                    axes.annotate(str(rank + 1), places[rank], xytext=offset, color=INK, **style)
-                    break
 
     def _limit(self, axes: Axes, values: Sequence[float]) -> None:
         """The ends of the axis of scores: around equal ones too, and without ticks beyond 0 and 100 %."""

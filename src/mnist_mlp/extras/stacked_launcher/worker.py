@@ -25,7 +25,7 @@ from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
 from mnist_mlp.engine.job import Job
-from mnist_mlp.engine.resume_points import group_by_saved_step
+from mnist_mlp.engine.common_checkpoints import group_by_saved_step
 from mnist_mlp.engine.train_stack import gc_frozen, train_stack
 from mnist_mlp.extras.stacked_launcher.grouping import numbers
 from mnist_mlp.runs import directories as runs
