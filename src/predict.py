@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from mnist_mlp.cli.ending import leave
+from mnist_mlp.cli.ending import exit_process
 from mnist_mlp.cli.exit_codes import Parser, exit_codes
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.runs.atomic_write import refuse_unwritable_file, written
@@ -152,7 +152,7 @@ def main() -> NoReturn:
             stream.reconfigure(errors="backslashreplace")
     with exit_codes():
         exit_code = predict(arguments())
-    leave(exit_code)
+    exit_process(exit_code)
 
 
 if __name__ == "__main__":

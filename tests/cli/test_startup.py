@@ -32,7 +32,7 @@ METRICS = (
 def test_a_command_that_trains_loads_no_package_for_metrics_that_it_does_not_use_yet_all_are_there():
     """What was not loaded can be imported, counts as installed, and the metrics are torchmetrics' own."""
     run_in_a_new_process(
-        "from mnist_mlp.cli.startup import hasten_imports; hasten_imports(); import mnist_mlp.training; "
+        "from mnist_mlp.cli.startup import speed_up_imports; speed_up_imports(); import mnist_mlp.training; "
         f"assert not loaded(), loaded(); {METRICS}; import torchvision, scipy.signal, matplotlib.pyplot; "
         "from lightning_utilities.core.imports import RequirementCache, package_available; "
         "assert all(map(package_available, ('scipy', 'torchvision', 'matplotlib'))); "

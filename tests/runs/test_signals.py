@@ -21,7 +21,7 @@ from mnist_mlp.data import datamodule
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.runs.signals import interruptible, uninterrupted
+from mnist_mlp.runs.signals import interruptible, signals_deferred
 from mnist_mlp.training import train
 from mnist_mlp.training.run import TrainingRun
 
@@ -146,7 +146,7 @@ def test_a_signal_to_a_stack_stands_in_the_result_of_every_member(
 def test_a_signal_inside_of_a_write_acts_after_it() -> None:
     done = []
     with pytest.raises(Interrupted), interruptible():
-        with uninterrupted():
+        with signals_deferred():
             signal.raise_signal(signal.SIGTERM)
             done.append("written")
         done.append("more")

@@ -11,7 +11,7 @@ import lightning as L
 
 from mnist_mlp.config.errors import Interrupted
 from mnist_mlp.distributed.strategy import max_over_ranks
-from mnist_mlp.runs.signals import listen, stop_at_once
+from mnist_mlp.runs.signals import install_handlers, stop_at_once
 
 
 class Interruption(L.Callback):
@@ -26,13 +26,13 @@ class Interruption(L.Callback):
         self.received: int | None = None
 
     def on_sanity_check_start(self, *_: Any) -> None:
-        listen(stop_at_once)
+        install_handlers(stop_at_once)
 
     def on_train_start(self, *_: Any) -> None:
-        listen(self._receive)
+        install_handlers(self._receive)
 
     def on_test_start(self, *_: Any) -> None:
-        listen(stop_at_once)
+        install_handlers(stop_at_once)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:

@@ -25,7 +25,7 @@ from omegaconf import DictConfig
 
 from mnist_mlp.cli import sweep
 from mnist_mlp.cli.checks import CheckBeforeWork, own_configuration
-from mnist_mlp.cli.ending import leave
+from mnist_mlp.cli.ending import exit_process
 from mnist_mlp.cli.exit_codes import BEFORE_WORK, Parser, exit_codes, system_error
 from mnist_mlp.cli.header import run_header
 from mnist_mlp.config.commands import SCHEMAS
@@ -35,7 +35,7 @@ from mnist_mlp.config.help import FLAGS, help_for
 from mnist_mlp.config.schema import CONFIGS, Config
 from mnist_mlp.distributed.launch import release_ranks, train_jobs
 from mnist_mlp.distributed.world import world
-from mnist_mlp.runs import directories, ownership, resume
+from mnist_mlp.runs import directories, directory_lock, resume
 from mnist_mlp.runs.checkpoint_file import LAST
 from mnist_mlp.runs.command_line import command
 from mnist_mlp.runs.directories import CHECKPOINTS, RESULT
@@ -64,7 +64,7 @@ def run_app(task: Task, config_name: str) -> NoReturn:
         if world().rank > 0:
             from mnist_mlp.training import train  # imports torch and Lightning
 
-            leave(train_jobs(train))
+            exit_process(train_jobs(train))
         try:
             if set(FLAGS) & set(sys.argv[1:]):
                 print(help_for(config_name, [argument for argument in sys.argv[1:] if not argument.startswith("-")]))
@@ -81,7 +81,7 @@ def run_app(task: Task, config_name: str) -> NoReturn:
         finally:
             release_ranks()
             every_job_completed = sweep.report()
-    leave(0 if every_job_completed else 1)
+    exit_process(0 if every_job_completed else 1)
 
 
 def _multirun_first(arguments: list[str]) -> list[str]:
@@ -111,8 +111,8 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
             # Errors end the process here: Hydra would print another line.
             with (
                 exit_codes(schema, directory=run_directory),
-                _command_to_continue_printed(run_directory),
-                _nothing_left_by_a_refusal(run_directory),
+                _resume_command_printed_if_interrupted(run_directory),
+                _new_directory_removed_if_refused(run_directory),
             ):
                 config = own_configuration(composed, settings, schema)
                 if isinstance(config, Config):
@@ -142,7 +142,7 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
 
 
 @contextmanager
-def _nothing_left_by_a_refusal(run_directory: Path) -> Iterator[None]:
+def _new_directory_removed_if_refused(run_directory: Path) -> Iterator[None]:
     """If the block raises an error that the user must fix before the run can begin, remove the new directory."""
     try:
         yield
@@ -150,7 +150,7 @@ def _nothing_left_by_a_refusal(run_directory: Path) -> Iterator[None]:
         if error.exit_code == BEFORE_WORK:
             settings = HydraConfig.get()
             beginning = (settings.output_subdir or ".hydra", f"{settings.job.name}.log", RUN, RESULT)
-            ownership.remove_if_nothing_but(run_directory, *beginning)
+            directory_lock.remove_if_nothing_but(run_directory, *beginning)
         raise
 
 
@@ -162,7 +162,7 @@ def await_slurm(error: Interrupted) -> None:
 
 
 @contextmanager
-def _command_to_continue_printed(run_directory: Path) -> Iterator[None]:
+def _resume_command_printed_if_interrupted(run_directory: Path) -> Iterator[None]:
     """After a signal in the block, print the command that resumes the run, if it has saved a checkpoint, and exit."""
     try:
         yield

@@ -6,6 +6,7 @@ In a sweep each value is checked, not every combination.
 from __future__ import annotations
 
 import logging
+import os
 import random
 import sys
 from contextlib import suppress
@@ -32,7 +33,7 @@ from mnist_mlp.config.overrides import key_of
 from mnist_mlp.config.schema import CONFIGS, Config
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.distributed.world import ranks_per_node
-from mnist_mlp.runs import chosen_checkpoint, ownership, record, resume, run_directory
+from mnist_mlp.runs import chosen_checkpoint, directory_lock, record, resume, run_directory
 from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
 from mnist_mlp.runs.directories import CHECKPOINTS
 
@@ -86,7 +87,7 @@ class CheckBeforeWork(Callback):
                 _refuse_unusable_data(given)
             if self.schema is TuneConfig:  # several processes search in one directory, each with trials of its own
                 return
-            ownership.claim(directory)
+            directory_lock.acquire(directory)
             if not resuming:
                 run_directory.refuse_occupied(directory)  # again: a run may have used it before it was locked
 
@@ -176,7 +177,8 @@ class CheckBeforeWork(Callback):
                 raise
             sweep_directory = None
             if in_sweep:
-                sweep_directory = record.relative(Path(config.hydra.sweep.dir), to=directory)
+                # Relative, so that both can be moved together.
+                sweep_directory = os.path.relpath(Path(config.hydra.sweep.dir).resolve(), directory.resolve())
             command = record.Command.of(config.hydra)
             record.write_run(directory, record.RunRecord(config=given, command=command, sweep=sweep_directory))
 

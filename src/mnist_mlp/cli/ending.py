@@ -16,7 +16,7 @@ from typing import NoReturn
 _exit_code: int | None = None
 
 
-def leave(exit_code: int) -> NoReturn:
+def exit_process(exit_code: int) -> NoReturn:
     """End the process; the exit functions that libraries have registered are called first."""
     global _exit_code
     _exit_code = exit_code
@@ -25,7 +25,7 @@ def leave(exit_code: int) -> NoReturn:
 
 @atexit.register
 def _end() -> None:
-    if _exit_code is None:  # `leave` was not called
+    if _exit_code is None:  # `exit_process` was not called
         return
     logging.shutdown()  # registered before `_end`, so Python would call it after
     for stream in (sys.stdout, sys.stderr):

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mnist_mlp.cli.console import exit_if_output_fails, open_streams
-from mnist_mlp.cli.startup import hasten_imports
+from mnist_mlp.cli.startup import speed_up_imports
 from mnist_mlp.config.composition_errors import COMPOSITION_ERRORS, explain_composition
 from mnist_mlp.config.errors import ConfigError, Interrupted, UserError, needed
 from mnist_mlp.config.keys import keys
 from mnist_mlp.config.schema import Config
-from mnist_mlp.runs import ownership
+from mnist_mlp.runs import directory_lock
 
 BEFORE_WORK, FAILED = 2, 1
 
@@ -62,7 +62,7 @@ def exit_codes(schema: type[Any] = Config, *, os_error: int = FAILED, directory:
         directory: the place that the block writes to; printed if such an error names no file.
     """
     open_streams()
-    hasten_imports()
+    speed_up_imports()
     threading.excepthook = _thread_failed
     try:
         with exit_if_output_fails():
@@ -99,7 +99,7 @@ def system_error(error: BaseException | None, directory: Path | None = None) -> 
             return line
         if isinstance(error, OSError) and error.errno is not None:
             named = isinstance(error.filename, str | bytes | os.PathLike)  # it may be a file descriptor
-            place = os.fsdecode(error.filename) if named else directory or ownership.last_locked()
+            place = os.fsdecode(error.filename) if named else directory or directory_lock.last_locked()
             return f"{place}: {error.strerror or error}" if place else str(error.strerror or error)
         error = error.__cause__
     return None

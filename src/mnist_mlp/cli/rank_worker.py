@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mnist_mlp.cli.ending import leave
+from mnist_mlp.cli.ending import exit_process
 from mnist_mlp.cli.exit_codes import exit_codes
 from mnist_mlp.distributed.launch import train_jobs
 from mnist_mlp.training import train
 
 if __name__ == "__main__":
     with exit_codes():
-        leave(train_jobs(train))
+        exit_process(train_jobs(train))

@@ -23,13 +23,13 @@ SLOW = {"torch", "lightning", "torchmetrics"}
 HIDDEN = {"scipy", "torchvision", "matplotlib"}
 
 
-def hasten_imports() -> None:
+def speed_up_imports() -> None:
     """Install the import hooks for the rest of the process. For commands only: a library must not alter imports."""
-    if not any(isinstance(finder, HastenedImports) for finder in sys.meta_path):
-        sys.meta_path.insert(0, HastenedImports())
+    if not any(isinstance(finder, FastImportFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, FastImportFinder())
 
 
-class HastenedImports(MetaPathFinder):
+class FastImportFinder(MetaPathFinder):
     """Finds each of `SLOW`, once, with a loader that imports it in less time: see the top of this file."""
 
     def __init__(self) -> None:
@@ -43,11 +43,11 @@ class HastenedImports(MetaPathFinder):
         self.not_yet_imported.remove(fullname)
         spec = util.find_spec(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _HastenedLoader(spec.loader)
+            spec.loader = _FastLoader(spec.loader)
         return spec
 
 
-class _HastenedLoader(Loader):
+class _FastLoader(Loader):
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
 

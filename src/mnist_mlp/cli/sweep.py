@@ -16,7 +16,7 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.job_compositions import JobCompositions
 from mnist_mlp.config.optional import optional
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.runs import ownership, thinning
+from mnist_mlp.runs import directory_lock, thinning
 from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
 from mnist_mlp.runs.command_line import command, sweep_overrides
 from mnist_mlp.runs.metric_text import metric_text
@@ -76,7 +76,7 @@ def begin(
         refuse_changes(record.config, before.config, scheduler=record.config["scheduler"]["name"])
         if before.jobs != record.jobs:
             raise ConfigError(f"resume: {directory} was begun with other jobs: a file under configs/ has changed since")
-    ownership.claim(directory, "hydra.sweep.dir")
+    directory_lock.acquire(directory, "hydra.sweep.dir")
     _refuse_other(directory, resuming)
     _directory, _jobs = directory, jobs or []
     if before is None:

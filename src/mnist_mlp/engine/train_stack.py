@@ -14,12 +14,12 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.distributed.world import World, ranks_per_node
 from mnist_mlp.engine.assembly import assemble
+from mnist_mlp.engine.common_checkpoints import common_checkpoints
 from mnist_mlp.engine.job import Job
-from mnist_mlp.engine.resume_points import resume_points
 from mnist_mlp.runs import directories
 from mnist_mlp.runs.result import Result
 from mnist_mlp.runs.run_directory import locked_for_run, record_or_compare_data
-from mnist_mlp.runs.signals import interruptible, uninterrupted
+from mnist_mlp.runs.signals import interruptible, signals_deferred
 from mnist_mlp.runs.thinning import thin
 from mnist_mlp.training import train
 from mnist_mlp.training.process_settings import prepare_torch, quieten_lightning
@@ -85,7 +85,7 @@ def train_stack(
                     )
                 )
                 for cleanup, job, module, result, more, path in zip(
-                    cleanups, jobs, modules, results, added, resume_points(jobs), strict=True
+                    cleanups, jobs, modules, results, added, common_checkpoints(jobs), strict=True
                 )
             ]
             stack, chunks, trainer = assemble(runs, World(), bar=bar, jobs=jobs, cleanups=cleanups)
@@ -127,7 +127,7 @@ def _ended_alone_or_together(jobs: int) -> Iterator[list[ExitStack]]:
     try:
         yield cleanups
     except BaseException as error:
-        with uninterrupted():
+        with signals_deferred():
             for cleanup in cleanups:
                 with suppress(Exception, type(error)):  # the others are closed all the same
                     cleanup.__exit__(type(error), error, error.__traceback__)

@@ -18,9 +18,9 @@ BEST = "best.ckpt"
 # Status of a run.
 COMPLETED, FAILED, INTERRUPTED, MISSING = "completed", "failed", "interrupted", "no result"
 # Files that mark a sweep: ours, and Hydra's. Sweeps of older versions have only Hydra's.
-OF_A_SWEEP = (record.SWEEP, "multirun.yaml")
+SWEEP_MARKERS = (record.SWEEP, "multirun.yaml")
 # A directory with one of these holds a run, even without result.json, as after a kill.
-OF_A_JOB = (record.RUN, ".hydra", CHECKPOINTS, "train.log")
+RUN_MARKERS = (record.RUN, ".hydra", CHECKPOINTS, "train.log")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ def read(directory: Path) -> Run:
 
 
 def is_sweep(directory: Path) -> bool:
-    return any((directory / name).is_file() for name in OF_A_SWEEP)
+    return any((directory / name).is_file() for name in SWEEP_MARKERS)
 
 
 def jobs(sweep_directory: Path) -> list[Run]:
@@ -63,7 +63,7 @@ def jobs(sweep_directory: Path) -> list[Run]:
 
 def _jobs_without_record(place: Path) -> Iterator[Run]:
     inside = {path.name for path in place.iterdir()}
-    if not inside or inside & {RESULT, *OF_A_JOB}:
+    if not inside or inside & {RESULT, *RUN_MARKERS}:
         yield read(place)
     else:  # hydra.sweep.subdir has several levels
         for folder in _folders(place):

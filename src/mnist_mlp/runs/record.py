@@ -6,7 +6,6 @@ With them a run can be found and resumed under any name, without Hydra's own fil
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -177,8 +176,3 @@ def _read(path: Path) -> dict[str, Any] | None:
         raise ConfigError(f"{path}: expected the record of a run or a sweep, got another file")
     refuse_later_version(content, path)
     return content
-
-
-def relative(path: Path, to: Path) -> str:
-    """`path` relative to the directory `to`, so that both can be moved together."""
-    return os.path.relpath(path.resolve(), to.resolve())

@@ -21,7 +21,7 @@ from mnist_mlp.distributed.world import world
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.atomic_write import replacing, saving
 from mnist_mlp.runs.record import FORMAT
-from mnist_mlp.runs.signals import uninterrupted
+from mnist_mlp.runs.signals import signals_deferred
 
 RESULT_METRICS = ("val/acc", "val/loss", "test/acc", "test/loss", "train/loss")
 
@@ -153,7 +153,7 @@ class Result:
         content = {"format": FORMAT, **asdict(self)}
         del content["directory"]
         path = self.directory / runs.RESULT
-        with uninterrupted(), saving(path), replacing(path) as draft:
+        with signals_deferred(), saving(path), replacing(path) as draft:
             draft.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
     def _write_if_possible(self) -> None:

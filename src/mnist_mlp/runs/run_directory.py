@@ -14,7 +14,7 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.world import world
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.command_line import command
-from mnist_mlp.runs.ownership import owned
+from mnist_mlp.runs.directory_lock import locked
 from mnist_mlp.runs.record import RunRecord, read_run, write_run
 
 
@@ -36,7 +36,7 @@ def locked_for_run(directory: Path, config: Config) -> Iterator[None]:
     if world().rank > 0:  # rank 0 holds the lock
         yield
         return
-    with owned(directory):
+    with locked(directory):
         if config.resume is None:
             refuse_occupied(directory)
         new = _recorded(config)

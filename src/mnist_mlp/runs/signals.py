@@ -20,7 +20,7 @@ SIGNALS = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP")
 Handler = Callable[[int, FrameType | None], object]
 
 
-def listen(handler: Handler) -> dict[signal.Signals, Handler | int | None]:
+def install_handlers(handler: Handler) -> dict[signal.Signals, Handler | int | None]:
     """Install `handler` for these signals; returns the handlers before.
 
     Does nothing outside of the main thread. An ignored signal stays ignored: `nohup` ignores SIGHUP.
@@ -49,7 +49,7 @@ def interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
+def signals_deferred() -> Iterator[None]:
     """A signal in this block is delivered at its end."""
     received: list[int] = []
     try:
@@ -61,16 +61,16 @@ def uninterrupted() -> Iterator[None]:
 
 
 @contextmanager
-def passed_on(processes: Sequence[Popen[Any]]) -> Iterator[None]:
+def signals_forwarded_to(processes: Sequence[Popen[Any]]) -> Iterator[None]:
     """A signal in this block, which waits for `processes`, is forwarded to them; the block ends with Interrupted."""
     received: list[int] = []
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
+    def forward(number: int, frame: FrameType | None) -> None:
         received.append(number)
         for process in processes:
             process.send_signal(number)
 
-    with _handled_by(pass_on):
+    with _handled_by(forward):
         yield
     if received:
         raise Interrupted(received[0])
@@ -78,7 +78,7 @@ def passed_on(processes: Sequence[Popen[Any]]) -> Iterator[None]:
 
 @contextmanager
 def _handled_by(handler: Handler) -> Iterator[None]:
-    before = listen(handler)
+    before = install_handlers(handler)
     try:
         yield
     finally:

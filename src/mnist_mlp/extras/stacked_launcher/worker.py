@@ -19,17 +19,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mnist_mlp.cli.ending import leave
+from mnist_mlp.cli.ending import exit_process
 from mnist_mlp.cli.exit_codes import exit_codes, system_error
 from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
-from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.common_checkpoints import group_by_saved_step
+from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.train_stack import gc_frozen, train_stack
 from mnist_mlp.extras.stacked_launcher.grouping import numbers
 from mnist_mlp.runs import directories as runs
-from mnist_mlp.runs.ownership import wait_until_free
+from mnist_mlp.runs.directory_lock import wait_until_free
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def main() -> NoReturn:
             work(task)
             tasks.busy = False
             print("done", file=replies, flush=True)
-    leave(0)
+    exit_process(0)
 
 
 class Tasks:

@@ -12,7 +12,7 @@ from subprocess import PIPE, Popen
 from typing import Any
 
 from mnist_mlp.distributed.world import python_path
-from mnist_mlp.runs.signals import SIGNALS, passed_on, uninterrupted
+from mnist_mlp.runs.signals import SIGNALS, signals_deferred, signals_forwarded_to
 
 MODULE = "mnist_mlp.extras.stacked_launcher.worker"
 # The exit codes of processes stopped by a signal, handled (128 + n) or received before their handler existed (-n).
@@ -72,7 +72,7 @@ class Processes:
         """
         processes = [worker.process for worker in self._workers]
         try:
-            with passed_on(processes):
+            with signals_forwarded_to(processes):
                 self._processes = processes
                 yield
         finally:
@@ -88,7 +88,7 @@ class Processes:
     def submit(self, task: dict[str, Any]) -> int:
         idle = next((worker for worker in self._workers if worker.ticket is None), None)
         if idle is None:
-            with uninterrupted():  # so that a signal also reaches the process being started
+            with signals_deferred():  # so that a signal also reaches the process being started
                 idle = Worker()
                 self._workers.append(idle)
                 self._processes.append(idle.process)

@@ -18,12 +18,12 @@ from helpers.kill_and_resume import configuration
 from mnist_mlp.cli.exit_codes import system_error
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import PROJECT
-from mnist_mlp.runs.ownership import LOCK, owned, remove_if_nothing_but
+from mnist_mlp.runs.directory_lock import LOCK, locked, remove_if_nothing_but
 from mnist_mlp.runs.record import RUN
 from mnist_mlp.runs.run_directory import locked_for_run
 
-HOLDS = "import sys, time\nfrom pathlib import Path\nfrom mnist_mlp.runs.ownership import claim\n" + (
-    "claim(Path(sys.argv[1]))\nprint('held', flush=True)\ntime.sleep(60)\n"
+HOLDS = "import sys, time\nfrom pathlib import Path\nfrom mnist_mlp.runs.directory_lock import acquire\n" + (
+    "acquire(Path(sys.argv[1]))\nprint('held', flush=True)\ntime.sleep(60)\n"
 )
 
 
@@ -55,7 +55,7 @@ def test_a_second_process_is_told_who_is_at_work_and_nothing_is_touched(
 def test_a_lock_dies_with_its_process(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     holder.send_signal(signal.SIGKILL)
     holder.wait()
-    with owned(tmp_path / "run"):
+    with locked(tmp_path / "run"):
         assert f'"process": {os.getpid()}' in (tmp_path / "run" / LOCK).read_text()
 
 
@@ -63,19 +63,17 @@ def test_without_locks_of_the_system_a_directory_is_free_again_after_its_owner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("filelock.FileLock", SoftFileLock)
-    with owned(tmp_path / "run"):
+    with locked(tmp_path / "run"):
         assert not (tmp_path / "run" / LOCK).read_text().startswith("{")  # it is filelock's, which reads it
-    with owned(tmp_path / "run"):
+    with locked(tmp_path / "run"):
         pass
 
 
 def test_a_block_in_a_block_of_the_same_process_keeps_the_directory(tmp_path: Path) -> None:
-    with owned(tmp_path):
-        with owned(tmp_path):
+    with locked(tmp_path):
+        with locked(tmp_path):
             pass
-        code = (
-            "import sys\nfrom pathlib import Path\nfrom mnist_mlp.runs.ownership import claim\nclaim(Path(sys.argv[1]))"
-        )
+        code = "import sys, pathlib, mnist_mlp.runs.directory_lock as it; it.acquire(pathlib.Path(sys.argv[1]))"
         environment = {**os.environ, "PYTHONPATH": str(PROJECT / "src")}
         done = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True
@@ -92,7 +90,7 @@ def test_only_a_directory_that_was_made_here_and_holds_nothing_else_is_removed(t
         directory = tmp_path / name
         if before:
             directory.mkdir()
-        with owned(directory):
+        with locked(directory):
             (directory / inside).mkdir()
             remove_if_nothing_but(directory, ".hydra")
         assert directory.exists() == bool(left), name
@@ -102,7 +100,7 @@ def test_a_full_disk_that_does_not_say_what_cannot_be_written_is_told_with_the_d
     tmp_path: Path,
 ) -> None:
     error = OSError(errno.ENOSPC, "No space left on device")
-    with owned(tmp_path / "run"):
+    with locked(tmp_path / "run"):
         assert system_error(error) == f"{tmp_path / 'run'}: No space left on device"
     assert system_error(error) == "No space left on device"
 

@@ -27,12 +27,12 @@ LOCK = ".in_use"
 
 # Locks of this process (by its id, as a forked child holds none of them), each with its nesting depth.
 _held: dict[tuple[int, Path], tuple[BaseFileLock, int]] = {}
-# Directories that `claim` has created, so that everything in them was written afterwards.
+# Directories that `acquire` has created, so that everything in them was written afterwards.
 _created: set[Path] = set()
 
 
 @contextmanager
-def owned(directory: Path, name: str = "hydra.run.dir") -> Iterator[None]:
+def locked(directory: Path, name: str = "hydra.run.dir") -> Iterator[None]:
     """Hold the lock on `directory` during the block; blocks may be nested.
 
     `name` is the configuration key that gave the directory; it begins the error message.
@@ -40,18 +40,18 @@ def owned(directory: Path, name: str = "hydra.run.dir") -> Iterator[None]:
     Raises:
         ConfigError: another process holds it; the message says which one, and since when.
     """
-    claim(directory, name)
+    acquire(directory, name)
     try:
         yield
     finally:
         release(directory)
 
 
-def claim(directory: Path, name: str = "hydra.run.dir") -> None:
+def acquire(directory: Path, name: str = "hydra.run.dir") -> None:
     """Create the directory if necessary, and lock it until `release`.
 
     Raises:
-        ConfigError: as `owned`, or no directory can be made there.
+        ConfigError: as `locked`, or no directory can be made there.
     """
     from filelock import FileLock, SoftFileLock, Timeout  # imported here, so that --help does not wait for it
 
@@ -73,7 +73,7 @@ def claim(directory: Path, name: str = "hydra.run.dir") -> None:
 
 
 def release(directory: Path) -> None:
-    """Release the lock taken by `claim`."""
+    """Release the lock taken by `acquire`."""
     key = (os.getpid(), directory.resolve())
     lock, count = _held.pop(key)
     if count > 1:
@@ -83,7 +83,7 @@ def release(directory: Path) -> None:
 
 
 def remove_if_nothing_but(directory: Path, *names: str) -> None:
-    """Remove a directory that `claim` has created, if nothing but `names` and the lock is in it."""
+    """Remove a directory that `acquire` has created, if nothing but `names` and the lock is in it."""
     if directory.resolve() in _created and {path.name for path in directory.iterdir()} <= {LOCK, *names}:
         shutil.rmtree(directory, ignore_errors=True)
 
