@@ -31,7 +31,7 @@ from mnist_mlp.data.loader import Part
 from mnist_mlp.extras.calibration import synthetic_outliers as outliers
 from mnist_mlp.extras.calibration.pens import with_other_pens
 from mnist_mlp.extras.handwriting.picture import read_picture
-from mnist_mlp.extras.handwriting.reader import Candidate, Reader, decided
+from mnist_mlp.extras.handwriting.reader import Candidate, Reader, accept_or_doubt
 from mnist_mlp.extras.handwriting.segmentation import Digit, find_digits
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor
 
@@ -174,7 +174,7 @@ def pieces_in(picture: Image.Image, folder: Path) -> list[Digit]:
 
 
 def seen_by(predictor: Predictor, made: list[tuple[str, list[Digit]]], val: Part) -> Seen:
-    candidates = iter(Reader(predictor).judged([piece for _, pieces in made for piece in pieces]))
+    candidates = iter(Reader(predictor).candidates([piece for _, pieces in made for piece in pieces]))
     pictures = [(label, [next(candidates) for _ in pieces]) for label, pieces in made]
     return Seen(predictor, pictures, predictor.ood_score(val[0]).double().numpy())
 
@@ -189,7 +189,7 @@ def counted(seen: Seen, limit: float, calibration: Calibration) -> Counter[str]:
     """Pictures of each kind that are answered, by "kind right" and "kind wrong"."""
     counts: Counter[str] = Counter()
     for label, candidates in seen.pictures:
-        guesses = decided(candidates, limit, calibration)
+        guesses = accept_or_doubt(candidates, limit, calibration)
         if guesses and all(guess.doubt is None for guess in guesses):
             is_right = label == "".join(str(guess.digit) for guess in guesses)
             counts[f"{kind(label)} {'right' if is_right else 'wrong'}"] += 1

@@ -1,4 +1,4 @@
-"""Text for a terminal: tables with columns aligned, numbers to the right and text to the left; texts that fit a line."""
+"""Text for a terminal: tables with aligned columns, numbers to the right; paragraphs; texts shortened to fit."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from sklearn.metrics import log_loss
 
 from mnist_mlp.config.compose import composed
 from mnist_mlp.data.datamodule import split
-from mnist_mlp.extras.calibration.calibrate import best_temperature, calibrate, effort_for, fit
-from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, USUAL, Effort, fit_ood_detector
+from mnist_mlp.extras.calibration.calibrate import best_temperature, calibrate, detector_training, fit
+from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, USUAL, DetectorTraining, fit_ood_detector
 from mnist_mlp.extras.inference.ood_detector import OodDetector
 from mnist_mlp.extras.inference.predictions import Predictions, log_softmax
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor
@@ -105,7 +105,7 @@ def test_with_a_detector_the_checkpoint_keeps_it_and_its_limit_instead_of_a_free
     images = torch.from_numpy(dataset.train_images[val])
     shifts = predictor.ood_score(images) - replace(predictor, ood_detector=learned).ood_score(images)
     assert float(shifts.max() - shifts.min()) < 1e-3
-    assert float(predictor.in_distribution(images).float().mean()) == pytest.approx(THOROUGH.limits.alone, abs=0.005)
+    assert float((predictor.ood_score(images) <= 0).float().mean()) == pytest.approx(THOROUGH.limits.alone, abs=0.005)
     assert predictor.calibration.number_threshold == THOROUGH.limits.sure
     within = predictor.ood_score(images) <= predictor.calibration.number_margin
     assert float(within.float().mean()) == pytest.approx(THOROUGH.limits.beside_others, abs=0.005)
@@ -125,15 +125,15 @@ def test_calibrating_anew_without_a_detector_leaves_none_in_the_checkpoint(tmp_p
 def test_a_quick_detector_is_fitted_unasked_where_a_perceptron_alone_learns_peoples_digits(tmp_path: Path) -> None:
     predictor = untrained.predictor(tmp_path)
 
-    def effort(*overrides: str, in_stack: bool = False) -> Effort | None:
-        return effort_for(replace(predictor, config=composed(*overrides)), in_stack=in_stack)
+    def effort(*overrides: str, in_stack: bool = False) -> DetectorTraining | None:
+        return detector_training(replace(predictor, config=composed(*overrides)), in_stack=in_stack)
 
     assert effort("data=mnist") == QUICK
     assert effort("data=mnist", in_stack=True) is effort("data=synthetic") is effort("model=cnn") is None
     assert effort("data=synthetic", "calibration.ood_detector=true", in_stack=True) == THOROUGH
     assert effort("data=mnist", "calibration.ood_detector=false") is None
     shirts = replace(predictor, class_names=["shirt", "bag"], config=composed("data=mnist"))
-    assert effort_for(shirts, in_stack=False) is None
+    assert detector_training(shirts, in_stack=False) is None
 
 
 def test_digits_of_another_size_get_no_detector(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -18,8 +18,8 @@ from mnist_mlp.config.errors import ExportError
 from mnist_mlp.config.schema import ACTIVATIONS
 from mnist_mlp.extras.demo import build as building
 from mnist_mlp.extras.demo import description as describing
-from mnist_mlp.extras.handwriting.reader import Reader
-from mnist_mlp.extras.inference.decision import NO_DIGIT, OTHER_DIGIT, Judged, doubts
+from mnist_mlp.extras.handwriting.reader import Reader, accept_or_doubt
+from mnist_mlp.extras.inference.decision import NO_DIGIT, OTHER_DIGIT, ScoredDigit, doubts
 from mnist_mlp.extras.inference.ood_detector import OodDetector
 
 NODE = shutil.which("node")
@@ -64,7 +64,9 @@ def test_200_pictures_give_the_same_digits_to_one_grey_level_and_the_same_answer
                 # The last bit of an ink may lead a cut around the other side of a pixel.
                 assert np.abs(np.subtract(half["box"], its["box"])).max() <= 1, number
                 assert np.abs(np.subtract(half["image"], its["image"])).mean() < 1, number
-    readings = [[[guess.digit, guess.doubt is None] for guess in Reader(predictor).of(pieces)] for pieces in found]
+    candidates = [Reader(predictor).candidates(pieces) for pieces in found]
+    guesses = [accept_or_doubt(some, predictor.ood_limit, predictor.calibration) for some in candidates]
+    readings = [[[guess.digit, guess.doubt is None] for guess in some] for some in guesses]
     assert sum(len(reading) > len(pieces) for reading, pieces in zip(readings, found, strict=True)) > 5
     same = [ours == theirs for ours, theirs in zip(readings, got["readings"], strict=True)]
     assert sum(same) >= len(same) - 2  # a grey level's difference may turn what is on the very edge of an answer
@@ -128,7 +130,9 @@ def test_a_number_is_in_doubt_on_the_page_where_it_is_for_python(tmp_path, digit
     predictor = replace(predictor, calibration=limits)
     given = {"networks": [description(predictor, digits)], "images": images.flatten(1).tolist(), "together": True}
     (got,) = run(tmp_path, **given)["answers"]
-    judged = [Judged(probability, score) for probability, score in zip(best.tolist(), scores.tolist(), strict=True)]
+    judged = [
+        ScoredDigit(probability, score) for probability, score in zip(best.tolist(), scores.tolist(), strict=True)
+    ]
     expected = doubts(judged, predictor.ood_limit, limits)
     assert {None, NO_DIGIT, OTHER_DIGIT} == set(expected)
     assert [answer["isSure"] for answer in got] == [doubt is None for doubt in expected]
@@ -143,8 +147,9 @@ def test_what_the_ood_detector_refuses_is_refused_on_the_page(hidden, tmp_path, 
     images = torch.from_numpy(digits.test_images[:100])
     predictor.ood_detector.lower(by=float(predictor.ood_score(images).sort().values[49:51].mean()))
     (got,) = run(tmp_path, networks=[description(predictor, digits)], images=images.flatten(1).tolist())["answers"]
-    assert 0 < int(predictor.in_distribution(images).sum()) < 100
-    assert [answer["inDistribution"] for answer in got] == predictor.in_distribution(images).tolist()
+    known = predictor.ood_score(images) <= predictor.ood_limit
+    assert 0 < int(known.sum()) < 100
+    assert [answer["inDistribution"] for answer in got] == known.tolist()
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])

@@ -1,4 +1,4 @@
-"""Calibration on the validation images: the temperature, the threshold of an answer, the limit of what is a class."""
+"""Calibration on the validation images: temperature, confidence threshold, and limit of the OOD score."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from mnist_mlp.config.schema import Config, MLPConfig
-from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, USUAL, Effort, fit_ood_detector
+from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, USUAL, DetectorTraining, fit_ood_detector
 from mnist_mlp.extras.handwriting.mnist_format import IMAGE_SHAPE
 from mnist_mlp.extras.inference.predictions import Predictions, coverage_at_risk
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor, free_energy
@@ -31,7 +31,7 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_st
     Args:
         val: images `(N, C, H, W)` uint8 and labels `(N,)`.
         train: the same, for a detector to learn from.
-        in_stack: the network is one of many; then only a detector that was asked for is worth its time.
+        in_stack: trained in a stack; then no detector is fitted unless `calibration.ood_detector=true`.
     """
     content = files.read(checkpoint)
     predictor = replace(Predictor.of(content, checkpoint, config), calibration=Calibration(), ood_detector=None)
@@ -39,13 +39,13 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_st
     logits = predictor.logits(images)
     calibration = fit(logits.log_softmax(dim=1).double().numpy(), labels, config.calibration.risk)
     detector = None
-    effort = effort_for(predictor, in_stack=in_stack)
-    if effort is not None:
-        detector = fit_ood_detector(predictor.network, train[0].flatten(1).cpu(), train[1].cpu(), config.seed, effort)
+    training = detector_training(predictor, in_stack=in_stack)
+    if training is not None:
+        detector = fit_ood_detector(predictor.network, train[0].flatten(1).cpu(), train[1].cpu(), config.seed, training)
         scores = replace(predictor, ood_detector=detector).ood_score(images).double().numpy()
     else:
         scores = free_energy(logits).double().numpy()
-    limits = effort.limits if effort else USUAL
+    limits = training.limits if training else USUAL
     alone, beside_others = np.quantile(scores, (limits.alone, limits.beside_others)).tolist()
     calibration = replace(calibration, number_threshold=limits.sure, number_margin=beside_others - alone)
     if detector is None:
@@ -57,14 +57,14 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_st
     return calibration
 
 
-def effort_for(predictor: Predictor, *, in_stack: bool) -> Effort | None:
-    """How much training a detector is worth here. None: no detector, the free energy is good enough.
+def detector_training(predictor: Predictor, *, in_stack: bool) -> DetectorTraining | None:
+    """Training settings of the OOD detector; None: no detector, the free energy is the OOD score.
 
     If the configuration does not decide, only networks that may read people's pictures get a detector: MLPs trained on
     digits. Those trained on synthetic digits, which teach nothing about handwriting, and members of a stack do not.
     """
     config, image_shape = predictor.config, predictor.network.image_shape
-    if image_shape != IMAGE_SHAPE:  # of synthetic outliers, too
+    if image_shape != IMAGE_SHAPE:  # the only one that the detector supports; synthetic outliers have it
         if config.calibration.ood_detector:
             log.warning(
                 "calibration.ood_detector=true: no detector, it needs grey images of 28 x 28, these are %s (C, H, W); "
@@ -79,7 +79,7 @@ def effort_for(predictor: Predictor, *, in_stack: bool) -> Effort | None:
 
 
 def fit(log_probabilities: np.ndarray, labels: np.ndarray, risk: float) -> Calibration:
-    """The temperature, and the threshold that answers most with at most `risk` of the answers wrong.
+    """Temperature, and the smallest confidence threshold at which at most `risk` of the accepted predictions are wrong.
 
     Args:
         log_probabilities: `(N, C)`, as the network gives them.

@@ -1,4 +1,4 @@
-"""Training of the out-of-distribution detector: images of the classes against outliers that were made of them."""
+"""Training of the OOD detector: a binary classifier of training images against synthetic outliers made from them."""
 
 from __future__ import annotations
 
@@ -20,38 +20,42 @@ BATCH = 250
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """When the digits of a person's picture are an answer; `benchmarks/operating_point.py` tries other limits."""
+    """Limits for accepting the digits read in a user's picture; `benchmarks/operating_point.py` tries other limits."""
 
     sure: float
-    """The probability that all of them are right is at least this."""
+    """lowest product of the digits' probabilities"""
     alone: float
-    """The out-of-distribution score of a digit alone is at most this quantile of the validation images' scores."""
+    """quantile of the validation images' OOD scores that is the limit for a digit on its own"""
     beside_others: float
-    """The same for a digit beside others."""
+    """the same for a digit beside others"""
 
 
 USUAL = Limits(sure=0.85, alone=0.95, beside_others=0.995)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effort:
+class DetectorTraining:
+    """Settings of the training."""
+
     examples: int
-    """At most so many images of the classes, and as many outliers."""
+    """maximum number of training images; equally many outliers are made"""
     epochs: int
     lr: float
     limits: Limits = USUAL
-    """A weaker detector must refuse more images, and so must a weaker network."""
+    """stricter for a weaker detector or network, which makes more errors"""
 
 
-# Ten seconds, and one.
-THOROUGH = Effort(examples=60_000, epochs=6, lr=3e-3, limits=Limits(sure=0.8, alone=0.965, beside_others=0.999))
-QUICK = Effort(examples=8_000, epochs=6, lr=1e-2)
+# Training takes about ten seconds (THOROUGH) and one second (QUICK).
+THOROUGH = DetectorTraining(
+    examples=60_000, epochs=6, lr=3e-3, limits=Limits(sure=0.8, alone=0.965, beside_others=0.999)
+)
+QUICK = DetectorTraining(examples=8_000, epochs=6, lr=1e-2)
 
 
 def fit_ood_detector(
-    network: Network, images: Tensor, labels: Tensor, seed: int, effort: Effort = THOROUGH
+    network: Network, images: Tensor, labels: Tensor, seed: int, training: DetectorTraining = THOROUGH
 ) -> OodDetector:
-    """Learn to tell images `(N, 784)` uint8 of the classes from outliers made of them; the same for the same arguments.
+    """A detector that tells images `(N, 784)` uint8 from outliers made of them; the same for the same arguments.
 
     Half of both are redrawn with other pens, so that a pen is no sign of an outlier.
 
@@ -59,7 +63,9 @@ def fit_ood_detector(
         labels: `(N,)`.
     """
     # At random, as the images of a file may be sorted by class.
-    chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[: effort.examples].sort().values
+    chosen = (
+        torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[: training.examples].sort().values
+    )
     images, labels = images[chosen], labels[chosen]
     # A generator of its own: what else this process has drawn changes nothing.
     generator = torch.Generator().manual_seed(seed)
@@ -74,9 +80,9 @@ def fit_ood_detector(
     for layer in (detector.first, detector.last):
         for parameter in layer.parameters():
             nn.init.uniform_(parameter, -(layer.in_features**-0.5), layer.in_features**-0.5, generator=generator)
-    optimizer = torch.optim.AdamW(detector.parameters(), lr=effort.lr)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, effort.epochs * -(-len(outputs) // BATCH))
-    for _ in range(effort.epochs):
+    optimizer = torch.optim.AdamW(detector.parameters(), lr=training.lr)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, training.epochs * -(-len(outputs) // BATCH))
+    for _ in range(training.epochs):
         for batch in torch.randperm(len(outputs), generator=generator).split(BATCH):
             loss = F.binary_cross_entropy_with_logits(detector(outputs[batch]), is_outlier[batch])
             optimizer.zero_grad()
@@ -88,7 +94,7 @@ def fit_ood_detector(
 
 
 def _half_redrawn(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Images `(N, 28, 28)` or `(N, 784)` to `(N, 784)`: a half drawn by lot with other pens, the others as they are."""
+    """Images `(N, 28, 28)` or `(N, 784)` to `(N, 784)`: a random half with other pens, the others as they are."""
     images = images.view(-1, SIDE, SIDE)[torch.randperm(len(images), generator=generator)]
     as_they_are, others = images.tensor_split(2)
     return torch.cat([as_they_are, with_other_pens(others, generator)]).flatten(1)

@@ -1,4 +1,5 @@
-"""Other pens: images as another pen, hand and camera would have given them, for a detector that is to accept these too.
+"""Pen augmentation: digits redrawn bolder, thinner, coarser and slanted, so that the detector accepts other pens and
+cameras.
 
 MNIST's digits come from one kind of form and pen. Without such changes a detector refuses what is only drawn with a
 thinner pen, or enlarged from few pixels.

@@ -1,8 +1,8 @@
-"""Outliers: images of none of the classes, made from those of the classes and from nothing, for a detector to refuse.
+"""Synthetic outliers: images of no class, for training the OOD detector.
 
-Two images of different classes are mixed, any two are set side by side, or one is taken apart; others are strokes of a
-pen that mean nothing, and blots. As a digit is, each is 20 pixels long with its mass in the middle. Some of them could
-pass for a digit all the same, as a 4 above a 9 does; a detector has to live with that.
+Most are made from training images (two classes mixed, two side by side, one taken apart); others are random strokes and
+blots. Like MNIST digits, all are scaled to a longer side of 20 pixels and centred by mass. A few look like a digit all
+the same, as a 4 above a 9 does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mnist_mlp.extras.handwriting.mnist_format import FIT, SIDE
 FAINTEST = 30  # the lowest grey level that counts as ink
 LEAST_PIXELS = 20  # brighter than 127: an image with no more of them is nearly empty
 KINDS = 7
-STROKES, DOTS = 3, 48  # at most so many strokes in an image; drawn dots along each
+STROKES, DOTS = 3, 48  # maximum strokes in an image; dots drawn along each stroke
 STRAIGHT = 0.4  # share of the strokes
 JOINED = 0.5  # share of the images whose strokes meet, as those of letters do
 DETAIL = 2  # each image pixel is drawn as DETAIL x DETAIL pixels
@@ -27,7 +27,7 @@ GRAINS = (3, 4, 5, 6, 7)  # cells of noise along the side of a blot
 
 
 def make(images: Tensor, labels: Tensor, number: int, seed: int) -> Tensor:
-    """About `number` outliers `(N, 28, 28)` uint8, as many of each kind; what came out nearly empty is left out.
+    """About `number` outliers `(N, 28, 28)` uint8, equally many of each kind; nearly empty images are dropped.
 
     Args:
         images: `(M, 784)` uint8; if all are of one class, no two are mixed.

@@ -1,6 +1,6 @@
 // When digits are an answer, and which are in doubt: the rule of mnist_mlp/extras/inference/decision.py.
 //
-// A judged digit is {probabilities, oodScore, image, box, halves, isHalf}; without a box its aspect counts as 0.
+// A digit is {probabilities, oodScore, image, box, halves, isHalf}; without a box its aspect counts as 0.
 
 import { heightOf, widthOf } from "./connected_components.mjs";
 

@@ -51,7 +51,7 @@ function written(page) {
   for (;;) {
     const { labels, boxes } = findWriting(ink);
     if (boxes.length > MOST_PIECES) return { ink, labels, boxes };
-    const edges = new Set([...boxes.keys()].filter((i) => !isDrawn(page, ink, labels, i + 1, boxes[i])).map((i) => i + 1));
+    const edges = new Set([...boxes.keys()].filter((i) => !isSurroundedByPaper(page, ink, labels, i + 1, boxes[i])).map((i) => i + 1));
     if (edges.size === 0) return { ink, labels, boxes };
     const off = grown(Uint8Array.from(labels, (name) => (edges.has(name) ? 1 : 0)), ink.height, ink.width);
     ink = { ...ink, values: ink.values.map((value, i) => (off[i] ? 0 : value)) };
@@ -63,7 +63,7 @@ function written(page) {
  *
  * If the piece is only the edge of a shadow, the pixels on one side are as dark as the piece itself.
  */
-function isDrawn(page, ink, labels, name, box) {
+function isSurroundedByPaper(page, ink, labels, name, box) {
   const area = {
     x0: Math.max(box.x0 - 4, 0),
     y0: Math.max(box.y0 - 4, 0),

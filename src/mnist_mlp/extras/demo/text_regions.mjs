@@ -28,7 +28,7 @@ export function findWriting(ink) {
       const filled = new Float64Array(sides.length);
       for (const name of found.labels) filled[name]++;
       const share = (box, i) => filled[i + 1] / (heightOf(box) * widthOf(box));
-      return only(found, (box, i) => isCutClose(box, ink, sides[i + 1], share(box, i)));
+      return only(found, (box, i) => fillsPicture(box, ink, sides[i + 1], share(box, i)));
     }
     found = inner;
     sides = sidesFollowed(found, ink);
@@ -135,6 +135,6 @@ function sidesFollowed({ labels, boxes }, { height, width }) {
  *
  * A table on three sides leaves most of its box (the paper) empty; a 1 does not.
  */
-function isCutClose(box, { height, width }, sides, filled) {
+function fillsPicture(box, { height, width }, sides, filled) {
   return (sides <= 2 || filled > 0.5) && heightOf(box) > 0.5 * height && widthOf(box) > 0.5 * width;
 }

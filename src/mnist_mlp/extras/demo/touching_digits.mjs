@@ -3,7 +3,7 @@
 const MIDDLE = [0.25, 0.75]; // of the width: where a cut may run
 const ASIDE = 60; // grey levels that a pixel at the edge of the patch costs more than one in its middle
 
-/** What of a patch lies to the left of the path from its upper to its lower edge with the least ink on it, as 0 and 1. */
+/** The pixels of a patch left of the minimum-ink seam from top to bottom (as in seam carving), as 0 and 1. */
 export function leftOfCut({ height, width, values }) {
   const first = Math.floor(MIDDLE[0] * width);
   const end = Math.floor(MIDDLE[1] * width) + 1;

@@ -9,9 +9,9 @@
         mnist_format.as_mnist           the ink of one digit -> (28, 28): 20 for the longer side, centred by mass
     reader.Reader                   files and a trained network -> what is written in each
 
-All from `find_digits` inwards is arithmetic on small arrays, so that it can be written again in another language. Such
-a port must reproduce `find_digits`: the same digits, boxes to the pixel, grey levels to within 2 of 255 (sums are
-taken in another order). Whoever reads the picture there shrinks it to `WORKING_PIXELS` by means over k x k pixels, k a
-whole number (`picture.py`), and fills what is transparent by `ink_map.flatten`. Test vectors are pairs of a grey
-picture and its digits.
+`find_digits` and all below it is plain array arithmetic, ported to JavaScript in extras/demo. The port must reproduce
+`find_digits`: the same digits, boxes to the pixel, grey levels to within 1 of 255 (sums are taken in another order).
+It shrinks a picture to `WORKING_PIXELS` by means over k x k pixels, k a whole number (`picture.py`), and fills what is
+transparent by `ink_map.flatten`. The page differs from Python for an opened picture above 4 million pixels, which the
+browser's canvas scales first.
 """

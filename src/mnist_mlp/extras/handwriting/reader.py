@@ -16,7 +16,7 @@ from mnist_mlp.extras.handwriting.connected_components import Box
 from mnist_mlp.extras.handwriting.mnist_format import IMAGE_SHAPE
 from mnist_mlp.extras.handwriting.picture import read_picture
 from mnist_mlp.extras.handwriting.segmentation import Digit, find_digits
-from mnist_mlp.extras.inference.decision import Judged, doubts, is_two
+from mnist_mlp.extras.inference.decision import ScoredDigit, doubts, is_two
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor
 
 OK, UNSURE, BLANK, ERROR = "ok", "unsure", "blank", "error"
@@ -105,18 +105,18 @@ class Reading:
         }
 
 
-class Seen(NamedTuple):
+class ScoredPiece(NamedTuple):
     digit: Digit
     probabilities: np.ndarray
     """(10,), calibrated."""
-    judged: Judged
+    score: ScoredDigit
 
 
 class Candidate(NamedTuple):
     """A piece of ink as one digit, and as two that touch where it is wide enough."""
 
-    whole: Seen
-    halves: list[Seen]
+    whole: ScoredPiece
+    halves: list[ScoredPiece]
 
 
 class Reader:
@@ -133,49 +133,45 @@ class Reader:
         self.predictor = predictor
 
     def read(self, files: Sequence[Path]) -> Iterator[Reading]:
-        """One reading for each file, in order. The network judges AT_ONCE files at a time; only these are in memory."""
+        """One reading for each file, in order. The network reads AT_ONCE files at a time; only these are in memory."""
         for start in range(0, len(files), AT_ONCE):
             group = files[start : start + AT_ONCE]
             found = [_digits_in(file) for file in group]
             pieces = [digit for digits in found if isinstance(digits, list) for digit in digits]
-            judged = iter(self.judged(pieces))
+            candidates = iter(self.candidates(pieces))
             for file, digits in zip(group, found, strict=True):
                 if isinstance(digits, str):
                     yield Reading(file=file, status=ERROR, message=digits)
                 else:
-                    yield _reading(file, self._guesses([next(judged) for _ in digits]))
+                    of_file = [next(candidates) for _ in digits]
+                    yield _reading(file, accept_or_doubt(of_file, self.predictor.ood_limit, self.predictor.calibration))
 
-    def of(self, pieces: list[Digit]) -> list[Guess]:
-        """What the pieces of one picture, as `find_digits` finds them, are taken for."""
-        return self._guesses(self.judged(pieces))
-
-    def judged(self, pieces: list[Digit]) -> list[Candidate]:
-        """What the network makes of each piece and its halves, for `decided`."""
+    def candidates(self, pieces: list[Digit]) -> list[Candidate]:
+        """Each piece and its halves with the network's probabilities and scores, for `accept_or_doubt`."""
         digits = [digit for piece in pieces for digit in (piece, *piece.halves)]
         if not digits:
             return []
         images = torch.from_numpy(np.stack([digit.image for digit in digits]))
         probabilities = self.predictor.log_probabilities(images).exp().numpy()
-        seen = iter(
-            Seen(digit, row, Judged(float(row.max()), score, digit.box.width / digit.box.height, digit.is_half))
+        scored = iter(
+            ScoredPiece(
+                digit, row, ScoredDigit(float(row.max()), score, digit.box.width / digit.box.height, digit.is_half)
+            )
             for digit, row, score in zip(digits, probabilities, self.predictor.ood_score(images).tolist(), strict=True)
         )
-        return [Candidate(next(seen), [next(seen) for _ in piece.halves]) for piece in pieces]
-
-    def _guesses(self, candidates: list[Candidate]) -> list[Guess]:
-        return decided(candidates, self.predictor.ood_limit, self.predictor.calibration)
+        return [Candidate(next(scored), [next(scored) for _ in piece.halves]) for piece in pieces]
 
 
-def decided(candidates: list[Candidate], limit: float, calibration: Calibration) -> list[Guess]:
-    """The digits of one picture, judged together; `limit` is the highest out-of-distribution score of a digit alone."""
-    read: list[Seen] = []
+def accept_or_doubt(candidates: list[Candidate], limit: float, calibration: Calibration) -> list[Guess]:
+    """The digits of one picture, accepted or in doubt; `limit` is the highest OOD score of a digit alone."""
+    read: list[ScoredPiece] = []
     for whole, halves in candidates:
-        is_pair = is_two(whole.judged, [half.judged for half in halves], limit, calibration)
+        is_pair = is_two(whole.score, [half.score for half in halves], limit, calibration)
         read += halves if is_pair else [whole]
-    found = doubts([seen.judged for seen in read], limit, calibration)
+    found = doubts([piece.score for piece in read], limit, calibration)
     return [
-        Guess(image=seen.digit.image, probabilities=seen.probabilities, box=seen.digit.box, doubt=doubt)
-        for seen, doubt in zip(read, found, strict=True)
+        Guess(image=piece.digit.image, probabilities=piece.probabilities, box=piece.digit.box, doubt=doubt)
+        for piece, doubt in zip(read, found, strict=True)
     ]
 
 

@@ -22,14 +22,14 @@ def resample_rows(values: Map, after: int) -> Map:
         return values
     scale = before / after
     if scale < 1:
-        return between(values, (np.arange(after) + 0.5) * scale - 0.5)
+        return interpolate_cubic(values, (np.arange(after) + 0.5) * scale - 0.5)
     # The mean over the stretch that each new row covers: the running total at its end less that at its start.
     total = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])
-    mean: Map = np.diff(linear(total, np.arange(after + 1) * scale), axis=0) / np.float32(scale)
+    mean: Map = np.diff(interpolate_linear(total, np.arange(after + 1) * scale), axis=0) / np.float32(scale)
     return mean
 
 
-def linear(values: Map, positions: NDArray[np.float64]) -> Map:
+def interpolate_linear(values: Map, positions: NDArray[np.float64]) -> Map:
     """Values (H, W) read at fractional rows, on the straight line between neighbours."""
     below = np.minimum(positions.astype(np.intp), values.shape[0] - 1)
     above = np.minimum(below + 1, values.shape[0] - 1)
@@ -38,7 +38,7 @@ def linear(values: Map, positions: NDArray[np.float64]) -> Map:
     return read
 
 
-def between(values: Map, positions: NDArray[np.float64]) -> Map:
+def interpolate_cubic(values: Map, positions: NDArray[np.float64]) -> Map:
     """Values (H, W) read at fractional rows, on Catmull and Rom's cubic through four neighbours.
 
     Straight lines would blur the strokes of a small digit. Beyond the first and last row the values stay as there.

@@ -80,13 +80,13 @@ def _written(page: Map) -> tuple[Ink, Labels, list[Box]]:
         labels, boxes = find_writing(ink)
         if len(boxes) > MOST_PIECES:
             return ink, labels, boxes
-        edges = [n for n, box in enumerate(boxes, start=1) if not _is_drawn(page, ink, labels, n, box)]
+        edges = [n for n, box in enumerate(boxes, start=1) if not _is_surrounded_by_paper(page, ink, labels, n, box)]
         if not edges:
             return ink, labels, boxes
         ink = np.where(grown(np.isin(labels, edges)), np.float32(0), ink)
 
 
-def _is_drawn(page: Map, ink: Ink, labels: Labels, number: int, box: Box) -> bool:
+def _is_surrounded_by_paper(page: Map, ink: Ink, labels: Labels, number: int, box: Box) -> bool:
     """Whether what surrounds a piece is paper rather than pen.
 
     If the piece is only the edge of a shadow, the pixels on one side are as dark as the piece itself.

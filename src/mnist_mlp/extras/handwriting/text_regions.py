@@ -34,7 +34,7 @@ def find_writing(ink: Ink) -> tuple[Labels, list[Box]]:
         if not inner_boxes or pen <= rim:  # what is fainter may be the blurred rim of what was taken off
             filled = np.bincount(labels.ravel(), minlength=len(sides)) / [1, *(box.area for box in boxes)]
             close = [
-                _is_cut_close(box, ink.shape, count, share)
+                _fills_picture(box, ink.shape, count, share)
                 for box, count, share in zip(boxes, sides[1:], filled[1:], strict=True)
             ]
             return _only(np.array(close), labels, boxes)
@@ -101,7 +101,7 @@ def _sides_followed(labels: Labels, boxes: list[Box]) -> NDArray[np.int64]:
     return sides
 
 
-def _is_cut_close(box: Box, shape: tuple[int, ...], sides: int, filled: float) -> bool:
+def _fills_picture(box: Box, shape: tuple[int, ...], sides: int, filled: float) -> bool:
     """Whether what follows `sides` of the picture is a digit that fills it, rather than a table or a shadow.
 
     A table on three sides leaves most of its box (the paper) empty; a 1 does not.

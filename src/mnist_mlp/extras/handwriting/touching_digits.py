@@ -12,9 +12,9 @@ ASIDE = 60  # grey levels that a pixel at the edge of the patch costs more than 
 
 
 def left_of_cut(patch: Ink) -> NDArray[np.bool_]:
-    """What of a patch (H, W) lies to the left of the path from its upper to its lower edge with the least ink on it.
+    """The pixels of a patch (H, W) left of the minimum-ink seam from top to bottom (as in seam carving).
 
-    The path goes down a row at a time, straight or one pixel sideways, in the middle half and rather in its middle. All
+    The seam goes down a row at a time, straight or one pixel sideways, in the middle half and rather in its middle. All
     is added up in whole numbers, so that equal sums are equal in every language; of equals the first one is taken, but
     straight on before sideways.
     """

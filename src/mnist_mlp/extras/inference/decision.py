@@ -1,9 +1,9 @@
 """The decision rule for people's own pictures: when the digits that were read are an answer, and which are in doubt.
 
-A number is answered where the probability that all its digits are right reaches the threshold and each of them looks
-like a digit; among other digits it may look a little less so. A wide connected piece of ink is read as one digit if
-that alone would be an answer. Otherwise it is read as two touching digits, if each half looks more like a digit than
-the whole piece. demo/decision.mjs holds the same rule for the page.
+A number is accepted if the product of its digits' probabilities reaches the threshold and no digit is out of
+distribution; beside other digits the limit is a little higher. A wide piece of ink that would be accepted as one digit
+is read as one. Otherwise it is read as two touching digits, if each half has a lower OOD score than the whole.
+demo/decision.mjs holds the same rule for the page.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ TOO_WIDE = 1.4  # times its height: hardly any digit is wider. A wider piece is 
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What the network makes of one digit, or of what may be one."""
+class ScoredDigit:
+    """Confidence and OOD score of a candidate digit."""
 
     probability: float
     """Of the best guess."""
     score: float
-    """Out-of-distribution: the higher, the less like a digit."""
+    """Out-of-distribution (OOD) score: the higher, the less like a digit."""
     aspect: float = 0.0
     """Its width in heights."""
     is_half: bool = False
     """Whether it is half of a piece that was cut, so the more lenient limit of a digit beside others does not apply."""
 
 
-def is_two(whole: Judged, halves: Sequence[Judged], limit: float, calibration: Calibration) -> bool:
+def is_two(whole: ScoredDigit, halves: Sequence[ScoredDigit], limit: float, calibration: Calibration) -> bool:
     """Whether a wide piece is to be read as two digits that touch, its `halves`; there may be none."""
     alone = whole.probability >= calibration.number_threshold and whole.score <= limit
     if not halves or (alone and whole.aspect <= TOO_WIDE):
@@ -42,8 +42,8 @@ def is_two(whole: Judged, halves: Sequence[Judged], limit: float, calibration: C
     return max(half.score for half in halves) < whole.score
 
 
-def doubts(digits: Sequence[Judged], limit: float, calibration: Calibration) -> list[str | None]:
-    """Why each digit of a picture is in doubt, or None; no doubt at all makes the number an answer.
+def doubts(digits: Sequence[ScoredDigit], limit: float, calibration: Calibration) -> list[str | None]:
+    """For each digit, why it is in doubt, or None. The number is accepted if none is in doubt.
 
     If the product of the probabilities is too small, the least sure digits are in doubt, until the product of the
     remaining probabilities is large enough.

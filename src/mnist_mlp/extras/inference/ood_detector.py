@@ -1,7 +1,7 @@
-"""The out-of-distribution detector: a small network that looks at what a trained classifier makes of an image.
+"""The out-of-distribution (OOD) detector: a small network on the activations of a trained classifier.
 
-A classifier has an answer for everything. The outputs of its layers differ for images of no class, though, and that
-can be learned from outliers (Hendrycks et al. 2019), here without touching the classifier and its probabilities.
+A classifier predicts a class for every image. Its activations differ for images of no class, and that difference can be
+learned from outliers (outlier exposure, Hendrycks et al. 2019) without changing the classifier.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HIDDEN = 64
 
 
 class OodDetector(nn.Module):
-    """From the outputs of a classifier's layers `(B, F)` to a score `(B,)`: the higher, the less of any class."""
+    """From the outputs of a classifier's layers `(B, F)` to a score `(B,)`: higher for images that show no class."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class OodDetector(nn.Module):
 
 
 def outputs_of_layers(network: Network, images: Tensor) -> Tensor:
-    """Images `(B, 28, 28)` or `(B, 784)` uint8 to what every hidden layer gives out, and then the logits: `(B, F)`."""
+    """Images `(B, C, H, W)` uint8 to the activations of every hidden layer, and then the logits: `(B, F)`."""
     values, outputs = network.normalise(images), []
     for place, layer in enumerate(network.layers):
         if place > 0 and isinstance(layer, nn.Linear):

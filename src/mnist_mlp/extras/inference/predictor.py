@@ -21,6 +21,7 @@ from mnist_mlp.extras.inference.ood_detector import OodDetector, outputs_of_laye
 from mnist_mlp.model.networks import Network
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import newest as newest_run
+from mnist_mlp.runs.directories import shown
 
 Images = Tensor | NDArray[Any]
 
@@ -37,7 +38,7 @@ class Calibration:
     """The highest free energy of an image of any of the classes; None: there is no limit, or a
     detector has one."""
     number_threshold: float = 0.0
-    """The digits of a picture are an answer only if the probability that all are right is at least this."""
+    """A number read in a picture is accepted only if the product of its digits' probabilities is at least this."""
     number_margin: float = 0.0
     """By how much the out-of-distribution score of a digit beside others may exceed the limit."""
 
@@ -83,13 +84,13 @@ class Predictor:
         """Its checkpoint, with remarks: on a run that was taken as the `newest`, and if it was not trained on MNIST."""
         remarks = newest_run.remarks(self.checkpoint, newest_run.OUTPUTS) if newest else []
         remarks += [f"trained on {self.config.data.name}"] if self.config.data.name != "mnist" else []
-        return f"{self.checkpoint}" + (f"   ({', '.join(remarks)})" if remarks else "")
+        return f"{shown(self.checkpoint)}" + (f"   ({', '.join(remarks)})" if remarks else "")
 
     @torch.inference_mode()
     def log_probabilities(self, images: Images) -> Tensor:
-        """Images `(N, 28, 28)` or `(N, 784)` to calibrated log-probabilities `(N, 10)`, in batches.
+        """Images `(N, C, H, W)` to calibrated log-probabilities `(N, classes)`, in batches.
 
-        They are uint8, or floats in [0, 1] for the grey levels 0..255.
+        They may be flat, or lack a single channel. They are uint8, or floats in [0, 1] for the grey levels 0..255.
 
         Raises:
             UserError: they are anything else.
@@ -98,12 +99,8 @@ class Predictor:
 
     @torch.inference_mode()
     def logits(self, images: Images) -> Tensor:
-        """Images as for `log_probabilities` to what the last layer gives out `(N, 10)`."""
+        """Images as for `log_probabilities` to the output of the last layer `(N, classes)`."""
         return in_batches(self.network.logits, as_grey_levels(images, self.network.image_shape))
-
-    def in_distribution(self, images: Images) -> Tensor:
-        """Whether each image shows any of the classes, `(N,)` bool; images as for `log_probabilities`."""
-        return self.ood_score(images) <= self.ood_limit
 
     @property
     def ood_limit(self) -> float:
@@ -141,7 +138,7 @@ def as_grey_levels(images: Images, image_shape: tuple[int, ...]) -> Tensor:
 
 
 def free_energy(logits: Tensor) -> Tensor:
-    """Logits `(N, 10)` to -log sum exp(logits) `(N,)`: the higher, the less like the images of training.
+    """Logits `(N, classes)` to -log sum exp(logits) `(N,)`: the higher, the less like the images of training.
 
     A softmax hides how large the logits were, and they are small for what the network never saw (Liu et al. 2020).
     """

@@ -27,7 +27,7 @@ class Backend(Protocol):
     at_once: int
     """stacks that it takes at any time"""
     attempts: int
-    """how often a stack is handed out whose process or machine was lost"""
+    """how often a stack is handed out in all, if its process or machine is lost"""
 
     def open(self) -> AbstractContextManager[None]: ...
 

@@ -20,8 +20,8 @@ from mnist_mlp.config.compose import parse
 from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, Pruned, SearchError, UserError
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
-from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.common_checkpoints import group_by_saved_step
+from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.train_stack import gc_frozen, train_stack
 from mnist_mlp.extras.stacked_launcher.grouping import differing, numbers, stackable_groups
 from mnist_mlp.extras.tuning.helpers import helped, helpers_of, is_helper, stop_with_parent
