@@ -39,7 +39,7 @@ KINDS = {
     "elastic": ["augment=elastic"],
     "cnn": ["model=cnn"],
 }
-"""Overrides with which `engine/written_step.py` has more to do, or leaves the step to autograd."""
+"""Overrides with which `engine/hand_written_step.py` has more to do, or leaves the step to autograd."""
 ALL = ("ours", "by hand", "compiled", "JAX", "products")
 
 

@@ -35,10 +35,10 @@ from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.run_length import run_length
 from mnist_mlp.engine.chunked_length import in_chunks
 from mnist_mlp.engine.chunks import Chunk
+from mnist_mlp.engine.hand_written_step import HandWrittenStep
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.member import Member
 from mnist_mlp.engine.stack import MAX_IMAGES_PER_STEP, even_parts
-from mnist_mlp.engine.written_step import WrittenStep
 from mnist_mlp.extras.stacked_launcher.grouping import cores
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import directories as runs
@@ -135,7 +135,7 @@ def step_in_products(batch_size: int, rounds: int = 15, steps: int = 40) -> floa
     for config in configs:
         members.append(Member(Job(config=config, directory=Path()), DigitClassifier(config, data.spec), data, length))
         members[-1].join(trainer)
-    stack = WrittenStep(members, length)
+    stack = HandWrittenStep(members, length)
     count = batch_size * min(steps, length.chunk_steps)
     order = torch.stack([torch.randperm(len(data.parts["train"][1]))[:count] for _ in members])
     chunk = Chunk(data.parts["train"], order, batch_size)

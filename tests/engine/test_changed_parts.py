@@ -13,7 +13,7 @@ from helpers.kill_and_resume import configuration
 from helpers.short_runs import QUIET, SHORT, furthest, skip_connection, slow, trained
 from torch import Tensor, nn
 
-from mnist_mlp.engine import stack, written_step
+from mnist_mlp.engine import hand_written_step, stack
 from mnist_mlp.model.networks import MLP, NETWORKS
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files
@@ -164,7 +164,7 @@ def test_each_network_of_a_stack_is_trained_as_changed(tmp_path: Path, monkeypat
         assert furthest(files.read(job.directory / "checkpoints" / files.LAST)["state_dict"], alone) < 1e-9
 
 
-def test_the_check_sees_a_written_step_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_sees_a_hand_written_step_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mnist_mlp.engine.stacked_mlp import ReLU
 
     backward = ReLU.backward
@@ -178,14 +178,14 @@ def test_the_check_sees_a_written_step_that_is_wrong(tmp_path: Path, monkeypatch
 
 def test_the_check_sees_a_written_update_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of gradients that are right."""
-    build = written_step.build_update
+    build = hand_written_step.build_update
 
     def built(*arguments: Any, **options: Any) -> Any:
         update = build(*arguments, **options)
         return lambda rates: update([1.01 * rate for rate in rates])
 
     right = trained(tmp_path / "plain", "engine=plain")
-    monkeypatch.setattr(written_step, "build_update", built)
+    monkeypatch.setattr(hand_written_step, "build_update", built)
     assert furthest(trained(tmp_path / "fast"), right) < 1e-9
 
 

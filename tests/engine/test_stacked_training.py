@@ -19,9 +19,9 @@ from mnist_mlp.config.errors import Interrupted
 from mnist_mlp.config.schema import Config
 from mnist_mlp.engine import stack
 from mnist_mlp.engine.chunks import Chunk
+from mnist_mlp.engine.hand_written_step import HandWrittenStep
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.train_stack import train_stack
-from mnist_mlp.engine.written_step import WrittenStep
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.training import train
@@ -273,16 +273,16 @@ def test_a_signal_stops_all_members_in_step_and_they_go_on_as_single_runs(
 ) -> None:
     configs = [configuration("trainer.max_epochs=2", "checkpoint.every_seconds=1e6", f"seed={seed}") for seed in (1, 2)]
 
-    run, came = WrittenStep.run, []
+    run, came = HandWrittenStep.run, []
 
-    def stopped_in_the_second_epoch(step: WrittenStep, chunk: Chunk, first_step: int) -> torch.Tensor:
+    def stopped_in_the_second_epoch(step: HandWrittenStep, chunk: Chunk, first_step: int) -> torch.Tensor:
         if step.length.steps_per_epoch < first_step < step.length.total_steps - 1 and not came:
             came.append(first_step)
             signal.raise_signal(signal.SIGTERM)
         return run(step, chunk, first_step)
 
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
-        patched.setattr(WrittenStep, "run", stopped_in_the_second_epoch)
+        patched.setattr(HandWrittenStep, "run", stopped_in_the_second_epoch)
         train_stack(jobs(configs, tmp_path / "stacked"))
     for number, config in enumerate(configs):
         together, alone = tmp_path / "stacked" / str(number), tmp_path / "alone" / str(number)
@@ -297,13 +297,13 @@ def test_a_signal_stops_all_members_in_step_and_they_go_on_as_single_runs(
 
 @pytest.mark.slow
 def test_the_comparison_sees_a_step_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mnist_mlp.engine import written_step
+    from mnist_mlp.engine import hand_written_step
 
-    seed: Callable[..., None] = written_step.seed_noise
+    seed: Callable[..., None] = hand_written_step.seed_noise
     common = [*COMMON, "model.dropout=0.2", "trainer.max_epochs=1", "trainer.limit_train_batches=5"]
     configs = [configuration(*common, f"seed={seed}") for seed in range(2)]
     found = pairs(configs, tmp_path)
-    monkeypatch.setattr(written_step, "seed_noise", lambda number, step, *on: seed(number, max(1, step) + 1, *on))
+    monkeypatch.setattr(hand_written_step, "seed_noise", lambda number, step, *on: seed(number, max(1, step) + 1, *on))
     monkeypatch.setattr(stack, "reason_for_autograd", lambda *_: None)
     train_stack(jobs(configs, tmp_path / "wrong"))
     for number, (_, alone) in enumerate(found):

@@ -37,7 +37,7 @@ from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.record import RUN, RunRecord, read_run, write_run
 from mnist_mlp.runs.resume import expand, own_configuration
-from mnist_mlp.runs.resume_point import newest_checkpoint
+from mnist_mlp.runs.resume_checkpoint import newest_checkpoint
 from mnist_mlp.training import train
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to kill a training process cheaply")
@@ -72,16 +72,16 @@ def test_the_comparison_sees_an_order_that_depends_on_the_process(tmp_path: Path
     def by_process(count: int, seed: int, epoch: int) -> torch.Tensor:
         return torch.randperm(count, generator=torch.Generator().manual_seed(os.getpid() + epoch))
 
-    from mnist_mlp.engine import own_loaders
+    from mnist_mlp.engine import loader_check
 
     def break_the_order() -> None:
-        loader.epoch_order = own_loaders.epoch_order = by_process
+        loader.epoch_order = loader_check.epoch_order = by_process
 
     assert survive(tmp_path / "run", reference, 0.5, random.Random(0), prepare=break_the_order) is not None
 
 
 def stopped_by(step_class: Any, number: int, then: Callable[[], object]) -> Callable[..., torch.Tensor]:
-    """`WrittenStep.run` that gets a signal, once, in the second epoch; before the first one the last step is tried."""
+    """`HandWrittenStep.run` with one signal, in the second epoch; its first calls try the first and the last step."""
     run, came = step_class.run, []
 
     def stopped(step: Any, chunk: Any, first_step: int) -> torch.Tensor:
@@ -99,12 +99,12 @@ def stopped_by(step_class: Any, number: int, then: Callable[[], object]) -> Call
 def test_a_signal_in_the_middle_of_an_epoch_saves_says_so_loses_no_step_and_the_epoch_is_reported_whole(
     tmp_path: Path, reference: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    from mnist_mlp.engine.written_step import WrittenStep
+    from mnist_mlp.engine.hand_written_step import HandWrittenStep
 
     config = replace(configuration(), checkpoint=replace(configuration().checkpoint, every_seconds=1e6))
     hours: list[int] = []
     with monkeypatch.context() as patched, pytest.raises(Interrupted):
-        patched.setattr(WrittenStep, "run", stopped_by(WrittenStep, number, then=lambda: hours.append(3600)))
+        patched.setattr(HandWrittenStep, "run", stopped_by(HandWrittenStep, number, then=lambda: hours.append(3600)))
         patched.setattr(history, "time", SimpleNamespace(perf_counter=lambda: time.perf_counter() + sum(hours)))
         train(config, tmp_path)
     left = json.loads((tmp_path / runs.RESULT).read_text())
@@ -177,6 +177,7 @@ def test_an_intact_last_checkpoint_is_used_whatever_became_of_the_one_before(
     config = configuration("trainer.max_epochs=2", "trainer.limit_train_batches=4")
     train(config, tmp_path)
     damage(tmp_path, files.PREVIOUS)
+    caplog.clear()
     last = tmp_path / "checkpoints" / files.LAST
     assert newest_checkpoint(config, tmp_path) == last and not caplog.text
     damage(tmp_path, files.LAST)

@@ -26,5 +26,5 @@ def set_progress(checkpoint: dict[str, Any], length: RunLength, step: int, *, st
     done = dict.fromkeys(("ready", "started", "processed", "completed"), batches)
     total = dict.fromkeys(done, epochs * ceil(length.steps_per_epoch / steps_per_batch) + batches)
     fit_loop["epoch_loop.batch_progress"] = {"total": total, "current": done, "is_last_batch": False}
-    # Lightning's private name: the step at which its loop logs, without a public way to restore it.
+    # Private: the step number with which Lightning logs. There is no public way to restore it.
     fit_loop["epoch_loop.state_dict"] = {"_batches_that_stepped": total["completed"]}

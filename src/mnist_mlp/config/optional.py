@@ -7,7 +7,7 @@ from typing import Any
 
 # By name, so that the core imports nothing from these folders: a copy of the project can leave them out.
 PARTS = {
-    "engine": "mnist_mlp.engine.assembly:assemble",
+    "assemble": "mnist_mlp.engine.assembly:assemble",
     "calibrate": "mnist_mlp.extras.calibration.calibrate:calibrate",
     "dashboard": "mnist_mlp.extras.tensorboard.dashboard:Dashboard",
     "sweep_report": "mnist_mlp.extras.leaderboard.sweep_report:sweep_report",

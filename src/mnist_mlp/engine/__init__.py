@@ -5,11 +5,11 @@
     member.py, member_trainer.py    one network with its optimizer, callbacks, loggers and checkpoints
     stack.py, chunked_data.py       the LightningModule of M members, and its data module
     hooks.py                        Lightning's hooks, called for each member; unsupported hooks are refused
-    own_loaders.py                  loaders of the data module that the engine would not use are refused
+    loader_check.py                 loaders of the data module that the engine would not use are refused
     chunks.py, chunked_length.py    chunks: many optimizer steps that Lightning sees as one batch
-    job.py, resume_points.py        what to train, and the checkpoints from which the jobs of a stack resume
+    job.py, common_checkpoints.py   what to train, and the checkpoints from which the jobs of a stack resume
     choose_step.py                  which of the two implementations of a training step is used
-      written_step.py                   without autograd, for M perceptrons at once: step_inputs.py, stacked_mlp.py,
+      hand_written_step.py              without autograd, for M perceptrons at once: step_inputs.py, stacked_mlp.py,
                                         stacked_loss.py, stacked_optimizer.py over the memory of flat.py; on a GPU
                                         cuda_graphs.py
       autograd_step.py                  the module's own `training_step` and autograd

@@ -18,9 +18,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from mnist_mlp.engine import stacked_mlp, stacked_optimizer
 from mnist_mlp.engine.autograd_step import AutogradStep
 from mnist_mlp.engine.chunks import Chunk
+from mnist_mlp.engine.hand_written_step import HandWrittenStep
 from mnist_mlp.engine.member import Member
 from mnist_mlp.engine.stacked_loss import HAND_WRITTEN
-from mnist_mlp.engine.written_step import WrittenStep
 from mnist_mlp.module import DigitClassifier
 
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-9}
@@ -74,7 +74,7 @@ def _difference(member: Member, chunk: Chunk, step: int) -> str | None:
         trial.trainer.current_epoch = step // member.length.steps_per_epoch
     before = _weights(original)
     losses = [
-        WrittenStep([written], replace(member.length, chunk_steps=1)).run(one_step, step),
+        HandWrittenStep([written], replace(member.length, chunk_steps=1)).run(one_step, step),
         AutogradStep(original).run(one_step, step),
     ]
     tolerance = TOLERANCE[member.module.network.mean.dtype]
@@ -90,7 +90,7 @@ def _difference(member: Member, chunk: Chunk, step: int) -> str | None:
     if logged[0].keys() != logged[1].keys():
         return "other metrics"
     for name, value in logged[0].items():
-        # Rounding may turn the guess of an image over; a metric that counts something else differs by more.
+        # Rounding may change the predicted class of an image; a metric that counts something else differs by more.
         allowed = METRIC_TOLERANCE if name in written.train_log.metrics else tolerance
         if not torch.allclose(value.double(), logged[1][name].double(), rtol=0, atol=allowed, equal_nan=True):
             return f"another value of {name}"

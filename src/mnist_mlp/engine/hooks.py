@@ -11,7 +11,7 @@ from typing import Any
 import lightning as L
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.engine.own_loaders import refuse_other_loaders
+from mnist_mlp.engine.loader_check import refuse_other_loaders
 from mnist_mlp.engine.stack import Stack
 
 
@@ -112,15 +112,15 @@ FORWARDED = {name for name in vars(MemberHooks) if name.startswith("on_")} | {
     "on_save_checkpoint",
     "on_load_checkpoint",
 }
-OF_MODULE = FORWARDED | {
+MODULE_HOOKS = FORWARDED | {
     *("forward", "training_step", "validation_step", "test_step", "predict_step"),
     *("configure_optimizers", "load_from_checkpoint", "log", "trainer"),
 }
-OF_DATA_MODULE = {
+DATA_MODULE_HOOKS = {
     *("prepare_data", "setup", "on_after_batch_transfer", "load_from_checkpoint", "from_datasets"),
-    *("train_dataloader", "val_dataloader", "test_dataloader", "predict_dataloader"),  # see `own_loaders`
+    *("train_dataloader", "val_dataloader", "test_dataloader", "predict_dataloader"),  # see `loader_check`
 }
-OF_CALLBACK = FORWARDED | {"state_dict", "load_state_dict", "state_key", "setup"}
+CALLBACK_HOOKS = FORWARDED | {"state_dict", "load_state_dict", "state_key", "setup"}
 
 
 def refuse_unknown_hooks(
@@ -135,9 +135,9 @@ def refuse_unknown_hooks(
         ConfigError: one of them overrides a hook that only Lightning's own loop calls.
     """
     for owner, base, known in [
-        (module, L.LightningModule, OF_MODULE),
-        (datamodule, L.LightningDataModule, OF_DATA_MODULE),
-        *((c, L.Callback, OF_CALLBACK) for c in callbacks),
+        (module, L.LightningModule, MODULE_HOOKS),
+        (datamodule, L.LightningDataModule, DATA_MODULE_HOOKS),
+        *((c, L.Callback, CALLBACK_HOOKS) for c in callbacks),
     ]:
         hooks = {name for name in dir(base) if not name.startswith("_")} - known
         for name in sorted(hooks):

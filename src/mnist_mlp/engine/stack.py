@@ -21,9 +21,9 @@ from mnist_mlp.engine.autograd_step import AutogradStep
 from mnist_mlp.engine.choose_step import reason_for_autograd
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.cuda_graphs import recorder
+from mnist_mlp.engine.hand_written_step import HandWrittenStep
 from mnist_mlp.engine.job import even_parts
 from mnist_mlp.engine.member import Member
-from mnist_mlp.engine.written_step import WrittenStep
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +43,8 @@ class Stack(L.LightningModule):
         # Not submodules: members move, save and restore their own weights.
         self.members = list(members)
         self.automatic_optimization = False
-        self._steps: list[tuple[list[Member], WrittenStep | AutogradStep]] = []
-        self._use_written_step: bool | None = None
+        self._steps: list[tuple[list[Member], HandWrittenStep | AutogradStep]] = []
+        self._use_hand_written_step: bool | None = None
 
     @property
     def training_members(self) -> list[Member]:
@@ -119,17 +119,19 @@ class Stack(L.LightningModule):
         """Groups of members, each with its step; kept between chunks, and computed again only if a member has left."""
         if sum(len(part) for part, _ in self._steps) == len(members):
             return self._steps
-        if self._use_written_step is None:
+        if self._use_hand_written_step is None:
             reason = reason_for_autograd(members, chunk)
-            self._use_written_step = reason is None
+            self._use_hand_written_step = reason is None
             for member in members if reason else ():
                 with member.own_log_files():
                     log.info("trained by autograd: %s", reason)
-        if self._use_written_step:
+        if self._use_hand_written_step:
             most = max(1, MAX_IMAGES_PER_STEP // members[0].length.batch_size)
             parts = ceil(len(members) / most) if self.device.type == "cpu" else 1
             recording = recorder(self.device) if self.trainer.world_size == 1 else None
-            self._steps = [(part, WrittenStep(part, part[0].length, recording)) for part in even_parts(members, parts)]
+            self._steps = [
+                (part, HandWrittenStep(part, part[0].length, recording)) for part in even_parts(members, parts)
+            ]
         else:
             self._steps = [([member], AutogradStep(member)) for member in members]
         return self._steps

@@ -16,7 +16,7 @@ from mnist_mlp.config.schema import ModelConfig
 
 
 @dataclass(frozen=True)
-class WrittenLoss:
+class HandWrittenLoss:
     losses: Callable[[Tensor, Tensor], Tensor]
     """from logits and targets `(..., classes)` to the loss of each image `(...)`"""
     gradient: Callable[[Tensor, Tensor], Tensor]
@@ -46,10 +46,12 @@ def _squared_error_gradient(logits: Tensor, targets: Tensor) -> Tensor:
     return probabilities.mul_(by_probability - (probabilities * by_probability).sum(-1, keepdim=True))
 
 
-HAND_WRITTEN: dict[str, WrittenLoss] = {
-    "cross_entropy": WrittenLoss(_cross_entropy, _cross_entropy_gradient),
-    "nll": WrittenLoss(_cross_entropy, _cross_entropy_gradient),  # of a log-softmax: the same function of the logits
-    "mse": WrittenLoss(_squared_error, _squared_error_gradient),
+HAND_WRITTEN: dict[str, HandWrittenLoss] = {
+    "cross_entropy": HandWrittenLoss(_cross_entropy, _cross_entropy_gradient),
+    "nll": HandWrittenLoss(
+        _cross_entropy, _cross_entropy_gradient
+    ),  # of a log-softmax: the same function of the logits
+    "mse": HandWrittenLoss(_squared_error, _squared_error_gradient),
 }
 
 

@@ -40,13 +40,15 @@ class StepInputs:
             else None
             for module in modules
         ]
-        self.in_thread = like.device.type == "cpu" and self._augments_alone() and _has_free_core(members[0])
+        self.in_thread = (
+            like.device.type == "cpu" and self._is_single_augmented_network() and _has_free_core(members[0])
+        )
         # Allocated once: a large tensor allocated in every step would be paged in each time.
         pixels = modules[0].network.input_shape[0]
         self._memory = like.new_empty(2 if self.in_thread else 1, len(members) * batch_size, pixels)
 
-    def _augments_alone(self) -> bool:
-        """Whether this is one network, with augmentation. A sweep of several has a process for each core already."""
+    def _is_single_augmented_network(self) -> bool:
+        """Whether there is one network, with augmentation. Stacks belong to a sweep, which already uses every core."""
         return len(self.augmentations) == 1 and self.augmentations[0] is not None
 
     def of(

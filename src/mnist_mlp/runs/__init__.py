@@ -10,7 +10,7 @@
     resume_checkpoint               the checkpoints from which a stopped run can resume
     resume                          `resume=<directory>`: the command line and configuration of a stopped run
     loggers, run_name               TensorBoard, CSV, MLflow, Weights & Biases; the overrides by which they name a run
-    directory_lock, atomic_write         a lock on a directory; files that are replaced as a whole
+    directory_lock, atomic_write    a lock on a directory; files that are replaced as a whole
     monitored, metric_text          the metric that decides; a metric as text
     signals                         SIGINT, SIGTERM and SIGHUP
     command_line                    commands to print for the user

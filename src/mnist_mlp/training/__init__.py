@@ -26,7 +26,7 @@ from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.distributed.strategy import wait_for_ranks
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.result import Result
-from mnist_mlp.runs.resume_point import newest_checkpoint
+from mnist_mlp.runs.resume_checkpoint import newest_checkpoint
 from mnist_mlp.runs.run_directory import locked_for_run, record_or_compare_data
 from mnist_mlp.runs.signals import interruptible
 from mnist_mlp.runs.thinning import thin
@@ -65,7 +65,7 @@ def train(
     before = runs.read(directory)
     if config.resume is not None and before.status == runs.COMPLETED and _same_length(config, before.result["config"]):
         log.info("%s is complete already", directory)
-        # `sweep.keep` may have been changed since the run completed: delete what is no longer kept.
+        # The process may have been killed after it wrote the result, before it deleted files.
         thin(directory, config.sweep.keep)
         return Result.of(before)
 
@@ -93,7 +93,7 @@ def train(
             )
             if config.engine == "fast":
                 # The engine wraps module and data in its own; one batch of these is a chunk of many optimizer steps.
-                model, batches, trainer = required("engine")([run], world, bar=bar)
+                model, batches, trainer = required("assemble")([run], world, bar=bar)
             else:
                 model, batches, trainer = module, data, build_trainer(run, world, bar=bar)
         with result.timed("fit"):

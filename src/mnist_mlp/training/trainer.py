@@ -38,7 +38,7 @@ def build_trainer(run: TrainingRun, world: World, *, bar: str | None = "") -> L.
         log_every_n_steps=min(config.log_every_n_steps, run.length.steps_per_epoch),
         gradient_clip_val=config.gradient_clip_val,
         gradient_clip_algorithm=config.gradient_clip_algorithm,
-        callbacks=[PlannedLength(run), *run.callbacks, Interruption(run.checkpointing.save_last), *shown],
+        callbacks=[EndAtLastStep(run), *run.callbacks, Interruption(run.checkpointing.save_last), *shown],
         logger=run.loggers or False,
         # Without an explicit environment Lightning would detect SLURM, and install its handlers for requeueing.
         plugins=[BackgroundCheckpointIO(), WorldEnvironment(world)],
@@ -49,8 +49,8 @@ def build_trainer(run: TrainingRun, world: World, *, bar: str | None = "") -> L.
     return trainer
 
 
-class PlannedLength(L.Callback):
-    """Check that an epoch has the batches that the length of the run was computed with; validate at its last step."""
+class EndAtLastStep(L.Callback):
+    """Check the number of batches in an epoch; end the run, with a validation, at its last step."""
 
     def __init__(self, run: TrainingRun) -> None:
         self.run = run

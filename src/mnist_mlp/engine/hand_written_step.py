@@ -1,7 +1,5 @@
 """Hand-written step: forward pass, backward pass and update of M perceptrons at once, without autograd.
 
-"Written" in the names of `engine` means that gradients come from formulas written by hand.
-
 Indices, targets and learning rates of all steps of a chunk are in tensors with fixed addresses, filled once per chunk,
 so on a GPU a chunk is one CUDA graph. Recorded steps draw their noise from generators that are seeded by (seed, first
 step of the chunk). Steps that run one by one draw the noise that `training_step` would draw.
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from mnist_mlp.engine.member import Member
 
 
-class WrittenStep:
+class HandWrittenStep:
     """Training step of all members; their parameters and optimizer states become views of rows of flat tensors."""
 
     def __init__(self, members: Sequence[Member], length: ChunkedLength, recorder: RecordedWork | None = None) -> None:

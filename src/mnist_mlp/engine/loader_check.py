@@ -52,8 +52,8 @@ def refuse_other_loaders(datamodule: DigitsDataModule, batch_size: int, trainer:
     own.trainer = _TrainerAtStep(trainer, 0, 0)  # type: ignore[assignment]
     for name, unchanged in {
         "train_dataloader": same,
-        "val_dataloader": _is_own_loader_of(own.val_dataloader(), own.parts["val"], own.config.data.batch_size),
-        "test_dataloader": _is_own_loader_of(own.test_dataloader(), own.parts["test"], own.config.data.batch_size),
+        "val_dataloader": _is_project_loader(own.val_dataloader(), own.parts["val"], own.config.data.batch_size),
+        "test_dataloader": _is_project_loader(own.test_dataloader(), own.parts["test"], own.config.data.batch_size),
     }.items():
         if not unchanged:
             raise ConfigError(
@@ -90,7 +90,7 @@ def _is_batch(given: Any, expected: Part) -> bool:
     )
 
 
-def _is_own_loader_of(loader: Any, part: Part, batch_size: int) -> bool:
+def _is_project_loader(loader: Any, part: Part, batch_size: int) -> bool:
     """Whether it is the project's own loader over all of the part, without a copy of it."""
     if type(loader) is not EvaluationLoader or loader.batch_size != batch_size:
         return False

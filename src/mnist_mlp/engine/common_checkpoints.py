@@ -7,10 +7,10 @@ from pathlib import Path
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.engine.job import Job
-from mnist_mlp.runs.resume_point import intact_checkpoints
+from mnist_mlp.runs.resume_checkpoint import intact_checkpoints
 
 
-def resume_points(jobs: Sequence[Job]) -> list[Path | None]:
+def common_checkpoints(jobs: Sequence[Job]) -> list[Path | None]:
     """For each job its newest intact checkpoint at a step that all have saved; None for jobs without any checkpoint.
 
     Raises:
