@@ -9,7 +9,7 @@ import json
 import math
 import re
 from copy import copy, deepcopy
-from dataclasses import fields, make_dataclass
+from dataclasses import MISSING, fields, make_dataclass
 from functools import cache, lru_cache
 from typing import Any, TypeVar, get_type_hints
 
@@ -31,18 +31,11 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
     Raises:
         ConfigError: one line that names the key, what is allowed and what was given.
     """
-    for section in sections(schema):
-        if section in values and not isinstance(values[section], dict):
-            raise ConfigError(not_a_section(section, values[section]))
-    try:
-        config: Any = _from_known_sections(values, schema)
-        if config is None:
-            config = OmegaConf.to_object(OmegaConf.merge(_typed(values, schema), values))
-    except ValidationError as error:
-        raise ConfigError(wrong_type(str(error.full_key), values, schema)) from error
-    except OmegaConfBaseException as error:
-        raise ConfigError(explain(error, schema)) from error
-    assert isinstance(config, schema)
+    given = _keys_outside_of_sections(values, schema)
+    for part in fields(schema):  # type: ignore[arg-type]
+        if part.name in sections(schema) and (part.name in values or part.default_factory is MISSING):
+            given[part.name] = _section(part.name, values, schema)
+    config = schema(**given)
     types = {name: entry.type for name, entry in keys(schema).items()}
     for name, value, limits in leaves(config):
         items = value if isinstance(value, list) else [value]
@@ -55,29 +48,41 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
     return config
 
 
-def _from_known_sections(values: dict[str, Any], schema: type[Schema]) -> Schema | None:
-    """The configuration, merged section by section with a cache: thousands of jobs of a sweep have most sections equal.
-
-    None if a value is wrong: merging the whole configuration then raises the error.
-    """
-    parts, kinds = {}, get_type_hints(schema)
-    rest = {name: value for name, value in values.items() if name not in sections(schema)}
+def _keys_outside_of_sections(values: dict[str, Any], schema: type[Any]) -> dict[str, Any]:
+    own = {name: value for name, value in values.items() if name not in sections(schema)}
     try:
-        for name in sections(schema):
-            variants = VARIANTS.get(name)
-            kind = variants[values[name]["name"]] if variants else kinds[name]
-            parts[name] = deepcopy(_section(kind, json.dumps(values[name])))  # type: ignore[arg-type]
-        top = _without_sections(schema)  # type: ignore[arg-type]
-        plain = OmegaConf.to_container(OmegaConf.merge(top, rest), throw_on_missing=True)
-    except (OmegaConfBaseException, KeyError, TypeError, ValueError):
-        return None
+        typed = OmegaConf.merge(_without_sections(schema), own)  # type: ignore[arg-type]  # mypy takes it for unhashable
+        plain = OmegaConf.to_container(typed, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_message(error, values, schema)) from error
     assert isinstance(plain, dict)
-    return schema(**parts, **{str(name): value for name, value in plain.items()})
+    return {str(name): value for name, value in plain.items()}
+
+
+def _section(name: str, values: dict[str, Any], schema: type[Any]) -> Any:
+    """A section as an instance of its dataclass; `model.name` and the like determine which."""
+    own, variants = values.get(name, {}), VARIANTS.get(name)
+    if not isinstance(own, dict):
+        raise ConfigError(not_a_section(name, own))
+    chosen = own.get("name")
+    if variants and (not isinstance(chosen, str) or chosen not in variants):
+        missing = f"; a file under {name}/ has to set it, as in name: {next(iter(variants))}"
+        got = as_text(chosen) + (missing if chosen is None else nearest(chosen, variants))
+        raise ConfigError(f"{name}.name: expected {one_of(variants)}, got {got}")
+    kind = variants[str(chosen)] if variants else get_type_hints(schema)[name]
+    try:
+        return deepcopy(_merged(kind, json.dumps(own, default=repr)))  # type: ignore[arg-type]  # as above
+    except OmegaConfBaseException as error:
+        error.full_key = f"{name}.{error.full_key}" if error.full_key else name
+        raise ConfigError(_message(error, values, schema)) from error
 
 
 @lru_cache(maxsize=1024)
-def _section(kind: type[Any], content: str) -> Any:
-    """A section as an instance of `kind`; `content` has its values as JSON, which is hashable."""
+def _merged(kind: type[Any], content: str) -> Any:
+    """An instance of `kind` with the values in `content`, which is JSON, as a key of the cache has to be hashable.
+
+    Thousands of jobs of a sweep have most sections equal.
+    """
     return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(kind), json.loads(content)))
 
 
@@ -89,18 +94,10 @@ def _without_sections(schema: type[Any]) -> DictConfig:
     return OmegaConf.structured(make_dataclass(schema.__name__, keys_alone, kw_only=True))  # type: ignore[no-any-return]
 
 
-def _typed(values: dict[str, Any], schema: type[Any]) -> DictConfig:
-    """The structured configuration of a schema; `model.name` and the like determine the variants of those sections."""
-    typed: DictConfig = OmegaConf.structured(schema)
-    if issubclass(schema, Config):
-        for section, variants in VARIANTS.items():
-            name = (values.get(section) or {}).get("name")
-            if not isinstance(name, str) or name not in variants:
-                missing = f"; a file under {section}/ has to set it, as in name: {next(iter(variants))}"
-                got = as_text(name) + (missing if name is None else nearest(name, variants))
-                raise ConfigError(f"{section}.name: expected {one_of(variants)}, got {got}")
-            typed[section] = OmegaConf.structured(variants[name])
-    return typed
+def _message(error: OmegaConfBaseException, values: dict[str, Any], schema: type[Any]) -> str:
+    if isinstance(error, ValidationError):
+        return wrong_type(str(error.full_key), values, schema)
+    return explain(error, schema)
 
 
 def _check_together(config: Config) -> None:
