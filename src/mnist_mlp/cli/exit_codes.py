@@ -2,7 +2,7 @@
 
 0: completed. 1: failed. 2: wrong configuration or input, found before any work if possible. 128 + n: signal n.
 
-Two exceptions are handled elsewhere: in `app` a signal to a run that can be resumed, in `console` an error of standard
+Two cases are handled elsewhere: in `app` a signal to a run that can be resumed, in `console` an error of standard
 output.
 """
 

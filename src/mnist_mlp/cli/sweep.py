@@ -113,9 +113,9 @@ def _subdir(config: DictConfig, number: int) -> str:
 
 
 def compose_once(loader: ConfigLoader, sweep: DictConfig) -> None:
-    """Make the loader compose only the first of several jobs of `sweep` that differ only in values.
+    """Cache compositions: of jobs that differ only in values, only the first is composed by Hydra.
 
-    The others get copies with their own values. Composing takes a tenth of a second; Hydra's sweeper composes every
+    The others are copies with their own values. Composing takes a tenth of a second; Hydra's sweeper composes every
     job as a check, and its launcher once more.
     """
     compose = loader.load_sweep_config

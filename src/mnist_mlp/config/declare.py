@@ -58,8 +58,7 @@ class Key:
     per_member: bool = False
     """The networks of one stack may differ in it."""
     converted: bool = False
-    """Not passed to `lightning.Trainer` as it is: the engine, or `training.trainer`, converts it, to count in optimizer
-    steps."""
+    """The trainer gets another value, or none: `training.trainer` and the engine set it themselves."""
     stackable: bool = False
     """`Section.stackable`, for a key outside of sections."""
     in_hparams: bool = False

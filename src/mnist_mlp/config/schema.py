@@ -184,8 +184,8 @@ class AveragingConfig:
 @dataclass(kw_only=True)
 class CalibrationConfig:
     risk: float = key(
-        "images whose highest class probability is below a threshold are marked as unsure; the threshold is chosen on "
-        "the validation images: at most this fraction of those not marked is misread",
+        "largest error rate among the images that are answered: below a threshold of the highest class probability, "
+        "chosen on the validation images, an image is marked as unsure",
         at_least=0,
         at_most=1,
         per_member=True,
@@ -287,7 +287,8 @@ class Config:
         shown_by_default=True,
     )
     threads: int | None = key(
-        "CPU threads; null: all cores for a large network; one for a small network, and a second for its augmentation",
+        "CPU threads; null: one for a small network (and one for its augmentation), all cores for a large one; in a "
+        "stacked sweep: stacks trained at the same time",
         at_least=1,
         stackable=True,
     )

@@ -2,7 +2,7 @@
 
     preflight.require_machine   refuses a configuration that this machine cannot train, in one line
         hardware                    GPUs and cores, from the drivers, without importing torch
-    launch.launched             starts the other ranks, if nobody else has; all of them run its block
+    launch.launched             starts the other ranks, unless torchrun or srun has started them; every rank runs the `with` block
         world.world                 rank and world size, from the environment of torchrun, srun or rank 0
         store.rendezvous_store      torch's store, at which the ranks meet; rank 0 sends each job through it, as JSON
         store.process_group         torch's process group for one job; the death of a rank becomes a ProcessError
@@ -15,5 +15,6 @@ torch starts and watches the processes and ends all when one dies (`start_proces
   agent and train in a child, without the command's log file and signals.
 - One line when a rank dies: torch prints twenty, and only after the time-out of a collective operation.
 - Ranks above 0 end with rank 0 (`_end_with_rank_0`): a collective operation of NCCL would wait ten minutes for it.
-- Jobs through the store, for the reason in `store`; and a port for srun, for which torch has no rendezvous.
+- Rank 0 sends jobs through the store (`store` says why). Under srun, for which torch has no rendezvous, `store` also
+  chooses the port.
 """

@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 # A step with fewer multiply-adds in its forward pass uses one thread. More would wait for one another longer than they
-# work; on a busy machine a step would take a hundred times as long. On two idle cores two threads took 1.15 of the time
-# of one at 28 million, 0.88 at 112 million.
+# work; on a busy machine a step would take a hundred times as long. On two idle cores two threads took 1.15 times as
+# long as one thread at 28 million multiply-adds, 0.88 times at 112 million.
 MIN_WORK_FOR_THREADS = 50_000_000
 
 # The oldest NVIDIA GPUs that torch's wheels have kernels for (Turing).

@@ -75,7 +75,9 @@ def process_group(store: Store, number: int, world: World, trainer: TrainerConfi
 
     on_gpu = uses_cuda(trainer.accelerator)
     distributed.init_process_group(
-        backend="cpu:gloo,cuda:nccl" if on_gpu else "gloo",  # sums of losses are added up on the CPU
+        backend="cpu:gloo,cuda:nccl"
+        if on_gpu
+        else "gloo",  # gloo for the all-reduce of loss sums, which are CPU tensors
         store=distributed.PrefixStore(f"group {number}", store),  # type: ignore[attr-defined]
         rank=world.rank,
         world_size=world.size,
