@@ -32,9 +32,9 @@ Read the handwritten digits in photographs, scans, screenshots, drawings.
 NOTES = """\
 Options may be written as in the other commands, checkpoint=<run directory>.
 Folders are searched for PNG, JPEG, WebP, BMP, TIFF and GIF; patterns in quotes
-are expanded here. A digit that the network is not sure of stands in
-parentheses; in JSON and CSV the field text has a ? for it, and the field guess
-the best guess.
+are expanded here. A digit that the network is unsure of is printed in
+parentheses. In JSON and CSV, `text` has a ? in its place; `guess` has the best
+guess.
 
 exit code: 0 all files were read, 1 some could not be, 2 none could be or the
 command was wrong
@@ -87,7 +87,7 @@ def files_of(images: Sequence[str]) -> list[Path]:
 def check(options: argparse.Namespace, files: Sequence[Path]) -> None:
     """Raise ConfigError for arguments that cannot succeed, before torch is imported."""
     if not any(os.path.isfile(file) for file in files):
-        more = f"; nor are the other {len(files) - 1} any" if len(files) > 1 else ""
+        more = f" (and none among the other {len(files) - 1} arguments)" if len(files) > 1 else ""
         raise ConfigError(f"{files[0]}: expected a picture or a folder with pictures, found none{more}")
     if options.picture is not None:
         if options.picture.suffix.lower() not in (".png", ".pdf", ".svg"):
@@ -103,7 +103,7 @@ def predict(options: argparse.Namespace) -> int:
     check(options, files)
     from tqdm import tqdm
 
-    from mnist_mlp.extras.handwriting import output as report
+    from mnist_mlp.extras.handwriting import output
     from mnist_mlp.extras.handwriting.reader import ERROR, Reader, Reading
     from mnist_mlp.extras.inference.predictor import Predictor
     from mnist_mlp.runs import chosen_checkpoint
@@ -128,11 +128,11 @@ def predict(options: argparse.Namespace) -> int:
             yield reading
 
     if options.format == "json":
-        report.write_json(readings(), out)
+        output.write_json(readings(), out)
     elif options.format == "csv":
-        report.write_csv(readings(), out)
+        output.write_csv(readings(), out)
     else:
-        report.write_table(readings(), out, files)
+        output.write_table(readings(), out, files)
     if counts[ERROR]:
         print(f"predict.py: {counts[ERROR]} of {len(files)} files could not be read", file=sys.stderr)
     if pictured:
@@ -147,7 +147,7 @@ def predict(options: argparse.Namespace) -> int:
 
 
 def main() -> NoReturn:
-    for stream in (sys.stdout, sys.stderr):  # file names may hold bytes that are no characters
+    for stream in (sys.stdout, sys.stderr):  # file names may hold bytes that are not valid UTF-8
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     with exit_codes():

@@ -54,16 +54,16 @@ def export(config: ExportConfig, directory: Path) -> str:
     tensors.write_bytes(save(predictor.network.state_dict(), metadata=described))
     lines = [
         f"network          {predictor.described(newest=config.checkpoint is None)}",
-        f"onnx             {target}   {_kilobytes(target)}",
+        f"onnx             {runs.shown(target)}   {_kilobytes(target)}",
         f"                 takes {INPUT} {_signature(model)}, gives {OUTPUT} (B, {len(predictor.class_names)})",
         f"                 onnxruntime and torch differ by at most {difference:.1e}",
-        f"safetensors      {tensors}   {_kilobytes(tensors)}",
+        f"safetensors      {runs.shown(tensors)}   {_kilobytes(tensors)}",
     ]
     if config.int8:
         small = directory / "mnist_mlp.int8.onnx"
         shrink(target, small)
         lines += [
-            f"int8             {small}   {_kilobytes(small)}",
+            f"int8             {runs.shown(small)}   {_kilobytes(small)}",
             _compared(target, small, predictor, config.data_dir),
         ]
     return "\n".join(lines)

@@ -77,8 +77,8 @@ def test_a_trial_whose_process_was_killed_is_taken_over_and_a_living_one_is_left
         taken = one_of(study)
         assert living is not None
         assert taken is not None
-        assert (living.trial.number, living.goes_on) == (1, False)
-        assert (taken.trial.number, taken.goes_on, taken.reported) == (0, True, {1})
+        assert (living.trial.number, living.resumed) == (1, False)
+        assert (taken.trial.number, taken.resumed, taken.reported) == (0, True, {1})
         finish(study, taken)
         finish(study, living)
         assert [trial.value for trial in study.trials] == [0.5, 0.5]

@@ -20,6 +20,7 @@ from mnist_mlp.data.sources import load, with_data_at
 from mnist_mlp.extras.demo.description import describe
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.runs.chosen_checkpoint import chosen
+from mnist_mlp.runs.directories import shown
 
 PARTS = Path(__file__).parent
 STYLES = ("colours", "style", "teaching")
@@ -47,7 +48,7 @@ def demo(config: TrainedConfig, directory: Path) -> str:
     return "\n".join(
         [
             f"network          {predictor.described(newest=config.checkpoint is None)}",
-            f"page             {target}   {target.stat().st_size / 1e3:,.0f} kB",
+            f"page             {shown(target)}   {target.stat().st_size / 1e3:,.0f} kB",
             f"                 its probabilities differ by at most {built.difference:.1e} on the test images",
             "next             open it in a browser",
         ]

@@ -5,7 +5,7 @@ const STROKE = 0.117; // width of a stroke of MNIST, as a share of its digit's l
 const [FINEST, BROADEST] = [0.02 * SHEET, 0.1 * SHEET];
 const [SHOWN_PEN, ERASER] = [0.04 * SHEET, 0.16 * SHEET];
 const TAP = 3; // units that a finger may slip and still have tapped
-const MOST_PIXELS = 4_000_000; // of an opened picture
+const MOST_PIXELS = 4_000_000; // of an opened picture; the canvas scales a larger one, as Python does not
 
 /**
  * Everything done to the sheet is a list of items, so undoing is taking the last one away:

@@ -6,7 +6,6 @@
         first_layer             weights -> an image for each unit
         projector               points, labels, images -> the files of TensorBoard's projector
 
-The confusion matrix and the worst mistakes are those of `extras/evaluation`. Blue: evidence for a class, or a right
-answer. Red: evidence against it, or a wrong answer. (The drawing page has orange for red.) The scalars
-themselves are logged by `callbacks/history.py`.
+The confusion matrix and the worst mistakes are those of `extras/evaluation`. The scalars themselves are logged by
+`callbacks/history.py`.
 """

@@ -49,7 +49,3 @@ class CheckSpace(Callback):
             from mnist_mlp.extras.tuning.space import SearchSpace
 
             SearchSpace.of(config.tune.space, config.hydra.overrides.task).check()
-
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        with exit_codes():
-            raise ConfigError("tune.py searches the values of a sweep in one run: leave -m out")

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from mnist_mlp.config.commands import SearchConfig
 
-PROPOSAL = "proposed_with"  # user attribute of a trial: trials that existed when it was proposed; names the proposal
+PROPOSAL = "proposed_with"  # user attribute of a trial, see `proposal_of`
 
 
 def pruner(search: SearchConfig) -> BasePruner:
@@ -26,7 +26,10 @@ def pruner(search: SearchConfig) -> BasePruner:
 
 
 def proposal_of(trial: optuna.Trial | FrozenTrial) -> int:
-    """The proposal of a trial: trials of one proposal train side by side, and resume at one step after a kill."""
+    """Identifies the trials proposed together with it: the number of trials that existed then.
+
+    They train side by side, and resume at one step after a kill.
+    """
     return int(trial.user_attrs.get(PROPOSAL, trial.number))
 
 

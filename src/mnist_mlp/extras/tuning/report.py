@@ -27,9 +27,10 @@ WORDS = {
 
 
 def report(study: SharedStudy, images: int) -> str:
-    """Leave pictures and the best configuration in the study's directory; the words for the console.
+    """Write plots and experiment files to the study's directory; returns the text for the console.
 
-    `images`: how many the accuracies were measured on.
+    Args:
+        images: how many the accuracies were measured on.
     """
     trials, where = study.trials, runs.shown(study.directory)
     counts = {word: sum(trial.state == state for trial in trials) for state, word in WORDS.items()}
@@ -45,7 +46,7 @@ def report(study: SharedStudy, images: int) -> str:
     best = max(completed, key=_accuracy)  # of several equal ones the earliest
     plain = next((trial for trial in completed if trial.params == study.space.first()), None)
     compared = [f"started from     {_accuracy(plain):.2%}"] if plain and plain is not best else []
-    doubt = math.sqrt(_accuracy(best) * (1 - _accuracy(best)) / images)
+    error = math.sqrt(_accuracy(best) * (1 - _accuracy(best)) / images)
     drawn = study.space.overrides(best.params)
     origin = f"The best of {len(trials)} trials: {_accuracy(best):.2%} of {images} validation images."
     _write(study.directory / "experiment" / f"{BEST}.yaml", as_experiment(drawn, origin))
@@ -55,9 +56,9 @@ def report(study: SharedStudy, images: int) -> str:
         f"best             {_accuracy(best):.2%} on validation, trial {best.number}",
         *(f"                 {word}" for word in drawn[len(study.space.fixed) :]),
         *compared,
-        f"doubt            one seed, {images:,} images: a standard error of {100 * doubt:.2f} points",
+        f"uncertainty      one seed, {images:,} images: a standard error of {100 * error:.2f} points",
         f"pictures         {_pictures(study, trials, best, plain)}",
-        "to be surer:",
+        "confirm with more seeds:",
         in_lines([*train, "-m", f"experiment={START},{BEST}", "seed=1,2,3"]),
         "to train the best:",
         in_lines([*train, f"experiment={BEST}"]),
@@ -85,7 +86,7 @@ def trial_line(study: SharedStudy, number: int, outcome: str, drawn: Sequence[st
 
 
 def time_left(study: SharedStudy) -> str:
-    """Of this process, if it makes all trials that are still due: by the mean of those that have ended."""
+    """Estimated time if this process alone trains all remaining trials."""
     trials = study.trials
     ended: dict[int, list[tuple[datetime, datetime]]] = {}  # of those proposed together: they share their time
     for trial in trials:

@@ -135,11 +135,11 @@ def _begin(study: SharedStudy, claim: Claim) -> Trial | None:
         log.info(trial_line(study, number, f"failed: {error}", drawn))
         return None
     _leave_record(claim.directory, composed, overrides)
-    if claim.goes_on:
+    if claim.resumed:
         config = replace(config, resume=str(claim.directory))
     job = Job(number=number, config=config, directory=claim.directory, logging=_log_file(claim.directory))
     trial = Trial(claim=claim, job=job, drawn=drawn)
-    if claim.goes_on:
+    if claim.resumed:
         if _settle(study, trial):
             return None
         log.info("trial %3d  resumes after epoch %d", number, max(claim.reported, default=0))
@@ -147,7 +147,7 @@ def _begin(study: SharedStudy, claim: Claim) -> Trial | None:
 
 
 def _train(study: SharedStudy, trials: Sequence[Trial]) -> None:
-    """Train a stack of trials, or one alone, and make known what came out."""
+    """Train a stack of trials, or one alone, and report the results to the study."""
     pruning = [[Pruning(trial.claim.trial, trial.claim.reported)] for trial in trials]
     error: UserError | None = None
     try:
@@ -169,7 +169,7 @@ def _train(study: SharedStudy, trials: Sequence[Trial]) -> None:
 
 
 def _settle(study: SharedStudy, trial: Trial) -> bool:
-    """Tell the study what the result of the trial says; whether it has come to its end.
+    """Report the trial's result to the study; returns whether the trial has ended.
 
     Raises:
         UserError: no epoch of it was validated.

@@ -55,7 +55,7 @@ class SearchSpace:
         return space
 
     def overrides(self, drawn: Drawn) -> list[str]:
-        """The words with which train.py would make the run that was drawn."""
+        """The overrides with which train.py would run this trial."""
         return [*self.fixed, *(f"{key}={_word(value)}" for key, value in drawn.items())]
 
     def first(self) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _word(value: Any) -> str:
-    """Six digits of a number are enough to make the run again; a choice is in Hydra's words already."""
+    """A sampled value as an override: floats with six significant digits."""
     return repr(float(f"{value:.6g}")) if isinstance(value, float) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""The study: what several processes, now and later, know of each other's trials, in one directory on disk."""
+"""The study: an Optuna journal in one directory, shared by all processes that search."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Claim:
     trial: optuna.Trial
     directory: Path
     held: AcquireReturnProxy[FileLock]
-    goes_on: bool
+    resumed: bool
     """It was begun by a process that was stopped."""
     reported: Set[int]
-    """Epochs, counted from one, that it made known by then."""
+    """Epochs, counted from one, already reported to the study."""
 
 
 class SharedStudy:
@@ -101,7 +101,7 @@ class SharedStudy:
             if whole:
                 # A private name of Optuna, which has no public way to continue a trial of another process.
                 trial = optuna.Trial(self.study, left._trial_id)
-                claims.append(self._claim(trial, held, goes_on=True, reported=set(left.intermediate_values)))
+                claims.append(self._claim(trial, held, resumed=True, reported=set(left.intermediate_values)))
             else:
                 self.study.tell(left.number, state=TrialState.FAIL)
                 held.__exit__(None, None, None)
@@ -120,11 +120,11 @@ class SharedStudy:
         trial: optuna.Trial,
         held: AcquireReturnProxy[FileLock],
         *,
-        goes_on: bool = False,
+        resumed: bool = False,
         reported: Set[int] = frozenset(),
     ) -> Claim:
         directory = self.directory / str(trial.number)
-        return Claim(trial=trial, directory=directory, held=held, goes_on=goes_on, reported=reported)
+        return Claim(trial=trial, directory=directory, held=held, resumed=resumed, reported=reported)
 
     def _lock_of(self, number: int) -> FileLock:
         directory = self.directory / str(number)
