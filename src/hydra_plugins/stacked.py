@@ -25,9 +25,9 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.engine.job import Job
 from mnist_mlp.extras.stacked_launcher import dispatch
 from mnist_mlp.extras.stacked_launcher.backends import HERE, RAY, Resources, most_in_a_stack, refuse_unusable
-from mnist_mlp.extras.stacked_launcher.grouping import COMPLETE, numbers, plan, ranges, stacks_at_once
+from mnist_mlp.extras.stacked_launcher.grouping import COMPLETE, numbers, plan, stacks_at_once
 from mnist_mlp.extras.stacked_launcher.worker_pool import Processes
-from mnist_mlp.extras.text_table import wrapped
+from mnist_mlp.extras.text_table import ranges, wrapped
 from mnist_mlp.runs.command_line import sweep_overrides
 
 log = logging.getLogger(__name__)

@@ -40,13 +40,14 @@ def wrapped(text: str, *, indent: str = "") -> str:
     return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def ranges(numbers: Iterable[int]) -> list[str]:
-    """`[2, 3, 4, 7]` as `2-4` and `7`."""
+def ranges(numbers: Iterable[int]) -> str:
+    """`[2, 3, 4, 7]` as `2-4, 7`."""
     found = sorted(numbers)
     known = set(found)
     starts = [number for number in found if number - 1 not in known]
     ends = [number for number in found if number + 1 not in known]
-    return [str(start) if start == end else f"{start}-{end}" for start, end in zip(starts, ends, strict=True)]
+    spans = zip(starts, ends, strict=True)
+    return ", ".join(str(start) if start == end else f"{start}-{end}" for start, end in spans)
 
 
 def shortened(text: str, width: int) -> str:

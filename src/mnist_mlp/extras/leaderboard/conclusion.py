@@ -45,6 +45,7 @@ def _all(others: int) -> str:
     return "the other" if others == 1 else f"all {others:,} others"
 
 
-def _few(words: list[str]) -> str:
-    """The first of many."""
+def _few(text: str) -> str:
+    """The first of many spans."""
+    words = text.split(", ")
     return ", ".join(words if len(words) <= 6 else [*words[:5], "..."])

@@ -117,7 +117,7 @@ def _difference(job: Job, jobs: Sequence[Job]) -> str:
 
 def numbers(jobs: Sequence[Job]) -> str:
     """`0-3, 7`: the numbers of the jobs in words."""
-    return ", ".join(ranges(job.number for job in jobs))
+    return ranges(job.number for job in jobs)
 
 
 def stacks_at_once(config: Config) -> int:
