@@ -35,7 +35,7 @@ USUAL = Limits(sure=0.85, alone=0.95, beside_others=0.995)
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorTraining:
-    """Settings of the training."""
+    """Settings for training the OOD detector."""
 
     examples: int
     """maximum number of training images; equally many outliers are made"""
