@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from dataclasses import dataclass
+from typing import Any
 
 from hydra.experimental.callback import Callback
 from hydra.utils import get_class
@@ -79,7 +80,8 @@ def refuse_unusable(hydra: DictConfig) -> None:
         if hydra.job.get(name):
             raise ConfigError(f"hydra.job.{name}: has no effect on jobs that are trained as one stack; leave it out")
     for name, callback in hydra.callbacks.items():
-        if get_class(callback._target_).on_job_end is not Callback.on_job_end:
+        kind: Any = get_class(callback._target_)
+        if kind.on_job_end is not Callback.on_job_end:
             raise ConfigError(f"hydra.callbacks.{name}: its on_job_end is not called for jobs of a stack; leave it out")
     refuse_wrong_numbers(hydra)
     if on == RAY:
