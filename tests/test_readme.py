@@ -29,7 +29,7 @@ FIRST = "python src/train.py"
 
 def run(project: Path, command: str) -> subprocess.CompletedProcess[str]:
     program, *words = shlex.split(command)[1:]
-    words = [word.replace("accelerator=gpu", "accelerator=cpu") for word in words]
+    words = [word.replace("accelerator=gpu", "accelerator=cpu").replace("seed=0,1,2", "seed=0") for word in words]
     if words and words[0].startswith("resume="):
         words = [f"resume={next((project / 'outputs' / 'train').iterdir())}"]
     elif words and "*" in words[0]:

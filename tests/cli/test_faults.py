@@ -18,7 +18,7 @@ from helpers.commands import Command
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.runs import checkpoint_file
 
-COUNT, SEED = int(os.environ.get("FAULTS", "8")), int(os.environ.get("FAULTS_SEED", "0"))
+COUNT, SEED = int(os.environ.get("FAULTS", "4")), int(os.environ.get("FAULTS_SEED", "0"))
 ERRORS = (errno.ENOSPC, errno.EACCES, errno.EDQUOT, errno.EROFS, errno.ENAMETOOLONG, errno.ENOENT, errno.EIO)
 TINY = ("experiment=tiny", "model.hidden=[8]", "threads=1", "trainer.limit_train_batches=4", "dashboard=off")
 WORDS = {

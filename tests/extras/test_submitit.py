@@ -18,7 +18,7 @@ from mnist_mlp.distributed import hardware
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 
-LONG_ENOUGH = ("experiment=tiny", "trainer.max_epochs=100", "checkpoint.every_seconds=0.1", "model.dropout=0.2")
+LONG_ENOUGH = ("experiment=tiny", "trainer.max_epochs=30", "checkpoint.every_seconds=0.1", "model.dropout=0.2")
 
 # Of a job that was killed submitit hopes for a result for 15 seconds.
 IMPATIENT = "import submitit; submitit.Job._results_timeout_s = 0.5"

@@ -6,6 +6,7 @@ To add one: its function in `SCHEDULES`, and its keys in `config/schema.py`.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,21 +18,21 @@ from mnist_mlp.config.keys import depends_on_length
 from mnist_mlp.config.schema import SchedulerConfig
 
 
-def constant(config: Any, step: float, total_steps: float) -> float:
+def constant(config: Any, step: int, total_steps: int) -> float:
     return 1.0
 
 
-def one_cycle(config: Any, step: float, total_steps: float) -> float:
+def one_cycle(config: Any, step: int, total_steps: int) -> float:
     """Cosine warm-up, then cosine decay: the learning rate of `torch.optim.lr_scheduler.OneCycleLR` (Smith 2018)."""
     return _warmup_then_decay(config, step, total_steps, warmup=_cosine)
 
 
-def cosine(config: Any, step: float, total_steps: float) -> float:
+def cosine(config: Any, step: int, total_steps: int) -> float:
     """Linear warm-up, then cosine decay (Loshchilov and Hutter 2017)."""
     return _warmup_then_decay(config, step, total_steps, warmup=_linear)
 
 
-SCHEDULES: dict[str, Callable[[Any, float, float], float]] = {
+SCHEDULES: dict[str, Callable[[Any, int, int], float]] = {
     "constant": constant,
     "one_cycle": one_cycle,
     "cosine": cosine,
@@ -39,7 +40,7 @@ SCHEDULES: dict[str, Callable[[Any, float, float], float]] = {
 """From the section `scheduler`, step (0 <= step < total_steps) and total_steps to a multiple of `optimizer.lr`"""
 
 
-def lr_factor(config: SchedulerConfig, step: int, total_steps: float) -> float:
+def lr_factor(config: SchedulerConfig, step: int, total_steps: int) -> float:
     """Learning rate of a step, as a multiple of `optimizer.lr`; after the last step, that of the last step."""
     return SCHEDULES[config.name](config, min(step, total_steps - 1), total_steps)
 
@@ -58,11 +59,12 @@ def build_lr_schedule(config: SchedulerConfig, optimizer: Optimizer, total_steps
             f"scheduler={config.name}: expected a Trainer with max_epochs or max_steps, on which the learning rates "
             "depend; scheduler=constant needs no length"
         )
-    return LambdaLR(optimizer, lambda step: lr_factor(config, step, total_steps))
+    steps = sys.maxsize if math.isinf(total_steps) else int(total_steps)
+    return LambdaLR(optimizer, lambda step: lr_factor(config, step, steps))
 
 
 def _warmup_then_decay(
-    config: Any, step: float, total_steps: float, warmup: Callable[[float, float, float], float]
+    config: Any, step: int, total_steps: int, warmup: Callable[[float, float, float], float]
 ) -> float:
     """Rise from `config.start` to 1 along the curve `warmup`, during the fraction `config.warmup` of all steps; then a
     cosine to `config.end`."""
