@@ -1,8 +1,8 @@
 """Stacked launcher: trains the jobs of a sweep side by side, those of one shape as one stack.
 
     grouping.py       jobs that can be trained side by side, divided into stacks
-    dispatch.py       stacks handed to a place, and handed out again where they were lost
-    places.py         the places by name, and what a stack gets there
+    dispatch.py       stacks handed to a backend, and handed out again where they were lost
+    backends.py       the backends by name, what a stack gets there, and checks of the launcher's keys
       worker_pool.py    processes of this machine
       on_submitit.py    jobs of SLURM, or submitit's processes on this machine
       on_ray.py         tasks of a Ray cluster
