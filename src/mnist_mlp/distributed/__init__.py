@@ -2,7 +2,7 @@
 
     preflight.require_machine   refuses a configuration that this machine cannot train, in one line
         hardware                    GPUs and cores, from the drivers, without importing torch
-    launch.launched             starts the other ranks, unless torchrun or srun has started them; every rank runs the `with` block
+    launch.launched             starts the other ranks, unless torchrun or srun has; every rank runs the `with` block
         world.world                 rank and world size, from the environment of torchrun, srun or rank 0
         store.rendezvous_store      torch's store, at which the ranks meet; rank 0 sends each job through it, as JSON
         store.process_group         torch's process group for one job; the death of a rank becomes a ProcessError

@@ -37,7 +37,7 @@ GRACE_SECONDS = 10.0
 
 @contextmanager
 def launched(config: Config, directory: Path, on_rank_death: Callable[[str], None]) -> Iterator[World]:
-    """Start the ranks that `config` asks for, each on its own process; every rank runs the `with` block and gets its own
+    """Start the ranks that `config` asks for, each on its own process; every rank runs the `with` block, with its own
     `World`.
 
     If a rank dies and this one hangs in a collective operation, `on_rank_death` is called with the reason, and this
