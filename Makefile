@@ -8,8 +8,10 @@ BIN := $(VENV)/bin
 # one of them, so that its fixtures are made once. Threads that wait by spinning would hold up the processes beside them.
 PYTEST := OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
 	--no-loadscope-reorder
-# With uv, where it is installed, this takes seconds. It does not read pip's settings, so pip has a try where it fails.
+# uv takes seconds where pip takes minutes. It does not read pip's settings: where it fails, pip installs.
+UV := $(shell command -v uv || echo $(BIN)/uv)
 FROM_LOCK := --require-hashes -r requirements.lock
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CHECK_VERSION := 'import sys; (3, 11) <= sys.version_info[:2] <= (3, 13) or sys.exit("expected Python 3.11 to 3.13, got " \
 	+ sys.version.split()[0] + "; another one is named as in: make setup PYTHON=python3.12")'
 
@@ -22,8 +24,9 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -c $(CHECK_VERSION)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing what requirements.lock names into $(VENV)"
-	@if command -v uv > /dev/null; then uv pip install --quiet --python $(BIN)/python $(FROM_LOCK); else false; fi \
-		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check $(FROM_LOCK)
+	@awk '/^uv==/,!/\\$$/' requirements.lock > $(VENV)/uv.txt
+	@test -x $(UV) || $(PIP_INSTALL) --require-hashes -r $(VENV)/uv.txt || true
+	@$(UV) pip install --quiet --python $(BIN)/python $(FROM_LOCK) || $(PIP_INSTALL) $(FROM_LOCK)
 	@touch $@
 
 train: setup ## fetch MNIST if need be and train the default network
