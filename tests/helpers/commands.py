@@ -6,6 +6,7 @@ modules, configurations and directories that it would find from a shell.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -98,6 +99,7 @@ def _become(
     words: list[str], place: Path, variables: dict[str, str], files: tuple[Path, Path], workers: int, below: int
 ) -> None:
     """Go on as the interpreter does that was started with these words, in this place, with these variables."""
+    gc.freeze()  # what was imported before: to traverse it would also copy the memory that it shares
     for descriptor, path in zip((1, 2), files, strict=True):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
     os.chdir(place)

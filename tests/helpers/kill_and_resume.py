@@ -25,9 +25,13 @@ from typing import Any
 
 import torch
 from helpers.child_processes import in_child
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
 
-from mnist_mlp.config.compose import composed
-from mnist_mlp.config.schema import Config
+from mnist_mlp.config.compose import parse
+from mnist_mlp.config.keys import keys
+from mnist_mlp.config.schema import CONFIGS, Config
 from mnist_mlp.runs import checkpoint_file as files
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.training import train
@@ -49,11 +53,27 @@ OVERRIDES = [
 EVERYTHING = ("augment=elastic", "averaging.decay=0.95")
 
 
+@cache
+def _composed_once(*overrides: str) -> Config:
+    """Equal to `composed(*overrides)`; Hydra composes once for all that choose the same options of groups."""
+    parser = OverridesParser.create()
+    parsed = [parser.parse_override(override) for override in overrides]
+    own = [override for override in parsed if override.key_or_group in keys() and not override.is_add()]
+    with_groups = _of_groups(*(override.input_line for override in parsed if override not in own))
+    composition = deepcopy(with_groups)
+    for override in own:
+        OmegaConf.update(composition, override.key_or_group, override.value())
+    return parse(composition, Config)
+
+
+@cache
+def _of_groups(*overrides: str) -> DictConfig:
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose("train", list(overrides))
+
+
 def configuration(*overrides: str) -> Config:
     return deepcopy(_composed_once(*OVERRIDES, *overrides))
-
-
-_composed_once = cache(composed)
 
 
 def train_in_child(config: Config, directory: Path, prepare: Callable[[], None] = lambda: None) -> int:
