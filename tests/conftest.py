@@ -20,6 +20,8 @@ PROJECT = Path(__file__).parents[1]  # not from our package: a copy without extr
 settings.register_profile("reproducible", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("reproducible")
 
+gc.disable()  # until all tests are imported
+
 # As after `source .venv/bin/activate`: commands to paste begin with `python`.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
@@ -41,8 +43,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_collection_finish() -> None:
     """Keep the garbage collector from traversing a million imported objects again and again."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:

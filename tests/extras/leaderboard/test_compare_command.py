@@ -26,7 +26,7 @@ def slow(*words: str) -> Any:
     [
         (),
         *(slow(f"experiment={name}") for name in EXPERIMENTS),
-        *(slow(f"experiment={name}", *BACK_TO_THE_DEFAULT) for name in EXPERIMENTS),
+        *(slow(f"experiment={name}", *BACK_TO_THE_DEFAULT) for name in ("seed", "small_best", "big")),
         ("experiment=tiny", "model.hidden=[]", "trainer.precision=64-true"),
         ("optimizer=sgd", "scheduler=cosine", "scheduler.warmup=0.2", "optimizer.nesterov=true"),
         ("data=fashion_mnist", "optimizer.betas=[0.8,0.95]", "trainer.limit_train_batches=1", "threads=2"),
