@@ -37,8 +37,8 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: a third of the time of tests that start processes is waiting for them."""
-    return (os.cpu_count() or 1) + 1
+    """As many as there are cores: one more would import everything once more, and wait for a core."""
+    return os.cpu_count() or 1
 
 
 def pytest_collection_finish() -> None:

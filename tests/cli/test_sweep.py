@@ -94,6 +94,7 @@ def test_a_launcher_that_cannot_do_what_is_asked_says_so(
         launcher.preflight(composed.hydra)
 
 
+@pytest.mark.slow
 def test_a_job_of_which_a_part_is_kept_resumes_alone(tmp_path: Path) -> None:
     job = ran(tmp_path / "3", "sweep.keep=results", "logger=none", accuracy=0.9)
     config = json.loads((job / "result.json").read_text())["config"]
