@@ -22,7 +22,7 @@ from mnist_mlp.extras.evaluation.confusion_picture import confusion_picture
 from mnist_mlp.extras.evaluation.metrics import confusion, worst_mistakes
 from mnist_mlp.extras.evaluation.mistakes_picture import mistakes_picture
 from mnist_mlp.extras.inference.predictions import Predictions
-from mnist_mlp.extras.tensorboard import projector
+from mnist_mlp.extras.tensorboard import crc32c, projector
 from mnist_mlp.extras.tensorboard import summaries as events
 from mnist_mlp.extras.tensorboard.first_layer import first_layer_picture
 from mnist_mlp.extras.tensorboard.probe import features, layers_of, logits_of, probe, sees_pixels
@@ -37,6 +37,7 @@ EMBEDDED = 400  # validation images in the projector
 
 class Dashboard(L.Callback):
     def __init__(self, config: Config, class_names: Sequence[str], epochs: int) -> None:
+        crc32c.take_over()
         self.config, self.epochs = config, epochs
         self.names = [name.replace("/", " or ") for name in class_names]  # a slash would group them in TensorBoard
 
