@@ -172,7 +172,8 @@ def test_a_data_module_of_its_own_is_refused_by_the_engine_in_one_line(changed: 
 
 @pytest.mark.slow
 def test_a_copy_with_every_change_sweeps_over_them(changed: Path) -> None:
-    swept = ("scheduler.name=constant,steps", "+model.focal_gamma=0,2", "callbacks.own.weight_norm.WeightNorm.order=1,2")
+    swept = ("scheduler.name=constant,steps", "+model.focal_gamma=0,2")
+    swept += ("callbacks.own.weight_norm.WeightNorm.order=1,2",)
     train(changed, "-m", *CHANGED, *swept, "trainer.max_epochs=1", "hydra.sweep.dir=sweep")
     found = [result(changed / "sweep" / str(number)) for number in range(8)]
     assert [one["status"] for one in found] == ["completed"] * 8

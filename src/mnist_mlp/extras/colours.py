@@ -1,7 +1,7 @@
-"""Colours of all pictures.
+"""Colours that several kinds of pictures share.
 
-RED also means a negative weight or a wrong prediction, BLUE a positive weight or a right one. The drawing page uses
-orange for RED.
+RED marks a negative weight or a wrong prediction, BLUE a positive weight or a right one. The drawing page has orange in
+the place of RED.
 """
 
 BLUE, RED = (20, 89, 199), (200, 60, 24)  # dark enough to write on white

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from mnist_mlp.extras.handwriting.mnist_format import FIT, SIDE
 
 FAINTEST = 30  # the lowest grey level that counts as ink
-LEAST_PIXELS = 20  # brighter than 127: an image with no more of them is nearly empty
-KINDS = 7
+LEAST_PIXELS = 20  # an image with at most so many pixels brighter than 127 is nearly empty
+OTHER_KINDS = 5  # beside the mixes of two classes
 STROKES, DOTS = 3, 48  # maximum strokes in an image; dots drawn along each stroke
 STRAIGHT = 0.4  # share of the strokes
 JOINED = 0.5  # share of the images whose strokes meet, as those of letters do
@@ -35,8 +35,8 @@ def make(images: Tensor, labels: Tensor, number: int, seed: int) -> Tensor:
     """
     generator = torch.Generator().manual_seed(seed)
     pool = images.view(-1, SIDE, SIDE).float()
-    each = -(-number // KINDS)
     mixes = (halves, overlays) if len(labels.unique()) > 1 else ()
+    each = -(-number // (len(mixes) + OTHER_KINDS))
     mixed = [mix(pool, labels, each, generator) for mix in mixes]
     mixed.append(neighbours(_sampled(pool, each, generator), _sampled(pool, each, generator)))
     alone = [change(_sampled(pool, each, generator), generator) for change in (quarters, parts)]

@@ -5,7 +5,7 @@ import { svg } from "./dom.mjs";
 import { SIDE } from "./mnist_format.mjs";
 import { weightsFrom, weightsInto } from "./layers.mjs";
 
-const TALL = { few: 16, many: 32, limit: 256 }; // rows of a block; above `limit` units there are many
+const TALL = { few: 16, many: 32, limit: 256 }; // rows of a block: `few`, or `many` if the layer has more than `limit` units
 const FLAT = 16; // columns of a block where the screen is narrow
 const STRONGEST = 12; // connections drawn on each side of a unit
 

@@ -11,7 +11,7 @@ const BUSY = 25; // milliseconds of a frame; at 50 a person would feel it
 const STEPS_A_SECOND = [2, 10, 50, 200, Infinity]; // of the positions from slower to faster
 const PICTURES = 32; // units whose weights are shown
 const BETWEEN_PICTURES = 100; // milliseconds
-const SMOOTHING = 0.95; // of the loss: what of the curve so far each point keeps
+const SMOOTHING = 0.95; // weight of the previous point in the moving average of the loss
 
 export class Learning {
   /** `question()` gives the image that a person wants answered, or undefined. */

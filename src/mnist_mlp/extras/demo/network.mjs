@@ -47,17 +47,17 @@ export class Network {
     return linear(last, linear(first, outputs).map(ACTIVATIONS.relu.value))[0];
   }
 
-  /** What findDigits found, judged together: each piece as one digit or as two that touch, and which are in doubt. */
+  /** What findDigits found, read together: each piece as one digit or as two that touch, and which are in doubt. */
   read(pieces) {
-    const judged = (digit) => ({ ...digit, ...this.answer(digit.image) });
-    const digits = pieces.map(judged).flatMap((whole) => {
-      const halves = whole.halves.map(judged);
+    const scored = (digit) => ({ ...digit, ...this.answer(digit.image) });
+    const digits = pieces.map(scored).flatMap((whole) => {
+      const halves = whole.halves.map(scored);
       return isTwo(whole, halves, this.limits()) ? halves : [whole];
     });
     return this.decide(digits);
   }
 
-  /** Judged digits of one picture with {inDistribution, isTooWide, isSure}. */
+  /** Scored digits of one picture with {inDistribution, isTooWide, isSure}. */
   decide(digits) {
     return decided(digits, this.limits());
   }

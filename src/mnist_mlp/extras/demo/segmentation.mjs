@@ -15,7 +15,7 @@ const SHEET_FILL = 0.72; // ... and fills this much of its box may be a sheet of
 const SHEET_WHOLE = [0.85, 0.99];
 const SHEET_RIM = 0.03; // of a sheet's longer side, left out as its edge
 // At least this share of the pixels around a connected piece of ink is paper; a patch of light has paper on one side.
-const DRAWN = 0.55;
+const LEAST_PAPER = 0.55;
 const LEAST_RING = 8; // pixels; fewer say nothing
 // A picture of at most so many pixels a side is taken as a single digit: shrinking may have broken its strokes into
 // several pieces.
@@ -87,7 +87,7 @@ function isSurroundedByPaper(page, ink, labels, name, box) {
   });
   // The harmonic mean of the pen's level m and the paper's, m / (1 - ink).
   const betweenPenAndPaper = pen / count / (1 - share / count / 2);
-  return ring.filter((i) => grey.values[i] >= betweenPenAndPaper).length >= DRAWN * ring.length;
+  return ring.filter((i) => grey.values[i] >= betweenPenAndPaper).length >= LEAST_PAPER * ring.length;
 }
 
 /** Whether a piece may be not ink but the paper itself, brighter (or darker) than the table that it lies on. */

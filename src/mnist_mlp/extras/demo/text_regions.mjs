@@ -6,8 +6,8 @@ const LEAST_CONTRAST = 0.06; // ink below it is paper
 const NOISE = 6; // times the noise of the paper: ink below it is paper, too
 const PEN_SHARE = 0.4; // of the pen's own ink: what is darker is pen
 const LEAST_LENGTH = 4; // pixels of the longest piece, below which nothing is written
-const LEAST_SHARE = 0.02; // of the picture's shorter side: the same
-// The same for what remains without the pieces along the edge: it may be a remnant of them.
+const LEAST_SHARE = 0.02; // the same limit, as a share of the picture's shorter side
+// The share once pieces along the edge were removed: what remains may be a remnant of them.
 const LEAST_SHARE_INSIDE = 0.04;
 const SPECK = 0.08; // of the longest piece: a shorter piece is a speck and is dropped
 
@@ -56,7 +56,7 @@ function piecesOf(ink, pen, least) {
     const mask = new Uint8Array(ink.values.length);
     for (let i = 0; i < mask.length; i++) mask[i] = ink.values[i] >= threshold ? 1 : 0;
     const found = label(mask, ink.height, ink.width);
-    const longest = found.boxes.reduce((most, box) => Math.max(most, longestOf(box)), 0); // too many for arguments
+    const longest = found.boxes.reduce((most, box) => Math.max(most, longestOf(box)), 0); // more than a function takes as arguments
     if (longest >= least) return only(found, (box) => longestOf(box) >= Math.max(SPECK * longest, 2));
   }
   return { labels: new Int32Array(ink.values.length), boxes: [] };
@@ -131,7 +131,7 @@ function sidesFollowed({ labels, boxes }, { height, width }) {
 }
 
 /**
- * Whether what follows `sides` of the picture is a digit that fills it, rather than a table or a shadow.
+ * Whether a piece along `sides` sides of the picture is a digit that fills it, rather than a table or a shadow.
  *
  * A table on three sides leaves most of its box (the paper) empty; a 1 does not.
  */

@@ -14,7 +14,7 @@ from mnist_mlp.extras.text_table import shortened
 
 CELL = 32  # pixels, with the count written into it
 COUNTED = 25  # with more classes, no counts are written into the cells
-SIDE = 600  # pixels of a matrix of more classes; of more than 600 classes each gets a pixel
+SIDE = 600  # pixels of a matrix of more than COUNTED classes; of more than 600 classes, each is one pixel wide
 NAME = 22  # characters of a class
 CAPTION = "rows: the true class; columns: the network's guess"
 

@@ -31,8 +31,8 @@ SIDE = 28  # pixels of an example image, at most
 
 
 def reliability_diagram(predicted: Predictions, raw: Predictions | None = None) -> Figure:
-    """Reliability. Upper plot: the share of right guesses at each confidence, with 95% intervals. Lower plot: how many
-    guesses have it.
+    """Reliability. Upper plot: the share of right guesses at each confidence, with 95% intervals. Lower plot: the
+    number of guesses at each confidence.
 
     `raw` are the predictions before calibration.
     """

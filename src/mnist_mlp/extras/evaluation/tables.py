@@ -20,7 +20,7 @@ CORNER = "true \\ guess"
 CUT = 6  # letters of a class that head its column
 NAME = 17  # letters of a class elsewhere
 CLASSES = 20
-"""With more classes, only the worst this many are shown."""
+"""With more classes than this, only the worst ones are shown, as many as this."""
 PAIRS = 12
 """Frequent mistakes printed instead of a confusion matrix that does not fit."""
 NETWORKS = 5
@@ -93,7 +93,7 @@ def _losses(numbers: dict[str, float]) -> list[str]:
 
 
 def _answering(networks: Sequence[dict[str, Any]], style: TerminalStyle) -> str:
-    """How much is answered where the unsure may be refused."""
+    """Coverage at each allowed error rate, and coverage and error at the checkpoint's own threshold."""
     risks = list(networks[0]["coverage_at_risk"])
     rows = []
     for network in networks:

@@ -21,7 +21,7 @@ FAINTEST = 0.12  # ink that still counts as part of a digit when it is cut out
 
 def as_mnist(patch: Ink) -> NDArray[np.uint8]:
     """The ink (H, W) of one digit, some of it at least FAINTEST, to an image (28, 28)."""
-    patch = cropped(saturated(patch))
+    patch = trimmed(saturated(patch))
     if max(patch.shape) > 2 * FIT:
         patch = saturated(fitted(patch, 2 * FIT))  # small enough to thicken quickly
     small = fitted(thickened(patch), FIT)
@@ -37,7 +37,7 @@ def _start(mass: Ink) -> int:
     return min(max(int(SIDE / 2 - middle + 0.5), 0), SIDE - len(mass))
 
 
-def cropped(patch: Ink) -> Ink:
+def trimmed(patch: Ink) -> Ink:
     inside = patch >= FAINTEST
     rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     return patch[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -70,7 +70,7 @@ def thickened(patch: Ink) -> Ink:
             weight = min(radius + 0.5 - np.hypot(dy, dx), 1)  # a disc with a soft rim
             if weight > 0:
                 result = np.maximum(result, np.roll(wide, (dy, dx), (0, 1)) * np.float32(weight))
-    return cropped(result)
+    return trimmed(result)
 
 
 def stroke_width(patch: Ink) -> float:

@@ -24,7 +24,7 @@ SHEET_SIDE, SHEET_FILL = 0.15, 0.72
 SHEET_WHOLE = 0.85, 0.99
 SHEET_RIM = 0.03  # of a sheet's longer side, left out as its edge
 # At least this share of the pixels around a connected piece of ink is paper; a patch of light has paper on one side.
-DRAWN = 0.55
+LEAST_PAPER = 0.55
 LEAST_RING = 8  # pixels; fewer say nothing
 # A picture of at most so many pixels a side is taken as a single digit: shrinking may have broken its strokes into
 # several pieces.
@@ -99,7 +99,7 @@ def _is_surrounded_by_paper(page: Map, ink: Ink, labels: Labels, number: int, bo
         return True
     # The harmonic mean of the pen's level m and the paper's, m / (1 - ink).
     between_pen_and_paper = page[window][own].mean() / (1 - ink[window][own].mean() / 2)
-    return bool(np.count_nonzero(ring >= between_pen_and_paper) >= DRAWN * ring.size)
+    return bool(np.count_nonzero(ring >= between_pen_and_paper) >= LEAST_PAPER * ring.size)
 
 
 def _may_be_sheet(labels: Labels, number: int, box: Box) -> bool:

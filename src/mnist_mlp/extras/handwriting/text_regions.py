@@ -12,8 +12,8 @@ LEAST_CONTRAST = 0.06  # ink below it is paper
 NOISE = 6  # times the noise of the paper: ink below it is paper, too
 PEN_SHARE = 0.4  # of the pen's own ink: what is darker is pen
 LEAST_LENGTH = 4  # pixels of the longest piece, below which nothing is written
-LEAST_SHARE = 0.02  # of the picture's shorter side: the same
-# The same for what remains without the pieces along the edge: it may be a remnant of them.
+LEAST_SHARE = 0.02  # the same limit, as a share of the picture's shorter side
+# The share once pieces along the edge were removed: what remains may be a remnant of them.
 LEAST_SHARE_INSIDE = 0.04
 SPECK = 0.08  # of the longest piece: a shorter piece is a speck and is dropped
 
@@ -33,11 +33,11 @@ def find_writing(ink: Ink) -> tuple[Labels, list[Box]]:
         inner, inner_boxes = _pieces(ink, pen, max(LEAST_LENGTH, LEAST_SHARE_INSIDE * min(ink.shape)))
         if not inner_boxes or pen <= rim:  # what is fainter may be the blurred rim of what was taken off
             filled = np.bincount(labels.ravel(), minlength=len(sides)) / [1, *(box.area for box in boxes)]
-            close = [
+            fills = [
                 _fills_picture(box, ink.shape, count, share)
                 for box, count, share in zip(boxes, sides[1:], filled[1:], strict=True)
             ]
-            return _only(np.array(close), labels, boxes)
+            return _only(np.array(fills), labels, boxes)
         labels, boxes = inner, inner_boxes
     return labels, boxes
 
@@ -102,7 +102,7 @@ def _sides_followed(labels: Labels, boxes: list[Box]) -> NDArray[np.int64]:
 
 
 def _fills_picture(box: Box, shape: tuple[int, ...], sides: int, filled: float) -> bool:
-    """Whether what follows `sides` of the picture is a digit that fills it, rather than a table or a shadow.
+    """Whether a piece along `sides` sides of the picture is a digit that fills it, rather than a table or a shadow.
 
     A table on three sides leaves most of its box (the paper) empty; a 1 does not.
     """

@@ -45,7 +45,7 @@ class OodDetector(nn.Module):
 
 
 def outputs_of_layers(network: Network, images: Tensor) -> Tensor:
-    """Images `(B, C, H, W)` uint8 to the activations of every hidden layer, and then the logits: `(B, F)`."""
+    """Images `(B, C, H, W)` or flat, 0..255, to the activations of every hidden layer and the logits: `(B, F)`."""
     values, outputs = network.normalise(images), []
     for place, layer in enumerate(network.layers):
         if place > 0 and isinstance(layer, nn.Linear):

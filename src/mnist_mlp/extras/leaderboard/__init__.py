@@ -10,5 +10,5 @@
     sweep_report.sweep_report the end of a sweep: its text, and its page in the sweep's directory
     results.results           directories -> a pandas DataFrame; also CSV and JSON files, with learning curves
 
-Everything is read from the `result.json` of each run, so no torch is needed.
+Everything is read from the `result.json` of each run, and from its `run.json` if it was killed, so no torch is needed.
 """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from hydra.utils import get_class
+from hydra.utils import get_object
 from omegaconf import DictConfig
 
 from mnist_mlp.config.errors import ConfigError, require
@@ -80,8 +80,8 @@ def refuse_unusable(hydra: DictConfig) -> None:
         if hydra.job.get(name):
             raise ConfigError(f"hydra.job.{name}: has no effect on jobs that are trained as one stack; leave it out")
     for name, callback in hydra.callbacks.items():
-        kind: Any = get_class(callback._target_)
-        if kind.on_job_end is not Callback.on_job_end:
+        kind: Any = get_object(callback._target_)
+        if getattr(kind, "on_job_end", Callback.on_job_end) is not Callback.on_job_end:
             raise ConfigError(f"hydra.callbacks.{name}: its on_job_end is not called for jobs of a stack; leave it out")
     refuse_wrong_numbers(hydra)
     if on == RAY:

@@ -31,9 +31,11 @@ class Backend(Protocol):
 
     def open(self) -> AbstractContextManager[None]: ...
 
-    def submit(self, task: dict[str, Any]) -> int: ...
+    def submit(self, task: dict[str, Any]) -> int:
+        """Start a stack; returns the ticket by which `ended` names it."""
 
-    def ended(self, seconds: float) -> list[tuple[int, str | None]]: ...
+    def ended(self, seconds: float) -> list[tuple[int, str | None]]:
+        """Wait at most `seconds` for stacks to end: their tickets, each with how it was lost, or None."""
 
 
 def train(

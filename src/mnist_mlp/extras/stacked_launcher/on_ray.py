@@ -45,6 +45,7 @@ class RayTasks:
     @contextmanager
     def open(self) -> Iterator[None]:
         given = self.resources
+        # Ray then leaves CUDA_VISIBLE_DEVICES alone for tasks without a GPU.
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         environment = {"PYTHONPATH": python_path(), "OMP_NUM_THREADS": str(given.cpus), "OMP_WAIT_POLICY": "PASSIVE"}
         begun = not ray.is_initialized()

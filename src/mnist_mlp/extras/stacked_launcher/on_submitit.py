@@ -98,7 +98,7 @@ class SubmititJobs:
         if self._new:
             try:
                 with self.executor.batch():
-                    jobs = [(ticket, self.executor.submit(Work(), order)) for ticket, order in self._new]
+                    jobs = [(ticket, self.executor.submit(Work(), task)) for ticket, task in self._new]
             except FailedJobError as error:
                 raise ConfigError(f"hydra.launcher.on=slurm: not submitted: {' '.join(str(error).split())}") from error
             self._jobs.update(jobs)

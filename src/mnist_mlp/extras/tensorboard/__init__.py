@@ -5,7 +5,7 @@
         summaries               arrays -> TensorBoard's events: histograms, curves, graph, HParams, layout
         first_layer             weights -> an image for each unit
         projector               points, labels, images -> the files of TensorBoard's projector
-        crc32c                  bytes -> the checksum of TensorBoard's records, which it computes slowly itself
+        crc32c                  bytes -> the checksum of TensorBoard's records; TensorBoard's own code is slow
 
 The confusion matrix and the worst mistakes are those of `extras/evaluation`. The scalars themselves are logged by
 `callbacks/history.py`.

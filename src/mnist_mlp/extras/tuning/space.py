@@ -29,7 +29,10 @@ class SearchSpace:
     """What the command fixes for every trial, and what is drawn around it."""
 
     def __init__(self, words: Mapping[str, str], overrides: Sequence[str]) -> None:
-        """`words` by key, as in `tune.space`; a key that one of the command's `overrides` fixes is not searched.
+        """
+        Args:
+            words: for each key its sweep expression, as in `tune.space`.
+            overrides: of the command; a key that one of them fixes is not searched.
 
         Raises:
             ConfigError: an expression that is not a choice, a range or an interval.
