@@ -14,9 +14,9 @@ ASIDE = 60  # grey levels that a pixel at the edge of the patch costs more than 
 def left_of_cut(patch: Ink) -> NDArray[np.bool_]:
     """The pixels of a patch (H, W) left of the minimum-ink seam from top to bottom (as in seam carving).
 
-    The seam goes down a row at a time, straight or one pixel sideways, within the middle half of the width; ASIDE
-    makes it prefer the middle. Costs are integers, so that ties are ties in every language. Of equal steps straight wins, then
-    left; of equal ends the leftmost.
+    The seam goes down a row at a time, straight or one pixel sideways, within the middle half of the width. ASIDE makes
+    it prefer the middle. Costs are integers, so that ties are ties in every language. Of equal steps straight wins,
+    then left; of equal ends the leftmost.
     """
     height, width = patch.shape
     first, end = int(MIDDLE[0] * width), int(MIDDLE[1] * width) + 1
