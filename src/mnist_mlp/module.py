@@ -125,7 +125,7 @@ class DigitClassifier(L.LightningModule):
         seed_noise(self.config.seed, self.global_step, self.global_rank, self.device)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Update the EMA. A checkpoint that Lightning saves within an epoch lacks the last update."""
+        """Update the EMA. Lightning's own ModelCheckpoint saves before this hook: within an epoch it lacks the last."""
         if self.ema_network is not None:
             weight = ema_weight(self.config.averaging.decay, step=self.global_step - 1)
             update_ema(self.ema_network, self.network, weight)

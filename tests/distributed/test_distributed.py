@@ -265,6 +265,11 @@ def test_a_sweep_of_runs_on_two_processes_each(tmp_path: Path) -> None:
     [
         (["trainer.devices=0"], r"trainer\.devices: expected a number from 1, auto, or a list as \[0,1\], got 0"),
         (["trainer.num_nodes=2"], r"trainer\.num_nodes: several machines need torchrun or srun"),
+        (
+            ["trainer.devices=[-1]"],
+            r"trainer\.devices: expected a number from 1, auto, or a list as \[0,1\], got \[-1\]",
+        ),
+        (["trainer.devices=[0,0]"], r"trainer\.devices: .* got \[0, 0\]"),
         (["trainer.devices=2", "engine=plain"], "engine: expected fast for 2 processes"),
         (["trainer.devices=4", "data.batch_size=3"], r"data\.batch_size: expected an image for each of the 4 proc"),
     ],

@@ -69,7 +69,8 @@ class StopAt(L.Callback):
 
 @pytest.mark.parametrize("engine", ["fast", "plain"])
 def test_a_run_stopped_at_its_last_step_within_an_epoch_has_validated_it(tmp_path: Path, engine: str) -> None:
-    config = configuration(*SHORT, *QUIET, "trainer.max_steps=17", f"engine={engine}")  # of 12 in each epoch
+    limits = ("trainer.max_steps=17", "trainer.min_epochs=2", "trainer.min_steps=100")  # of 12 steps in each epoch
+    config = configuration(*SHORT, *QUIET, *limits, f"engine={engine}")
     with pytest.raises(Interrupted):
         train(config, tmp_path, callbacks=[StopAt(17)])
     result = train(replace(config, resume=str(tmp_path)), tmp_path, callbacks=[StopAt(0)])

@@ -1,11 +1,23 @@
-"""Progress of Lightning's loops in a checkpoint, computed from the optimizer step."""
+"""Progress of Lightning's loops: their end within an epoch, and their state in a checkpoint."""
 
 from __future__ import annotations
 
 from math import ceil
 from typing import Any
 
+import lightning as L
+
 from mnist_mlp.data.run_length import RunLength
+
+
+def end_run(trainer: L.Trainer) -> None:
+    """Let Lightning's loop validate after this step, end the epoch and the run.
+
+    For the last step of a run that `max_steps` ends within an epoch: the limits from below, which would forbid it, no
+    longer count.
+    """
+    trainer.fit_loop.min_epochs = trainer.fit_loop.epoch_loop.min_steps = None
+    trainer.should_stop = True
 
 
 def set_progress(checkpoint: dict[str, Any], length: RunLength, step: int, *, steps_per_batch: int = 1) -> None:

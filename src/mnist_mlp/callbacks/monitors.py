@@ -1,4 +1,4 @@
-"""Check of `monitor` when there are values: the metric must have been measured."""
+"""Check of `monitor` after a validation: the metric must have been measured."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def run_app(task: Task, config_name: str) -> NoReturn:
                 print(help_for(config_name, [argument for argument in sys.argv[1:] if not argument.startswith("-")]))
                 sys.exit(0)
             if "--hydra-help" in sys.argv:
-                sys.argv[1:] = ["--hydra-help"]  # Hydra would refuse overrides beside it
+                sys.argv[1:] = ["--hydra-help"]  # Hydra composes only its own section, and refuses keys of ours
             sys.argv[1:] = _multirun_first(sys.argv[1:])
             sys.argv[1:] = quote_where_needed(sys.argv[1:])
             if issubclass(schema, Config):

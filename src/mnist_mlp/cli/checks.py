@@ -39,7 +39,7 @@ from mnist_mlp.runs.directories import CHECKPOINTS
 
 log = logging.getLogger(__name__)
 
-# Jobs in which a value is tried that is invalid in one job.
+# If a value is invalid in one job, at most this many of the other jobs that have it are tried.
 TRIED = 100
 
 
@@ -218,9 +218,9 @@ def _refuse_overrides_for_sweeps(hydra: DictConfig) -> None:
 def _refuse_shadowed_files(hydra: DictConfig) -> None:
     """Raise ConfigError if a chosen file lies in several folders: Hydra silently reads that of the project."""
     folders = {Path(source.path).resolve() for source in hydra.runtime.config_sources if source.schema == "file"}
-    folders -= {CONFIGS}
-    if not folders:
+    if CONFIGS not in folders or folders == {CONFIGS}:  # with --config-path, the project's files are not searched
         return
+    folders -= {CONFIGS}
     overrides = record.overrides_of(hydra)
     chosen = (
         GlobalHydra.instance()
@@ -231,7 +231,8 @@ def _refuse_shadowed_files(hydra: DictConfig) -> None:
         path = Path(group, f"{option}.yaml")
         own = next((folder / path for folder in folders if (folder / path).is_file()), None)
         if own is not None and (CONFIGS / path).is_file():
-            raise ConfigError(f"{group}={option}: the project has this name already; expected another one for {own}")
+            name = f"{group}={option}" if group else option
+            raise ConfigError(f"{name}: the project has this name already; expected another one for {own}")
 
 
 def _refuse_unusable_data(config: Config) -> None:

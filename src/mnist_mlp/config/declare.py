@@ -81,7 +81,7 @@ class Key:
 def key(doc: str, *, legacy_default: Any = MISSING, **properties: Any) -> Any:
     """A dataclass field for a configuration key: one line of documentation, then the properties of `Key`.
 
-    `legacy_default` is the value where neither a YAML file nor a checkpoint, older than the key, has one.
+    `legacy_default` is the value where no YAML file sets one, and in checkpoints that are older than the key.
     """
     return field(default=legacy_default, metadata={"key": Key(doc=doc, **properties)})
 

@@ -99,6 +99,9 @@ def needed(*packages: str) -> str:
 
 
 def require(*modules: str, package: str | None = None) -> None:
-    """Raise MissingPackageError if some of `modules` are not installed; `package` has them, or one of their name."""
+    """Raise MissingPackageError if some of `modules` are not installed.
+
+    `package` contains all of them; None: each is in a package of its own name.
+    """
     if missing := [module for module in modules if find_spec(module) is None]:
         raise MissingPackageError(needed(package) if package else needed(*missing))

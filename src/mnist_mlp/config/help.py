@@ -137,8 +137,8 @@ def _setting(entry: Entry, composed: DictConfig) -> str:
         return shlex.quote(f"{entry.name}={_default(node, own)}")
     variants = VARIANTS.get(section, {}).items()
     for option in [option for option, kind in variants if own in {part.name for part in fields(kind)}]:
-        given = OmegaConf.load(CONFIGS / section / f"{option}.yaml")
-        if own in given:
+        path = CONFIGS / section / f"{option}.yaml"
+        if path.is_file() and own in (given := OmegaConf.load(path)):
             return f"{section}={option} {shlex.quote(f'{entry.name}={_default(given, own)}')}"
     return shlex.quote(f"+{entry.name}={json.dumps(entry.default, separators=(',', ':'))}")
 

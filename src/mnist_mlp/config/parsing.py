@@ -143,7 +143,8 @@ def check_monitors(config: Config) -> None:
 
 
 def _check_devices(devices: Any) -> None:
-    listed = isinstance(devices, list) and devices and all(type(number) is int for number in devices)
+    listed = isinstance(devices, list) and devices and all(type(number) is int and number >= 0 for number in devices)
+    listed = listed and len(set(devices)) == len(devices)
     counted = devices == "auto" or (type(devices) is int and devices > 0)
     if not (listed or counted):
         raise ConfigError(f"trainer.devices: expected a number from 1, auto, or a list as [0,1], got {devices!r}")

@@ -71,7 +71,8 @@ class TrainLoader(EpochOrder):
 
     def __iter__(self) -> Iterator[Part]:
         order = self.order(self.seed)
-        # Later epochs begin at batch 0, whatever `steps_done` gives: a module may make several optimizer steps a batch.
+        # Only the first epoch of this process can begin within itself. Later `steps_done` (`global_step`) is no number
+        # of batches if a module makes several optimizer steps for each.
         done = 0 if self._begun else max(0, self.steps_done() - self.epoch * limit_batches(self.limit, len(self)))
         self._begun = True
         for indices in order.split(self.batch_size)[done:]:

@@ -75,9 +75,8 @@ def process_group(store: Store, number: int, world: World, trainer: TrainerConfi
 
     on_gpu = uses_cuda(trainer.accelerator)
     distributed.init_process_group(
-        backend="cpu:gloo,cuda:nccl"
-        if on_gpu
-        else "gloo",  # gloo for the all-reduce of loss sums, which are CPU tensors
+        # On a GPU gloo too: the sums of losses are CPU tensors.
+        backend="cpu:gloo,cuda:nccl" if on_gpu else "gloo",
         store=distributed.PrefixStore(f"group {number}", store),  # type: ignore[attr-defined]
         rank=world.rank,
         world_size=world.size,

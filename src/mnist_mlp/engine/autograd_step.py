@@ -78,7 +78,8 @@ class AutogradStep:
 def backward_over_ranks(loss: Tensor, share: float, parameters: Sequence[nn.Parameter]) -> Tensor:
     """Backward pass over a minibatch that the ranks share; sets the gradients of all of it, and returns its loss.
 
-    A parameter that no rank's loss depends on keeps the gradient None, as in one process: no weight decay.
+    A parameter that no rank's loss depends on keeps the gradient None, as in one process, so that the optimizer leaves
+    it alone: no weight decay either.
 
     Args:
         loss: the mean over this rank's part of the minibatch.
@@ -98,7 +99,7 @@ def backward_over_ranks(loss: Tensor, share: float, parameters: Sequence[nn.Para
         trained, ranks_with_gradient.tolist(), rest.split([weights.numel() for weights in trained]), strict=True
     ):
         weights.grad = gradient.view_as(weights).to(weights.dtype) if ranks else None
-    return flat[0]
+    return flat[0].clone()  # a view would keep the gradients in memory
 
 
 @contextmanager

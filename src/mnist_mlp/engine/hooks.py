@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as L
 
+from mnist_mlp.callbacks.loop_progress import end_run
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.engine.loader_check import refuse_other_loaders
 from mnist_mlp.engine.stack import Stack
@@ -39,7 +40,8 @@ class MemberHooks(L.Callback):
         self.stack.stop_members()
 
     def on_train_epoch_start(self, *_: Any) -> None:
-        # Not at the end of the epoch: if `max_steps` ends a run within one, and it is lengthened later, the sums go on.
+        # Reset here, not at the end of the epoch: if `max_steps` ends a run within an epoch, and the run is lengthened
+        # later, the sums continue.
         for member in self.stack.training_members:
             member.train_log.reset()
         self.stack.call("on_train_epoch_start")
@@ -51,7 +53,7 @@ class MemberHooks(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if trainer.global_step >= self.stack.members[0].length.total_steps:
-            trainer.should_stop = True  # `max_steps` ends the run within an epoch: validate, and end the epoch
+            end_run(trainer)
         for member in self.stack.training_members:
             self.stack.call_member(member, "on_train_batch_end", member.outputs, batch, batch_idx, module=False)
 

@@ -41,7 +41,11 @@ def _written_by_hydra(directory: Path) -> list[str]:
     given = [override.partition("=") for override in (record.command.hydra if record and record.command else ())]
     suffixes = {"hydra.output_subdir": "", "hydra.job.name": ".log"}
     # Plain names alone: Hydra would take `..` or a path as well, and what lies there is not ours to delete.
-    return [f"{value}{suffixes[key]}" for key, _, value in given if key in suffixes and PLAIN_NAME.fullmatch(value)]
+    return [
+        f"{value}{suffixes[key]}"
+        for key, _, value in given
+        if key in suffixes and PLAIN_NAME.fullmatch(value) and value != "null"
+    ]
 
 
 def _delete(path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import lightning as L
 
 from mnist_mlp.callbacks.interruption import Interruption
+from mnist_mlp.callbacks.loop_progress import end_run
 from mnist_mlp.callbacks.progress_bar import RunBar
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import converted, keys_where
@@ -65,7 +66,7 @@ class EndAtLastStep(L.Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         if trainer.global_step >= self.run.length.total_steps:
-            trainer.should_stop = True  # else Lightning would not validate the last epoch if `max_steps` shortens it
+            end_run(trainer)  # else Lightning would not validate the last epoch if `max_steps` shortens it
 
 
 def shared_arguments(config: Config, world: World, *, with_bar: bool) -> dict[str, Any]:
