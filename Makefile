@@ -26,7 +26,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	@echo "installing what requirements.lock names into $(VENV)"
 	@awk '/^uv==/,!/\\$$/' requirements.lock > $(VENV)/uv.txt
 	@test -x $(UV) || $(PIP_INSTALL) --require-hashes -r $(VENV)/uv.txt || true
-	@$(UV) pip install --quiet --python $(BIN)/python $(FROM_LOCK) || $(PIP_INSTALL) $(FROM_LOCK)
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python $(FROM_LOCK) || $(PIP_INSTALL) $(FROM_LOCK)
 	@touch $@
 
 train: setup ## fetch MNIST if need be and train the default network
