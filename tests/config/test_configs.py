@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from helpers.kill_and_resume import OVERRIDES, configuration
 from omegaconf import OmegaConf
 
 from mnist_mlp.config.compose import composed
@@ -47,6 +48,14 @@ def test_every_key_is_documented_in_one_line_and_has_a_value() -> None:
         assert "\n" not in entry.key.doc, name
     given = {name for name, _, _ in (*leaves(composed()), *leaves(composed("optimizer=sgd", "model=cnn")))}
     assert set(keys(Config)) == given
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("model.hidden=[]", "optimizer=sgd", "optimizer.momentum=0.5", "+callbacks.own={a: {B: {}}}", "threads=2")],
+)
+def test_the_configurations_of_the_tests_are_those_that_hydra_composes(words: tuple[str, ...]) -> None:
+    assert configuration(*words) == composed(*OVERRIDES, *words)
 
 
 def test_a_checkpoint_from_before_a_key_is_still_read() -> None:

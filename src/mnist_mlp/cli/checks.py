@@ -32,7 +32,7 @@ from mnist_mlp.config.job_compositions import JobCompositions
 from mnist_mlp.config.overrides import key_of
 from mnist_mlp.config.schema import CONFIGS, Config
 from mnist_mlp.distributed.preflight import require_machine
-from mnist_mlp.distributed.world import ranks_per_node
+from mnist_mlp.distributed.world import ranks_of_run
 from mnist_mlp.runs import chosen_checkpoint, directory_lock, record, resume, run_directory
 from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
 from mnist_mlp.runs.directories import CHECKPOINTS
@@ -190,7 +190,7 @@ def own_configuration(composed: DictConfig, settings: Any, schema: type[Any]) ->
     config = parse(composed, schema)
     if isinstance(config, Config):
         require_machine(config)
-    if isinstance(config, TuneConfig) and ranks_per_node(config.trainer) * config.trainer.num_nodes > 1:
+    if isinstance(config, TuneConfig) and ranks_of_run(config.trainer) > 1:
         raise ConfigError("trainer.devices: a search trains each network in one process; start tune.py several times")
     if isinstance(config, EvaluateConfig) and config.committee and not isinstance(config.checkpoint, list):
         raise ConfigError("committee: expected several checkpoints beside it, as checkpoint=[a,b], got one")

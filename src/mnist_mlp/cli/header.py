@@ -8,7 +8,7 @@ from pathlib import Path
 from mnist_mlp.config.commands import TuneConfig
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.hardware import uses_gpu
-from mnist_mlp.distributed.world import ranks_per_node
+from mnist_mlp.distributed.world import ranks_of_run
 from mnist_mlp.model.size import parameters, shape
 from mnist_mlp.runs.directories import shown
 
@@ -55,7 +55,7 @@ def _length(config: Config) -> str:
 
 
 def _device(config: Config) -> str:
-    devices = ranks_per_node(config.trainer) * config.trainer.num_nodes
+    devices = ranks_of_run(config.trainer)
     kind = "GPU" if uses_gpu(config.trainer.accelerator) else "CPU"
     if devices == 1:
         return f"the {kind}"

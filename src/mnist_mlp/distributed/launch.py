@@ -25,7 +25,7 @@ from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, Pro
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.store import NO_TIMEOUT, process_group, receive_job, rendezvous_store, send_job
-from mnist_mlp.distributed.world import World, python_path, ranks_per_node, world
+from mnist_mlp.distributed.world import World, python_path, ranks_of_run, ranks_per_node, world
 
 if TYPE_CHECKING:
     from torch.distributed import Store  # type: ignore[attr-defined]
@@ -48,7 +48,7 @@ def launched(config: Config, directory: Path, on_rank_death: Callable[[str], Non
         Interrupted: another rank was stopped by a signal.
     """
     job, here, ranks = {"config": asdict(config), "directory": str(directory)}, world(), ranks_per_node(config.trainer)
-    if ranks * config.trainer.num_nodes == 1:
+    if ranks_of_run(config.trainer) == 1:
         yield World()
     elif here.rank > 0:  # `train_jobs` has created the process group
         yield here

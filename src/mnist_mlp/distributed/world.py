@@ -53,6 +53,11 @@ def ranks_per_node(trainer: TrainerConfig) -> int:
     return int(trainer.devices)
 
 
+def ranks_of_run(trainer: TrainerConfig) -> int:
+    """Number of ranks on all machines."""
+    return ranks_per_node(trainer) * trainer.num_nodes
+
+
 def gpu_index(trainer: TrainerConfig, world: World) -> int:
     """Index of the GPU of this rank, among those visible to it."""
     if started_by_srun() and cuda_devices() == 1:  # SLURM may make only one GPU visible to each task

@@ -12,7 +12,7 @@ import lightning as L
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.distributed.world import World, ranks_per_node
+from mnist_mlp.distributed.world import World, ranks_of_run
 from mnist_mlp.engine.assembly import assemble
 from mnist_mlp.engine.common_checkpoints import common_checkpoints
 from mnist_mlp.engine.job import Job
@@ -55,7 +55,7 @@ def train_stack(
             train(job.config, job.directory, callbacks=more, test=test, bar=bar)
             for job, more in zip(jobs, added, strict=True)
         ]
-    if ranks_per_node(first.config.trainer) * first.config.trainer.num_nodes > 1:
+    if ranks_of_run(first.config.trainer) > 1:
         raise ConfigError("trainer.devices: expected 1, as a stack trains in one process; train.py divides one network")
     results = [begin_result(job.config, job.directory) for job in jobs]
     with interruptible(), _ended_alone_or_together(len(jobs)) as cleanups:

@@ -135,7 +135,8 @@ def open_run(
             f"trainer: the run has made {data.first_step} optimizer steps already; "
             f"expected max_epochs and max_steps to allow as many, got limits of {length.total_steps} steps"
         )
-    record_changes(directory, config)
+    if config.resume is not None:
+        record_changes(directory, config)
     history = History(config.trainer.log_every_n_steps, length.total_steps)
     checkpointing = Checkpointing(directory, config.checkpoint, length, checkpoint_metadata(config, data))
     all_callbacks = [history, *chosen, checkpointing]

@@ -11,7 +11,7 @@ from typing import Any
 from mnist_mlp.config.keys import keys_where, leaves, per_member, unstackable
 from mnist_mlp.config.schema import Config, MLPConfig
 from mnist_mlp.distributed.hardware import cores, has_mps, uses_gpu
-from mnist_mlp.distributed.world import ranks_per_node
+from mnist_mlp.distributed.world import ranks_of_run
 from mnist_mlp.engine.job import Job, even_parts
 from mnist_mlp.extras.text_table import ranges
 from mnist_mlp.model.size import parameters
@@ -80,7 +80,7 @@ def obstacle(job: Job) -> str | None:
         return "engine=plain trains one network"
     if config.model.name != "mlp":
         return f"model.name={config.model.name} has no stacked form"
-    if ranks_per_node(trainer) * trainer.num_nodes > 1:
+    if ranks_of_run(trainer) > 1:
         return "trainer.devices divides one network's work among processes"
     if config.logger.wandb:
         return "logger.wandb follows one run at a time"
