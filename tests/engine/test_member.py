@@ -12,7 +12,7 @@ from helpers.kill_and_resume import configuration, difference
 from torch.nn import functional as F
 
 from mnist_mlp.config.errors import ConfigError, SaveError
-from mnist_mlp.engine.member import MemberCheckpointIO
+from mnist_mlp.engine.member_checkpoint_io import MemberCheckpointIO
 from mnist_mlp.model.networks import MLP
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file as files

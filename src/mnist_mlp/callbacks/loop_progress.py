@@ -40,3 +40,8 @@ def set_progress(checkpoint: dict[str, Any], length: RunLength, step: int, *, st
     fit_loop["epoch_loop.batch_progress"] = {"total": total, "current": done, "is_last_batch": False}
     # Private: the step number with which Lightning logs. There is no public way to restore it.
     fit_loop["epoch_loop.state_dict"] = {"_batches_that_stepped": total["completed"]}
+
+
+def timer_state(content: dict[str, Any]) -> dict[str, Any]:
+    """State, in a checkpoint, of the callback by which Lightning counts `trainer.max_time`."""
+    return {key: state for key, state in content["callbacks"].items() if key == "Timer"}

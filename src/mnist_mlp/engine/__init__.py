@@ -2,7 +2,8 @@
 
     assembly.py                     module, data module and trainer for one run or several
     train_stack.py                  training of several runs at once
-    member.py, member_trainer.py    one network with its optimizer, callbacks, loggers and checkpoints
+    member.py, member_trainer.py    one network with its optimizer, callbacks and loggers
+    member_checkpoint_io.py         its checkpoints, written when Lightning saves the stack
     stack.py, chunked_data.py       the LightningModule of M members, and its data module
     hooks.py                        Lightning's hooks, called for each member; unsupported hooks are refused
     loader_check.py                 loaders of the data module that the engine would not use are refused

@@ -19,7 +19,8 @@ from mnist_mlp.engine.chunked_data import ChunkedData
 from mnist_mlp.engine.chunked_length import in_chunks
 from mnist_mlp.engine.hooks import MemberHooks, wants_each_step
 from mnist_mlp.engine.job import Job
-from mnist_mlp.engine.member import Member, MemberCheckpointIO
+from mnist_mlp.engine.member import Member
+from mnist_mlp.engine.member_checkpoint_io import MemberCheckpointIO
 from mnist_mlp.engine.stack import Stack
 from mnist_mlp.training.run import TrainingRun
 from mnist_mlp.training.trainer import shared_arguments

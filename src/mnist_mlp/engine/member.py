@@ -7,7 +7,6 @@ import logging.config
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from copy import copy
-from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -18,6 +17,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from mnist_mlp.callbacks.loop_progress import timer_state
 from mnist_mlp.config.errors import ConfigError, DivergedError, Pruned, UserError
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.engine.chunked_length import ChunkedLength
@@ -25,8 +25,6 @@ from mnist_mlp.engine.epoch_log import EpochLog
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.member_trainer import MemberTrainer
 from mnist_mlp.module import DigitClassifier
-from mnist_mlp.runs.checkpoint_io import BackgroundCheckpointIO
-from mnist_mlp.runs.directories import CHECKPOINTS
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +169,7 @@ class Member:
             "state_dict": _cloned(self.module.state_dict()),
             "optimizer_states": [_cloned(self.optimizer.state_dict())],
             "lr_schedulers": [schedule.state_dict() for schedule in saved_schedule],
-            "callbacks": _timer(stack_checkpoint)
+            "callbacks": timer_state(stack_checkpoint)
             | {callback.state_key: state for callback in self.callbacks if (state := callback.state_dict())},
             "hyper_parameters": dict(self.module.hparams),
             "epoch_log": stack_checkpoint.get("epoch_log") or self.train_log.state_dict(),
@@ -195,32 +193,6 @@ class Member:
                 callback.load_state_dict(state)
         metrics = dict(self.module.metrics_of("train").items())
         self.train_log.load_state_dict(content["epoch_log"], metrics, rank=self.trainer.global_rank)
-
-
-class MemberCheckpointIO(BackgroundCheckpointIO):
-    """Saves a member's checkpoint when Lightning saves the stack's; the directory in the path identifies the member."""
-
-    def __init__(self, members: Sequence[Member]) -> None:
-        super().__init__()
-        self.members = {member.directory / CHECKPOINTS: member for member in members}
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        super().save_checkpoint(self.members[Path(path).parent].checkpoint(checkpoint), path, storage_options)
-
-    def fail(self, path: Path, error: BaseException) -> None:
-        if len(self.members) == 1 or not isinstance(error, UserError):
-            raise error
-        self.members[path.parent].fail(error)
-
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = True) -> dict[str, Any]:
-        """The progress of the loops only: `Member.restore` restores each member."""
-        content = super().load_checkpoint(path)
-        return {**content, "callbacks": _timer(content), "state_dict": {}, "optimizer_states": []}
-
-
-def _timer(content: dict[str, Any]) -> dict[str, Any]:
-    """State of the callback by which Lightning's trainer of the stack counts `trainer.max_time`."""
-    return {key: state for key, state in content["callbacks"].items() if key == "Timer"}
 
 
 def _optimizer_and_schedule(configured: Any) -> tuple[Optimizer, LRScheduler | None]:
