@@ -20,7 +20,15 @@ from mnist_mlp.config.declare import VARIANTS, Key
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import keys, leaves, sections
 from mnist_mlp.config.messages import as_text, explain, nearest, not_a_section, one_of, wrong_type
-from mnist_mlp.config.schema import METRICS, AdamConfig, CheckpointConfig, Config, EarlyStoppingConfig, SGDConfig
+from mnist_mlp.config.schema import (
+    CONFIGS,
+    METRICS,
+    AdamConfig,
+    CheckpointConfig,
+    Config,
+    EarlyStoppingConfig,
+    SGDConfig,
+)
 
 Schema = TypeVar("Schema")
 
@@ -66,9 +74,13 @@ def _section(name: str, values: dict[str, Any], schema: type[Any]) -> Any:
         raise ConfigError(not_a_section(name, own))
     chosen = own.get("name")
     if variants and (not isinstance(chosen, str) or chosen not in variants):
-        missing = f"; a file under {name}/ has to set it, as in name: {next(iter(variants))}"
-        got = as_text(chosen) + (missing if chosen is None else nearest(chosen, variants))
-        raise ConfigError(f"{name}.name: expected {one_of(variants)}, got {got}")
+        if chosen is None:
+            advice = f"; a file under {name}/ has to set it, as in name: {next(iter(variants))}"
+        elif (CONFIGS / name / f"{chosen}.yaml").exists():
+            advice = f'; declare its keys in config/schema.py, by @variant("{name}", "{chosen}")'
+        else:
+            advice = nearest(chosen, variants)
+        raise ConfigError(f"{name}.name: expected {one_of(variants)}, got {as_text(chosen)}{advice}")
     kind = variants[str(chosen)] if variants else get_type_hints(schema)[name]
     try:
         return deepcopy(_merged(kind, json.dumps(own, default=repr)))  # type: ignore[arg-type]  # as above

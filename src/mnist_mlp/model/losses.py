@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mnist_mlp.config.schema import ModelConfig
+from mnist_mlp.config.tables import entry
 
 
 def cross_entropy(output: Tensor, labels: Tensor, model: ModelConfig) -> Tensor:
@@ -56,6 +57,6 @@ def build_loss(config: ModelConfig, *, training: bool) -> Callable[[Tensor, Tens
     In training the target has 1 - e for the label plus e / classes for every class, where e is `model.label_smoothing`
     (Szegedy et al. 2016, sec. 7). In validation and test e is 0, so that the losses of different runs are comparable.
     """
-    function = LOSSES[config.loss].function
+    function = entry(LOSSES, config.loss, "model.loss", "LOSSES of model/losses.py").function
     model = config if training else replace(config, label_smoothing=0.0)
     return partial(function, model=model)  # type: ignore[call-arg]  # not a lambda, which cannot be pickled

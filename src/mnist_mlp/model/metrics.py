@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
+from mnist_mlp.config.tables import entry
+
 METRICS: dict[str, Callable[[int], Metric]] = {
     "acc": lambda classes: MulticlassAccuracy(classes, average="micro", validate_args=False),
     "f1": lambda classes: MulticlassF1Score(classes, average="macro", validate_args=False),
@@ -21,5 +23,7 @@ METRICS: dict[str, Callable[[int], Metric]] = {
 
 def build_metrics(names: Sequence[str], classes: int, stage: str) -> MetricCollection:
     """Metrics of one stage, named `<stage>/<name>`, as in `val/acc`."""
-    metrics: dict[str, Metric | MetricCollection] = {name: METRICS[name](classes) for name in names}
+    metrics: dict[str, Metric | MetricCollection] = {
+        name: entry(METRICS, name, "metrics", "METRICS of model/metrics.py")(classes) for name in names
+    }
     return MetricCollection(metrics, prefix=f"{stage}/", compute_groups=False)

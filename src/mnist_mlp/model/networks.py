@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import CNNConfig, MLPConfig, ModelConfig
+from mnist_mlp.config.tables import entry
 from mnist_mlp.model.losses import LOSSES
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -145,4 +146,4 @@ NETWORKS: dict[str, Callable[..., Network]] = {"mlp": MLP, "cnn": CNN}
 
 def build_network(config: ModelConfig, data: DataSpec) -> Network:
     """The network `model.name`, with initial weights drawn from torch's global generator."""
-    return NETWORKS[config.name](config, data)
+    return entry(NETWORKS, config.name, "model.name", "NETWORKS of model/networks.py")(config, data)

@@ -13,6 +13,7 @@ from torch.nn import Parameter
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from mnist_mlp.config.schema import OptimizerConfig
+from mnist_mlp.config.tables import entry
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adamw": AdamW,
@@ -30,7 +31,7 @@ def build_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter], *,
             about half as long on the CPU.
     """
     keys = asdict(config)
-    kind = OPTIMIZERS[keys.pop("name")]
+    kind = entry(OPTIMIZERS, keys.pop("name"), "optimizer.name", "OPTIMIZERS of optim/optimizers.py")
     if "fused" in signature(kind).parameters:
         keys["fused"] = fused
     return kind(list(parameters), **keys)
