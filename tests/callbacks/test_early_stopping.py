@@ -39,11 +39,16 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
 
 
 @pytest.mark.engine
-def test_it_stops_at_the_epoch_of_a_plain_loop_and_tests_the_best(tmp_path: Path, whole: list[float]) -> None:
+def test_it_stops_at_the_epoch_of_a_plain_loop_and_tests_the_best(
+    tmp_path: Path, whole: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
     epochs = expected_epochs(whole)
     assert epochs < len(whole)  # or nothing is shown
     for engine in ("fast", "plain"):
-        result = train(configuration(*LONG, *STOPPING, f"engine={engine}"), tmp_path / engine)
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            result = train(configuration(*LONG, *STOPPING, f"engine={engine}"), tmp_path / engine)
+        assert caplog.text.count("early stopping: Monitored metric val/loss did not improve in the last 2") == 1
         assert [row["val/loss"] for row in result.history] == pytest.approx(whole[:epochs], abs=1e-5)
         assert result.metrics["val/acc"] == max(row["val/acc"] for row in result.history)
         assert result.metrics["test/acc"] is not None

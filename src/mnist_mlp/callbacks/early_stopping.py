@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import lightning as L
@@ -9,6 +10,8 @@ from lightning.pytorch import callbacks
 
 from mnist_mlp.callbacks.monitors import require_measured
 from mnist_mlp.config.schema import EarlyStoppingConfig
+
+log = logging.getLogger(__name__)
 
 
 class EarlyStopping(callbacks.EarlyStopping):
@@ -28,7 +31,10 @@ class EarlyStopping(callbacks.EarlyStopping):
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not trainer.sanity_checking:
             require_measured("callbacks.early_stopping", self.monitor, trainer.callback_metrics)
+        stopped = trainer.should_stop
         super().on_validation_end(trainer, pl_module)
+        if trainer.should_stop and not stopped:
+            log.info("early stopping: %s", self.stopping_reason_message)
 
     def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
         if self.wait_count >= self.patience:
