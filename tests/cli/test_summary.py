@@ -48,6 +48,16 @@ def test_only_what_a_run_left_is_offered(tmp_path: Path) -> None:
     assert words[-4:] == ["next:", "tensorboard", "--logdir", str(directory)]
 
 
+def test_the_page_is_offered_for_the_networks_that_it_can_compute(tmp_path: Path) -> None:
+    for name, offered in (("mlp", True), ("cnn", False)):
+        directory = ran(tmp_path / name, f"model={name}", accuracy=0.98)
+        (directory / "checkpoints").mkdir(exist_ok=True)
+        (directory / "checkpoints" / "best.ckpt").touch()
+        text = summary(Result.of(read(directory)))
+        assert "evaluate.py" in text
+        assert ("demo.py" in text) == offered
+
+
 def test_a_directory_is_shown_as_seen_from_the_shell_where_the_job_has_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ def run_header(config: Config, directory: Path) -> str:
     info = describe(config.data)
     classes, training = len(info.class_names), info.train_size - config.data.val_size
     known = parameters(config.model, info.image_shape, classes)
-    network = f"{config.model.name} {shape(config.model, info.image_shape, classes)}"
+    network = " ".join(dict.fromkeys((config.model.name, shape(config.model, info.image_shape, classes))))
     size = "" if known is None else f", {known:,} parameters"
     lines = {
         "network": network + size,

@@ -21,7 +21,7 @@ def summary(result: Result) -> str:
     if thinned or (record is not None and record.sweep is not None):
         return f"{shown(result.directory)}   {' '.join(_test(result)) or result.status}"
     seconds = "   ".join(f"{part} {duration:.1f}" for part, duration in result.seconds.items())
-    commands = _next_commands(result.directory)
+    commands = _next_commands(result)
     return "\n".join(
         [
             *_reached(result),
@@ -55,14 +55,15 @@ def _test(result: Result) -> list[str]:
     return ["test accuracy" if found[0] == "test/acc" else found[0], metric_text(*found)]
 
 
-def _next_commands(directory: Path) -> list[list[str]]:
-    """The arguments of each command that can be run on the run in `directory`."""
-    commands = []
+def _next_commands(result: Result) -> list[list[str]]:
+    """The arguments of each command that can be run on this run."""
+    directory, commands = result.directory, []
     if (directory / "tensorboard").exists():
         by_make = Path.cwd() == PROJECT and (PROJECT / "Makefile").exists() and directory.is_relative_to(OUTPUTS)
         commands.append(["make", "tensorboard"] if by_make else ["tensorboard", "--logdir", str(shown(directory))])
     if (directory / CHECKPOINTS / BEST).exists():
+        names = ["evaluate.py", *(["demo.py"] if result.config["model"]["name"] == "mlp" else [])]
         # A copy of the project may not have these commands.
-        scripts = [name for name in ("evaluate.py", "demo.py") if (PROJECT / "src" / name).exists()]
+        scripts = [name for name in names if (PROJECT / "src" / name).exists()]
         commands += [arguments_of(name, checkpoint=directory) for name in scripts]
     return commands
