@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import Field, dataclass, fields, is_dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, asdict, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -134,6 +134,28 @@ def depends_on_length(scheduler: str) -> bool:
     """
     kind = VARIANTS["scheduler"].get(scheduler)
     return kind is None or not kind.independent_of_length
+
+
+def with_legacy_defaults(values: Mapping[str, Any], schema: type[Any] = Config) -> dict[str, Any]:
+    """The configuration of an older run, with `legacy_default` for each key that is newer than the run."""
+    complete = dict(values)
+    for part, kind in _fields_and_kinds(schema):  # type: ignore[arg-type]  # as above
+        given = values.get(part.name)
+        if part.name in VARIANTS:
+            kind = VARIANTS[part.name].get(str(given.get("name"))) if isinstance(given, Mapping) else None
+        if isinstance(given, Mapping) and is_dataclass(kind):
+            complete[part.name] = with_legacy_defaults(given, kind)  # type: ignore[arg-type]  # a class
+        elif part.name not in values and part.default is not MISSING:
+            complete[part.name] = part.default
+        elif part.name not in values and part.default_factory is not MISSING:
+            complete[part.name] = asdict(part.default_factory())
+    return complete
+
+
+@cache
+def _fields_and_kinds(schema: type[Any]) -> list[tuple[Field[Any], Any]]:
+    kinds = get_type_hints(schema)
+    return [(part, kinds[part.name]) for part in fields(schema)]
 
 
 def leaves(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, Key]]:

@@ -49,6 +49,17 @@ def made(place: Path, cases: list[dict[str, Any]]) -> list[Run]:
     return find([place])
 
 
+def test_a_run_from_before_a_key_existed_belongs_to_those_with_its_legacy_default(tmp_path: Path) -> None:
+    runs = [ran(tmp_path / str(seed), accuracy=0.98, seed=seed) for seed in range(3)]
+    result = json.loads((runs[0] / "result.json").read_text())
+    del result["config"]["model"]["adversarial"], result["config"]["augment"]["blank"]
+    (runs[0] / "result.json").write_text(json.dumps(result))
+    changed = json.loads((runs[1] / "result.json").read_text())
+    changed["config"]["model"]["adversarial"] = 0.5
+    (runs[1] / "result.json").write_text(json.dumps(changed))
+    assert sorted(entry.seeds for entry in board_of(tmp_path).entries) == [[0, 2], [1]]
+
+
 @given(some_runs(), st.randoms(use_true_random=False))
 @settings(max_examples=25)
 def test_entries_are_those_that_pandas_groups_ranked_by_validation_alone(

@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.keys import affects_result, keys, keys_where
+from mnist_mlp.config.keys import affects_result, keys, keys_where, with_legacy_defaults
 from mnist_mlp.extras.leaderboard.statistics import Estimate, against_first
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs import record
@@ -52,8 +52,7 @@ class Entry:
 
     @property
     def config(self) -> dict[str, Any]:
-        config: dict[str, Any] = self.runs[0].result["config"]
-        return config
+        return config_of(self.runs[0])
 
     @property
     def parameters(self) -> int:
@@ -135,7 +134,7 @@ def _leaderboard(data: str, complete: Sequence[runs.Run]) -> Leaderboard:
     groups: dict[str, dict[int, runs.Run]] = {}
     flat: dict[str, dict[str, Any]] = {}
     for run in sorted(complete, key=_preference):
-        config = settings(run.result["config"])
+        config = settings(config_of(run))
         name = json.dumps(config, sort_keys=True)
         flat[name] = config
         groups.setdefault(name, {})[run.result["seed"]] = run
@@ -217,14 +216,17 @@ def _without_effect() -> frozenset[str]:
 
 
 def config_of(run: runs.Run) -> dict[str, Any]:
-    """The configuration of a run, of a killed one too; empty if it left none that can be read."""
+    """The configuration of a run, of a killed one too; empty if it left none that can be read.
+
+    Keys that are newer than the run have their `legacy_default`, so that it is compared with runs of today.
+    """
     if found := run.result.get("config"):
-        return dict(found)
+        return with_legacy_defaults(found)
     try:
         started = record.read_run(run.directory)
     except ConfigError:
         started = None
-    return started.config if started else {}
+    return with_legacy_defaults(started.config) if started else {}
 
 
 def flattened(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
