@@ -219,3 +219,7 @@ def test_a_copy_with_a_name_of_its_own_trains_and_finds_its_optional_parts(tmp_p
     assert b"network/gradient_norm" in events.read_bytes()  # the dashboard drew it
     for patch in patches((copy / "docs" / "yours.md").read_text()).values():
         apply(patch, copy, "--check")
+    again = f"git add . && {commands_of('Your own name').replace('NAME=my_digits', 'NAME=own_digits')}"
+    subprocess.run(["bash", "-e", "-c", again], cwd=copy, check=True)
+    left = subprocess.run(["git", "grep", "-Iil", "my[_-]digits", "src"], cwd=copy, capture_output=True, text=True)
+    assert (left.returncode, left.stdout) == (1, "")

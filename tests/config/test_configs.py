@@ -11,6 +11,7 @@ from helpers.kill_and_resume import OVERRIDES, configuration
 from omegaconf import OmegaConf
 
 from mnist_mlp.config.compose import composed
+from mnist_mlp.config.declare import VARIANTS
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import keys, leaves
 from mnist_mlp.config.parsing import from_dict
@@ -46,7 +47,8 @@ def test_every_key_is_documented_in_one_line_and_has_a_value() -> None:
     for name, entry in keys(Config).items():
         assert entry.key.doc, name
         assert "\n" not in entry.key.doc, name
-    given = {name for name, _, _ in (*leaves(composed()), *leaves(composed("optimizer=sgd", "model=cnn")))}
+    options = [f"{group}={file.stem}" for group in VARIANTS for file in (CONFIGS / group).glob("*.yaml")]
+    given = {name for words in ([], *([option] for option in options)) for name, _, _ in leaves(composed(*words))}
     assert set(keys(Config)) == given
 
 
@@ -71,15 +73,16 @@ def test_a_recipe_without_augmentation_does_not_inherit_that_of_the_default(name
 
 
 def test_a_data_set_is_normalised_by_its_own_statistics_unless_its_file_has_numbers() -> None:
-    options = [path.stem for path in (CONFIGS / "data").glob("*.yaml")]
-    normalised = {option: (data.mean, data.std) for option in options for data in [composed(f"data={option}").data]}
-    assert normalised == {
+    expected = {
         "mnist": (0.1307, 0.3081),
         "fashion_mnist": (0.2860, 0.3530),
         "synthetic": (0.1307, 0.3081),
         "folder": (None, None),
         "npz": (None, None),
     }
+    for option, statistics in expected.items():
+        data = composed(f"data={option}").data
+        assert (data.mean, data.std) == statistics
 
 
 def test_an_experiment_gives_way_to_the_command_line() -> None:

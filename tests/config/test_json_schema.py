@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from mnist_mlp.config import json_schema
 from mnist_mlp.config.compose import composed
+from mnist_mlp.config.declare import VARIANTS
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.json_schema import FOLDER, schema_name, text_of, with_header
 from mnist_mlp.config.keys import Entry, keys
@@ -96,14 +97,15 @@ LIMITED = [entry for entry in keys().values() if entry.key.limits]
 
 
 @cache
-def base(optimizer: str, model: str) -> dict[str, Any]:
-    return asdict(composed(f"optimizer={optimizer}", f"model={model}"))
+def base(*words: str) -> dict[str, Any]:
+    return asdict(composed(*words))
 
 
 def refusal(entry: Entry, value: Any) -> str | None:
-    """What is said of the default configuration with this value, or None."""
+    """What is said of a configuration that has the key, with this value, or None."""
     section, _, name = entry.name.rpartition(".")
-    values = deepcopy(base("sgd" if name == "momentum" else "adamw", "cnn" if name == "channels" else "mlp"))
+    owners = [option for option, kind in VARIANTS.get(section, {}).items() if name in kind.__dataclass_fields__]
+    values = deepcopy(base(*(f"{section}={option}" for option in owners[:1])))
     held = values
     for part in section.split(".") if section else []:
         held = held[part]

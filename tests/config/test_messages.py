@@ -23,11 +23,11 @@ def refusal(*words: str) -> str:
     return line
 
 
-def refusal_of_file(folder: Path, text: str | bytes, name: str = "mine.yaml") -> str:
+def refusal_of_file(folder: Path, text: str | bytes, name: str = "wrong_recipe.yaml") -> str:
     """What is said of a file of one's own under experiment/."""
     (folder / "experiment").mkdir()
     (folder / "experiment" / name).write_bytes(text.encode() if isinstance(text, str) else text)
-    return refusal(f"hydra.searchpath=[file://{folder}]", "experiment=mine")
+    return refusal(f"hydra.searchpath=[file://{folder}]", "experiment=wrong_recipe")
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_file_that_is_no_yaml_is_refused_with_its_line_and_what_to_do(
     tmp_path: Path, text: str, place: str, advice: str
 ) -> None:
     line = refusal_of_file(tmp_path, HEADER + text)
-    assert line.startswith(f"{tmp_path}/experiment/mine.yaml, {place}: ")
+    assert line.startswith(f"{tmp_path}/experiment/wrong_recipe.yaml, {place}: ")
     assert advice in line
 
 
@@ -57,7 +57,7 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     [
         ("model:\n  hidden: [16]\n", "experiment: the chosen file puts its keys below experiment"),
         ("", "experiment: the chosen file"),
-        ("defaults:\n  - override /data: synthetic\n", "experiment/mine.yaml: expected '# @package _global_'"),
+        ("defaults:\n  - override /data: synthetic\n", "experiment/wrong_recipe.yaml: expected '# @package _global_'"),
         ("\ufeff" + HEADER + "defaults:\n  - override /data: synthetic\n", "not even an invisible byte order mark"),
     ],
 )
@@ -76,8 +76,8 @@ def test_a_file_without_the_package_header_is_told_what_its_first_line_has_to_be
         ("optimizer: sgd\n", "under defaults: by - override /optimizer: sgd"),
         ("model:\n", "model: expected a section with keys of its own, got null; leave the empty line out"),
         ("model: 3\n", "model: expected a section with keys of its own, got 3"),
-        ("logger: [csv]\n", "experiment/mine.yaml: expected keys with values, got a list"),
-        ("- a\n", "experiment/mine.yaml: expected keys with values, got a list"),
+        ("logger: [csv]\n", "experiment/wrong_recipe.yaml: expected keys with values, got a list"),
+        ("- a\n", "experiment/wrong_recipe.yaml: expected keys with values, got a list"),
         ("defaults:\n  - /optimizer: sgd\n", "optimizer: chosen twice; to change the choice, write - override"),
         ("defaults:\n  - override optimizer: sgd\n", "expected a / before the name of a group"),
         (
@@ -92,8 +92,8 @@ def test_a_file_of_the_wrong_shape_is_told_the_right_one(tmp_path: Path, text: s
 
 
 def test_a_file_with_another_suffix_is_found_and_told_its_name(tmp_path: Path) -> None:
-    line = refusal_of_file(tmp_path, HEADER + "seed: 1\n", name="mine.yml")
-    assert line == f"experiment=mine: {tmp_path}/experiment/mine.yml has to be called mine.yaml"
+    line = refusal_of_file(tmp_path, HEADER + "seed: 1\n", name="wrong_recipe.yml")
+    assert line == f"experiment=wrong_recipe: {tmp_path}/experiment/wrong_recipe.yml has to be called wrong_recipe.yaml"
 
 
 @pytest.mark.parametrize(
