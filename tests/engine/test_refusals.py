@@ -32,6 +32,12 @@ def test_a_hook_that_the_engine_does_not_call_is_refused(tmp_path: Path, monkeyp
         train(configuration(*SHORT, *QUIET), tmp_path / "module")
 
 
+def test_a_module_that_logs_under_other_names_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DigitClassifier, "log", lambda *_, **__: None, raising=False)
+    with pytest.raises(ConfigError, match=r"DigitClassifier\.log: engine=fast"):
+        train(configuration(*SHORT, *QUIET), tmp_path)
+
+
 def weighted(datamodule: DigitsDataModule) -> DataLoader:
     images, labels = datamodule.parts["train"]
     sampler = WeightedRandomSampler((1.0 + labels).tolist(), len(labels))

@@ -116,7 +116,7 @@ FORWARDED = {name for name in vars(MemberHooks) if name.startswith("on_")} | {
 }
 MODULE_HOOKS = FORWARDED | {
     *("forward", "training_step", "validation_step", "test_step", "predict_step"),
-    *("configure_optimizers", "load_from_checkpoint", "log", "trainer"),
+    *("configure_optimizers", "load_from_checkpoint"),
 }
 DATA_MODULE_HOOKS = {
     *("prepare_data", "setup", "on_after_batch_transfer", "load_from_checkpoint", "from_datasets"),
@@ -130,8 +130,9 @@ def refuse_unknown_hooks(
 ) -> None:
     """Check that the engine calls every hook that the module, the data module and the callbacks override.
 
-    Exception: the hand-written step replaces `on_train_batch_start` and `on_train_batch_end` of the module. It is not
-    used if they change loss, weights or the names of metrics.
+    A subclass that overrides `on_train_batch_start` or `on_train_batch_end` is trained by autograd. If those of
+    `DigitClassifier` itself are edited, the hand-written step replaces them, unless its trial finds another loss, other
+    weights or other names of metrics.
 
     Raises:
         ConfigError: one of them overrides a hook that only Lightning's own loop calls.
