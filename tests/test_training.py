@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from mnist_mlp.config.compose import composed
-from mnist_mlp.config.errors import DataError, Interrupted
+from mnist_mlp.config.errors import ConfigError, DataError, Interrupted
 from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.data.mnist import MNIST
 from mnist_mlp.data.seeding import epoch_order
@@ -220,6 +220,16 @@ def test_an_epoch_that_was_not_validated_shows_no_validation(tmp_path: Path) -> 
     result = train(configuration(*BASE, *words), tmp_path)
     assert [row["val/acc"] is not None for row in result.history] == [False, True, False]
     assert result.best_epoch == 1
+
+
+def test_a_completed_run_does_not_answer_for_another_configuration(tmp_path: Path) -> None:
+    words = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger=none")
+    before = train(configuration(*words), tmp_path)
+    again = (*words, f"resume={tmp_path}")
+    for other in ("seed=7", "model.hidden=[8]"):
+        with pytest.raises(ConfigError, match=rf"{other.partition('=')[0]}: cannot change on resume"):
+            train(configuration(*again, other), tmp_path)
+    assert train(configuration(*again, "logger=csv"), tmp_path).metrics == before.metrics
 
 
 def test_a_run_may_leave_validation_and_test_out(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from mnist_mlp.distributed.strategy import wait_for_ranks
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.result import Result
 from mnist_mlp.runs.resume_checkpoint import newest_checkpoint
-from mnist_mlp.runs.run_directory import locked_for_run, record_or_compare_data
+from mnist_mlp.runs.run_directory import locked_for_run, record_or_compare_data, refuse_changes
 from mnist_mlp.runs.signals import interruptible
 from mnist_mlp.runs.thinning import thin
 from mnist_mlp.training.process_settings import prepare_torch, quieten_lightning
@@ -64,6 +64,7 @@ def train(
     directory = Path(directory)
     before = runs.read(directory)
     if config.resume is not None and before.status == runs.COMPLETED and _same_length(config, before.result["config"]):
+        refuse_changes(asdict(config), before.result["config"], scheduler=config.scheduler.name)
         log.info("%s is complete already", directory)
         # The process may have been killed after it wrote the result, before it deleted files.
         thin(directory, config.sweep.keep)
