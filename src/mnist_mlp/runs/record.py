@@ -6,7 +6,8 @@ With them a run can be found and resumed under any name, without Hydra's own fil
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -118,13 +119,14 @@ def read_run(directory: Path) -> RunRecord | None:
     content = _read(directory / RUN)
     if content is None:
         return None
-    command = content.get("command")
-    return RunRecord(
-        config=content["config"],
-        command=command and Command(**command),
-        sweep=content.get("sweep"),
-        data_sha256=content.get("data_sha256"),
-    )
+    with _complete(directory / RUN):
+        command = content.get("command")
+        return RunRecord(
+            config=content["config"],
+            command=command and Command(**command),
+            sweep=content.get("sweep"),
+            data_sha256=content.get("data_sha256"),
+        )
 
 
 def write_sweep(directory: Path, record: SweepRecord) -> None:
@@ -145,12 +147,22 @@ def read_sweep(directory: Path) -> SweepRecord | None:
     content = _read(directory / SWEEP)
     if content is None:
         return None
-    jobs = content["jobs"]
-    return SweepRecord(
-        command=Command(**content["command"]),
-        config=content["config"],
-        jobs=None if jobs is None else [JobRecord(**job) for job in jobs],
-    )
+    with _complete(directory / SWEEP):
+        jobs = content["jobs"]
+        return SweepRecord(
+            command=Command(**content["command"]),
+            config=content["config"],
+            jobs=None if jobs is None else [JobRecord(**job) for job in jobs],
+        )
+
+
+@contextmanager
+def _complete(path: Path) -> Iterator[None]:
+    """Raise ConfigError if a part of the record is missing or of another kind."""
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"{path}: is damaged, or not of this project: {error}") from error
 
 
 def refuse_later_version(content: Mapping[str, Any], path: Path) -> None:
