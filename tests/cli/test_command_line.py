@@ -179,6 +179,14 @@ def test_a_place_that_cannot_hold_a_directory_is_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+def test_a_directory_without_a_name_is_not_the_current_one(tmp_path: Path) -> None:
+    for words, key in ((("hydra.run.dir=",), "hydra.run.dir"), (("-m", "hydra.sweep.dir="), "hydra.sweep.dir")):
+        answer = train_from_a_shell(*TINY, *words, cwd=tmp_path)
+        assert (answer.code, f"{key}: expected a directory, got nothing" in answer.error) == (2, True)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.slow
 def test_a_run_from_another_directory_says_what_came_out_and_where_it_lies(tmp_path: Path) -> None:
     answer = train_from_a_shell(*TINY, f"hydra.run.dir={tmp_path / 'my runs' / 'first'}", cwd=tmp_path)
     assert (answer.code, answer.error) == (0, "")

@@ -53,7 +53,7 @@ def test_a_place_that_cannot_hold_a_directory_is_refused_and_why(tmp_path: Path,
 
 def test_a_file_is_refused_where_a_folder_is_or_none_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for place in (tmp_path, tmp_path / "file" / "it"):
+    for place in (tmp_path, tmp_path / "file" / "it", tmp_path / ("a" * 256)):
         with pytest.raises(ConfigError, match=r"^option: expected"):
             refuse_unwritable_file("option", place)
     for place in (tmp_path / "file", tmp_path / "new" / "it"):

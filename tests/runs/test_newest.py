@@ -13,7 +13,7 @@ from mnist_mlp.config.errors import CheckpointError, ConfigError
 from mnist_mlp.runs import chosen_checkpoint, record
 from mnist_mlp.runs.command_line import command
 from mnist_mlp.runs.directories import jobs, runs_below
-from mnist_mlp.runs.newest import newest_or_best, remarks
+from mnist_mlp.runs.newest import STUDY, newest_or_best, remarks
 
 COMMAND = record.Command(config_name="train", config_dirs=[], task=["seed=0,1"], hydra=[])
 
@@ -59,6 +59,10 @@ def test_of_the_newest_sweep_the_best_on_validation_is_taken(tmp_path: Path) -> 
     assert chosen is not None and chosen.directory == best
     words = remarks(best / "checkpoints" / "best.ckpt", tmp_path)
     assert words == ["the best of the newest sweep, sweep", "validation 95.00%", "test 95.00%"]
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / STUDY).touch()
+    trial = trained(tmp_path / "search" / "0", 0.95, second=4)
+    assert remarks(trial / "checkpoints" / "best.ckpt", tmp_path)[0] == "the best of the newest search, search"
 
 
 @pytest.mark.parametrize(

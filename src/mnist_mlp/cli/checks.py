@@ -78,7 +78,7 @@ class CheckBeforeWork(Callback):
             if self.schema is Config and given.sweep.keep != "all" and not resuming:
                 raise ConfigError(f"sweep.keep={given.sweep.keep}: expected -m beside it, as in train.py -m seed=0,1")
             directory = Path(config.hydra.run.dir)
-            refuse_unwritable_directory("hydra.run.dir", directory)
+            refuse_unwritable_directory("hydra.run.dir", config.hydra.run.dir)
             if not resuming:
                 run_directory.refuse_occupied(directory)
             if isinstance(given, TrainedConfig):
@@ -112,7 +112,7 @@ class CheckBeforeWork(Callback):
                 sweep.compose_once(loader, config)
             jobs = sweep.jobs_of(config, loader)
             first_valid = self._refuse_invalid_values(config, jobs, loader)
-            refuse_unwritable_directory("hydra.sweep.dir", Path(config.hydra.sweep.dir))
+            refuse_unwritable_directory("hydra.sweep.dir", config.hydra.sweep.dir)
             log.info(sweep_header(jobs, Path(config.hydra.sweep.dir)))
             sweep.begin(config, jobs, loader, self._base(config, first_valid), resuming=self.resuming)
 

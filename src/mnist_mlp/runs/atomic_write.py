@@ -13,14 +13,15 @@ MAX_NAME_BYTES = 255
 """Longest name of a file, on all common file systems."""
 
 
-def refuse_unwritable_directory(name: str, directory: Path, what: str = "directory") -> None:
-    """Raise ConfigError if `directory` neither exists nor can be created.
+def refuse_unwritable_directory(name: str, given: Path | str, what: str = "directory") -> None:
+    """Raise ConfigError if the directory neither exists nor can be created.
 
     `name` is the key or option that gave the directory; it begins the error message.
     """
-    for part in directory.parts:
-        if len(os.fsencode(part)) > MAX_NAME_BYTES:
-            raise ConfigError(f"{name}: expected names of at most {MAX_NAME_BYTES} bytes, got {part[:40]}...")
+    directory = Path(given)
+    if given == "":  # as from a shell variable that is not set; a Path takes it for the current directory
+        raise ConfigError(f"{name}: expected a {what}, got nothing")
+    _refuse_long_names(name, directory)
     above = (directory, *directory.absolute().parents)
     try:
         place = next(path for path in above if os.path.lexists(path))
@@ -35,10 +36,17 @@ def refuse_unwritable_directory(name: str, directory: Path, what: str = "directo
 
 def refuse_unwritable_file(name: str, path: Path) -> None:
     """Raise ConfigError if the file `path` cannot be written; `name` is the option that gave it."""
+    _refuse_long_names(name, path)
     if not os.path.exists(path):
         refuse_unwritable_directory(name, path.parent, "file")
     elif path.is_dir() or not os.access(path, os.W_OK):
         raise ConfigError(f"{name}: expected a file that can be written, got {path}")
+
+
+def _refuse_long_names(name: str, path: Path) -> None:
+    for part in path.parts:
+        if len(os.fsencode(part)) > MAX_NAME_BYTES:
+            raise ConfigError(f"{name}: expected names of at most {MAX_NAME_BYTES} bytes, got {part[:40]}...")
 
 
 @contextmanager

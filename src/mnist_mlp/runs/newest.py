@@ -48,7 +48,10 @@ def remarks(checkpoint: Path, outputs: Path) -> list[str]:
     """Remarks for the user on the selected run: which it is, what it reached, and whether it was a quick try."""
     directory = checkpoint.parent.parent
     run, sweep = read(directory), sweep_of(directory, outputs)
-    words = ["the newest completed run" if sweep is None else f"the best of the newest sweep, {sweep.name}"]
+    words = ["the newest completed run"]
+    if sweep is not None:
+        kind = "search" if (sweep / STUDY).is_file() else "sweep"
+        words = [f"the best of the newest {kind}, {sweep.name}"]
     config, metrics = run.result.get("config") or {}, run.result.get("metrics") or {}
     decided = monitored(config)[0]
     if (value := metrics.get(decided)) is not None:
