@@ -22,6 +22,15 @@ def test_a_mean_counts_each_batch_by_its_images_also_after_a_resume() -> None:
     assert float(resumed.compute()["train/x"]) == pytest.approx(np.average(values, weights=images))
 
 
+def test_values_of_a_step_are_still_there_after_a_resume() -> None:
+    log, resumed = EpochLog(), EpochLog()
+    log.log("a", 7.0, on_step=True, on_epoch=False)
+    log.log("b", 2.0, on_step=True, on_epoch=True)
+    resumed.load_state_dict(log.state_dict(), {})
+    assert resumed.compute() == log.compute()
+    assert {"a", "b_step", "b_epoch"} <= resumed.compute().keys()
+
+
 @pytest.mark.parametrize("reported", [True, False])
 def test_a_checkpoint_says_whether_the_epoch_was_reported(reported: bool) -> None:
     log = EpochLog()

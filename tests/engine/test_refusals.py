@@ -10,6 +10,7 @@ import lightning as L
 import pytest
 from helpers.kill_and_resume import configuration
 from helpers.short_runs import QUIET, SHORT
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 
 from mnist_mlp.config.errors import ConfigError
@@ -36,6 +37,11 @@ def test_a_module_that_logs_under_other_names_is_refused(tmp_path: Path, monkeyp
     monkeypatch.setattr(DigitClassifier, "log", lambda *_, **__: None, raising=False)
     with pytest.raises(ConfigError, match=r"DigitClassifier\.log: engine=fast"):
         train(configuration(*SHORT, *QUIET), tmp_path)
+
+
+def test_a_callback_that_replaces_the_schedule_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"StochasticWeightAveraging: engine=fast .* engine=plain"):
+        train(configuration(*SHORT, *QUIET), tmp_path, callbacks=[StochasticWeightAveraging(swa_lrs=0.01)])
 
 
 def weighted(datamodule: DigitsDataModule) -> DataLoader:

@@ -310,3 +310,17 @@ def test_the_comparison_sees_a_step_too_many(tmp_path: Path, monkeypatch: pytest
         together = tmp_path / "wrong" / str(number)
         left, right = (files.read(place / runs.CHECKPOINTS / files.LAST)["state_dict"] for place in (together, alone))
         assert furthest(left, right) > 1e-6
+
+
+def test_a_member_that_fails_without_log_files_of_its_own_is_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = ["optimizer=sgd", "scheduler=constant", "model.loss=cross_entropy"]
+    jobs = [
+        Job(number=n, config=configuration(*COMMON, *own, f"optimizer.lr={rate}"), directory=tmp_path / str(n))
+        for n, rate in enumerate((1e-3, 1e300))
+    ]
+    for job in jobs:
+        job.directory.mkdir()
+    train_stack(jobs, bar=None)
+    assert caplog.text.count("job 1 failed: the loss became") == 1

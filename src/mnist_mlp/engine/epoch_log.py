@@ -59,7 +59,9 @@ class EpochLog:
             ConfigError: the reduction is not the mean, or the value is not a single number.
         """
         if reduce_fx not in ("mean", torch.mean):
-            raise ConfigError(f"self.log({name!r}): engine=fast supports reduce_fx='mean' only; engine=plain others")
+            raise ConfigError(
+                f"self.log({name!r}): engine=fast supports reduce_fx='mean' only; engine=plain supports others"
+            )
         if isinstance(value, Metric):
             self.metrics[name] = value
             return
@@ -120,7 +122,13 @@ class EpochLog:
             with metric.sync_context():
                 metrics[name] = dict(metric.metric_state)
         pairs = {name: list(pair) for name, pair in sums.items()}
-        return {"sums": pairs, "metrics": metrics, "reported": self.reported}
+        return {
+            "sums": pairs,
+            "metrics": metrics,
+            "reported": self.reported,
+            "step_values": {name: float(value) for name, value in self.step_values.items()},
+            "with_step": sorted(self._with_step),
+        }
 
     def load_state_dict(self, state: dict[str, Any], metrics: dict[str, Metric], *, rank: int = 0) -> None:
         """Restore the sums of all ranks on rank 0; the other ranks start from zero.
@@ -129,6 +137,8 @@ class EpochLog:
         """
         self.reset()
         self.reported = state.get("reported", False)
+        self.step_values = {name: torch.tensor(value) for name, value in state.get("step_values", {}).items()}
+        self._with_step = set(state.get("with_step", ()))
         self.sums = {
             name: (total, count) if rank == 0 else (0.0, 0.0) for name, (total, count) in state["sums"].items()
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 
 from mnist_mlp.callbacks.loop_progress import end_run
 from mnist_mlp.config.errors import ConfigError
@@ -135,8 +136,14 @@ def refuse_unknown_hooks(
     weights or other names of metrics.
 
     Raises:
-        ConfigError: one of them overrides a hook that only Lightning's own loop calls.
+        ConfigError: one of them overrides a hook that only Lightning's own loop calls, or replaces the schedule of the
+            learning rate, which the engine computes itself.
     """
+    if any(isinstance(callback, StochasticWeightAveraging) for callback in callbacks):
+        raise ConfigError(
+            "StochasticWeightAveraging: engine=fast computes the learning rate itself, and this callback replaces it; "
+            "expected engine=plain beside it, or averaging.decay=0.99 in its place"
+        )
     for owner, base, known in [
         (module, L.LightningModule, MODULE_HOOKS),
         (datamodule, L.LightningDataModule, DATA_MODULE_HOOKS),

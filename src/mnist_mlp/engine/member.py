@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import logging.config
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
 from typing import Any
 
@@ -137,10 +137,12 @@ class Member:
     def fail(self, error: UserError | Pruned) -> None:
         """End this member as a single run would end for this error: log it, and write the result."""
         self.training, self.error = False, error
-        # Once in the log of the process, and once in the job's own files.
-        for place in (nullcontext(), self.own_log_files()) if isinstance(error, UserError) else ():
-            with place:
-                log.error("job %s failed: %s", self.job.number, error)
+        if isinstance(error, UserError):
+            words = ("job %s failed: %s", self.job.number, error)
+            log.error(*words)
+            if self.job.logging:
+                with self.own_log_files():
+                    log.error(*words)
         with suppress(type(error)):
             self.cleanup.__exit__(type(error), error, error.__traceback__)
 
