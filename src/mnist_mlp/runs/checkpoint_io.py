@@ -39,7 +39,10 @@ class BackgroundCheckpointIO(CheckpointIO):
         return files.read(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
-        Path(path).unlink(missing_ok=True)
+        path = Path(path)
+        if path in self._writes:  # or its write would bring the file back
+            self._writes.pop(path).result()
+        path.unlink(missing_ok=True)
 
     def teardown(self) -> None:
         """Wait until all checkpoints are on the disk."""
@@ -57,6 +60,7 @@ class BackgroundCheckpointIO(CheckpointIO):
 
 
 def _write(packed: bytes, path: Path, previous: Path | None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     if previous is not None:
         files.keep_previous(path, previous)
     files.put(packed, path)
