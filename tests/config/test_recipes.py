@@ -11,6 +11,7 @@ from mnist_mlp.config import compose
 from mnist_mlp.config.schema import CONFIGS
 
 
+@pytest.mark.slow
 def test_recipes_do_not_depend_on_the_default_network_and_optimizer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
