@@ -1,8 +1,7 @@
-"""Every network, loss, optimizer, schedule and metric that the schema declares can be built and does its part."""
+"""Every name that the schema declares is in its table; each network, loss and optimizer can be built and trains."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
@@ -17,9 +16,9 @@ from mnist_mlp.config import schema
 from mnist_mlp.config.compose import composed
 from mnist_mlp.config.declare import VARIANTS
 from mnist_mlp.model.losses import LOSSES, build_loss
-from mnist_mlp.model.metrics import METRICS, build_metrics
+from mnist_mlp.model.metrics import METRICS
 from mnist_mlp.model.networks import NETWORKS, build_network
-from mnist_mlp.optim.lr_schedule import SCHEDULES, lr_factor
+from mnist_mlp.optim.lr_schedule import SCHEDULES
 from mnist_mlp.optim.optimizers import OPTIMIZERS, build_optimizer
 
 IMAGES, CLASSES = 8, 10
@@ -27,9 +26,9 @@ IMAGES, CLASSES = 8, 10
 
 def chosen(group: str, name: str) -> Any:
     """The section `group` under this name: of its own file, or of one with the same keys."""
-    held = VARIANTS[group]
+    known = {other: set(kind.__dataclass_fields__) for other, kind in VARIANTS[group].items()}
     files = {OmegaConf.load(file).get("name"): file.stem for file in (schema.CONFIGS / group).glob("*.yaml")}
-    option = files.get(name) or next((files[other] for other in files if held.get(other) is held[name]), None)
+    option = files.get(name) or next((files[other] for other in files if known.get(other) == known[name]), None)
     assert option is not None, f"configs/{group}/ has no file with the keys of {name}"
     return getattr(composed("data=synthetic", f"{group}={option}", f"{group}.name={name}"), group)
 
@@ -80,21 +79,3 @@ def test_each_optimizer_goes_downhill(name: str) -> None:
     (weight - 1).square().sum().backward()
     optimizer.step()
     assert (weight - 1).square().sum() < 5
-
-
-@pytest.mark.parametrize("name", VARIANTS["scheduler"])
-def test_each_schedule_gives_a_learning_rate_for_every_step(name: str) -> None:
-    config = chosen("scheduler", name)
-    factors = [lr_factor(config, step, 10) for step in range(10)]
-    assert all(math.isfinite(factor) and factor >= 0 for factor in factors)
-    assert any(factors)
-
-
-@pytest.mark.parametrize("name", schema.METRICS)
-def test_each_metric_is_better_for_right_answers_than_for_wrong_ones(name: str) -> None:
-    labels = torch.arange(CLASSES)
-    right = nn.functional.one_hot(labels, CLASSES).float()
-    good, bad = (
-        build_metrics([name], CLASSES, "val")(logits, labels)[f"val/{name}"] for logits in (right, right.roll(1, 0))
-    )
-    assert good > bad if schema.METRICS[name][1] == "max" else good < bad
