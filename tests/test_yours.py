@@ -195,6 +195,14 @@ def test_a_copy_without_the_extras_passes_the_cores_tests(core: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_copy_with_every_change_passes_the_tests_of_what_it_changed(changed: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": "src"}
+    subprocess.run([sys.executable, "-m", "mnist_mlp.config.json_schema"], cwd=changed, env=environment, check=True)
+    tests = ("tests/test_choices.py", "tests/config/test_configs.py", "tests/config/test_json_schema.py")
+    assert " passed" in passed(changed, "-m", "not slow", *tests, "tests/engine/test_stacked_mlp.py")
+
+
+@pytest.mark.slow
 def test_a_copy_without_the_engine_trains_resumes_sweeps_and_passes_the_cores_tests(smallest: Path) -> None:
     words = ("experiment=tiny", "threads=1")
     train(smallest, *words, "trainer.max_epochs=1", "scheduler=constant", "hydra.run.dir=run")
