@@ -172,19 +172,22 @@ def backpropagation() -> None:
     figure, axes = pyplot.subplots(figsize=(10, 2.9), layout="constrained")
     axes.axis("off")
     axes.set(xlim=(-0.7, len(steps) - 0.3), ylim=(-1.25, 1.35))
+    boxes = []
     for place, ((name, formula, value, gradient), what) in enumerate(zip(steps, contents, strict=True)):
-        axes.text(
+        box = axes.text(
             place, 0, name, ha="center", va="center", fontsize=13, bbox={"boxstyle": "round,pad=0.5", "fc": "white"}
         )
+        boxes.append(box.get_bbox_patch())
         axes.text(place, 1.15, what, ha="center", fontsize=9, color="0.35")
         axes.text(place, 0.85, formula, ha="center", fontsize=9)
         axes.text(place, 0.55, _numbers(value), ha="center", fontsize=10, color=BLUE)
         axes.text(place, -0.75, _numbers(gradient), ha="center", fontsize=10, color=ORANGE)
-        if place:
-            axes.annotate("", (place - 0.28, 0.1), (place - 0.72, 0.1), arrowprops={"arrowstyle": "->", "color": BLUE})
-            axes.annotate(
-                "", (place - 0.72, -0.1), (place - 0.28, -0.1), arrowprops={"arrowstyle": "->", "color": ORANGE}
-            )
+    for right in range(1, len(steps)):
+        for height, colour, start, end in ((0.1, BLUE, right - 1, right), (-0.1, ORANGE, right, right - 1)):
+            # From centre to centre, cut off at the edges of the boxes, whose width only drawing knows.
+            cut = {"patchA": boxes[start], "patchB": boxes[end], "shrinkA": 0, "shrinkB": 0}
+            arrow = {"arrowstyle": "->", "color": colour, **cut}
+            axes.annotate("", (end, height), (start, height), arrowprops=arrow, zorder=4)
     axes.text(-0.6, -1.2, "blue: forward, values", color=BLUE, fontsize=9)
     axes.text(
         1.0, -1.2, "orange: backward, the gradient of the loss with respect to each value", color=ORANGE, fontsize=9
@@ -208,9 +211,9 @@ def graph_by_hand() -> list[tuple[str, str, Tensor, Tensor]]:
     d_x = w1.T @ d_z
     return [
         ("$x$", "$x$", x, d_x),
-        ("$L_1$", "$z = W_1 x + b_1$", z, d_z),
-        ("$S$", "$h = 1 / (1 + e^{-z})$", h, d_h),
-        ("$L_2$", "$y = W_2 h + b_2$", y, d_y),
+        ("$z$", "$z = W_1 x + b_1$", z, d_z),
+        ("$h$", "$h = 1 / (1 + e^{-z})$", h, d_h),
+        ("$y$", "$y = W_2 h + b_2$", y, d_y),
         (r"$\ell$", r"$\ell = (y - 1)^2$", loss, torch.ones((), dtype=torch.float64)),
     ]
 
