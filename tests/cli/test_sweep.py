@@ -258,3 +258,14 @@ def test_words_that_would_have_no_effect_are_refused(tmp_path: Path, words: tupl
     assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
     assert complaint in answer.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_of_another_sweep_is_not_taken_for_a_job_of_this_one(tmp_path: Path) -> None:
+    ran(tmp_path / "fixed_1", "optimizer.lr=1e-3", accuracy=0.9)
+    before = (tmp_path / "fixed_1" / "result.json").read_bytes()
+    subdir = f"hydra.sweep.subdir='{tmp_path}/fixed_${{seed}}'"
+    answer = train("-m", "data=synthetic", "seed=0,1", subdir, f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+    assert f"hydra.sweep.subdir: {tmp_path / 'fixed_1'} already holds a run; to resume it: " in answer.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["fixed_1"]
+    assert (tmp_path / "fixed_1" / "result.json").read_bytes() == before

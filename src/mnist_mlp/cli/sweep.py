@@ -22,7 +22,7 @@ from mnist_mlp.runs.command_line import command, sweep_overrides
 from mnist_mlp.runs.metric_text import metric_text
 from mnist_mlp.runs.monitored import monitored
 from mnist_mlp.runs.record import Command, JobRecord, SweepRecord, overrides_of, read_sweep, write_sweep
-from mnist_mlp.runs.run_directory import refuse_changes
+from mnist_mlp.runs.run_directory import refuse_changes, refuse_occupied
 
 _directory: Path | None = None
 _jobs: list[list[str]] = []
@@ -59,8 +59,8 @@ def begin(
     `base` is the configuration that the jobs have in common.
 
     Raises:
-        ConfigError: the directory holds another sweep or is in use, or the resumed sweep was begun with other values
-            or other jobs.
+        ConfigError: the directory holds another sweep or is in use, or that of a job holds a run; or the resumed sweep
+            was begun with other values or other jobs.
         SaveError: the record cannot be written.
     """
     global _directory, _jobs
@@ -69,7 +69,7 @@ def begin(
     record = SweepRecord(
         command=Command.of(config.hydra),
         config=base,
-        jobs=None if jobs is None else _placed(directory, jobs, config, loader),
+        jobs=None if jobs is None else _placed(directory, jobs, config, loader, resuming=resuming),
     )
     before = read_sweep(directory) if resuming else None
     if before is not None:
@@ -89,7 +89,9 @@ def _refuse_other(directory: Path, resuming: bool) -> None:
         raise ConfigError(f"hydra.sweep.dir: {directory} already holds a sweep; to finish it: {finish}")
 
 
-def _placed(directory: Path, jobs: list[list[str]], config: DictConfig, loader: ConfigLoader) -> list[JobRecord]:
+def _placed(
+    directory: Path, jobs: list[list[str]], config: DictConfig, loader: ConfigLoader, *, resuming: bool
+) -> list[JobRecord]:
     """The jobs with the directories that `hydra.sweep.subdir` gives them."""
     by_number = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"] == "${hydra:job.num}"  # type: ignore[index,call-overload]
     placed: dict[str, JobRecord] = {}
@@ -102,6 +104,8 @@ def _placed(directory: Path, jobs: list[list[str]], config: DictConfig, loader: 
             )
         if not by_number:
             refuse_unwritable_directory("hydra.sweep.subdir", directory / subdir)
+        if not resuming:  # or its result would count as one of this sweep
+            refuse_occupied(directory / subdir, "hydra.sweep.subdir")
         placed[subdir] = JobRecord(number=number, directory=subdir, overrides=overrides)
     return list(placed.values())
 

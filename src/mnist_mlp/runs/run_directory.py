@@ -18,11 +18,11 @@ from mnist_mlp.runs.directory_lock import locked
 from mnist_mlp.runs.record import RunRecord, read_run, write_run
 
 
-def refuse_occupied(directory: Path) -> None:
-    """Raise ConfigError if `directory` holds a run: nothing is ever overwritten."""
+def refuse_occupied(directory: Path, name: str = "hydra.run.dir") -> None:
+    """Raise ConfigError if `directory`, the value of the key `name`, holds a run: nothing is ever overwritten."""
     if (directory / runs.RESULT).exists() or (directory / runs.CHECKPOINTS).exists():
         resuming = command("train.py", resume=directory)
-        raise ConfigError(f"hydra.run.dir: {directory} already holds a run; to resume it: {resuming}")
+        raise ConfigError(f"{name}: {directory} already holds a run; to resume it: {resuming}")
 
 
 @contextmanager
