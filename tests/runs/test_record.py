@@ -12,16 +12,27 @@ import pytest
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.runs.record import RUN, SWEEP, read_run, read_sweep
 
+COMMAND = {"config_name": "train", "config_dirs": [], "task": [], "hydra": []}
+
 
 @pytest.mark.parametrize(
     ("name", "read", "content"),
     [
         (SWEEP, read_sweep, {"config": {}}),
         (SWEEP, read_sweep, {"config": {}, "jobs": [{"number": 1}], "command": {}}),
+        (SWEEP, read_sweep, {"config": {}, "jobs": [], "command": {**COMMAND, "task": None}}),
+        (SWEEP, read_sweep, {"config": {}, "jobs": [], "command": {**COMMAND, "hydra": [1]}}),
+        (
+            SWEEP,
+            read_sweep,
+            {"config": {}, "jobs": [{"number": 0, "directory": 5, "overrides": []}], "command": COMMAND},
+        ),
+        (SWEEP, read_sweep, {"config": {}, "jobs": [], "command": COMMAND, "format": "x"}),
         (RUN, read_run, {"config": {}, "command": {"task": []}}),
+        (RUN, read_run, {"config": {}, "command": COMMAND, "sweep": 5}),
     ],
 )
-def test_a_record_that_lacks_a_part_is_refused(
+def test_a_record_with_a_part_missing_or_of_another_kind_is_refused(
     tmp_path: Path, name: str, read: Callable[[Path], Any], content: dict[str, Any]
 ) -> None:
     (tmp_path / name).write_text(json.dumps(content))

@@ -123,9 +123,9 @@ def read_run(directory: Path) -> RunRecord | None:
         command = content.get("command")
         return RunRecord(
             config=content["config"],
-            command=command and Command(**command),
-            sweep=content.get("sweep"),
-            data_sha256=content.get("data_sha256"),
+            command=None if command is None else _command(command),
+            sweep=_text_or_none(content.get("sweep")),
+            data_sha256=_text_or_none(content.get("data_sha256")),
         )
 
 
@@ -150,10 +150,35 @@ def read_sweep(directory: Path) -> SweepRecord | None:
     with _complete(directory / SWEEP):
         jobs = content["jobs"]
         return SweepRecord(
-            command=Command(**content["command"]),
+            command=_command(content["command"]),
             config=content["config"],
-            jobs=None if jobs is None else [JobRecord(**job) for job in jobs],
+            jobs=None if jobs is None else [_job(job) for job in jobs],
         )
+
+
+def _command(content: dict[str, Any]) -> Command:
+    command = Command(**content)
+    _require_texts([command.config_name], command.config_dirs, command.task, command.hydra)
+    _text_or_none(command.config_path)
+    return command
+
+
+def _job(content: dict[str, Any]) -> JobRecord:
+    job = JobRecord(**content)
+    _require_texts([job.directory], job.overrides)
+    return job
+
+
+def _require_texts(*parts: Any) -> None:
+    for part in parts:
+        if not isinstance(part, list) or not all(isinstance(text, str) for text in part):
+            raise TypeError(f"expected text, got {json.dumps(part)}")
+
+
+def _text_or_none(value: Any) -> str | None:
+    if value is not None:
+        _require_texts([value])
+    return value  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -167,8 +192,11 @@ def _complete(path: Path) -> Iterator[None]:
 
 def refuse_later_version(content: Mapping[str, Any], path: Path) -> None:
     """Raise ConfigError if `content`, read from `path`, has the format of a later version."""
-    if content.get("format", 0) > FORMAT:
-        raise ConfigError(f"{path}: written by a later version (format {content['format']}, known up to {FORMAT})")
+    version = content.get("format", 0)
+    if not isinstance(version, int):
+        raise ConfigError(f"{path}: is damaged, or not of this project: format {version!r}")
+    if version > FORMAT:
+        raise ConfigError(f"{path}: written by a later version (format {version}, known up to {FORMAT})")
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
