@@ -300,6 +300,16 @@ def test_what_another_command_left_is_not_resumed(tmp_path: Path) -> None:
         expand([f"resume={tmp_path}"])
 
 
+@pytest.mark.parametrize("empty", ["", "''", '""'])
+def test_an_empty_path_is_not_the_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty: str
+) -> None:
+    write_run(tmp_path, RunRecord(config=asdict(configuration())))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"^resume: expected the directory of a run or of a sweep, got nothing$"):
+        expand([f"resume={empty}"])
+
+
 def test_a_changed_key_is_refused_by_name(tmp_path: Path) -> None:
     train(configuration("trainer.max_epochs=1"), tmp_path)
     (tmp_path / runs.RESULT).unlink()

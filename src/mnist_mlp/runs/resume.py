@@ -27,7 +27,7 @@ def expand(arguments: list[str]) -> list[str]:
     given = [argument for argument in arguments if re.match(r"\+*resume=(?!null$)", argument)]
     if not given or {"--help", "-h", "--hydra-help"} & set(arguments):
         return arguments
-    if not (place := given[-1].partition("=")[2]):
+    if (place := given[-1].partition("=")[2]) in ("", "''", '""'):  # as from a shell variable that is not set
         raise ConfigError("resume: expected the directory of a run or of a sweep, got nothing")
     directory = _directory(place)
     others = [argument for argument in arguments if argument not in given]
