@@ -250,6 +250,12 @@ def test_a_sweep_that_was_killed_is_finished_from_its_record_to_the_same_bits(tm
             "hydra.sweep.subdir: expected a directory for each job, got same",
         ),
         (("-m", "seed=0,1", f"hydra.sweep.subdir={'x' * 300}"), "names of at most 255 bytes"),
+        (
+            ("hydra.job.name=a/b",),
+            "hydra.job.name: expected the name of the log file, without folder and .log, got 'a/b'",
+        ),
+        (("-m", "seed=0,1", "hydra.job.name=a/b"), "hydra.job.name: expected the name of the log file"),
+        ((f"hydra.job.name={'x' * 253}",), "hydra.job.name: expected the name of the log file"),
         (("-m", "optimizer.lr=interval(0,1)"), "optimizer.lr=interval(0,1): a sweep needs a list of values"),
     ],
 )

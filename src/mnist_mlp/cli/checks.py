@@ -20,7 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from hydra.utils import get_class
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mnist_mlp.cli import sweep
 from mnist_mlp.cli.exit_codes import BEFORE_WORK, exit_codes, stop
@@ -34,7 +34,7 @@ from mnist_mlp.config.schema import CONFIGS, Config
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.distributed.world import ranks_of_run
 from mnist_mlp.runs import chosen_checkpoint, directory_lock, record, resume, run_directory
-from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
+from mnist_mlp.runs.atomic_write import MAX_NAME_BYTES, refuse_unwritable_directory
 from mnist_mlp.runs.directories import CHECKPOINTS
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,7 @@ class CheckBeforeWork(Callback):
                 raise ConfigError(f"sweep.keep={given.sweep.keep}: expected -m beside it, as in train.py -m seed=0,1")
             directory = Path(config.hydra.run.dir)
             refuse_unwritable_directory("hydra.run.dir", config.hydra.run.dir)
+            _refuse_job_name(config.hydra)
             if not resuming:
                 run_directory.refuse_occupied(directory)
             if isinstance(given, TrainedConfig):
@@ -103,6 +104,7 @@ class CheckBeforeWork(Callback):
                     "hydra.run.dir: has no effect with -m; the directory of a sweep is set by "
                     f"hydra.sweep.dir={config.hydra.run.dir}"
                 )
+            _refuse_job_name(config.hydra)
             launcher = get_class(config.hydra.launcher._target_)
             if preflight := getattr(launcher, "preflight", None):  # a launcher of ours
                 preflight(config.hydra)
@@ -213,6 +215,16 @@ def _refuse_overrides_for_sweeps(hydra: DictConfig) -> None:
         ]
     if overrides:
         raise ConfigError(f"{overrides[0]}: expected -m beside it, as in train.py -m {overrides[0]}")
+
+
+def _refuse_job_name(hydra: DictConfig) -> None:
+    """Raise ConfigError if no log file can have the name of the job: Hydra opens it after all checks."""
+    settings: Any = OmegaConf.to_container(hydra.job, resolve=False)
+    name = str(settings["name"])
+    if "${" in name:  # a job of a sweep may be needed to resolve it
+        return
+    if not name or "/" in name or len(os.fsencode(f"{name}.log")) > MAX_NAME_BYTES:
+        raise ConfigError(f"hydra.job.name: expected the name of the log file, without folder and .log, got {name!r}")
 
 
 def _refuse_shadowed_files(hydra: DictConfig) -> None:
