@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mnist_mlp.config.errors import ConfigError, SaveError
-from mnist_mlp.runs.atomic_write import refuse_unwritable_directory, refuse_unwritable_file, replacing, written
+from mnist_mlp.runs.atomic_write import refuse_unwritable_directory, refuse_unwritable_file, replacing, saving, written
 
 
 def test_the_new_content_takes_the_place_of_the_old_at_the_end_and_not_before(tmp_path: Path) -> None:
@@ -73,3 +73,14 @@ def test_a_disk_that_fails_is_told_in_one_line_beside_the_option(tmp_path: Path)
     with pytest.raises(SaveError) as caught, written("option", path):
         raise OSError(28, "No space left on device")
     assert str(caught.value) == f"option {path}: cannot be written: No space left on device"
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_only_where_something_was_saved_before_it_is_said_to_be_kept(tmp_path: Path, before: bool) -> None:
+    path = tmp_path / "it"
+    if before:
+        path.touch()
+    with pytest.raises(SaveError) as caught, saving(path):
+        raise OSError(28, "No space left on device")
+    kept = "; what was saved before is kept" if before else ""
+    assert str(caught.value) == f"{path}: cannot be written: No space left on device{kept}"

@@ -65,14 +65,14 @@ def written(name: str, path: Path) -> Iterator[None]:
 def saving(path: Path, what: str | None = None) -> Iterator[None]:
     """Turn an OSError in the block, which writes `path`, into a SaveError with the reason in one line.
 
-    `what` begins the message; by default it names `path`, and says that what was saved before is kept.
+    `what` begins the message; by default it names `path`, and says that what was saved there before is kept, if so.
     """
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        kept = f"{path}: cannot be written: {reason}; what was saved before is kept"
-        raise SaveError(f"{what}: {reason}" if what else kept) from error
+        kept = "; what was saved before is kept" if what is None and os.path.exists(path) else ""
+        raise SaveError(f"{what or f'{path}: cannot be written'}: {reason}{kept}") from error
 
 
 @contextmanager
