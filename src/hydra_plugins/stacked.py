@@ -81,7 +81,7 @@ class StackedLauncher(Launcher):
             dispatch.train(stacks, backend, prepare=open_stack, console=console)
         elif self.processes_started_early:
             self.processes_started_early.close()
-        # They have ended; with hydra.sweeper.max_batch_size there may be more jobs to launch.
+        # Its processes have ended; with hydra.sweeper.max_batch_size there may be more jobs to launch.
         self.processes_started_early = None
         for number, reason in alone.items():
             if reason != COMPLETE:

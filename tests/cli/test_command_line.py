@@ -48,7 +48,7 @@ WRONG = {
     "resume=": "resume: expected the directory of a run or of a sweep, got nothing",
     "=x": "cannot read an override: expected key=value",
     "--batch-size=3": "unrecognized arguments: --batch-size=3; keys stand without dashes: data.batch_size=3",
-    "-cn data/mnist": "a file for --config-name begins with defaults: [train, _self_]",
+    "-cn data/mnist": "a file for --config-name must begin with `defaults: [train, _self_]`",
     "~hydra.callbacks.check": "expected the configuration train with its hydra.callbacks",
     "-m hydra.sweeper.params.seed=0": "type -m seed=<values>, or +hydra.sweeper.params.seed=<values>",
     "-m hydra.sweeper.params.seed=0,1": "a sweep over several values is -m seed=0,1",

@@ -59,8 +59,8 @@ class CheckBeforeWork(Callback):
         if command is None:
             own = Path(sys.argv[0]).stem
             stop(
-                f"expected the configuration {own} with its hydra.callbacks; a file for --config-name begins with "
-                f"defaults: [{own}, _self_], and an option of a group is chosen by <group>=<option>",
+                "the configuration has no hydra.callbacks.check, so it cannot be checked; a file for --config-name "
+                f"must begin with `defaults: [{own}, _self_]`",
                 BEFORE_WORK,
             )
         self.command, self.schema, self.resuming = command, SCHEMAS[command], resuming

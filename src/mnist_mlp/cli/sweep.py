@@ -136,7 +136,7 @@ def compose_once(loader: ConfigLoader, sweep: DictConfig) -> None:
 def job_label(number: int, overrides: Sequence[str]) -> str:
     """Overrides of a job as text, without those that all jobs share if this process knows all jobs."""
     own = sweep_overrides([_jobs[number]], _jobs) if number < len(_jobs) else " ".join(overrides)
-    return own or "the only one"
+    return own or "without overrides"
 
 
 def report() -> bool:

@@ -68,7 +68,7 @@ class SharedMinibatches(DDPStrategy):
         self._launcher = None
 
     def configure_ddp(self) -> None:
-        """Leave the module unwrapped: `engine.autograd_step.backward_over_ranks` sums the gradients."""
+        """Leave the module unwrapped: the engine's steps sum the gradients themselves."""
 
 
 class WorldEnvironment(TorchElasticEnvironment):

@@ -58,7 +58,7 @@ def stacks(tmp_path: Path) -> list[list[Job]]:
 @pytest.mark.parametrize(
     ("attempts", "losses", "told"),
     [
-        (3, 2, ["jobs 0-1 go on elsewhere: a node is gone", "jobs 0-1 go on elsewhere: a node is gone"]),
+        (3, 2, ["jobs 0-1 are started again: a node is gone", "jobs 0-1 are started again: a node is gone"]),
         (1, 1, ["jobs 0-1 are lost: a node is gone"]),
     ],
 )

@@ -20,7 +20,8 @@ from mnist_mlp.distributed.world import python_path
 from mnist_mlp.extras.stacked_launcher.grouping import MOST_ON_A_CORE, MOST_ON_A_GPU
 from mnist_mlp.runs.record import overrides_of
 
-BACKENDS = HERE, SUBMITIT_LOCAL, SLURM, RAY = "here", "submitit_local", "slurm", "ray"
+HERE, SUBMITIT_LOCAL, SLURM, RAY = "here", "submitit_local", "slurm", "ray"
+BACKENDS = (HERE, SUBMITIT_LOCAL, SLURM, RAY)
 
 
 @dataclass
@@ -33,15 +34,15 @@ class Resources:
     """at most so many stacks in the queue or running at any time; null: the cores of the machine divided by `cpus`, on
     Ray twice as many, on SLURM 1,000"""
     attempts: int = 5
-    """how often a stack is begun in all, if its process or machine is lost"""
+    """how many times a stack is started at most, restarts after a lost process or machine included"""
     cpus: int = 1
     """cores of one stack"""
     gpus: int = 0
     """GPUs of a stack"""
     mem_gb: float | None = None
-    """of a stack on SLURM; null: SLURM's own default"""
+    """memory of a stack on SLURM; null: SLURM's own default"""
     timeout_min: int = 240
-    """after which SLURM ends a stack; it goes back to the queue and goes on"""
+    """minutes after which SLURM ends a stack; it goes back to the queue and continues"""
     partition: str | None = None
     account: str | None = None
     qos: str | None = None

@@ -27,7 +27,7 @@ class Backend(Protocol):
     at_once: int
     """stacks that it takes at any time"""
     attempts: int
-    """how often a stack is handed out in all, if its process or machine is lost"""
+    """how many times a stack is started at most, restarts after a lost process or machine included"""
 
     def open(self) -> AbstractContextManager[None]: ...
 
@@ -35,7 +35,10 @@ class Backend(Protocol):
         """Start a stack; returns the ticket by which `ended` names it."""
 
     def ended(self, seconds: float) -> list[tuple[int, str | None]]:
-        """Wait at most `seconds` for stacks to end: their tickets, each with how it was lost, or None."""
+        """Wait at most `seconds` for a stack to end.
+
+        Return (ticket, reason) for each one that did; the reason says how it was lost, None if it was not.
+        """
 
 
 def train(
@@ -74,7 +77,7 @@ def train(
                 stack, attempt = running.pop(ticket)
                 left = [job for job in stack if runs.read(job.directory).status in UNFINISHED] if lost else []
                 if left and attempt < backend.attempts:
-                    log.warning("jobs %s go on elsewhere: %s", numbers(left), lost)
+                    log.warning("jobs %s are started again: %s", numbers(left), lost)
                     waiting.appendleft((stack, attempt + 1, lambda stack: stack))
                     continue
                 if left:

@@ -31,8 +31,9 @@ class Plan:
 
 
 def plan(jobs: Sequence[Job], most: int | None = None, at_once: int | None = None) -> Plan:
-    """Divide the jobs into stacks, alike in size, and the rest; `most` in one stack, or what suits the device.
+    """Divide the jobs into stacks of similar size, and into jobs that run alone.
 
+    `most`: networks in a stack; None: what suits the device.
     A group makes as many stacks as can be trained `at_once`, or a multiple of that, so that all cores end together.
     """
     groups, alone = stackable_groups(jobs)

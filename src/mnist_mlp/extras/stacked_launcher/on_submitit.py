@@ -57,7 +57,7 @@ class SubmititJobs:
     """Backend for stacks: jobs that submitit starts, one for each of them."""
 
     def __init__(self, resources: Resources, folder: Path) -> None:
-        self.on_slurm = resources.on == SLURM
+        self.on, self.on_slurm = resources.on, resources.on == SLURM
         self.attempts = resources.attempts
         self.at_once = resources.at_once or (MOST_ON_SLURM if self.on_slurm else max(1, cores() // resources.cpus))
         prepare_for_submitit(resources.cpus)
@@ -100,7 +100,8 @@ class SubmititJobs:
                 with self.executor.batch():
                     jobs = [(ticket, self.executor.submit(Work(), task)) for ticket, task in self._new]
             except FailedJobError as error:
-                raise ConfigError(f"hydra.launcher.on=slurm: not submitted: {' '.join(str(error).split())}") from error
+                reason = " ".join(str(error).split())
+                raise ConfigError(f"hydra.launcher.on={self.on}: not submitted: {reason}") from error
             self._jobs.update(jobs)
             self._new = []
         end = time.monotonic() + seconds

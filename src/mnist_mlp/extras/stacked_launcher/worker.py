@@ -75,7 +75,10 @@ def _job(given: dict[str, Any]) -> Job:
 
 
 def main() -> NoReturn:
-    """Train one stack after another that come in as lines; a line goes out on the given file when one is done."""
+    """Train the stacks that arrive on standard input, one JSON line each.
+
+    After each, write a line to the file descriptor given as the argument.
+    """
     tasks = Tasks()
     with exit_codes(), gc_frozen(), os.fdopen(int(sys.argv[1]), "w") as replies:
         for task in tasks:
