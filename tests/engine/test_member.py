@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import lightning as L
 import pytest
 import torch
 from helpers.kill_and_resume import configuration, difference
@@ -77,6 +78,32 @@ def test_a_schedule_that_only_lightnings_loop_can_step_is_refused(
     monkeypatch.setattr(DigitClassifier, "configure_optimizers", configured)
     with pytest.raises(ConfigError, match="configure_optimizers: engine=fast expects an optimizer, or a dictionary"):
         train(configuration(*SHORT), tmp_path)
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_run_that_lightnings_early_stopping_had_stopped_stays_stopped(tmp_path: Path, older: bool) -> None:
+    stops = "+callbacks.own.lightning.EarlyStopping={monitor: val/acc, mode: max, stopping_threshold: 0.01}"
+    words = (*SHORT, "trainer.max_epochs=3", stops)
+    assert train(configuration(*words), tmp_path).epochs == 1
+    if older:  # does not say that it was stopped; the next validation reaches the threshold too
+        last = tmp_path / "checkpoints" / files.LAST
+        content = files.read(last)
+        content.pop("stopped", None)
+        files.put(files.packed(content), last)
+    (tmp_path / "result.json").unlink()  # as if killed before it was written
+    assert len(train(configuration(*words, f"resume={tmp_path}"), tmp_path).history) == (2 if older else 1)
+
+
+class StopsForNow(L.Callback):
+    def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        trainer.should_stop = True
+
+
+def test_a_run_goes_on_without_the_callback_that_had_stopped_it(tmp_path: Path) -> None:
+    words = (*SHORT, "trainer.max_epochs=2")
+    assert train(configuration(*words), tmp_path, callbacks=[StopsForNow()]).epochs == 1
+    (tmp_path / "result.json").unlink()
+    assert train(configuration(*words, f"resume={tmp_path}"), tmp_path).epochs == 2
 
 
 def test_a_write_that_fails_ends_its_member_alone_and_a_mistake_of_ours_all() -> None:

@@ -175,6 +175,7 @@ class Member:
             | {callback.state_key: state for callback in self.callbacks if (state := callback.state_dict())},
             "hyper_parameters": dict(self.module.hparams),
             "epoch_log": stack_checkpoint.get("epoch_log") or self.train_log.state_dict(),
+            "stopped": [callback.state_key for callback in self.callbacks] if self.trainer.should_stop else [],
         }
         for callback in self.callbacks:
             callback.on_save_checkpoint(self.trainer, self.module, content)  # type: ignore[arg-type]
@@ -195,6 +196,11 @@ class Member:
                 callback.load_state_dict(state)
         metrics = dict(self.module.metrics_of("train").items())
         self.train_log.load_state_dict(content["epoch_log"], metrics, rank=self.trainer.global_rank)
+        # A run that a callback had stopped stays stopped, unless that callback may be gone: those that `train` is given
+        # need not be the same again. Older checkpoints do not say whether one had stopped it.
+        stopped = set(content.get("stopped", ()))
+        if stopped and stopped <= {callback.state_key for callback in self.callbacks}:
+            self.trainer.should_stop = True
 
 
 def _optimizer_and_schedule(configured: Any) -> tuple[Optimizer, LRScheduler | None]:
