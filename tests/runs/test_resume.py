@@ -293,6 +293,18 @@ def test_a_group_may_change_what_its_keys_may(tmp_path: Path, typed: str, said: 
         assert own_configuration(tmp_path, given, words) == given
 
 
+def test_another_strategy_leaves_the_length_of_a_run_as_it_was(tmp_path: Path) -> None:
+    config = configuration("scheduler=constant", "trainer.max_epochs=2", "trainer.max_steps=30")
+    write_run(tmp_path, RunRecord(config=asdict(config)))
+    words = ["trainer=ddp", f"resume={tmp_path}"]
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        given = compose("train", words)
+        longer = compose("train", [*words, "trainer.max_epochs=3"])
+    trainer = own_configuration(tmp_path, given, words).trainer
+    assert (trainer.strategy, trainer.max_epochs, trainer.max_steps) == ("ddp", 2, 30)
+    assert own_configuration(tmp_path, longer, [*words, "trainer.max_epochs=3"]).trainer.max_epochs == 3
+
+
 def test_what_another_command_left_is_not_resumed(tmp_path: Path) -> None:
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "config.yaml").write_text("checkpoint: outputs/train/first\n")

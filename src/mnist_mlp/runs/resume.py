@@ -10,8 +10,9 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.keys import global_groups
+from mnist_mlp.config.keys import global_groups, keys_where, limits_run, may_change_on_resume
 from mnist_mlp.config.overrides import key_of, override_value
+from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.runs.command_line import command
 from mnist_mlp.runs.directories import is_sweep
 from mnist_mlp.runs.record import NOT_RECORDED, RESUMING, Command, read_run, read_sweep
@@ -94,9 +95,21 @@ def own_configuration(directory: Path, composed: DictConfig, overrides: Sequence
             raise ConfigError(f"{name}: cannot be chosen on resume; name the keys that are to change")
         if name != "resume":
             after = _select(composed, name)
+            if name == "trainer":
+                after |= _kept(after, _select(own, name))
             refuse_changes(after, _select(own, name), scheduler=own.scheduler.name, key=name)
             OmegaConf.update(own, name, after)
     return own
+
+
+def _kept(chosen: dict[str, Any], recorded: dict[str, Any]) -> dict[str, Any]:
+    """Values of `recorded` that an option such as trainer=ddp leaves as they are.
+
+    They are the length of the run and what must not change, where the option has the value of configs/trainer/default.
+    """
+    default = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(CONFIGS / "trainer" / "default.yaml")))
+    free = {key.removeprefix("trainer.") for key in keys_where(may_change_on_resume) - keys_where(limits_run)}
+    return {key: recorded[key] for key, value in default.items() if key not in free and chosen[key] == value}
 
 
 def _select(config: DictConfig, name: str) -> Any:
