@@ -97,6 +97,11 @@ def test_two_processes_tell_the_metrics_of_one(one_process: Path, two_processes:
 
 
 @pytest.mark.slow
+def test_several_processes_take_the_hand_written_step_too(left_alone: Path) -> None:
+    assert "trained by autograd" not in (left_alone / "train.log").read_text()
+
+
+@pytest.mark.slow
 def test_only_the_first_process_writes(one_process: Path, two_processes: Path) -> None:
     assert left_behind(two_processes) == left_behind(one_process)
 

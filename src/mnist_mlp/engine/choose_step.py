@@ -86,7 +86,7 @@ def _difference(member: Member, chunk: Chunk, step: int) -> str | None:
     # Not in the last step, whose learning rate may be so small that rounding decides.
     if step == 0 and not _agree(_weights(written) - before, _weights(original) - before, 100 * tolerance):
         return "other weights"
-    logged = [trial.train_log.compute() for trial in (written, original)]
+    logged = [trial.train_log.compute(world_size=chunk.world_size) for trial in (written, original)]
     if logged[0].keys() != logged[1].keys():
         return "other metrics"
     for name, value in logged[0].items():
