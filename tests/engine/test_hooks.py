@@ -117,6 +117,18 @@ def test_early_stopping_sees_what_the_module_logs_at_the_end_of_an_epoch(
     assert len(train(config, tmp_path, callbacks=[stop]).history) == 3
 
 
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_a_value_that_is_nan_leaves_the_test_result_as_it_is(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def log_nan(module: DigitClassifier) -> None:
+        module.log("val/own", float("nan"))
+
+    monkeypatch.setattr(DigitClassifier, "on_validation_epoch_end", log_nan)
+    metrics = train(configuration(*SHORT, f"engine={engine}"), tmp_path).metrics
+    assert metrics["test/acc"] is not None
+
+
 def test_any_number_is_a_better_checkpoint_than_nan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = DigitClassifier.validation_step
 

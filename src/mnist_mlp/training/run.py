@@ -54,7 +54,8 @@ class TrainingRun:
     def copy_metrics(self) -> None:
         """Copy history and metrics from the callbacks to the result."""
         best = self.checkpointing.best_validation
-        if any(self.result.metrics.get(name) != value for name, value in best.items()):
+        # As text, in which one NaN is the same as another.
+        if any(str(self.result.metrics.get(name)) != str(value) for name, value in best.items()):
             # The test metrics that a resumed run has taken over are of another network: the best one has changed since.
             self.result.metrics |= {name: None for name in self.result.metrics if name.startswith("test/")}
         self.result.take_history(self.history.rows, self.checkpointing.best_epoch)
