@@ -92,6 +92,8 @@ def test_a_callback_of_lightning_is_named_and_set_as_ones_own(engine: str, tmp_p
 def test_arguments_that_it_does_not_take_are_refused() -> None:
     with pytest.raises(ConfigError, match="does not take these arguments: got an unexpected keyword argument 'often'"):
         build_callbacks(section("own_callback_of_a_test", "Noted", every=1, often=2))
+    with pytest.raises(ConfigError, match="EarlyStopping: does not take these arguments: `mode` can be min, max"):
+        build_callbacks(section("lightning", "EarlyStopping", monitor="val/acc", mode="maxx"))
 
 
 def test_an_error_inside_the_users_own_file_is_not_hidden() -> None:

@@ -28,6 +28,7 @@ from typing import Any
 
 import lightning as L
 import lightning.pytorch.callbacks as lightning_callbacks
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from mnist_mlp.callbacks.early_stopping import EarlyStopping
 from mnist_mlp.config.errors import ConfigError
@@ -69,7 +70,10 @@ def _own(file: str, class_name: str, arguments: Any) -> L.Callback:
         signature(found).bind(**arguments)
     except TypeError as error:
         raise ConfigError(f"{name}: does not take these arguments: {error}") from error
-    return found(**arguments)
+    try:
+        return found(**arguments)
+    except (MisconfigurationException, ValueError) as error:
+        raise ConfigError(f"{name}: does not take these arguments: {error}") from error
 
 
 def _module(file: str) -> ModuleType | None:
