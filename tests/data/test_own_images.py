@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -171,6 +172,7 @@ def refused(given: DataConfig, complaint: str, *, only_when_read: bool = False) 
         ({"path": None}, "data.path: expected the place of the images, as data=npz data.path=..., got null"),
         ({"name": "mnist"}, "data.path: expected null beside data=mnist"),
         ({"mean": [0.5, 0.5]}, r"data.mean: expected one number for each of the 3 channels, got \[0.5, 0.5\]"),
+        ({"mean": True}, "data.mean: expected a number, a list of one for each channel, or null, got True"),
         ({"std": "wide"}, "data.std: expected a number, a list of one for each channel, or null, got 'wide'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -218,6 +220,14 @@ def test_arrays_that_are_no_data_set_are_refused(tmp_path: Path, changes: dict[s
     refused(keys("npz", write_npz(tmp_path / "set.npz", ARRAYS, **changes)), f"set.npz: .*{complaint}")
 
 
+def without_suffixes(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        arrays = {name.removesuffix(".npy"): archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in arrays.items():
+            archive.writestr(name, content)
+
+
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
@@ -227,8 +237,9 @@ def test_arrays_that_are_no_data_set_are_refused(tmp_path: Path, changes: dict[s
         (lambda path: path.write_bytes(path.read_bytes()[:-30]), "set.npz: expected a whole file of numpy.savez"),
         (lambda path: np.save(path.with_suffix(""), TRAIN) or path.with_suffix(".npy").replace(path), "a whole file"),
         (lambda path: path.unlink() or path.mkdir(), "set.npz: cannot be read: Is a directory"),
+        (lambda path: without_suffixes(path), "set.npz: expected the arrays train_images, .*, found no train_images"),
     ],
-    ids=["missing", "a pipe", "empty", "cut short", "one array", "a folder"],
+    ids=["missing", "a pipe", "empty", "cut short", "one array", "a folder", "other names"],
 )
 def test_a_file_that_is_none_of_arrays_is_refused(
     tmp_path: Path, damage: Callable[[Path], Any], complaint: str

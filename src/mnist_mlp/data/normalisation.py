@@ -70,7 +70,7 @@ def refuse_unusable_normalisation(data: DataConfig, channels: int) -> None:
     """Raise ConfigError if `data.mean` or `data.std` is neither null, nor a number, nor one number per channel."""
     for key, value in (("data.mean", data.mean), ("data.std", data.std)):
         numbers = value if isinstance(value, list) else [value]
-        if value is not None and not all(isinstance(number, int | float) for number in numbers):
+        if value is not None and not all(type(number) in (int, float) for number in numbers):
             raise ConfigError(f"{key}: expected a number, a list of one for each channel, or null, got {value!r}")
         if isinstance(value, list) and len(value) != channels:
             raise ConfigError(f"{key}: expected one number for each of the {channels} channels, got {value}")

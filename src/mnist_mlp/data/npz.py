@@ -91,7 +91,7 @@ def _names(archive: zipfile.ZipFile) -> list[str]:
     Raises:
         ConfigError: a required array is missing.
     """
-    found = {name.removesuffix(".npy") for name in archive.namelist()}
+    found = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
     needed = [f"{part}_{what}" for part in PARTS for what in ("images", "labels")]
     if missing := [name for name in needed if name not in found]:
         raise ConfigError(
