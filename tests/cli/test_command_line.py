@@ -49,7 +49,7 @@ WRONG = {
     "=x": "cannot read an override: expected key=value",
     "--batch-size=3": "unrecognized arguments: --batch-size=3; keys stand without dashes: data.batch_size=3",
     "-cn data/mnist": "a file for --config-name must begin with `defaults: [train, _self_]`",
-    "~hydra.callbacks.check": "expected the configuration train with its hydra.callbacks",
+    "~hydra.callbacks.check": "the configuration has no hydra.callbacks.check, so it cannot be checked",
     "-m hydra.sweeper.params.seed=0": "type -m seed=<values>, or +hydra.sweeper.params.seed=<values>",
     "-m hydra.sweeper.params.seed=0,1": "a sweep over several values is -m seed=0,1",
     "+hydra.sweeper.params.seed=0": "+hydra.sweeper.params.seed=0: expected -m beside it",
