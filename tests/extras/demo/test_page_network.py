@@ -1,4 +1,4 @@
-"""The network in the finished page: its answers are those of Python, come at once, and its units explain themselves."""
+"""The network in the finished page: its answers are those of Python, while one draws; its units explain themselves."""
 
 import re
 
@@ -35,24 +35,20 @@ def test_200_pictures_and_their_probabilities_are_those_of_python(open_page, htm
     assert np.abs(probabilities - [digit["of"] for digit in got]).max() < 1e-4
 
 
-def test_an_answer_takes_a_few_milliseconds_after_each_point(page):
-    """From the event to the probabilities. The fastest of many: the others say how busy the machine is."""
-    draw(page, STROKES["3"][:1])
+def test_the_answer_follows_each_point_while_the_pen_is_down(page):
+    said(page)
     frame = page.locator("#sheet").bounding_box()
-    page.mouse.move(frame["x"] + frame["width"] * 0.3, frame["y"] + frame["height"] * 0.3)
+    points = [(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"]) for x, y in STROKES["3"][0]]
+    page.mouse.move(*points[0])
     page.mouse.down()
-    milliseconds = page.evaluate(
-        """({ x, y, width, height }) => [...Array(60).keys()].map((step) => {
-            const place = { clientX: x + width * (0.3 + step / 200), clientY: y + height * 0.3 };
-            const event = new PointerEvent("pointermove", { pointerId: 1, bubbles: true, ...place });
-            const began = performance.now();
-            document.getElementById("sheet").dispatchEvent(event);
-            return performance.now() - began;
-        })""",
-        frame,
-    )
+    pictures = []
+    for point in points[1:]:
+        page.mouse.move(*point)
+        said(page)
+        pictures.append(seen(page).tobytes())
+    assert len(set(pictures)) == len(points) - 1
     page.mouse.up()
-    assert min(milliseconds) < 10
+    assert said(page) != "Nothing drawn yet."
 
 
 def test_a_unit_that_is_pointed_at_shows_its_weights_input_value_and_outgoing_connections(page, predictor):
