@@ -37,6 +37,7 @@ WRONG = {
     "data=folder data.path=/nowhere": "data.path: expected a folder with train/<class>/ and test/<class>/ in it",
     "-m data=npz data.path=/nowhere.npz": "data.path: there is no file /nowhere.npz",
     "data.path=/nowhere": "data.path: expected null beside data=mnist, got /nowhere",
+    "trainer.overfit_batches=1 trainer.limit_val_batches=0.5": "expected 0 or at least one of the 1 batches, got 0.5",
     "trainer.max_epochs=0": "max_epochs, max_steps and limit_train_batches leave no step to train",
     "trainer.val_check_interval=1000": "trainer.val_check_interval: expected at most the 430 batches of an epoch",
     "data=synthetic -m trainer.max_epochs=1,0": "leave no step to train",

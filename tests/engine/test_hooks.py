@@ -127,6 +127,7 @@ def test_a_value_that_is_nan_leaves_the_test_result_as_it_is(
     monkeypatch.setattr(DigitClassifier, "on_validation_epoch_end", log_nan)
     metrics = train(configuration(*SHORT, f"engine={engine}"), tmp_path).metrics
     assert metrics["test/acc"] is not None
+    assert "NaN" not in (tmp_path / "result.json").read_text()  # which JSON does not have
 
 
 def test_any_number_is_a_better_checkpoint_than_nan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

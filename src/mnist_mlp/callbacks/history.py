@@ -90,7 +90,7 @@ class History(Checkpoint):
     def _log_point(self, trainer: L.Trainer, step_values: dict[str, Tensor]) -> None:
         seconds = time.perf_counter() - self._point_began
         scalars = {name: float(value) for name, value in step_values.items()} | {
-            "train/loss": float(torch.cat(self._losses).mean()),
+            "train/loss_step": float(torch.cat(self._losses).mean()),  # Lightning's name for a value within an epoch
             "lr": self._lr,
             "gradient_norm": _gradient_norm(trainer.optimizers[0]),
             "images_per_second": self._images / seconds,
@@ -119,8 +119,7 @@ class History(Checkpoint):
         row["seconds"] += sum(old["seconds"] for old in self.rows if old["epoch"] == trainer.current_epoch)
         self.rows = [*(old for old in self.rows if old["epoch"] < trainer.current_epoch), row]
         if not isinstance(trainer, L.Trainer):  # Lightning's own loop logs what `self.log` has collected
-            # train/loss is logged at every point already.
-            _log(trainer, {name: value for name, value in metrics.items() if name != "train/loss"})
+            _log(trainer, metrics)
         log.info(_line(row, epochs=trainer.max_epochs))
 
 

@@ -104,7 +104,7 @@ class Checkpointing(Checkpoint):
         for parameter, values in trainer.lightning_module.named_parameters():
             if not bool(values.isfinite().all()):
                 raise DivergedError(
-                    f"{parameter} is no longer finite at step {trainer.global_step}; good checkpoints are kept. "
+                    f"{parameter} is no longer finite at step {trainer.global_step}; earlier checkpoints are kept. "
                     "Try a smaller optimizer.lr or trainer.gradient_clip_val=1.0"
                 )
         trainer.save_checkpoint(self.directory / name, weights_only=False, storage_options=options)

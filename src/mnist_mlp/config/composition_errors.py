@@ -81,7 +81,8 @@ def _several(override: str, schema: type[Any]) -> str:
     if "interval(" in value:
         return f"{override}: expected values, got an interval, which only tune.py searches; with -m: {name}=1,2,3"
     in_brackets = "[128,64]"
-    if name in keys(schema) and keys(schema)[name].type.startswith("list") and re.fullmatch(r"[\w.,+-]+", value):
+    is_list = name in ("logger", "callbacks") or (name in keys(schema) and keys(schema)[name].type.startswith("list"))
+    if is_list and re.fullmatch(r"[\w.,+-]+", value):
         in_brackets = shell_override(name, f"[{value}]")
     sweep = "add -m for a sweep over them, or " if issubclass(schema, Config) else ""
     return f"{override}: expected one value, got several; {sweep}put a list in brackets, as in {in_brackets}"

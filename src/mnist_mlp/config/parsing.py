@@ -116,8 +116,12 @@ def _check_together(config: Config) -> None:
     """Checks that concern several keys, or the format of a text."""
     trainer, optimizer = config.trainer, config.optimizer
     _check_devices(trainer.devices)
-    if trainer.max_time is not None and not re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", trainer.max_time):
-        raise ConfigError(f"trainer.max_time: expected DD:HH:MM:SS, as 00:00:10:00, got {trainer.max_time!r}")
+    if trainer.max_time is not None and not (
+        re.fullmatch(r"\d\d:\d\d:\d\d:\d\d", trainer.max_time) and re.search(r"[1-9]", trainer.max_time)
+    ):
+        raise ConfigError(
+            f"trainer.max_time: expected DD:HH:MM:SS above zero, as 00:00:10:00, got {trainer.max_time!r}"
+        )
     if trainer.deterministic not in (True, False, "warn"):
         raise ConfigError(f"trainer.deterministic: expected true, false or warn, got {trainer.deterministic!r}")
     if isinstance(optimizer, SGDConfig) and optimizer.nesterov and optimizer.momentum == 0:

@@ -54,8 +54,11 @@ def run_length(data: DataConfig, trainer: TrainerConfig, sizes: Mapping[str, int
     total = steps * epochs if trainer.max_steps == -1 else min(trainer.max_steps, steps * epochs)
     if total == 0:
         raise ConfigError(f"trainer: max_epochs, max_steps and {limiting} leave no step to train")
+    images = dict(sizes)
+    if trainer.overfit_batches:  # also validates on the images of these batches
+        images["val"] = min(steps * batch_size, sizes["train"])
     for stage in () if trainer.fast_dev_run else ("val", "test"):
-        limit, batches = getattr(trainer, f"limit_{stage}_batches"), math.ceil(sizes[stage] / data.batch_size)
+        limit, batches = getattr(trainer, f"limit_{stage}_batches"), math.ceil(images[stage] / data.batch_size)
         if limit and batches and not limit_batches(limit, batches):
             raise ConfigError(
                 f"trainer.limit_{stage}_batches: expected 0 or at least one of the {batches} batches, got {limit}"

@@ -126,7 +126,7 @@ class Member:
         if not bool(losses.isfinite().all()):
             step = first_step + int((~losses.isfinite()).nonzero()[0])
             raise DivergedError(
-                f"the loss became {float(losses[step - first_step])} at step {step}; good checkpoints are kept. "
+                f"the loss became {float(losses[step - first_step])} at step {step}; earlier checkpoints are kept. "
                 f"Try a smaller optimizer.lr (it is {self.config.optimizer.lr}) or trainer.gradient_clip_val=1.0"
             )
 

@@ -56,13 +56,19 @@ class TaggedForTensorBoard(TensorBoardLogger):
 
 
 def tensorboard_tag(name: str) -> str:
-    """The tag for a metric, `accuracy/val` for `val/acc`: TensorBoard groups tags by their first word, sorted."""
+    """The tag for a metric: `accuracy/val` for `val/acc`, `loss/train_step` for `train/loss_step`.
+
+    TensorBoard groups tags by their first word, and sorts them.
+    """
     first, _, rest = name.partition("/")
     if first == "final":
         return f"result/{rest}"
     if name in ("lr", "gradient_norm", "images_per_second"):
         return f"optimizer/{name}"
-    return f"{'accuracy' if rest == 'acc' else rest}/{first}" if first in ("train", "val") else name
+    if first not in ("train", "val"):
+        return name
+    metric = rest.removesuffix("_step")
+    return f"{'accuracy' if metric == 'acc' else metric}/{first}{rest.removeprefix(metric)}"
 
 
 def _tensorboard_logger(directory: Path, purge_step: int | None) -> TensorBoardLogger:

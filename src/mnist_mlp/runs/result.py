@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import platform
 import subprocess
 import sys
@@ -154,8 +155,17 @@ class Result:
         del content["directory"]
         path = self.directory / runs.RESULT
         with signals_deferred(), saving(path), replacing(path) as draft:
-            draft.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+            draft.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n", "utf-8")
 
     def _write_if_possible(self) -> None:
         with suppress(SaveError):  # a full disk must not hide the error that ended the run
             self._write()
+
+
+def _finite(value: Any) -> Any:
+    """`value` with None in the place of each number that JSON does not have: NaN and infinity."""
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

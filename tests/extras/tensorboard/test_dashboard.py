@@ -74,7 +74,7 @@ def test_every_page_of_tensorboard_has_something_to_show(shown: EventAccumulator
     tags = shown.Tags()
     layers = ("layer1", "layer2", "layer3")
     assert set(tags["scalars"]) >= {
-        *("loss/train", "accuracy/train", "loss/val", "accuracy/val"),
+        *("loss/train", "loss/train_step", "accuracy/train", "loss/val", "accuracy/val"),
         *("optimizer/lr", "optimizer/images_per_second", "optimizer/gradient_norm"),
         *(f"network/gradient_norm/{layer}" for layer in layers),
         *("result/val/acc", "result/test/acc", "result/train/loss"),
