@@ -111,11 +111,10 @@ class StackedLauncher(Launcher):
                     jobs.append(Job(number=number, config=_parsed(config), directory=directory))
                 except UserError:  # the job says it itself when it runs
                     alone[number] = "its configuration is wrong"
-        planned = (
-            plan(jobs, self.most)
-            if self.on == HERE
-            else plan(jobs, self.most or most_in_a_stack(self.resources), at_once=1)
-        )
+        if self.on == HERE:
+            planned = plan(jobs, self.most)
+        else:
+            planned = plan(jobs, self.most or most_in_a_stack(self.resources), at_once=1)
         return planned.stacks, alone | {job.number: reason for job, reason in planned.alone}
 
     def _open(self, job: Job, config: DictConfig) -> Job:

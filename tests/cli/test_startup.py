@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
+from mnist_mlp.cli import startup
 from mnist_mlp.cli.startup import HIDDEN
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.distributed.world import python_path
@@ -53,6 +55,16 @@ def test_importing_the_package_changes_nothing_and_leaves_the_metrics_all_that_t
         "assert DigitClassifier.__module__ == 'mnist_mlp.module'; "
         "assert not any('mnist_mlp' in type(finder).__module__ for finder in sys.meta_path)"
     )
+
+
+def test_to_ask_where_torch_is_does_not_use_up_its_quick_import(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(startup, "SLOW", {"wave"})
+    finder = startup.FastImportFinder()
+    monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
+    monkeypatch.delitem(sys.modules, "wave", raising=False)
+    for _ in range(2):
+        found = find_spec("wave")
+        assert found is not None and found.origin.endswith("wave.py") and type(found.loader).__name__ == "_FastLoader"
 
 
 def test_a_command_started_as_a_module_says_how_it_is_started():

@@ -28,6 +28,15 @@ def penalised(factor: Callable[[DigitClassifier], int]) -> Callable[..., Tensor]
     )
 
 
+def unsmoothed(module: DigitClassifier, batch: Any, _: int) -> Tensor:
+    """A `training_step` that ignores `model.label_smoothing`."""
+    images, labels = batch
+    output = module.network(images)
+    loss = module.evaluation_loss(output, labels)
+    module.log_metrics("train", loss, output, labels)
+    return loss
+
+
 def two_groups(module: DigitClassifier) -> dict[str, Any]:
     """A `configure_optimizers` with a parameter group for the weights and one for the biases."""
     biases = [parameter for parameter in module.network.parameters() if parameter.ndim == 1]
@@ -149,18 +158,29 @@ def test_hooks_of_a_subclass_around_a_step_are_called(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.slow
-def test_each_network_of_a_stack_is_trained_as_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("change", "differing"),
+    [
+        ((MLP, "logits", skip_connection), ("seed=1", "seed=2")),
+        # Another loss for the second network only.
+        ((DigitClassifier, "training_step", unsmoothed), ("model.label_smoothing=0", "model.label_smoothing=0.1")),
+    ],
+    ids=["both", "one"],
+)
+def test_each_network_of_a_stack_is_trained_as_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: tuple[type, str, Any], differing: tuple[str, str]
+) -> None:
     from mnist_mlp.engine.job import Job
     from mnist_mlp.engine.train_stack import train_stack
 
-    monkeypatch.setattr(MLP, "logits", skip_connection)
-    configs = [configuration(*SHORT, *QUIET, f"seed={seed}") for seed in (1, 2)]
-    jobs = [Job(config=config, directory=tmp_path / f"stacked{config.seed}") for config in configs]
+    monkeypatch.setattr(*change)
+    configs = [configuration(*SHORT, *QUIET, words) for words in differing]
+    jobs = [Job(config=config, directory=tmp_path / f"stacked{number}") for number, config in enumerate(configs)]
     for job in jobs:
         job.directory.mkdir()
     train_stack(jobs)
-    for job in jobs:
-        alone = trained(tmp_path / f"alone{job.config.seed}", f"seed={job.config.seed}", "engine=plain")
+    for job, words in zip(jobs, differing, strict=True):
+        alone = trained(tmp_path / f"alone {words}", words, "engine=plain")
         assert furthest(files.read(job.directory / "checkpoints" / files.LAST)["state_dict"], alone) < 1e-9
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mnist_mlp.data.loader import TrainLoader
 from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.engine.chunked_length import ChunkedLength
-from mnist_mlp.engine.chunks import ChunkLoader
+from mnist_mlp.engine.chunks import Chunk, ChunkLoader
 
 
 def part_of(images: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -36,6 +36,13 @@ def loader(
 def minibatches(training: ChunkLoader, epoch: int, member: int = 0) -> list[list[int]]:
     training.set_epoch(epoch)
     return [batch[member].tolist() for chunk in training for batch in chunk.minibatches()]
+
+
+def test_the_minibatch_of_the_trial_has_an_image_for_each_rank() -> None:
+    for images, ranks, expected in ((1, 3, [[5, 5, 5]]), (2, 3, [[5, 6, 5, 6]]), (4, 3, [[5, 6, 7, 8]])):
+        order = torch.arange(5, 5 + images).unsqueeze(0)
+        chunk = Chunk(part_of(9), order, batch_size=8, rank=0, world_size=ranks)
+        assert chunk.first_minibatch().order.tolist() == expected
 
 
 @st.composite

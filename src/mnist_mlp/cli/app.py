@@ -54,8 +54,7 @@ def run_app(task: Task, config_name: str) -> NoReturn:
 
     `config_name` is a file in configs/, and a key of `commands.SCHEMAS`.
     """
-    schema = SCHEMAS[config_name]
-    with exit_codes(schema):
+    with exit_codes(SCHEMAS[config_name]):
         # Hydra then raises its errors, for `exit_codes`, instead of printing them over several lines.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         argparse.ArgumentParser.error = Parser.error  # type: ignore[assignment, method-assign]
@@ -64,24 +63,32 @@ def run_app(task: Task, config_name: str) -> NoReturn:
         if world().rank > 0:
             from mnist_mlp.training import train  # imports torch and Lightning
 
-            exit_process(train_jobs(train))
-        try:
-            if set(FLAGS) & set(sys.argv[1:]):
-                print(help_for(config_name, [argument for argument in sys.argv[1:] if not argument.startswith("-")]))
-                sys.exit(0)
-            if "--hydra-help" in sys.argv:
-                sys.argv[1:] = ["--hydra-help"]  # Hydra composes only its own section, and refuses keys of ours
-            sys.argv[1:] = _multirun_first(sys.argv[1:])
-            sys.argv[1:] = quote_where_needed(sys.argv[1:])
-            if issubclass(schema, Config):
-                sys.argv[1:] = resume.expand(sys.argv[1:])
-            main = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)
-            sys.argv[1:] = _with_checks(sys.argv[1:])
-            main(_job(task, schema))()
-        finally:
-            release_ranks()
-            every_job_completed = sweep.report()
-    exit_process(0 if every_job_completed else 1)
+            code = train_jobs(train)
+        else:
+            code = _run(task, config_name)
+    exit_process(code)
+
+
+def _run(task: Task, config_name: str) -> int:
+    """What rank 0, or the only process, does for `run_app`; returns the exit code."""
+    schema = SCHEMAS[config_name]
+    try:
+        if set(FLAGS) & set(sys.argv[1:]):
+            print(help_for(config_name, [argument for argument in sys.argv[1:] if not argument.startswith("-")]))
+            sys.exit(0)
+        if "--hydra-help" in sys.argv:
+            sys.argv[1:] = ["--hydra-help"]  # Hydra composes only its own section, and refuses keys of ours
+        sys.argv[1:] = _multirun_first(sys.argv[1:])
+        sys.argv[1:] = quote_where_needed(sys.argv[1:])
+        if issubclass(schema, Config):
+            sys.argv[1:] = resume.expand(sys.argv[1:])
+        main = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)
+        sys.argv[1:] = _with_checks(sys.argv[1:])
+        main(_job(task, schema))()
+    finally:
+        release_ranks()
+        every_job_completed = sweep.report()
+    return 0 if every_job_completed else 1
 
 
 def _multirun_first(arguments: list[str]) -> list[str]:

@@ -52,8 +52,8 @@ class CheckBeforeWork(Callback):
     def __init__(self, command: str | None = None, resuming: bool = False) -> None:
         """
         Args:
-            command: a key of `commands.SCHEMAS`; the configuration may come from a file of another name. None: its
-                file does not say.
+            command: a key of `commands.SCHEMAS`; the configuration may come from a file of another name. None: the
+                file for --config-name includes none of this project, where the key is set.
             resuming: whether the sweep in the directory is to be finished.
         """
         if command is None:
@@ -209,7 +209,7 @@ def _refuse_overrides_for_sweeps(hydra: DictConfig) -> None:
     if choices["hydra/launcher"] != "basic" or (hydra.sweeper or {}).get("params"):
         overrides += [f"{group}={choices[group]}" for group in ("sweep", "experiment") if choices.get(group)]
     given = {key_of(override) for override in typed}
-    if "hydra.run.dir" in given:  # beside it hydra.sweep.dir is no mistake: each has its own mode
+    if "hydra.run.dir" in given:  # who sets both directories wants one command line with and without -m
         overrides = [
             override for override in overrides if key_of(override) not in ("hydra.sweep.dir", "hydra.sweep.subdir")
         ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from mnist_mlp.cli.ending import exit_process
 from mnist_mlp.cli.exit_codes import exit_codes
 from mnist_mlp.distributed.launch import train_jobs
-from mnist_mlp.training import train
 
 if __name__ == "__main__":
     with exit_codes():
-        exit_process(train_jobs(train))
+        from mnist_mlp.training import train  # imports torch and Lightning
+
+        code = train_jobs(train)
+    exit_process(code)

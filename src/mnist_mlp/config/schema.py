@@ -97,7 +97,6 @@ class ModelConfig:
         "[0, 1]) to where the loss is largest; 0: off",
         at_least=0,
         legacy_default=0.0,
-        per_member=True,
     )
 
 

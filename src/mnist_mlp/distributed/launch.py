@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,8 +53,11 @@ def launched(config: Config, directory: Path, on_rank_death: Callable[[str], Non
     elif here.rank > 0:  # `train_jobs` has created the process group
         yield here
     else:
-        opened = nullcontext(rendezvous_store()) if here.size > 1 else _started(ranks, on_rank_death)
-        here = here if here.size > 1 else World(size=ranks, local_size=ranks)
+        opened: AbstractContextManager[Store]
+        if here.size > 1:  # torchrun or srun has started all ranks
+            opened = nullcontext(rendezvous_store())
+        else:
+            opened, here = _started(ranks, on_rank_death), World(size=ranks, local_size=ranks)
         with opened as store, process_group(store, send_job(store, job), here, config.trainer):
             yield here
 
@@ -75,6 +78,7 @@ def _started(size: int, on_rank_death: Callable[[str], None]) -> Iterator[Store]
     block_ended = threading.Event()
 
     def end_if_waiting(ended: Future[RunProcsResult | None]) -> None:
+        """When the other ranks have ended: end this one too, unless its block ends soon. It waits for a dead rank."""
         if not block_ended.wait(GRACE_SECONDS):
             on_rank_death(str(_reason(ended.result())))
             os._exit(1)

@@ -64,7 +64,7 @@ def receive_job(store: Store, number: int) -> dict[str, Any] | None:
 
 
 @contextmanager
-def process_group(store: Store, number: int, world: World, trainer: TrainerConfig) -> Iterator[None]:
+def process_group(store: Store, number: int, here: World, trainer: TrainerConfig) -> Iterator[None]:
     """The process group of a job, on the same devices as in Lightning's trainer.
 
     Raises:
@@ -78,9 +78,9 @@ def process_group(store: Store, number: int, world: World, trainer: TrainerConfi
         # On a GPU gloo too: the sums of losses are CPU tensors.
         backend="cpu:gloo,cuda:nccl" if on_gpu else "gloo",
         store=distributed.PrefixStore(f"group {number}", store),  # type: ignore[attr-defined]
-        rank=world.rank,
-        world_size=world.size,
-        device_id=torch.device("cuda", gpu_index(trainer, world)) if on_gpu else None,
+        rank=here.rank,
+        world_size=here.size,
+        device_id=torch.device("cuda", gpu_index(trainer, here)) if on_gpu else None,
     )
     try:
         distributed.barrier()  # a rank that fails at once must not end before the others have connected to it

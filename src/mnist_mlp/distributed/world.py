@@ -23,7 +23,10 @@ class World:
 
 
 def world() -> World:
-    """The world in the environment variables of torchrun, srun or rank 0; without any, a single process."""
+    """The world in the environment variables of torchrun, srun or rank 0; without any, a single process.
+
+    Also a single process in a rank 0 that starts the other ranks itself: there `launched` yields the world.
+    """
     given = os.environ
     if "RANK" in given and "LOCAL_WORLD_SIZE" in given:
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
@@ -58,11 +61,11 @@ def ranks_of_run(trainer: TrainerConfig) -> int:
     return ranks_per_node(trainer) * trainer.num_nodes
 
 
-def gpu_index(trainer: TrainerConfig, world: World) -> int:
+def gpu_index(trainer: TrainerConfig, here: World) -> int:
     """Index of the GPU of this rank, among those visible to it."""
     if started_by_srun() and cuda_devices() == 1:  # SLURM may make only one GPU visible to each task
         return 0
-    return int(trainer.devices[world.local_rank]) if isinstance(trainer.devices, list) else world.local_rank
+    return int(trainer.devices[here.local_rank]) if isinstance(trainer.devices, list) else here.local_rank
 
 
 def python_path() -> str:

@@ -85,7 +85,7 @@ def assemble(
 
 
 def _in_memory(run: TrainingRun) -> DigitsDataModule:
-    """The data of a run; `train` and `train_stack` give the engine no other."""
+    """The data module of a run: in memory, as `require_plain_engine_for_own_loaders` has refused any other."""
     assert isinstance(run.datamodule, DigitsDataModule)
     return run.datamodule
 

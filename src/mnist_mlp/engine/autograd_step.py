@@ -43,6 +43,7 @@ class AutogradStep:
         member = self.member
         module, optimizer = member.module, member.optimizer
         member.trainer.global_step = step
+        # A LambdaLR is a function of the step. Any other schedule has a state, which checkpoints hold, and is stepped.
         if isinstance(member.schedule, LambdaLR):
             for group, rate in zip(optimizer.param_groups, member.learning_rates(step), strict=True):
                 group["lr"] = rate
@@ -106,7 +107,7 @@ def backward_over_ranks(loss: Tensor, share: float, parameters: Sequence[nn.Para
 def _updated_at_once(metrics: MetricCollection) -> Iterator[None]:
     """Update the metrics once, at the end of the block, for all its batches.
 
-    One call takes as long as computing the loss.
+    Each call of `update` takes as long as computing the loss.
     """
     update = metrics.update
     seen: list[tuple[Tensor, Tensor]] = []

@@ -30,13 +30,13 @@ METRIC_TOLERANCE = 0.05
 
 def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
     """Why autograd has to train these members, as text for the log; None if the hand-written step can."""
-    checked = set()
+    tried = set()
     for member in members:
-        model, network = member.config.model, member.module.network
-        kind_of_module = type(member.module)
+        config, model, network = member.config, member.config.model, member.module.network
+        module_class = type(member.module)
         for hook in ("on_train_batch_start", "on_train_batch_end"):
-            if getattr(kind_of_module, hook) is not getattr(DigitClassifier, hook):
-                return f"{kind_of_module.__name__} has a hook {hook} of its own"
+            if getattr(module_class, hook) is not getattr(DigitClassifier, hook):
+                return f"{module_class.__name__} has a hook {hook} of its own"
         if not stacked_mlp.is_known(network.layers):
             return f"the network has layers other than a perceptron's (model.name={model.name})"
         if len(list(network.parameters())) != len(list(network.layers.parameters())):
@@ -51,11 +51,12 @@ def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
             return f"the hand-written step does not support {type(member.optimizer).__name__} with these settings"
         if type(member.schedule) is not LambdaLR:
             return f"{type(member.schedule).__name__} is no function of the step alone"
-        if network.mean.dtype not in TOLERANCE or member.config.trainer.precision.endswith("mixed"):
-            return f"the hand-written step does not support trainer.precision={member.config.trainer.precision}"
-        kind = (model.loss, model.dropout > 0, repr(member.config.augment), member.module.ema_network is None)
-        if kind not in checked:
-            checked.add(kind)
+        if network.mean.dtype not in TOLERANCE or config.trainer.precision.endswith("mixed"):
+            return f"the hand-written step does not support trainer.precision={config.trainer.precision}"
+        # One trial for all members that differ in nothing but seed and learning rate.
+        settings = repr((model, config.augment, config.averaging, config.optimizer.name, config.optimizer.weight_decay))
+        if settings not in tried:
+            tried.add(settings)
             for step in dict.fromkeys((0, member.length.total_steps - 1)):
                 if difference := _difference(member, chunk, step):
                     when = " in the last step" if step else ""

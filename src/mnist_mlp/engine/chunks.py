@@ -31,8 +31,9 @@ class Chunk:
         return Chunk(self.part, self.order[members], self.batch_size, self.rank, self.world_size)
 
     def first_minibatch(self) -> Chunk:
-        """The first minibatch, for the first member only."""
+        """The first minibatch, for the first member only; repeated if it has fewer images than there are ranks."""
         order = self.order[:1, : self.batch_size]
+        order = order.repeat(1, -(-self.world_size // order.shape[1]))
         return Chunk(self.part, order, self.batch_size, self.rank, self.world_size)
 
     @property

@@ -33,6 +33,7 @@ class EpochLog:
         self.in_step = False
         """whether `log` is called from a training step or a hook around it"""
         self._pending: list[tuple[str, Tensor, int]] = []
+        """name, value and number of images of what was logged since the latest `add_up`; the values may be on a GPU"""
         self._with_step: set[str] = set()
         """names logged with both `on_step` and `on_epoch`"""
 
@@ -78,6 +79,7 @@ class EpochLog:
             self._with_step |= {name} if on_step else set()
 
     def add(self, name: str, value: float, images: int) -> None:
+        """Add a mean over `images` images to the sums."""
         total, count = self.sums.get(name, (0.0, 0.0))
         self.sums[name] = total + value * images, count + images
         self.reported = False

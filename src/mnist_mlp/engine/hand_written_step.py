@@ -64,6 +64,11 @@ class HandWrittenStep:
         self._allocate(classes)
 
     def _allocate(self, classes: int) -> None:
+        """Allocate the tensors of one chunk, whose addresses a CUDA graph keeps.
+
+        `order` `(M, images)` holds the indices of this rank's images, one minibatch after another; `targets` and
+        `logits` `(M, images, classes)` follow it. A mask `(M, B, width)` for each hidden layer serves one step.
+        """
         members, steps = len(self.configs), self.length.chunk_steps
         images = steps * self.length.batch_size
         like: dict[str, Any] = {"dtype": self.dtype, "device": self.device}
@@ -158,7 +163,7 @@ class HandWrittenStep:
                 seed_noise(self.configs[member].seed, step, rank, self.device)
             for mask in self.masks if probability > 0 else ():
                 own = mask[member, :count]
-                if member in self.noise or self.device.type == "cpu":  # on the CPU `F.dropout` would draw these
+                if member in self.noise or self.device.type == "cpu":  # on the CPU these are the draws of `F.dropout`
                     kept = 1 - probability
                     own.bernoulli_(kept, generator=self.noise.get(member)).div_(kept)
                 else:

@@ -53,6 +53,7 @@ class MemberHooks(L.Callback):
         self.stack.call("on_train_batch_start", batch, batch_idx, module=False)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        # Not by `max_steps`: Lightning would not validate at the end of a run that it ends within an epoch.
         if trainer.global_step >= self.stack.members[0].length.total_steps:
             end_run(trainer)
         for member in self.stack.training_members:
@@ -131,9 +132,9 @@ def refuse_unknown_hooks(
 ) -> None:
     """Check that the engine calls every hook that the module, the data module and the callbacks override.
 
-    A subclass that overrides `on_train_batch_start` or `on_train_batch_end` is trained by autograd. If those of
-    `DigitClassifier` itself are edited, the hand-written step replaces them, unless its trial finds another loss, other
-    weights or other names of metrics.
+    A subclass that overrides `on_train_batch_start` or `on_train_batch_end` is trained by autograd. So override these
+    two instead of editing them in `DigitClassifier`: the trial notices an edit only if it changes the loss, the weights
+    or a logged value, and otherwise the hand-written step trains without it.
 
     Raises:
         ConfigError: one of them overrides a hook that only Lightning's own loop calls, or replaces the schedule of the

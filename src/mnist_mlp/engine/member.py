@@ -171,9 +171,11 @@ class Member:
             "state_dict": _cloned(self.module.state_dict()),
             "optimizer_states": [_cloned(self.optimizer.state_dict())],
             "lr_schedulers": [schedule.state_dict() for schedule in saved_schedule],
+            # Lightning's Timer, which counts `trainer.max_time`, belongs to the trainer of the stack.
             "callbacks": timer_state(stack_checkpoint)
             | {callback.state_key: state for callback in self.callbacks if (state := callback.state_dict())},
             "hyper_parameters": dict(self.module.hparams),
+            # With several ranks `Stack.on_save_checkpoint` has summed it over them.
             "epoch_log": stack_checkpoint.get("epoch_log") or self.train_log.state_dict(),
             "stopped": [callback.state_key for callback in self.callbacks] if self.trainer.should_stop else [],
         }
@@ -196,8 +198,8 @@ class Member:
                 callback.load_state_dict(state)
         metrics = dict(self.module.metrics_of("train").items())
         self.train_log.load_state_dict(content["epoch_log"], metrics, rank=self.trainer.global_rank)
-        # A run that a callback had stopped stays stopped, unless that callback may be gone: those that `train` is given
-        # need not be the same again. Older checkpoints do not say whether one had stopped it.
+        # A run that was stopped early stays stopped if all the callbacks that it had then are here again: any of them
+        # may have stopped it, and the caller of `train` may have left one out. Older checkpoints lack this list.
         stopped = set(content.get("stopped", ()))
         if stopped and stopped <= {callback.state_key for callback in self.callbacks}:
             self.trainer.should_stop = True

@@ -20,7 +20,8 @@ class HandWrittenLoss:
     losses: Callable[[Tensor, Tensor], Tensor]
     """from logits and targets `(..., classes)` to the loss of each image `(...)`"""
     gradient: Callable[[Tensor, Tensor], Tensor]
-    """from the same to the gradient of each loss with respect to its logits `(..., classes)`, a new tensor"""
+    """from the same to the gradient of each loss with respect to its logits, `(..., classes)`; the caller may change it
+    in place"""
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

@@ -101,6 +101,7 @@ class ELU:
         return output
 
     def backward(self, upstream: Tensor) -> Tensor:
+        # alpha, scale and input scale of `nn.ELU()`; True: computed from the output.
         aten.elu_backward.grad_input(upstream, 1, 1, 1, True, self.output, grad_input=upstream)
         return upstream
 

@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 
 from mnist_mlp.data.augment import Augmentation, augments
 from mnist_mlp.distributed.hardware import cores
-from mnist_mlp.distributed.world import world
+from mnist_mlp.distributed.world import ranks_per_node
 from mnist_mlp.engine.chunks import Chunk
 
 if TYPE_CHECKING:
@@ -101,4 +101,5 @@ def _one_ahead(make: Callable[[int], Tensor], steps: Sequence[int]) -> Iterator[
 
 def _has_free_core(member: Member) -> bool:
     """Whether torch's threads leave a core of this process idle; if `threads` is set, no other thread is started."""
-    return member.config.threads is None and torch.get_num_threads() < cores() // world().local_size
+    config = member.config
+    return config.threads is None and torch.get_num_threads() < cores() // ranks_per_node(config.trainer)

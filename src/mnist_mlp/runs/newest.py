@@ -40,7 +40,7 @@ def best(runs: Iterable[Run]) -> Run:
 
 def sweep_of(directory: Path, outputs: Path) -> Path | None:
     """The directory, at or below `outputs`, of the sweep or search to which the run in `directory` belongs."""
-    above = [path for path in directory.parents if path == outputs or path.is_relative_to(outputs)]
+    above = [path for path in directory.parents if path.is_relative_to(outputs)]
     return next((path for path in above if is_sweep(path) or (path / STUDY).is_file()), None)
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -68,8 +68,7 @@ class Command:
 
 def overrides_of(hydra: DictConfig) -> dict[str, list[str]]:
     """Overrides as typed: a value such as `${hydra.job.num}` cannot be resolved outside of a job."""
-    overrides: Any = OmegaConf.to_container(hydra.overrides, resolve=False)
-    return {"hydra": overrides["hydra"], "task": overrides["task"]}
+    return cast(dict[str, list[str]], OmegaConf.to_container(hydra.overrides, resolve=False))
 
 
 @dataclass(frozen=True, kw_only=True)

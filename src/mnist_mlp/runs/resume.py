@@ -103,9 +103,10 @@ def own_configuration(directory: Path, composed: DictConfig, overrides: Sequence
 
 
 def _kept(chosen: dict[str, Any], recorded: dict[str, Any]) -> dict[str, Any]:
-    """Values of `recorded` that an option such as trainer=ddp leaves as they are.
+    """Values of `recorded` to keep where `chosen` is a whole option, such as trainer=ddp.
 
-    They are the length of the run and what must not change, where the option has the value of configs/trainer/default.
+    An option includes every key of configs/trainer/default.yaml, also those that it does not set itself. Of these, the
+    keys that limit the run, or must not change, keep their recorded values.
     """
     default = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(CONFIGS / "trainer" / "default.yaml")))
     free = {key.removeprefix("trainer.") for key in keys_where(may_change_on_resume) - keys_where(limits_run)}

@@ -64,6 +64,7 @@ def test_members_may_differ_in(override: str, config: Config) -> None:
         ("trainer.max_epochs=4", "trainer.max_epochs"),
         ("trainer.gradient_clip_val=1", "trainer.gradient_clip_val"),
         ("optimizer=adam", "optimizer.name"),
+        ("model.adversarial=1", "model.adversarial"),  # by autograd, and the others of its stack with it
     ],
 )
 def test_members_must_agree_in_and_the_loner_is_told(override: str, key: str, config: Config) -> None:

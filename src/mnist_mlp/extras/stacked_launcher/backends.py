@@ -59,7 +59,7 @@ AT_LEAST_ONE = ("most", "at_once", "attempts", "cpus", "cpus_per_task", "nodes",
 
 
 def most_in_a_stack(resources: Resources) -> int:
-    """Networks; the machine that trains them is not known yet."""
+    """Networks in a stack for another machine, whose memory is not known here; see `members_at_once` for this one."""
     return MOST_ON_A_GPU if resources.gpus else MOST_ON_A_CORE
 
 

@@ -56,18 +56,18 @@ def train(
             they print nothing.
 
     Raises:
-        Interrupted: SIGINT or SIGTERM came; those who train have saved what they had.
+        Interrupted: SIGINT, SIGTERM or SIGHUP came; those who train have saved what they had.
     """
     progress = Progress(sum(map(len, stacks)))
-    waiting = deque((stack, 1, prepare) for stack in stacks)
+    waiting = deque((stack, 1) for stack in stacks)
     running: dict[int, tuple[Stack, int]] = {}
     begun = 0
     drawing: int | None = None  # the ticket of the stack that draws the progress bar, one for all
     with backend.open():
         while (waiting and backend.at_once > 0) or running:
             while waiting and len(running) < backend.at_once:
-                stack, attempt, make_ready = waiting.popleft()
-                ready = make_ready(stack)
+                stack, attempt = waiting.popleft()
+                ready = prepare(stack) if attempt == 1 else stack
                 begun += attempt == 1
                 title = f"stack {begun}/{len(stacks)} " if len(stacks) > backend.at_once else ""
                 ticket = backend.submit(_task(ready, console, bar=None if drawing in running else title))
@@ -78,7 +78,7 @@ def train(
                 left = [job for job in stack if runs.read(job.directory).status in UNFINISHED] if lost else []
                 if left and attempt < backend.attempts:
                     log.warning("jobs %s are started again: %s", numbers(left), lost)
-                    waiting.appendleft((stack, attempt + 1, lambda stack: stack))
+                    waiting.appendleft((stack, attempt + 1))
                     continue
                 if left:
                     log.error("jobs %s are lost: %s", numbers(left), lost)

@@ -34,7 +34,8 @@ def plan(jobs: Sequence[Job], most: int | None = None, at_once: int | None = Non
     """Divide the jobs into stacks of similar size, and into jobs that run alone.
 
     `most`: networks in a stack; None: what suits the device.
-    A group makes as many stacks as can be trained `at_once`, or a multiple of that, so that all cores end together.
+    A group makes as many stacks as can be trained `at_once`, or a multiple of that, so that all cores end together;
+    fewer where a stack would have a single network. `at_once`: None: the cores of this machine.
     """
     groups, alone = stackable_groups(jobs)
     stacks = []
@@ -122,7 +123,7 @@ def numbers(jobs: Sequence[Job]) -> str:
 
 
 def stacks_at_once(config: Config) -> int:
-    """How many stacks to train at once: one on each core, or one on a GPU."""
+    """How many stacks to train at once: `threads`, by default one on each core; one on a GPU."""
     return 1 if _on_gpu(config) else config.threads or cores()
 
 

@@ -24,9 +24,7 @@ from mnist_mlp.cli.exit_codes import exit_codes, system_error
 from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
-from mnist_mlp.engine.common_checkpoints import group_by_saved_step
 from mnist_mlp.engine.job import Job
-from mnist_mlp.engine.train_stack import gc_frozen, train_stack
 from mnist_mlp.extras.stacked_launcher.grouping import numbers
 from mnist_mlp.runs import directories as runs
 from mnist_mlp.runs.directory_lock import wait_until_free
@@ -39,6 +37,8 @@ LONGEST_END = 60
 
 def work(task: dict[str, Any]) -> None:
     """Train the jobs of one stack that are not complete."""
+    from mnist_mlp.engine.common_checkpoints import group_by_saved_step
+
     if task["console"]:
         logging.config.dictConfig(task["console"])
     jobs = [_job(given) for given in task["stack"]]
@@ -56,6 +56,8 @@ def work(task: dict[str, Any]) -> None:
 
 def _attempt(jobs: list[Job], bar: str | None) -> None:
     """Train jobs side by side. An error is logged, and, once training has begun, written to each job's result."""
+    from mnist_mlp.engine.train_stack import train_stack
+
     try:
         train_stack(jobs, bar=bar)
     except UserError as error:
@@ -80,11 +82,14 @@ def main() -> NoReturn:
     After each, write a line to the file descriptor given as the argument.
     """
     tasks = Tasks()
-    with exit_codes(), gc_frozen(), os.fdopen(int(sys.argv[1]), "w") as replies:
-        for task in tasks:
-            work(task)
-            tasks.busy = False
-            print("done", file=replies, flush=True)
+    with exit_codes():
+        from mnist_mlp.engine.train_stack import gc_frozen  # imports torch and Lightning
+
+        with gc_frozen(), os.fdopen(int(sys.argv[1]), "w") as replies:
+            for task in tasks:
+                work(task)
+                tasks.busy = False
+                print("done", file=replies, flush=True)
     exit_process(0)
 
 

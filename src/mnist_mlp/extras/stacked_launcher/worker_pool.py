@@ -68,12 +68,12 @@ class Processes:
         """Take stacks during the block.
 
         Raises:
-            Interrupted: SIGINT or SIGTERM came; the processes have saved what they had, and ended.
+            Interrupted: SIGINT, SIGTERM or SIGHUP came; the processes have saved what they had, and ended.
         """
         processes = [worker.process for worker in self._workers]
         try:
             with signals_forwarded_to(processes):
-                self._processes = processes
+                self._processes = processes  # the list that signals are forwarded to: `submit` adds to it
                 yield
         finally:
             self.close()
