@@ -20,14 +20,14 @@ confidence interval, ranked on validation, and what can be concluded.
   python src/compare.py outputs/multirun
       every sweep
   python src/compare.py outputs/train/<time> outputs/train/<time>
-      two runs: the settings and metrics in which they differ
+      two runs: the settings in which they differ, and all metrics of both
   python src/compare.py outputs --csv runs.csv --report report.html
       everything, also as a table of all runs and as a page with plots
 """
 
 
 def main() -> None:
-    with exit_codes(os_error=BEFORE_WORK):
+    with exit_codes(os_error=BEFORE_WORK):  # what can fail here are paths that were given
         compare(arguments())
 
 
@@ -50,7 +50,7 @@ def compare(given: argparse.Namespace) -> None:
         raise ConfigError("--csv, --json, --report: expected a file of its own for each, got one for two of them")
     found = find(given.directories)
     comparison = compared(found)
-    print(difference(*found) if len(found) == 2 else text(comparison))
+    print(difference(*found) if len(found) == len(given.directories) == 2 else text(comparison))
     for option, path in wanted.items():
         with written(f"--{option}", path):
             files[option](comparison, path)

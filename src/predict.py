@@ -51,13 +51,13 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("images", nargs="+", metavar="image", help="a file, a folder, or a pattern in quotes")
     parser.add_argument(
         "--checkpoint",
-        type=Path,
+        type=_path,
         help="a checkpoint file or a run directory "
         "(default: the newest completed run, or the best of the newest sweep or search)",
     )
     parser.add_argument("--format", choices=("table", "json", "csv"), default="table", help="(default: table)")
     parser.add_argument(
-        "--picture", type=Path, metavar="out.png", help="also draw what was found and how sure the network is"
+        "--picture", type=_path, metavar="out.png", help="also draw what was found and how sure the network is"
     )
     # The other commands take key=value, so both styles are taken here; a file of that name is a file.
     words = sys.argv[1:] if argv is None else argv
@@ -65,6 +65,11 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(
         ["--" + word if word.startswith(options) and not os.path.lexists(word) else word for word in words]
     )
+
+
+def _path(text: str) -> Path:
+    """A path with its `~` expanded, which a shell leaves as it is after `checkpoint=`."""
+    return Path(text).expanduser()
 
 
 def files_of(images: Sequence[str]) -> list[Path]:

@@ -10,7 +10,7 @@ WIDTH = 80
 
 
 def text_table(rows: Sequence[Sequence[str]], *, emphasise: Callable[[str], str] = str, gap: int = 2) -> str:
-    """Rows of cells, the first one the header, whose cells may have several lines; `emphasise` is for its lines."""
+    """A table of rows of cells. The first row is the header: its cells may have several lines, each emphasised."""
     header, *body = rows
     heads = [head.split("\n") for head in header]
     depth = max(map(len, heads))

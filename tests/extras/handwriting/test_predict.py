@@ -60,6 +60,7 @@ def test_options_may_be_written_as_in_the_other_commands_unless_there_is_such_a_
     monkeypatch.chdir(folder)
     options = predict.arguments(["b.png", f"checkpoint={checkpoint}", "format=csv"])
     assert (options.images, options.checkpoint, options.format) == (["b.png"], checkpoint, "csv")
+    assert predict.arguments(["b.png", "checkpoint=~/run"]).checkpoint == Path.home() / "run"  # as zsh leaves it
     (folder / "format=csv").write_bytes(b"")
     assert predict.arguments(["format=csv"]).images == ["format=csv"]
 

@@ -10,6 +10,7 @@ import pytest
 
 from mnist_mlp.config.compose import composed
 from mnist_mlp.config.schema import CONFIGS
+from mnist_mlp.extras.leaderboard import command as command_module
 from mnist_mlp.extras.leaderboard.command import command
 from mnist_mlp.runs.command_line import in_lines
 
@@ -39,6 +40,22 @@ def test_the_command_composes_to_the_configuration_of_the_run(words: tuple[str, 
     program, script, *typed = command(config, [3])
     assert (program, script) == ("python", "src/train.py")
     assert asdict(composed(*typed)) == config
+
+
+def test_a_key_that_no_file_sets_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    stated = command_module._keys_in_files
+    monkeypatch.setattr(command_module, "_keys_in_files", lambda *groups: stated(*groups) - {"optimizer.eps"})
+    config = asdict(composed("optimizer.lr=0.01", "optimizer.eps=1e-5"))
+    typed = command(config, [0])[2:]
+    assert typed == ["optimizer.lr=0.01", "++optimizer.eps=1e-05"]
+    assert asdict(composed(*typed)) == config
+
+
+def test_the_seed_is_left_out_only_where_it_is_that_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    default = {**command_module._flattened_composition(), "seed": 42}
+    monkeypatch.setattr(command_module, "_flattened_composition", lambda *_: default)
+    assert command(asdict(composed()), [0])[2:] == ["seed=0"]
+    assert command(asdict(composed()), [42])[2:] == []
 
 
 def test_the_default_needs_no_words_and_several_seeds_make_a_sweep() -> None:

@@ -243,6 +243,16 @@ def test_numbers_that_are_not_finite_are_left_out_of_a_histogram(tmp_path: Path)
     assert shown.Tags()["histograms"] == ["some"]
 
 
+@pytest.mark.parametrize("numbers", [[2e4] * 5, [0.0, 1e-45], [-3e38, 3e38]])
+def test_a_histogram_of_numbers_that_are_hardly_apart_or_very_far_counts_each(
+    tmp_path: Path, numbers: list[float]
+) -> None:
+    with SummaryWriter(tmp_path) as writer:
+        events.histogram(writer, "all", torch.tensor(numbers), 0)
+    (event,) = EventAccumulator(str(tmp_path)).Reload().Histograms("all")
+    assert sum(event.histogram_value.bucket) == len(numbers)
+
+
 @pytest.mark.parametrize("steps", [1, 4])  # after one, the weights are still finite
 def test_a_run_that_diverges_ends_with_its_one_line_error(steps: int, tmp_path: Path) -> None:
     wild = ("engine=plain", "optimizer=sgd", "optimizer.lr=1e30", "checkpoint.every_seconds=60")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import optuna
 import pytest
@@ -12,9 +15,12 @@ from helpers.small_search import study_in
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from mnist_mlp.config.compose import composed
 from mnist_mlp.extras.tuning import plots
 from mnist_mlp.extras.tuning.pruners import PROPOSAL
 from mnist_mlp.extras.tuning.report import time_left, trial_line
+from mnist_mlp.extras.tuning.search import _validation_images
+from mnist_mlp.extras.tuning.study import RESUMED
 
 SPACE: dict[str, BaseDistribution] = {
     "optimizer.lr": FloatDistribution(1e-3, 5e-3, log=True),
@@ -70,7 +76,7 @@ def test_ticks_do_not_lie_on_one_another() -> None:
 def test_a_trials_line_has_the_best_so_far_and_the_time_left_within_80_columns(tmp_path: Path) -> None:
     with study_in(tmp_path) as study:
         began = datetime(2026, 1, 1)
-        for number, (value, seconds) in enumerate([(0.91, 20), (0.95, 40)]):
+        for number, (value, seconds) in enumerate([(0.91, 20), (0.95, 70)]):
             study.study.add_trial(
                 FrozenTrial(
                     number=number,
@@ -86,9 +92,20 @@ def test_a_trials_line_has_the_best_so_far_and_the_time_left_within_80_columns(t
                     trial_id=number,
                 )
             )
-        assert time_left(study) == "2 min"  # four more of half a minute each
+        assert time_left(study) == "3 min"  # four more of 45 seconds each
         line = trial_line(study, 1, "91.00%", ["lr=0.002", "hidden=[1024,1024,1024,1024]"])
-        study.study.ask(study.space.distributions).set_user_attr(PROPOSAL, 1)
-        assert time_left(study) == "60 s"  # it ends with trial 1, whose stack it is in: three more of 20 seconds each
-    assert line.startswith("trial   1 of 6  91.00%    best so far 95.00%  2 min left  lr=0.002")
+        of_the_same_stack = study.study.ask(study.space.distributions)
+        of_the_same_stack.set_user_attr(PROPOSAL, 1)
+        assert time_left(study) == "90 s"  # it ends with trial 1: three more of half a minute each
+        of_the_same_stack.set_user_attr(RESUMED, True)
+        assert time_left(study) == "4 min"  # of 70 seconds each, as trial 2: the others had a pause
+    assert line.startswith("trial   1 of 6  91.00%    best so far 95.00%  3 min left  lr=0.002")
     assert max(map(len, line.splitlines())) <= 80
+
+
+def test_the_standard_error_is_that_of_the_images_which_were_validated() -> None:
+    trainer = composed().trainer
+    config: Any = SimpleNamespace(data=SimpleNamespace(val_size=5_000, batch_size=128), trainer=trainer)
+    assert _validation_images(config) == 5_000
+    config.trainer = replace(trainer, limit_val_batches=2)
+    assert _validation_images(config) == 256

@@ -23,7 +23,7 @@ class Limits:
     """Limits for accepting the digits read in a user's picture; `benchmarks/operating_point.py` tries other limits."""
 
     sure: float
-    """lowest product of the digits' probabilities"""
+    """lowest product of the digits' probabilities: `Calibration.number_threshold`"""
     alone: float
     """quantile of the validation images' OOD scores that is the limit for a digit on its own"""
     beside_others: float
@@ -42,7 +42,7 @@ class DetectorTraining:
     epochs: int
     lr: float
     limits: Limits = USUAL
-    """stricter for a weaker detector or network, which makes more errors"""
+    """`USUAL` for a weak detector, or none; a stronger one makes fewer errors, so its limits may be more lenient"""
 
 
 # Training takes about ten seconds (THOROUGH) and one second (QUICK).

@@ -16,9 +16,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
 
+from mnist_mlp.extras.handwriting.mnist_format import SIDE
 from mnist_mlp.extras.handwriting.segmentation import find_digits
 
-SIDE = 28  # of MNIST
 BLACK, WHITE = 0.0, 255.0
 
 Change = Callable[[Tensor], Tensor]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from torch import Tensor
@@ -39,8 +39,7 @@ def predict_all(
     """
     predictions = []
     for number, predictor in enumerate(predictors, start=1):
-        uncalibrated = replace(predictor, calibration=Calibration())
-        scores = uncalibrated.log_probabilities(images).double().numpy()
+        scores = predictor.logits(images).log_softmax(dim=1).double().numpy()
         raw = Predictions(log_probabilities=log_softmax(scores), labels=labels.numpy())
         name = f"network {number}" if len(predictors) > 1 else "network"
         predictions.append(NetworkPredictions(name=name, raw=raw, calibration=predictor.calibration))

@@ -1,4 +1,4 @@
-"""Metrics of a classifier's predictions, in float64 and defined as scikit-learn and torchmetrics do."""
+"""Metrics of predictions, in float64; losses, confusion and scores as scikit-learn and torchmetrics define them."""
 
 from __future__ import annotations
 

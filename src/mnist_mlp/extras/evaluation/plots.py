@@ -42,10 +42,10 @@ def reliability_diagram(predicted: Predictions, raw: Predictions | None = None) 
     kinds = [("calibrated" if raw else "network", BLUE, predicted), *([("uncalibrated", RED, raw)] if raw else [])]
     for number, (name, colour, predictions) in enumerate(kinds):
         bins = reliability(predictions)
-        offset = 0.2 * (number - (len(kinds) - 1) / 2)
+        offset = 0.4 * (number - (len(kinds) - 1) / 2)  # of the width of a bin
         _points(upper, bins, colour, f"{name}: ECE {bins.ece:.2%}", zorder=3 - number)
         width = np.diff(bins.edges)
-        middle = (bins.edges[1:] + bins.edges[:-1]) / 2 + offset * width * 2
+        middle = (bins.edges[1:] + bins.edges[:-1]) / 2 + offset * width
         lower.bar(middle, bins.counts, width=0.8 * width / len(kinds), color=colour)
     upper.set_ylabel("share that is right")
     upper.set_ylim(-0.02, 1.02)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -140,13 +141,13 @@ def class_rows(network: dict[str, Any], names: Sequence[str]) -> list[list[str]]
     rows = [["class", "precision", "recall", "f1", "images", "most taken for (times)"]]
     for index, (name, scores) in enumerate(zip(names, network["per_class"].values(), strict=True)):
         counts = network["confusion"][index]
-        worst, guess = max((count, -other) for other, count in enumerate(counts) if other != index)
+        guess = max((other for other in range(len(counts)) if other != index), key=counts.__getitem__)
         rows.append(
             [
                 name,
                 *(f"{scores[score]:.2%}" for score in ("precision", "recall", "f1")),
                 f"{scores['images']:,}",
-                f"{names[-guess]} ({worst:,})" if worst else "",
+                f"{names[guess]} ({counts[guess]:,})" if counts[guess] else "",
             ]
         )
     mean = network["macro"]
@@ -155,13 +156,13 @@ def class_rows(network: dict[str, Any], names: Sequence[str]) -> list[list[str]]
 
 def confused_pairs(matrix: list[list[int]], names: Sequence[str], most: int) -> list[tuple[str, str, int]]:
     """True class, guess and count of the most frequent mistakes."""
-    counts = [
-        (count, -truth, -guess)
+    pairs = [
+        (names[truth], names[guess], count)
         for truth, row in enumerate(matrix)
         for guess, count in enumerate(row)
         if count and truth != guess
     ]
-    return [(names[-truth], names[-guess], count) for count, truth, guess in heapq.nlargest(most, counts)]
+    return heapq.nlargest(most, pairs, key=itemgetter(2))  # equals in their order
 
 
 def _confusion(matrix: list[list[int]], names: Sequence[str], style: TerminalStyle) -> str:
@@ -201,12 +202,12 @@ def _robustness(rows: Sequence[dict[str, Any]], networks: Sequence[dict[str, Any
     cells = []
     for row in rows:
         (numbers,) = row["networks"]
-        lost = 100 * (numbers["accuracy"] - clean[0]["accuracy"])
+        change = 100 * (numbers["accuracy"] - clean[0]["accuracy"])
         cells.append(
             [
                 row["name"],
                 f"{numbers['accuracy']:.2%}",
-                f"{lost:+.2f}" if row is not rows[0] else "",
+                f"{change:+.2f}" if row is not rows[0] else "",
                 f"{numbers['nll']:.3f}",
                 f"{numbers['answered']:.1%}",
                 f"{numbers['answered_error']:.2%}",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Labels = NDArray[np.int32]
 
 BODY = 0.5  # of the tallest piece's height: a piece at least this tall is the body of a digit
-SMALL = 0.25  # of it, too: a separate piece at least this tall is a digit of its own, as in 5²
+SMALL = 0.25  # of the same: a piece that stands apart and is at least this tall is a digit too, as the 2 in 5²
 REACH = 0.2  # of a digit's height: how far a piece may lie from the rest of its digit
 
 
@@ -87,7 +87,7 @@ def label(mask: NDArray[np.bool_]) -> tuple[Labels, list[Box]]:
     np.maximum.at(box[:, 3], piece, row + 1)
     labels = np.zeros(mask.shape, np.int32)
     labels[mask] = np.repeat(piece + 1, end - start)
-    return labels, [Box(*map(int, b)) for b in box]
+    return labels, [Box(*edges) for edges in box.tolist()]
 
 
 def connect(row: NDArray[np.int64], start: NDArray[np.int64], end: NDArray[np.int64], width: int) -> NDArray[np.int64]:

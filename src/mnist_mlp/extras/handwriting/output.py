@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from mnist_mlp.extras.handwriting.reader import Reading
+from mnist_mlp.extras.handwriting.reader import ERROR, Reading
 
 COLUMNS = ("file", "status", "text", "probability", "second", "second_probability", "message", "guess")
 WIDEST = 60  # characters of a file name in the table; longer ones lose their beginning
@@ -47,8 +47,7 @@ def write_table(readings: Iterator[Reading], out: TextIO, files: Sequence[Path])
             line += f"{reading.marked:<5}  {guess.probability:>11.1%}  {second}"
             line += f"   unsure: {reading.message}" if reading.message else ""
         else:
-            line += f"{'-':<5}  {reading.status if reading.status == 'error' else ''}"
-            line = f"{line.rstrip()}{':' if reading.status == 'error' else ' '} {reading.message}"
+            line += f"-      error: {reading.message}" if reading.status == ERROR else f"-  {reading.message}"
         out.write(line + "\n")
 
 

@@ -1,8 +1,9 @@
 """The decision rule for people's own pictures: when the digits that were read are an answer, and which are in doubt.
 
-A number is accepted if the product of its digits' probabilities reaches the threshold and no digit is out of
-distribution; beside other digits the limit is a little higher. A wide piece of ink that would be accepted as one digit
-is read as one. Otherwise it is read as two touching digits, if each half has a lower OOD score than the whole.
+A number is accepted if the product of its digits' probabilities reaches the threshold, and the OOD score of each digit
+is at most the limit, which is a little higher for a digit beside others. A wide piece of ink that would be accepted as
+one digit is read as one. Otherwise it is read as two touching digits, if each half has a lower OOD score than the
+whole.
 demo/decision.mjs holds the same rule for the page.
 """
 

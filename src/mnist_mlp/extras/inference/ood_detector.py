@@ -16,7 +16,7 @@ HIDDEN = 64
 
 
 class OodDetector(nn.Module):
-    """From the outputs of a classifier's layers `(B, F)` to a score `(B,)`: higher for images that show no class."""
+    """From `outputs_of_layers` of a classifier `(B, F)` to a score `(B,)`: higher for images that show no class."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -45,7 +45,10 @@ class OodDetector(nn.Module):
 
 
 def outputs_of_layers(network: Network, images: Tensor) -> Tensor:
-    """Images `(B, C, H, W)` or flat, 0..255, to the activations of every hidden layer and the logits: `(B, F)`."""
+    """Images `(B, C, H, W)` or flat, 0..255, to the inputs of all linear layers but the first, and the logits `(B, F)`.
+
+    In an MLP these are all activations of hidden layers.
+    """
     values, outputs = network.normalise(images), []
     for place, layer in enumerate(network.layers):
         if place > 0 and isinstance(layer, nn.Linear):

@@ -7,7 +7,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
-from typing import Any
+from typing import Any, cast
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from mnist_mlp.config.compose import composed
 from mnist_mlp.config.overrides import override_value
@@ -19,7 +22,7 @@ from mnist_mlp.runs.command_line import arguments_of
 
 def checkpoint(run: runs.Run) -> str:
     """`checkpoint=<the best checkpoint of the run>`, quoted for Hydra and for a shell."""
-    place = str(runs.shown(run.directory / runs.CHECKPOINTS / "best.ckpt"))
+    place = str(runs.shown(run.directory / runs.CHECKPOINTS / runs.BEST))
     plain = re.fullmatch(r"[\w./:@%+-]+", place, re.ASCII)  # what Hydra reads as it is
     return shlex.quote(f"checkpoint={place if plain else override_value(place)}")
 
@@ -31,7 +34,7 @@ def command(config: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
     command line, a sweep, a search, or an experiment file that has changed since.
     """
     words = [*(["-m"] if len(seeds) > 1 else []), *overrides(config)]
-    words += [f"seed={_sweep_over(seeds)}"] if list(seeds) != [0] else []
+    words += [f"seed={_sweep_over(seeds)}"] if list(seeds) != [_flattened_composition()["seed"]] else []
     return arguments_of("train.py", *words)
 
 
@@ -59,9 +62,9 @@ def overrides(config: Mapping[str, Any]) -> list[str]:
 
 
 def _keys_to_change(config: Mapping[str, Any], groups: Sequence[str]) -> list[str]:
-    start = _flattened_composition(*groups)
+    start, stated = _flattened_composition(*groups), _keys_in_files(*groups)
     return [
-        f"{name}={override_value(value)}"
+        f"{'' if name in stated else '++'}{name}={override_value(value)}"
         for name, value in settings(config).items()
         # As text, since 1 and 1.0 are equal but mean one batch and all of them in trainer.limit_train_batches.
         if name in start and repr(start[name]) != repr(value)
@@ -77,6 +80,14 @@ def _option_for(section: str, config: Mapping[str, Any], groups: Sequence[str]) 
     left = {option: len(_keys_to_change(config, [*groups, option])) for option in options}
     fewest = min(left, key=lambda option: left[option], default=None)
     return [fewest] if fewest is not None and left[fewest] + 1 < len(changed) else []
+
+
+@cache
+def _keys_in_files(*groups: str) -> frozenset[str]:
+    """The keys that the files of these groups set: Hydra adds another one only with + before it."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        composition = OmegaConf.to_container(compose("train", list(groups)))
+    return frozenset(flattened(cast(dict[str, Any], composition)))
 
 
 @cache

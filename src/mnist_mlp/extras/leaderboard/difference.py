@@ -1,4 +1,4 @@
-"""Two runs side by side: what differs in their configurations, then every metric."""
+"""Two runs side by side: what differs in their configurations, versions and commits, then every metric."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def difference(one: runs.Run, other: runs.Run) -> str:
         *([name, *(shortened(cell, CELL) for cell in cells)] for name, *cells in differing),
         *(_compared(name, numbers[0].get(name), numbers[1].get(name)) for name in names),
     ]
-    note = "\n\nThe two configurations are the same." if all(configs) and not differing else ""
+    note = "\n\nThe two configurations are the same." if all(configs) and configs[0] == configs[1] else ""
     places = "\n".join(f"{letter}  {runs.shown(run.directory)}" for letter, run in (("a", one), ("b", other)))
     return f"{text_table(rows)}{note}\n\n{places}"
 

@@ -82,7 +82,7 @@ class Leaderboard:
 
     @cached_property
     def metrics(self) -> list[str]:
-        """What a table shows of each entry, the metric that ranks first: accuracies and further metrics, no losses."""
+        """Metrics that a table shows, first the one that entries are ranked by; no others of training, no losses."""
         names = dict.fromkeys(name for entry in self.entries for name in entry.runs[0].result["metrics"])
         shown = [name for name in names if not name.startswith("train/") and not name.endswith("/loss")]
         return list(dict.fromkeys([self.monitor, *shown]))
@@ -248,6 +248,7 @@ def differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _follows(name: str, columns: Mapping[str, list[str]]) -> bool:
+    """Whether the `name` of its section determines this key: one value for each name in the columns."""
     chooser = name.rpartition(".")[0] + ".name"
     if name == chooser or chooser not in columns:
         return False

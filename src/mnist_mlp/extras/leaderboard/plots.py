@@ -209,7 +209,7 @@ class Figures:
         svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", svg)
         svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
         svg = re.sub(r'<g id="entry-(\d+)-(\d+)">', self._marked, svg)
-        svg = re.sub(r'<g id="[a-zA-Z]+[\d_]*">', "<g>", svg)  # the same in every plot of the page
+        svg = re.sub(r'<g id="[a-zA-Z]+[\d_]*">', "<g>", svg)  # Matplotlib repeats ids from plot to plot
         return svg.replace("<svg", f'<svg role="img" aria-label="{escape(name)}" class="{kind}"', 1)
 
     def _marked(self, found: re.Match[str]) -> str:

@@ -18,16 +18,16 @@ CHARACTERS = 34
 
 class Scale:
     def __init__(self, values: Sequence[Any]) -> None:
-        kinds = {shown(value): value for value in values}
-        numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in kinds.values())
+        by_label = {shown(value): value for value in values}
+        numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in by_label.values())
         if numeric:
-            names = sorted(kinds, key=lambda name: kinds[name])
-            places = np.array([kinds[name] for name in names], dtype=float)
+            names = sorted(by_label, key=lambda name: by_label[name])
+            places = np.array([by_label[name] for name in names], dtype=float)
             if places[0] > 0 and places[-1] / places[0] >= 8:
                 places = np.log(places)
         else:
             # Lists of widths by their sum, texts in the order of their first use.
-            names = sorted(kinds, key=lambda name: _size(kinds[name]))
+            names = sorted(by_label, key=lambda name: _size(by_label[name]))
             places = np.arange(len(names), dtype=float)
         span = places[-1] - places[0]
         heights = (places - places[0]) / span if span else np.full(len(places), 0.5)

@@ -53,10 +53,11 @@ def _tables() -> tuple[Words, list[list[int]]]:
     at_place[-1] = one_byte
     for place in reversed(range(BLOCK - 1)):
         at_place[place] = _past_a_zero(at_place[place + 1], one_byte)
-    left: Words = np.arange(256, dtype=np.uint32) << np.arange(0, 32, 8, dtype=np.uint32)[:, None]
+    # Row i: a register with 0..255 in its byte i, and zeros in the others.
+    of_register: Words = np.arange(256, dtype=np.uint32) << np.arange(0, 32, 8, dtype=np.uint32)[:, None]
     for _ in range(BLOCK):
-        left = _past_a_zero(left, one_byte)
-    return at_place, left.tolist()
+        of_register = _past_a_zero(of_register, one_byte)
+    return at_place, of_register.tolist()
 
 
 def _past_a_zero(register: Words, one_byte: Words) -> Words:

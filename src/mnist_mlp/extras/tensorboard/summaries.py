@@ -52,15 +52,16 @@ def picture(writer: SummaryWriter, tag: str, image: Image.Image, step: int) -> N
 
 def histogram(writer: SummaryWriter, tag: str, values: Tensor, step: int) -> None:
     """As `add_histogram`, ten times as fast, of the finite values; nothing where there are none."""
-    values = values.detach().flatten().float().cpu()
+    values = values.detach().flatten().double().cpu()  # a range of floats may be too narrow to be divided in floats
     values = values[values.isfinite()]
     if len(values) == 0:
         return
     low, high = (float(end) for end in values.aminmax())
     if low == high:
-        low, high = low - 1e-12, high + 1e-12
+        margin = 1e-12 * max(1.0, abs(low))
+        low, high = low - margin, high + margin
     width = (high - low) / BINS
-    numbers = ((values - low) / width).int().clamp_(max=BINS - 1)  # a sixth of the time of `histc`
+    numbers = ((values - low) / width).int().clamp_(0, BINS - 1)  # a sixth of the time of `histc`
     counts = torch.bincount(numbers, minlength=BINS).tolist()
     writer.add_histogram_raw(
         tag,
@@ -132,7 +133,8 @@ def graph(writer: SummaryWriter, network: Network, image: Tensor) -> None:
         name = f"{scope}/{type(part).__name__}"
         before = name if all(node.name != name for node in nodes) else f"{name}_{position}"
         nodes.append(_node(before, type(part).__name__, inputs, value.shape))
-    if value.shape != copy.logits(image).shape or not torch.allclose(value.float(), copy.logits(image).float()):
+    logits = copy.logits(image)
+    if value.shape != logits.shape or not torch.allclose(value.float(), logits.float()):
         return
     nodes.append(_node(f"loss/{copy.loss}", str(copy.loss), [before, "labels"], (None,)))
     nodes.append(_node("labels", "Placeholder", [], (None,)))

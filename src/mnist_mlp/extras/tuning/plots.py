@@ -29,10 +29,13 @@ CHARACTERS = 22  # of ticks that fit side by side below a panel
 
 
 def draw(
-    study: optuna.Study, trials: Sequence[FrozenTrial], best: FrozenTrial, plain: FrozenTrial | None, directory: Path
+    study: optuna.Study, trials: Sequence[FrozenTrial], best: FrozenTrial, first: FrozenTrial | None, directory: Path
 ) -> list[str]:
-    """The names of the pictures that could be drawn; importance needs enough completed trials that differ."""
-    figures = {"history.png": _history(trials, best, plain), "slices.png": _slices(trials, best)}
+    """The names of the pictures that could be drawn; importance needs enough completed trials that differ.
+
+    `first`: the trial with the settings that the search started from, if it completed.
+    """
+    figures = {"history.png": _history(trials, best, first), "slices.png": _slices(trials, best)}
     completed = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if len(completed) >= ENOUGH and len({trial.value for trial in completed}) > 1:
         figures["importance.png"] = _importance(study)
@@ -42,7 +45,7 @@ def draw(
     return list(figures)
 
 
-def _history(trials: Sequence[FrozenTrial], best: FrozenTrial, plain: FrozenTrial | None) -> Figure:
+def _history(trials: Sequence[FrozenTrial], best: FrozenTrial, first: FrozenTrial | None) -> Figure:
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     completed = [trial for trial in trials if trial.state == TrialState.COMPLETE]
@@ -57,8 +60,8 @@ def _history(trials: Sequence[FrozenTrial], best: FrozenTrial, plain: FrozenTria
     so_far = [max(t.value or 0 for t in completed[: index + 1]) for index in range(len(completed))]
     reached = [*(t.number for t in completed), trials[-1].number]
     left.step(reached, [*so_far, so_far[-1]], where="post", color=ORANGE, label="best so far")
-    if plain is not None and plain.value is not None:
-        left.axhline(plain.value, color=INK, linewidth=1, linestyle=":", label="the settings it started from")
+    if first is not None and first.value is not None:
+        left.axhline(first.value, color=INK, linewidth=1, linestyle=":", label="the settings it started from")
     left.set(xlabel="trial", ylabel="validation accuracy", title=f"Best so far: {best.value:.2%}, trial {best.number}")
     left.set_xlim(-0.5, max(trials[-1].number, 1) + 0.5)
     left.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -19,6 +19,7 @@ from mnist_mlp.config.commands import TuneConfig
 from mnist_mlp.config.compose import parse
 from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, Pruned, SearchError, UserError
 from mnist_mlp.config.schema import Config
+from mnist_mlp.data.run_length import limit_batches
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.engine.common_checkpoints import group_by_saved_step
 from mnist_mlp.engine.job import Job
@@ -41,7 +42,7 @@ log = logging.getLogger(__name__)
 class Trial:
     claim: Claim
     job: Job
-    drawn: Sequence[str]
+    words: Sequence[str]
     """The overrides that were drawn for this trial, without the sections of their keys, for the terminal."""
 
 
@@ -87,9 +88,16 @@ def _work(study: SharedStudy, most: int) -> None:
 
 
 def _report(study: SharedStudy, config: TuneConfig) -> str:
-    words = report(study, config.data.val_size)
+    words = report(study, _validation_images(config))
     keep, ended = config.sweep.keep, sum(trial.state.is_finished() for trial in study.trials)
     return words if keep == "all" else f"{words}\n{summary_line(keep, ended)}"
+
+
+def _validation_images(config: TuneConfig) -> int:
+    """How many images a validation looks at."""
+    size, batch_size = config.data.val_size, config.data.batch_size
+    batches = limit_batches(config.trainer.limit_val_batches, ceil(size / batch_size))
+    return min(batches * batch_size, size)
 
 
 def _run(study: SharedStudy, claims: Sequence[Claim]) -> None:
@@ -125,20 +133,20 @@ def _stacks_that_resume_together(group: Sequence[Job]) -> list[list[Job]]:
 def _begin(study: SharedStudy, claim: Claim) -> Trial | None:
     """The trial; None if its configuration is invalid, or it had already ended."""
     number, overrides = claim.trial.number, study.space.overrides(claim.trial.params)
-    drawn = [word[word.rfind(".", 0, word.index("=")) + 1 :] for word in overrides[len(study.space.fixed) :]]
+    words = [word[word.rfind(".", 0, word.index("=")) + 1 :] for word in overrides[len(study.space.fixed) :]]
     try:
         composed = study.space.composed(overrides)
         config = parse(composed, Config)
         require_machine(config)
     except ConfigError as error:  # of this combination; the next one may be sound
         study.fail(claim, str(error))
-        log.info(trial_line(study, number, f"failed: {error}", drawn))
+        log.info(trial_line(study, number, f"failed: {error}", words))
         return None
     _leave_record(claim.directory, composed, overrides)
     if claim.resumed:
         config = replace(config, resume=str(claim.directory))
     job = Job(number=number, config=config, directory=claim.directory, logging=_log_file(claim.directory))
-    trial = Trial(claim=claim, job=job, drawn=drawn)
+    trial = Trial(claim=claim, job=job, words=words)
     if claim.resumed:
         if _settle(study, trial):
             return None
@@ -155,8 +163,8 @@ def _train(study: SharedStudy, trials: Sequence[Trial]) -> None:
             train_stack([trial.job for trial in trials], callbacks=pruning, test=False)
     except Pruned:  # of a trial alone; its result says so
         pass
-    except UserError as of_all:
-        error = of_all
+    except UserError as ended_all:  # such as a full disk
+        error = ended_all
     except Exception as bug:
         for trial in trials:
             study.fail(trial.claim, str(bug))
@@ -165,7 +173,7 @@ def _train(study: SharedStudy, trials: Sequence[Trial]) -> None:
         if not _settle(study, trial):
             reason = error or runs.read(trial.claim.directory).result.get("error")
             study.fail(trial.claim, str(reason))
-            log.info(trial_line(study, trial.claim.trial.number, f"failed: {reason}", trial.drawn))
+            log.info(trial_line(study, trial.claim.trial.number, f"failed: {reason}", trial.words))
 
 
 def _settle(study: SharedStudy, trial: Trial) -> bool:
@@ -197,7 +205,7 @@ def _settle(study: SharedStudy, trial: Trial) -> bool:
         outcome = f"failed: {reason}"
     else:
         return False
-    log.info(trial_line(study, claim.trial.number, outcome, trial.drawn))
+    log.info(trial_line(study, claim.trial.number, outcome, trial.words))
     return True
 
 

@@ -24,16 +24,17 @@ from mnist_mlp.extras.tuning.space import SearchSpace
 JOURNAL = "journal.log"
 LOCK = ".lock"
 STARTED_WITH = "started_with"  # user attribute of the study
-ERROR = "error"  # user attribute of a trial
+ERROR, RESUMED = "error", "resumed"  # user attributes of a trial
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A trial that no other process works on while this one is inside `held`."""
+    """A trial that no other process works on while this one holds its lock."""
 
     trial: optuna.Trial
     directory: Path
     held: AcquireReturnProxy[FileLock]
+    """the trial's lock, acquired already; a context manager whose end releases it"""
     resumed: bool
     """It was begun by a process that was stopped."""
     reported: Set[int]
@@ -84,9 +85,9 @@ class SharedStudy:
         with self._lock:
             if left := self._left_over(most):
                 return left
-            drawn = len(self.trials)
-            due = range(drawn, min(drawn + most, self.search.trials))
-            return [self._draw(number, first=drawn) for number in due]
+            count = len(self.trials)
+            due = range(count, min(count + most, self.search.trials))
+            return [self._draw(number, proposed_with=count) for number in due]
 
     def _left_over(self, most: int) -> list[Claim]:
         claims: list[Claim] = []
@@ -101,18 +102,19 @@ class SharedStudy:
             if whole:
                 # A private name of Optuna, which has no public way to continue a trial of another process.
                 trial = optuna.Trial(self.study, left._trial_id)
+                trial.set_user_attr(RESUMED, True)
                 claims.append(self._claim(trial, held, resumed=True, reported=set(left.intermediate_values)))
             else:
                 self.study.tell(left.number, state=TrialState.FAIL)
                 held.__exit__(None, None, None)
         return claims
 
-    def _draw(self, drawn: int, first: int) -> Claim:
+    def _draw(self, number: int, proposed_with: int) -> Claim:
         # A function of the seed and of how many trials were drawn before: a search can be repeated.
-        seed = np.random.SeedSequence((self.seed, drawn)).generate_state(1)[0]
+        seed = np.random.SeedSequence((self.seed, number)).generate_state(1)[0]
         self.study.sampler = TPESampler(seed=int(seed), n_startup_trials=self.search.startup)
         trial = self.study.ask(self.space.distributions)
-        trial.set_user_attr(PROPOSAL, first)
+        trial.set_user_attr(PROPOSAL, proposed_with)
         return self._claim(trial, self._lock_of(trial.number).acquire())
 
     def _claim(

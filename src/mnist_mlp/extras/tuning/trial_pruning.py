@@ -27,8 +27,8 @@ class Pruning(L.Callback):
 
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
         # Here, not at the end of the epoch before: that one is saved by now, and a last epoch is never pruned.
-        # An epoch that was reported, and lost before it was saved, is trained again. If the run went on after it, the
-        # pruner had not ended the trial, and is not asked again.
+        # After a kill, epochs up to the last reported one are trained again. The pruner has let the trial go on after
+        # those before it, and is not asked a second time.
         trained_again = trainer.current_epoch < max(self.reported, default=0)
         if trainer.current_epoch > 0 and not trained_again and self.trial.should_prune():
             raise Pruned(trainer.current_epoch, trainer.max_epochs or 0)
