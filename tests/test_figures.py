@@ -109,7 +109,7 @@ def test_the_ratios_of_an_epoch_are_quotients_of_its_seconds() -> None:
 
 def test_the_ratios_of_an_epoch_in_readme_and_results_are_those_that_were_measured() -> None:
     speed = sentence(section(RESULTS, "## Speed"), "an epoch against a loop")
-    readme = sentence(section("README.md", "## Results"), "bare hand-written loop")
+    readme = sentence(section("README.md", "## Results"), "bare loop in plain PyTorch")
     for batch, row in EPOCH.items():
         at = rf"at (?:batch )?{int(batch):,}\b"
         given = re.findall(rf"(\d\.\d\d) {at}", speed)

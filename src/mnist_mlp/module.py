@@ -120,12 +120,13 @@ class DigitClassifier(L.LightningModule):
                 f"trainer.accumulate_grad_batches={batches} or a larger data.batch_size, for the same optimizer steps"
             )
 
+    # Override the next two in a subclass: engine=fast may not notice an edit here (docs/yours.md, "A training step").
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout and the like by (seed, step, rank), so that a resumed run draws the same noise."""
         seed_noise(self.config.seed, self.global_step, self.global_rank, self.device)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Update the EMA. Lightning's own ModelCheckpoint saves before this hook: within an epoch it lacks the last."""
+        """Update the EMA. Within an epoch, Lightning's own ModelCheckpoint saves before this: one update is missing."""
         if self.ema_network is not None:
             weight = ema_weight(self.config.averaging.decay, step=self.global_step - 1)
             update_ema(self.ema_network, self.network, weight)

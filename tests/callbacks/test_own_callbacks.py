@@ -94,6 +94,16 @@ def test_arguments_that_it_does_not_take_are_refused() -> None:
         build_callbacks(section("own_callback_of_a_test", "Noted", every=1, often=2))
     with pytest.raises(ConfigError, match="EarlyStopping: does not take these arguments: `mode` can be min, max"):
         build_callbacks(section("lightning", "EarlyStopping", monitor="val/acc", mode="maxx"))
+    with pytest.raises(ConfigError, match="Timer: does not take these arguments: 'int' object has no attribute"):
+        build_callbacks(section("lightning", "Timer", duration=5))
+
+
+def test_a_wrong_callback_is_refused_before_the_data_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mnist_mlp.training.build_datamodule", None)
+    with pytest.raises(ConfigError, match="found no NoSuch in lightning"):
+        train(configuration("+callbacks.own={lightning:{NoSuch:{}}}"), tmp_path)
 
 
 def test_an_error_inside_the_users_own_file_is_not_hidden() -> None:

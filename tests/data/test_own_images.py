@@ -220,6 +220,15 @@ def test_arrays_that_are_no_data_set_are_refused(tmp_path: Path, changes: dict[s
     refused(keys("npz", write_npz(tmp_path / "set.npz", ARRAYS, **changes)), f"set.npz: .*{complaint}")
 
 
+def encrypt(path: Path) -> None:
+    """Mark each member as encrypted, in its own header and in the directory at the end."""
+    content = bytearray(path.read_bytes())
+    for signature, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        for found in re.finditer(re.escape(signature), bytes(content)):
+            content[found.start() + place] |= 1
+    path.write_bytes(content)
+
+
 def without_suffixes(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         arrays = {name.removesuffix(".npy"): archive.read(name) for name in archive.namelist()}
@@ -237,9 +246,10 @@ def without_suffixes(path: Path) -> None:
         (lambda path: path.write_bytes(path.read_bytes()[:-30]), "set.npz: expected a whole file of numpy.savez"),
         (lambda path: np.save(path.with_suffix(""), TRAIN) or path.with_suffix(".npy").replace(path), "a whole file"),
         (lambda path: path.unlink() or path.mkdir(), "set.npz: cannot be read: Is a directory"),
+        (lambda path: encrypt(path), "set.npz: expected a whole file of numpy.savez .*encrypted"),
         (lambda path: without_suffixes(path), "set.npz: expected the arrays train_images, .*, found no train_images"),
     ],
-    ids=["missing", "a pipe", "empty", "cut short", "one array", "a folder", "other names"],
+    ids=["missing", "a pipe", "empty", "cut short", "one array", "a folder", "encrypted", "other names"],
 )
 def test_a_file_that_is_none_of_arrays_is_refused(
     tmp_path: Path, damage: Callable[[Path], Any], complaint: str

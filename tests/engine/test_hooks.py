@@ -130,6 +130,19 @@ def test_a_value_that_is_nan_leaves_the_test_result_as_it_is(
     assert "NaN" not in (tmp_path / "result.json").read_text()  # which JSON does not have
 
 
+def test_a_step_may_return_more_than_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = DigitClassifier.training_step
+
+    def step(module: DigitClassifier, batch: Any, batch_idx: int) -> Any:
+        loss = original(module, batch, batch_idx)
+        return {"loss": loss, "losses": [loss]}
+
+    expected = train(configuration(*SHORT, "engine=plain"), tmp_path / "loss").history
+    monkeypatch.setattr(DigitClassifier, "training_step", step)
+    found = train(configuration(*SHORT, "engine=plain"), tmp_path / "more").history
+    assert [row["train/loss"] for row in found] == [row["train/loss"] for row in expected]
+
+
 def test_any_number_is_a_better_checkpoint_than_nan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = DigitClassifier.validation_step
 

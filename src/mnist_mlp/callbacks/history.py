@@ -74,7 +74,7 @@ class History(Checkpoint):
     ) -> None:
         losses, images = losses_and_image_count(outputs, batch)
         step_values = {}  # values logged with on_step=True; with engine=plain Lightning writes them
-        if isinstance(outputs, dict) and "losses" in outputs:
+        if _of_many_steps(outputs):
             self._lr = _lr(trainer)  # the engine sets it in each step of the chunk
             step_values = outputs["step_values"]
         if len(losses) > 0:
@@ -90,7 +90,9 @@ class History(Checkpoint):
     def _log_point(self, trainer: L.Trainer, step_values: dict[str, Tensor]) -> None:
         seconds = time.perf_counter() - self._point_began
         scalars = {name: float(value) for name, value in step_values.items()} | {
-            "train/loss_step": float(torch.cat(self._losses).mean()),  # Lightning's name for a value within an epoch
+            # The mean of what `training_step` returned since the latest point. With `model.adversarial` that is not the
+            # loss of the images as they are, which `train/loss` is.
+            "train/loss_step": float(torch.cat(self._losses).mean()),
             "lr": self._lr,
             "gradient_norm": _gradient_norm(trainer.optimizers[0]),
             "images_per_second": self._images / seconds,
@@ -118,16 +120,22 @@ class History(Checkpoint):
         # a larger limit. The row is replaced.
         row["seconds"] += sum(old["seconds"] for old in self.rows if old["epoch"] == trainer.current_epoch)
         self.rows = [*(old for old in self.rows if old["epoch"] < trainer.current_epoch), row]
-        if not isinstance(trainer, L.Trainer):  # Lightning's own loop logs what `self.log` has collected
+        # The trainer of the engine is no L.Trainer. Lightning's own loop logs what `self.log` has collected.
+        if not isinstance(trainer, L.Trainer):
             _log(trainer, metrics)
         log.info(_line(row, epochs=trainer.max_epochs))
 
 
 def losses_and_image_count(outputs: Any, batch: Any) -> tuple[Tensor, int]:
     """Losses `(steps,)` and number of images in a batch of Lightning: a single step, or many steps of the engine."""
-    if isinstance(outputs, dict) and "losses" in outputs:
+    if _of_many_steps(outputs):
         return outputs["losses"], outputs["images"]
     return loss_of(outputs).detach().reshape(1), len(batch[1])
+
+
+def _of_many_steps(outputs: Any) -> bool:
+    """Whether `outputs` are those of the engine (`Member.outputs`), not of one `training_step`."""
+    return isinstance(outputs, dict) and "step_values" in outputs
 
 
 def loss_of(output: Any) -> Tensor:
@@ -153,8 +161,11 @@ def _stage_metrics(stage: str, trainer: L.Trainer) -> dict[str, float]:
 
 def _other_metrics(trainer: L.Trainer) -> dict[str, float]:
     """Metrics that a module or a callback logs under a name without `train/` or `val/`."""
-    metrics = trainer.callback_metrics.items()
-    return {name: float(value) for name, value in metrics if not name.startswith(STAGES) and name not in NOT_METRICS}
+    return {name: float(value) for name, value in trainer.callback_metrics.items() if _is_other_metric(name)}
+
+
+def _is_other_metric(name: str) -> bool:
+    return not name.startswith(STAGES) and name not in NOT_METRICS
 
 
 def _gradient_norm(optimizer: torch.optim.Optimizer) -> float | None:
@@ -174,16 +185,12 @@ def _line(row: dict[str, Any], epochs: int | None) -> str:
     """The line of an epoch for the console; two lines if it is longer than 80 columns."""
     head, end = f"epoch {row['epoch'] + 1:>3}/{epochs}", f"{row['seconds']:.1f} s"
     stages = [f"{stage}{words}" for stage in ("train", "val") if (words := _metrics(row, f"{stage}/"))]
-    own = [
-        f"{name} {metric_text(name, row[name])}"
-        for name in row
-        if not name.startswith(STAGES) and name not in NOT_METRICS
-    ]
-    parts = [*stages, *own]
+    parts = [*stages, *(f"{name} {metric_text(name, row[name])}" for name in row if _is_other_metric(name))]
     line = "  ".join([head, *parts, end])
-    return (
-        line if len(line) <= 80 else f"{head}  " + f"\n{' ' * len(head)}  ".join([*parts[:-1], f"{parts[-1]}  {end}"])
-    )
+    if len(line) <= 80:
+        return line
+    *others, last = parts
+    return f"{head}  " + f"\n{' ' * len(head)}  ".join([*others, f"{last}  {end}"])
 
 
 def _metrics(row: dict[str, Any], prefix: str) -> str:

@@ -23,7 +23,7 @@ class Interruption(L.Callback):
 
     def __init__(self, save_last: Callable[[L.Trainer], None]) -> None:
         self.save_last = save_last
-        self.received: int | None = None
+        self.received = 0  # the number of the signal; 0: none
 
     def on_sanity_check_start(self, *_: Any) -> None:
         install_handlers(stop_at_once)
@@ -35,7 +35,7 @@ class Interruption(L.Callback):
         install_handlers(stop_at_once)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
+        if self.received:
             os._exit(128 + number)
         self.received = number
 
@@ -50,4 +50,4 @@ class Interruption(L.Callback):
             raise Interrupted(number)
 
     def _received_by_any(self, trainer: L.Trainer) -> int:
-        return int(max_over_ranks(trainer, self.received or 0))
+        return int(max_over_ranks(trainer, self.received))

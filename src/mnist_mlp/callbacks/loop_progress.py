@@ -13,8 +13,8 @@ from mnist_mlp.data.run_length import RunLength
 def end_run(trainer: L.Trainer) -> None:
     """Let Lightning's loop validate after this step, end the epoch and the run.
 
-    For the last step of a run that `max_steps` ends within an epoch: the limits from below, which would forbid it, no
-    longer count.
+    For the last step of a run that `max_steps` ends within an epoch. `min_epochs` and `min_steps`, which would forbid
+    it, are switched off.
     """
     trainer.fit_loop.min_epochs = trainer.fit_loop.epoch_loop.min_steps = None
     trainer.should_stop = True

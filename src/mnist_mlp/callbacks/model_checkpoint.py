@@ -89,15 +89,13 @@ class Checkpointing(Checkpoint):
         require_measured("checkpoint", self.config.monitor, values)
         sign = 1 if self.config.mode == "max" else -1
         # A module of one's own may log its loss under another name; then the earlier of equal epochs stays.
-        scores = sign * values[self.config.monitor], -values.get(LOSS, 0.0)
-        best, loss = (-math.inf if math.isnan(score) else score for score in scores)  # any number is better than NaN
-        return best, loss
+        return _number(sign * values[self.config.monitor]), _number(-values.get(LOSS, 0.0))
 
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
         self.save_last(trainer)
 
     def save_last(self, trainer: L.Trainer) -> None:
-        self._save(trainer, files.LAST, {"previous": files.PREVIOUS})
+        self._save(trainer, files.LAST, {"previous": files.PREVIOUS})  # the name under which the old file is kept
         self.saved_at = time.monotonic()
 
     def _save(self, trainer: L.Trainer, name: str, options: dict[str, str] | None = None) -> None:
@@ -107,7 +105,13 @@ class Checkpointing(Checkpoint):
                     f"{parameter} is no longer finite at step {trainer.global_step}; earlier checkpoints are kept. "
                     "Try a smaller optimizer.lr or trainer.gradient_clip_val=1.0"
                 )
+        # Here `weights_only=False` means: with the state of the optimizer.
         trainer.save_checkpoint(self.directory / name, weights_only=False, storage_options=options)
+
+
+def _number(score: float) -> float:
+    """`score` for a comparison in which any number is better than NaN."""
+    return -math.inf if math.isnan(score) else score
 
 
 def checkpoint_metadata(config: Config, data: ImageDataModule) -> dict[str, Any]:

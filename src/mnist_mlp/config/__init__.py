@@ -6,6 +6,7 @@
     keys                all keys by name, and which of them have a property
     compose             from overrides and YAML files, by Hydra, to plain values
     parsing             from plain values to a typed and checked configuration
+    tables              the entry of a table (networks, losses, ...), or what was forgotten to add it
     overrides           `key=value`, as on the command line
     errors, messages, composition_errors    exceptions for the user, and their texts of one line
     help, json_schema   --help, and JSON Schema for editors

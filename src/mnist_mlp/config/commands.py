@@ -10,7 +10,7 @@ from mnist_mlp.config.schema import Config
 
 PRUNERS = ("median", "halving", "none")
 SUITES = ("standard", "robust")
-NEWEST = "the newest completed run, or the best of the newest sweep or search"
+NEWEST = "the newest completed run, or the best run of the sweep or search that it belongs to"
 
 
 @dataclass(kw_only=True)

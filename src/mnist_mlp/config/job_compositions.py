@@ -58,10 +58,10 @@ def _value(override: str) -> tuple[str, Any] | None:
 
 
 def _note_overrides(hydra: DictConfig, changed: dict[str, str]) -> None:
-    """Replace the overrides that `hydra`, a copy from another job, names: `changed` maps old ones to this job's."""
-    task, form = hydra.overrides.task, hydra.job.config.override_dirname
+    """Replace the overrides in `hydra`, which was copied from another job; `changed` maps that job's to this one's."""
+    task, dirname_format = hydra.overrides.task, hydra.job.config.override_dirname
     for place, override in enumerate(list(task)):
         if override in changed:
             task[place] = changed[override]
-    sorted_overrides = sorted(override for override in task if key_of(override) not in form.exclude_keys)
-    hydra.job.override_dirname = form.item_sep.join(sorted_overrides).replace("=", form.kv_sep)
+    sorted_overrides = sorted(override for override in task if key_of(override) not in dirname_format.exclude_keys)
+    hydra.job.override_dirname = dirname_format.item_sep.join(sorted_overrides).replace("=", dirname_format.kv_sep)

@@ -83,7 +83,7 @@ def _section(name: str, values: dict[str, Any], schema: type[Any]) -> Any:
         raise ConfigError(f"{name}.name: expected {one_of(variants)}, got {as_text(chosen)}{advice}")
     kind = variants[str(chosen)] if variants else get_type_hints(schema)[name]
     try:
-        return deepcopy(_merged(kind, json.dumps(own, default=repr)))  # type: ignore[arg-type]  # as above
+        return deepcopy(_merged(kind, json.dumps(own, default=repr)))  # type: ignore[arg-type]  # mypy takes it for unhashable
     except OmegaConfBaseException as error:
         error.full_key = f"{name}.{error.full_key}" if error.full_key else name
         raise ConfigError(_message(error, values, schema)) from error
@@ -140,21 +140,21 @@ def check_monitors(config: Config) -> None:
     A metric that is not in `METRICS` may be logged by your own code. Not part of `from_dict`: a checkpoint of an older
     version may have what is refused here.
     """
-    best = {"loss": "min"} | {name: mode for name, (_, mode) in METRICS.items()}
+    modes = {"loss": "min"} | {name: mode for name, (_, mode) in METRICS.items()}
     sections: dict[str, CheckpointConfig | EarlyStoppingConfig] = {"checkpoint": config.checkpoint}
     if config.callbacks.early_stopping.patience is not None:
         sections["callbacks.early_stopping"] = config.callbacks.early_stopping
     for section, given in sections.items():
         monitor, name = given.monitor, given.monitor.removeprefix("val/")
-        own = name.rpartition("/")[2]
-        if name == monitor and (section == "checkpoint" or own in best):
-            raise ConfigError(f"{section}.monitor: expected a metric of validation, as val/{own}, got {monitor!r}")
+        last = name.rpartition("/")[2]
+        if not monitor.startswith("val/") and (section == "checkpoint" or last in modes):
+            raise ConfigError(f"{section}.monitor: expected a metric of validation, as val/{last}, got {monitor!r}")
         if name in METRICS and name not in config.metrics:
             known = one_of(f"val/{metric}" for metric in ("loss", *config.metrics))
             raise ConfigError(f"{section}.monitor: expected {known}, got {monitor!r}; metrics=[acc,f1] adds metrics")
-        if given.mode != best.get(name, given.mode):
+        if given.mode != modes.get(name, given.mode):
             raise ConfigError(
-                f"{section}.mode: expected {best[name]} beside {section}.monitor={monitor}, got {given.mode}"
+                f"{section}.mode: expected {modes[name]} beside {section}.monitor={monitor}, got {given.mode}"
             )
 
 

@@ -49,7 +49,10 @@ class Dataset:
 
 
 def refuse_more_than_memory(images: int, shape: tuple[int, int, int]) -> None:
-    """Raise ConfigError if `images` images `(C, H, W)` uint8 and a copy of them exceed the memory of this machine."""
+    """Raise ConfigError if `images` images `(C, H, W)` uint8 and a copy of them exceed the memory of this machine.
+
+    The limit of a container is not seen.
+    """
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):  # a system without these names

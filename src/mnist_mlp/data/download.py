@@ -117,7 +117,7 @@ def _remove_abandoned(home: Path) -> None:
 def from_torchvision(class_name: str, work_folder: Path) -> Path:
     """Download by the class `torchvision.datasets.<class_name>`.
 
-    In a child process, because torchvision prints to the console and cannot be given a time-out.
+    In a child process: torchvision prints to the console, and only a process can be given a time-out for all of it.
     """
     program = (
         "import socket, sys; socket.setdefaulttimeout(4)  # seconds, for every address that a mirror has\n"

@@ -91,10 +91,12 @@ def _parts(data: DataConfig) -> tuple[Files, Files]:
         train, test = _files(root / "train"), _files(root / "test")
     except OSError as error:
         raise ConfigError(f"data.path: {error.filename}: cannot be read: {error.strerror}") from error
-    for part, other, names in (("train", "test", test.keys() - train), ("test", "train", train.keys() - test)):
+    for lacking, having, names in (("train", "test", test.keys() - train), ("test", "train", train.keys() - test)):
         if names:
-            folder = root / other / min(names)
-            raise ConfigError(f"data.path: expected the same classes in train/ and test/, {folder} is not in {part}/")
+            folder = root / having / min(names)
+            raise ConfigError(
+                f"data.path: expected the same classes in train/ and test/, {folder} is not in {lacking}/"
+            )
     return train, test
 
 

@@ -73,7 +73,10 @@ class ImageDataModule(L.LightningDataModule, ABC):
         return self._augmentation
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Augment the images of a training step; the noise is a function of (seed, step)."""
+        """Augment the images of a training step; the noise is a function of (seed, step).
+
+        With several ranks of a Trainer of your own, each draws the same noise for its images.
+        """
         if not (self.trainer and self.trainer.training and augments(self.config.augment)):
             return batch
         images, labels = batch

@@ -71,8 +71,8 @@ class TrainLoader(EpochOrder):
 
     def __iter__(self) -> Iterator[Part]:
         order = self.order(self.seed)
-        # Only the first epoch of this process can begin within itself. Later `steps_done` (`global_step`) is no number
-        # of batches if a module makes several optimizer steps for each.
+        # Batches are skipped only in the first epoch of this process, which a resume may begin within. Later
+        # `steps_done` (`global_step`) may be larger: a module may make several optimizer steps for each batch.
         done = 0 if self._begun else max(0, self.steps_done() - self.epoch * limit_batches(self.limit, len(self)))
         self._begun = True
         for indices in order.split(self.batch_size)[done:]:

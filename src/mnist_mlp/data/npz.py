@@ -9,6 +9,7 @@ Nothing is unpickled. The headers are read and checked before any array is decom
 
 from __future__ import annotations
 
+import lzma
 import math
 import zipfile
 import zlib
@@ -81,7 +82,7 @@ def _reading(path: Path) -> Iterator[zipfile.ZipFile]:
         raise ConfigError(f"data.path: there is no file {path}") from None
     except OSError as error:
         raise ConfigError(f"data.path: {path}: cannot be read: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError) as error:
         raise ConfigError(f"data.path: {path}: expected a whole file of numpy.savez ({error})") from error
 
 

@@ -103,12 +103,13 @@ def _inverses(changes: np.ndarray, centres: np.ndarray) -> np.ndarray:
     rotation, shear, width, height, right, down = changes.T
     cosine, sine = np.cos(np.radians(ROTATION * rotation)), np.sin(np.radians(ROTATION * rotation))
     shear, width, height = SHEAR * shear, DETAIL * np.exp(-SCALE * width), DETAIL * np.exp(-SCALE * height)
-    across = (cosine + shear * sine) * width, (sine - shear * cosine) * width
-    along = -sine * height, cosine * height
+    # Coefficients of x and of y, for each of the two coordinates in the rendering.
+    for_x = (cosine + shear * sine) * width, (sine - shear * cosine) * width
+    for_y = -sine * height, cosine * height
     middle_x, middle_y = (SIDE - 1) / 2 + SHIFT * right, (SIDE - 1) / 2 + SHIFT * down
     rows = [
         np.stack([a, b, centre - a * middle_x - b * middle_y], axis=1)
-        for (a, b), centre in zip((across, along), centres.T, strict=True)
+        for (a, b), centre in zip((for_x, for_y), centres.T, strict=True)
     ]
     # Rounded from float64, so that the last bit of a processor's cosine does not change an image.
     return np.stack(rows, axis=1).astype(np.float32)

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import lightning as L
 
+from mnist_mlp.callbacks import build_callbacks
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
@@ -64,6 +65,7 @@ def train_stack(
         for result, cleanup in zip(results, cleanups, strict=True):
             cleanup.enter_context(result.written())
         with _timed(results, "setup"):
+            chosen = [[*build_callbacks(job.config.callbacks), *more] for job, more in zip(jobs, added, strict=True)]
             data = DigitsDataModule(first.config)
             data.prepare_data()
             data.setup()
@@ -80,12 +82,12 @@ def train_stack(
                         module,
                         _with_config(data, job.config),
                         result,
-                        callbacks=more,
+                        callbacks=own,
                         resume_path=path,
                     )
                 )
-                for cleanup, job, module, result, more, path in zip(
-                    cleanups, jobs, modules, results, added, common_checkpoints(jobs), strict=True
+                for cleanup, job, module, result, own, path in zip(
+                    cleanups, jobs, modules, results, chosen, common_checkpoints(jobs), strict=True
                 )
             ]
             stack, chunks, trainer = assemble(runs, World(), bar=bar, jobs=jobs, cleanups=cleanups)

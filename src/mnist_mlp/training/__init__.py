@@ -17,6 +17,7 @@ from typing import Any
 
 import lightning as L
 
+from mnist_mlp.callbacks import build_callbacks
 from mnist_mlp.config.keys import keys_where, limits_run
 from mnist_mlp.config.optional import required
 from mnist_mlp.config.schema import Config
@@ -61,6 +62,7 @@ def train(
         Stopped: a signal ended the run, or a search pruned it; if training had begun, its state has been saved.
     """
     require_machine(config)
+    chosen = [*build_callbacks(config.callbacks), *callbacks]  # before any work, as some of it may be wrong
     directory = Path(directory)
     before = runs.read(directory)
     if config.resume is not None and before.status == runs.COMPLETED and _same_length(config, before.result["config"]):
@@ -90,7 +92,7 @@ def train(
             prepare_torch(config, count_parameters(module), ranks=world.local_size)
             path = newest_checkpoint(config, directory) if config.resume is not None else None
             run = at_end.enter_context(
-                open_run(config, directory, module, data, result, callbacks=callbacks, resume_path=path)
+                open_run(config, directory, module, data, result, callbacks=chosen, resume_path=path)
             )
             if config.engine == "fast":
                 # The engine wraps module and data in its own; one batch of these is a chunk of many optimizer steps.
@@ -99,7 +101,7 @@ def train(
                 model, batches, trainer = module, data, build_trainer(run, world, bar=bar)
         with result.timed("fit"):
             trainer.fit(model, datamodule=batches, ckpt_path=path, weights_only=True)
-        wait_for_ranks(world)  # rank 0 writes the checkpoints, in a thread until the end of the fit
+        wait_for_ranks(world)  # for the checkpoints: the thread of rank 0 that writes them ends with its `fit`
         if world.rank == 0:
             run.calibrate()
         if test and data.sizes["test"] and config.trainer.limit_test_batches:

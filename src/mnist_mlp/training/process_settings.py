@@ -24,8 +24,8 @@ def prepare_torch(config: Config, parameters: int, *, ranks: int, networks: int 
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     batch_size = config.data.batch_size * config.trainer.accumulate_grad_batches
     # The products of a stack are small: threads would wait for one another longer than they work.
-    threads = config.threads or cpu_threads(batch_size, parameters, ranks)
-    torch.set_num_threads(threads if networks == 1 else 1)
+    alone = config.threads or cpu_threads(batch_size, parameters, ranks)
+    torch.set_num_threads(alone if networks == 1 else 1)
     if not uses_gpu(config.trainer.accelerator):
         # Adam calls `torch.cuda.is_available` in every step. Lightning sets an option with which each call looks for
         # NVIDIA's library. Without that option a call is a hundred times as fast.
@@ -42,8 +42,10 @@ def quieten_lightning(*, resumes_within_epoch: bool = True) -> None:
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")  # Lightning's use of torch
     if resumes_within_epoch:
         warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
-    # `distributed` handles srun.
+    # `mnist_mlp.distributed` handles srun.
     warnings.filterwarnings("ignore", message=".*srun.* command is available on your system but is not used.*")
-    warnings.filterwarnings("ignore", message=".*csv exists and is not empty.*")  # `loggers` keeps its rows
+    warnings.filterwarnings(
+        "ignore", message=".*csv exists and is not empty.*"
+    )  # runs/loggers.py keeps the rows of that file
     # torchmetrics has summed over all ranks already.
     warnings.filterwarnings("ignore", message=".*sync_dist=True.* when logging on epoch level.*")

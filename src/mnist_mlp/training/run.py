@@ -11,7 +11,6 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-from mnist_mlp.callbacks import build_callbacks
 from mnist_mlp.callbacks.history import History
 from mnist_mlp.callbacks.model_checkpoint import Checkpointing, checkpoint_metadata
 from mnist_mlp.config.errors import ConfigError
@@ -120,7 +119,7 @@ def open_run(
 
     Args:
         data: after its `setup`.
-        callbacks: added to those of the configuration.
+        callbacks: those of the configuration, and those added by the caller.
         resume_path: checkpoint from which training resumes.
 
     Raises:
@@ -128,7 +127,6 @@ def open_run(
     """
     length = run_length(config.data, config.trainer, data.sizes)
     result.parameters = count_parameters(module)
-    chosen = [*build_callbacks(config.callbacks), *callbacks]
     checkpoint = files.read(resume_path) if resume_path else None
     data.first_step = checkpoint["global_step"] if checkpoint else 0
     if data.first_step > length.total_steps:
@@ -140,7 +138,7 @@ def open_run(
         record_changes(directory, config)
     history = History(config.trainer.log_every_n_steps, length.total_steps)
     checkpointing = Checkpointing(directory, config.checkpoint, length, checkpoint_metadata(config, data))
-    all_callbacks = [history, *chosen, checkpointing]
+    all_callbacks = [history, *callbacks, checkpointing]
     shows = config.dashboard.snapshots and config.logger.tensorboard and isinstance(data, DigitsDataModule)
     if shows and (dashboard := optional("dashboard")):  # None if extras/ was deleted
         all_callbacks.append(dashboard(config, data.spec.class_names, length.epochs))
@@ -152,7 +150,7 @@ def open_run(
         length=length,
         history=history,
         checkpointing=checkpointing,
-        chosen_callbacks=chosen,
+        chosen_callbacks=list(callbacks),
         callbacks=all_callbacks,
         loggers=build_loggers(config, directory, purge_step=checkpoint["global_step"] + 1 if checkpoint else None),
         resume_path=resume_path,
