@@ -41,7 +41,7 @@ from mnist_mlp.engine.member import Member
 from mnist_mlp.engine.stack import MAX_IMAGES_PER_STEP, even_parts
 from mnist_mlp.extras.stacked_launcher.grouping import cores
 from mnist_mlp.module import DigitClassifier
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 
 RATES = ["1e-4", "3e-4", "1e-3", "3e-3"]
 WIDTHS = [784, 128, 64, 10]
@@ -152,7 +152,7 @@ def step_in_products(batch_size: int, rounds: int = 15, steps: int = 40) -> floa
 
 def furthest_validation_accuracy(one: Path, other: Path) -> float:
     """The largest difference of the final validation accuracy of a job between two sweeps, in points."""
-    finals = [[job.result["history"][-1]["val/acc"] for job in runs.jobs(place)] for place in (one, other)]
+    finals = [[job.result["history"][-1]["val/acc"] for job in directories.jobs(place)] for place in (one, other)]
     return max(100 * abs(a - b) for a, b in zip(*finals, strict=True))
 
 

@@ -23,7 +23,7 @@ from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.mnist import MNIST
 from mnist_mlp.model.networks import MLP, build_network
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.training import train
 
 matplotlib.use("Agg")
@@ -41,7 +41,7 @@ def trained(*overrides: str, watcher: L.Callback | None = None) -> MLP:
     """The network of a whole run, as its best checkpoint has it."""
     with tempfile.TemporaryDirectory() as folder:
         train(configuration("logger=none", *overrides), Path(folder), callbacks=[watcher] if watcher else [])
-        return files.network_of(files.read(files.find(Path(folder))))
+        return checkpoint_file.network_of(checkpoint_file.read(checkpoint_file.find(Path(folder))))
 
 
 def test_images() -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from mnist_mlp import DigitClassifier, DigitsDataModule
 from mnist_mlp.model.adversarial import adversarial_images
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.training import train
 
 
@@ -76,6 +76,6 @@ def test_training_counts_an_image_and_its_adversarial_one_equally(engine: str, t
 
     result = train(config, tmp_path)
     assert result.history[0]["train/loss"] == pytest.approx(loss.item(), rel=1e-6)  # of the images as they are
-    trained = files.read(tmp_path / "checkpoints" / files.LAST)["state_dict"]
+    trained = checkpoint_file.read(tmp_path / "checkpoints" / checkpoint_file.LAST)["state_dict"]
     for (name, _), value in zip(module.named_parameters(), expected, strict=True):
         torch.testing.assert_close(trained[name], value, rtol=1e-9, atol=1e-12)

@@ -120,12 +120,12 @@ def test_the_data_module_gives_batches_without_a_trainer() -> None:
 
 
 def test_a_checkpoint_of_a_run_is_loaded_by_lightning_and_never_unpickled(tmp_path: Path) -> None:
-    from mnist_mlp.runs import checkpoint_file as files
+    from mnist_mlp.runs import checkpoint_file
 
     train(configuration("trainer.max_epochs=1", "averaging.decay=0.9", "logger=none"), tmp_path)
-    module = DigitClassifier.load_from_checkpoint(tmp_path / "checkpoints" / files.BEST)
+    module = DigitClassifier.load_from_checkpoint(tmp_path / "checkpoints" / checkpoint_file.BEST)
     images = torch.randint(0, 256, (5, 1, 28, 28), dtype=torch.uint8)
-    network = files.network_of(files.read(tmp_path / "checkpoints" / files.BEST))
+    network = checkpoint_file.network_of(checkpoint_file.read(tmp_path / "checkpoints" / checkpoint_file.BEST))
     assert torch.equal(module.eval()(images), network.log_probabilities(images))
     assert module.config.averaging.decay == 0.9
 

@@ -24,8 +24,7 @@ from mnist_mlp.data.mnist import MNIST
 from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.data.sources import load
 from mnist_mlp.data.split import split
-from mnist_mlp.runs import checkpoint_file as files
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import checkpoint_file, directories
 from mnist_mlp.training import train
 
 BASE = ("model.dropout=0", "data.batch_size=64", "trainer.max_epochs=2", "threads=1", "trainer.limit_test_batches=1.0")
@@ -101,7 +100,7 @@ def test_the_fast_path_ends_in_the_weights_of_plain_lightning(tmp_path: Path, cl
     config = configuration(*BASE, f"trainer.gradient_clip_val={clip}", "trainer.precision=64-true")
     plain, val_images, val_labels = plain_lightning(config)
     result = train(config, tmp_path)
-    content = files.read(tmp_path / "checkpoints" / files.LAST)
+    content = checkpoint_file.read(tmp_path / "checkpoints" / checkpoint_file.LAST)
     for name, value in plain.state_dict().items():
         ours = content["state_dict"][name]
         torch.testing.assert_close(ours, value, rtol=1e-6, atol=1e-9)
@@ -125,7 +124,7 @@ def test_nll_and_cross_entropy_are_the_same_run(tmp_path: Path) -> None:
 
 def test_the_test_metrics_are_those_of_the_best_checkpoint_on_the_official_test_images(tmp_path: Path) -> None:
     result = train(configuration(*BASE), tmp_path)
-    network = files.network_of(files.read(tmp_path / "checkpoints" / files.BEST))
+    network = checkpoint_file.network_of(checkpoint_file.read(tmp_path / "checkpoints" / checkpoint_file.BEST))
     dataset = synthetic()
     output = network(torch.from_numpy(dataset.test_images))
     labels = torch.from_numpy(dataset.test_labels).long()
@@ -140,7 +139,7 @@ def test_accuracy_does_not_depend_on_how_steps_are_grouped(tmp_path: Path) -> No
         directory = tmp_path / str(every)
         directory.mkdir()
         train(configuration(*BASE, "model.dropout=0.3", f"trainer.log_every_n_steps={every}"), directory)
-        weights.append(files.read(directory / "checkpoints" / files.LAST)["state_dict"])
+        weights.append(checkpoint_file.read(directory / "checkpoints" / checkpoint_file.LAST)["state_dict"])
     for name, value in weights[0].items():
         if name.startswith("network."):
             assert torch.equal(value, weights[1][name])
@@ -190,7 +189,7 @@ def test_a_run_takes_the_optimizer_steps_that_its_limits_say(
 ) -> None:
     """Any others: tests/data/test_run_length.py."""
     result = train(configuration(*BASE, *words), tmp_path)
-    assert files.read(tmp_path / "checkpoints" / files.LAST)["global_step"] == steps
+    assert checkpoint_file.read(tmp_path / "checkpoints" / checkpoint_file.LAST)["global_step"] == steps
     assert result.epochs == epochs
 
 
@@ -200,7 +199,7 @@ def test_validation_inside_an_epoch_changes_no_weight(tmp_path: Path) -> None:
     for interval in ("1.0", "0.25"):
         (tmp_path / interval).mkdir()
         train(configuration(*BASE, f"trainer.val_check_interval={interval}"), tmp_path / interval)
-        weights.append(files.read(tmp_path / interval / "checkpoints" / files.LAST)["state_dict"])
+        weights.append(checkpoint_file.read(tmp_path / interval / "checkpoints" / checkpoint_file.LAST)["state_dict"])
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0] if "network" in name)
 
 
@@ -208,7 +207,7 @@ def test_the_metrics_are_those_of_the_best_of_several_validations_in_an_epoch(tm
     words = ("trainer.max_epochs=1", "trainer.val_check_interval=2", "trainer.limit_train_batches=12")
     result = train(configuration(*BASE, *words, "scheduler=constant", "optimizer.lr=0.3"), tmp_path)
     assert result.metrics["val/acc"] > result.history[0]["val/acc"]  # or nothing is shown: the last one was the best
-    network = files.network_of(files.read(tmp_path / "checkpoints" / files.BEST))
+    network = checkpoint_file.network_of(checkpoint_file.read(tmp_path / "checkpoints" / checkpoint_file.BEST))
     dataset = synthetic()
     _, val = split(dataset.train_labels, 500)
     answers, labels = network(torch.from_numpy(dataset.train_images[val])).argmax(1).numpy(), dataset.train_labels[val]
@@ -237,7 +236,7 @@ def test_a_run_may_leave_validation_and_test_out(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Total length of `EvaluationLoader` across ranks is zero")
         result = train(configuration(*BASE, *words), tmp_path)
-    assert (result.status, result.best_epoch) == (runs.COMPLETED, None)
+    assert (result.status, result.best_epoch) == (directories.COMPLETED, None)
     assert set(result.metrics.values()) == {None}
 
 
@@ -285,7 +284,7 @@ def test_a_last_epoch_that_max_steps_shortens_is_validated(tmp_path: Path, engin
     result = train(configuration(*BASE, *words), tmp_path)
     assert result.epochs == 1
     assert result.metrics["val/acc"] is not None
-    assert (tmp_path / "checkpoints" / files.BEST).exists()
+    assert (tmp_path / "checkpoints" / checkpoint_file.BEST).exists()
 
 
 class StopsInEpoch(L.Callback):
@@ -327,11 +326,11 @@ def test_the_seeds_recipe_falls_as_its_text_says(real_mnist: None, tmp_path: Pat
     losses = [row["train/loss"] for row in result.history]
     assert losses == pytest.approx([1.9053, 0.8920, 0.5384, 0.4314, 0.3829], rel=0.15)
     assert 0.36 <= losses[-1] <= 0.41
-    assert json.loads((tmp_path / runs.RESULT).read_text())["history"] == result.history
+    assert json.loads((tmp_path / directories.RESULT).read_text())["history"] == result.history
 
 
 @pytest.mark.slow
 def test_the_default_run_reaches_98_and_a_half_percent_on_mnist(default_run: Path) -> None:
-    result = json.loads((default_run / runs.RESULT).read_text())
+    result = json.loads((default_run / directories.RESULT).read_text())
     assert result["metrics"]["test/acc"] >= 0.985
     assert result["parameters"] == 109_386

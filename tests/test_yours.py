@@ -18,7 +18,7 @@ import pytest
 import torch
 from helpers import commands as started
 
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 
 pytestmark = pytest.mark.extras  # a copy cannot be made smaller twice
 
@@ -155,7 +155,7 @@ def test_a_run_with_a_dataloader_resumes_within_an_epoch_to_the_same_weights(cha
     done = subprocess.run(command, cwd=changed, env={**os.environ, "PYTHONPATH": "src"}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert result(changed / "whole")["metrics"]["val/acc"] > 0.9
-    last = [files.read(changed / name / "checkpoints" / files.LAST) for name in ("whole", "parts")]
+    last = [checkpoint_file.read(changed / name / "checkpoints" / checkpoint_file.LAST) for name in ("whole", "parts")]
     whole, parts = (content["state_dict"] for content in last)
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 

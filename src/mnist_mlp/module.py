@@ -20,7 +20,7 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.image_data_module import Batch
-from mnist_mlp.data.seeding import seed_noise
+from mnist_mlp.data.seeding import seed_torch
 from mnist_mlp.model.adversarial import adversarial_images
 from mnist_mlp.model.losses import build_loss
 from mnist_mlp.model.metrics import build_metrics
@@ -123,7 +123,7 @@ class DigitClassifier(L.LightningModule):
     # Override the next two in a subclass: engine=fast may not notice an edit here (docs/yours.md, "A training step").
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout and the like by (seed, step, rank), so that a resumed run draws the same noise."""
-        seed_noise(self.config.seed, self.global_step, self.global_rank, self.device)
+        seed_torch(self.config.seed, self.global_step, self.global_rank, self.device)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Update the EMA. Within an epoch, Lightning's own ModelCheckpoint saves before this: one update is missing."""

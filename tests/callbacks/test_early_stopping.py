@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.module import DigitClassifier
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.training import train
 
 LONG = ("trainer.max_epochs=12", "trainer.limit_train_batches=10", "optimizer.lr=0.03", "logger=none")
@@ -80,7 +80,10 @@ def test_a_member_of_a_stack_stops_alone(tmp_path: Path, whole: list[float]) -> 
     assert [result["epochs"] for result in results] == [expected_epochs(whole), len(whole)]
     assert [result["status"] for result in results] == ["completed", "completed"]
     train(configs[0], tmp_path / "alone")
-    left, right = (files.read(place / "checkpoints" / files.LAST) for place in (tmp_path / "0", tmp_path / "alone"))
+    left, right = (
+        checkpoint_file.read(place / "checkpoints" / checkpoint_file.LAST)
+        for place in (tmp_path / "0", tmp_path / "alone")
+    )
     assert left["global_step"] == right["global_step"]
     for name, value in left["state_dict"].items():
         assert float((value - right["state_dict"][name]).abs().max()) < 1e-3

@@ -22,8 +22,7 @@ from mnist_mlp.config import errors
 from mnist_mlp.config.errors import UserError
 from mnist_mlp.config.keys import keys
 from mnist_mlp.config.schema import CONFIGS, PROJECT
-from mnist_mlp.runs import directories as runs
-from mnist_mlp.runs import record
+from mnist_mlp.runs import directories, record
 
 
 def train(*words: str) -> subprocess.CompletedProcess[str]:
@@ -154,7 +153,7 @@ def test_a_combination_that_is_invalid_fails_alone(tmp_path: Path) -> None:
     answer = train("-m", "experiment=tiny", "trainer.max_epochs=1", *values, sweep)
     assert answer.returncode == 1
     assert "job 0 failed: optimizer.nesterov: " in answer.stdout + answer.stderr
-    completed = [runs.read(tmp_path / "sweep" / str(job)).status == runs.COMPLETED for job in range(4)]
+    completed = [directories.read(tmp_path / "sweep" / str(job)).status == directories.COMPLETED for job in range(4)]
     assert completed == [False, True, True, True]
 
 

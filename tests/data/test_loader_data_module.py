@@ -23,7 +23,7 @@ from mnist_mlp.data.image_data_module import ImageDataModule
 from mnist_mlp.data.loader_data_module import LoaderDataModule
 from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.model.networks import DataSpec
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.training import train
 
 INFO = DatasetInfo("numbers", (1, 2, 2), ("even", "odd"), train_size=60, test_size=10)
@@ -126,7 +126,7 @@ def shuffled(monkeypatch: pytest.MonkeyPatch) -> type[Shuffled]:
 def test_a_loader_of_torch_trains(shuffled: type[Shuffled], tmp_path: Path) -> None:
     result = train(configuration(*PLAIN), tmp_path)
     assert (result.status, result.epochs) == ("completed", 1)
-    assert "calibration" not in files.read(tmp_path / "checkpoints" / files.BEST)
+    assert "calibration" not in checkpoint_file.read(tmp_path / "checkpoints" / checkpoint_file.BEST)
 
 
 def test_a_loader_that_begins_the_epoch_anew_is_not_resumed_in_silence(

@@ -27,8 +27,7 @@ from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.distributed import launch
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.distributed.world import world
-from mnist_mlp.runs import checkpoint_file as files
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import checkpoint_file, directories
 from mnist_mlp.runs.signals import SIGNALS
 from mnist_mlp.training import train
 
@@ -47,7 +46,7 @@ TRAIN = PROJECT / "src" / "train.py"
 
 
 def result(directory: Path) -> dict[str, object]:
-    content: dict[str, object] = json.loads((directory / runs.RESULT).read_text())
+    content: dict[str, object] = json.loads((directory / directories.RESULT).read_text())
     return content
 
 
@@ -82,7 +81,10 @@ def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_two_processes_end_in_the_weights_of_one(one_process: Path, two_processes: Path) -> None:
-    one, two = (files.read(path / runs.CHECKPOINTS / files.LAST) for path in (one_process, two_processes))
+    one, two = (
+        checkpoint_file.read(path / directories.CHECKPOINTS / checkpoint_file.LAST)
+        for path in (one_process, two_processes)
+    )
     assert one["global_step"] == two["global_step"] == 2 * 145
     for name, weights in one["state_dict"].items():
         torch.testing.assert_close(two["state_dict"][name], weights, rtol=1e-8, atol=1e-10)
@@ -154,7 +156,7 @@ def test_a_run_that_was_killed_and_then_stopped_resumes_to_the_same_bits(tmp_pat
         code, output = run(*words, modules=tmp_path, workers=1)
         if number == signal.SIGKILL:
             assert code == -number, output
-            assert not (directory / runs.RESULT).exists()
+            assert not (directory / directories.RESULT).exists()
     assert code == 143, output
     assert result(directory)["status"] == "interrupted"
     code, output = run(f"resume={directory}", workers=1)
@@ -216,7 +218,7 @@ def test_a_mistake_of_ours_in_a_process_keeps_its_traceback(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_a_process_that_dies_fails_the_run_instead_of_hanging(tmp_path: Path) -> None:
     process = start(*TINY, "trainer.max_epochs=1000", f"hydra.run.dir={tmp_path}", workers=1)
-    while not (tmp_path / runs.CHECKPOINTS / files.LAST).exists():
+    while not (tmp_path / directories.CHECKPOINTS / checkpoint_file.LAST).exists():
         assert process.poll() is None
         time.sleep(0.01)
     (child,) = children(process.pid)
@@ -260,7 +262,7 @@ def test_a_job_that_ends_on_every_rank_is_followed_by_the_next(
 def test_a_sweep_of_runs_on_two_processes_each(tmp_path: Path) -> None:
     code, output = run("-m", *TINY, "trainer.max_epochs=1", "seed=0,1", f"hydra.sweep.dir={tmp_path}", workers=2)
     assert code == 0, output
-    assert [job.status for job in runs.jobs(tmp_path)] == ["completed", "completed"]
+    assert [job.status for job in directories.jobs(tmp_path)] == ["completed", "completed"]
     records = {".in_use", "multirun.yaml", "report.html", "sweep.json"}
     assert {path.name for path in tmp_path.iterdir()} == {"0", "1", *records}
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mnist_mlp.engine import hand_written_step, stack
 from mnist_mlp.model.networks import MLP, NETWORKS
 from mnist_mlp.module import DigitClassifier
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.training import train
 
 
@@ -181,7 +181,10 @@ def test_each_network_of_a_stack_is_trained_as_changed(
     train_stack(jobs)
     for job, words in zip(jobs, differing, strict=True):
         alone = trained(tmp_path / f"alone {words}", words, "engine=plain")
-        assert furthest(files.read(job.directory / "checkpoints" / files.LAST)["state_dict"], alone) < 1e-9
+        assert (
+            furthest(checkpoint_file.read(job.directory / "checkpoints" / checkpoint_file.LAST)["state_dict"], alone)
+            < 1e-9
+        )
 
 
 def test_the_check_sees_a_hand_written_step_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from mnist_mlp.engine.cuda_graphs import RecordedWork, Work
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.train_stack import train_stack
 from mnist_mlp.optim.lr_schedule import lr_factor
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 
 aten = torch.ops.aten
 FROM_PYTHON = (aten.lift_fresh.default, aten._local_scalar_dense.default)
@@ -105,7 +105,7 @@ def trained(directory: Path, *configs: Config) -> list[dict[str, Any]]:
     for job in jobs:
         job.directory.mkdir(parents=True, exist_ok=True)
     train_stack(jobs, test=False)
-    return [files.read(job.directory / "checkpoints" / files.LAST) for job in jobs]
+    return [checkpoint_file.read(job.directory / "checkpoints" / checkpoint_file.LAST) for job in jobs]
 
 
 def furthest(left: dict[str, Any], right: dict[str, Any]) -> float:

@@ -17,7 +17,7 @@ from torch import Tensor
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.module import DigitClassifier
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.training import train
 
 
@@ -227,7 +227,7 @@ def test_a_callback_around_batches_is_called_for_each_step(tmp_path: Path, overr
     for engine in ("fast", "plain"):
         config = configuration(*SHORT, *QUIET, *overrides, f"engine={engine}")
         train(config, tmp_path / engine, callbacks=[Shrink()])
-        weights.append(files.read(tmp_path / engine / "checkpoints" / files.LAST)["state_dict"])
+        weights.append(checkpoint_file.read(tmp_path / engine / "checkpoints" / checkpoint_file.LAST)["state_dict"])
     assert furthest(*weights) < 1e-9
 
 
@@ -301,7 +301,9 @@ class FirstWeights(L.Callback):
 def test_a_fit_starts_with_the_weights_of_the_checkpoint(tmp_path: Path, engine: str) -> None:
     words = (*SHORT, *QUIET, f"engine={engine}", "scheduler=constant")
     train(configuration(*words, "trainer.max_epochs=1"), tmp_path)
-    saved = files.read(tmp_path / "checkpoints" / files.LAST)["state_dict"]["network.layers.0.weight"]
+    saved = checkpoint_file.read(tmp_path / "checkpoints" / checkpoint_file.LAST)["state_dict"][
+        "network.layers.0.weight"
+    ]
     seen = FirstWeights()
     train(configuration(*words, f"resume={tmp_path}"), tmp_path, callbacks=[seen])
     assert torch.equal(seen.weights, saved)

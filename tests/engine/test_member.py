@@ -16,7 +16,7 @@ from mnist_mlp.config.errors import ConfigError, SaveError
 from mnist_mlp.engine.member_checkpoint_io import MemberCheckpointIO
 from mnist_mlp.model.networks import MLP
 from mnist_mlp.module import DigitClassifier
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.training import train
 
 SHORT = ("trainer.limit_train_batches=20", "trainer.limit_test_batches=0", "checkpoint.every_seconds=60")
@@ -54,7 +54,8 @@ def test_noise_that_no_layer_of_the_network_announces_is_resumed(
     train(configuration(*words, "trainer.max_epochs=1"), tmp_path / "parts")
     train(configuration(*words, "trainer.max_epochs=2", f"resume={tmp_path / 'parts'}"), tmp_path / "parts")
     whole, parts = (
-        files.read(tmp_path / name / "checkpoints" / files.LAST)["state_dict"] for name in ("whole", "parts")
+        checkpoint_file.read(tmp_path / name / "checkpoints" / checkpoint_file.LAST)["state_dict"]
+        for name in ("whole", "parts")
     )
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
@@ -86,10 +87,10 @@ def test_a_run_that_lightnings_early_stopping_had_stopped_stays_stopped(tmp_path
     words = (*SHORT, "trainer.max_epochs=3", stops)
     assert train(configuration(*words), tmp_path).epochs == 1
     if older:  # does not say that it was stopped; the next validation reaches the threshold too
-        last = tmp_path / "checkpoints" / files.LAST
-        content = files.read(last)
+        last = tmp_path / "checkpoints" / checkpoint_file.LAST
+        content = checkpoint_file.read(last)
         content.pop("stopped", None)
-        files.put(files.packed(content), last)
+        checkpoint_file.put(checkpoint_file.packed(content), last)
     (tmp_path / "result.json").unlink()  # as if killed before it was written
     assert len(train(configuration(*words, f"resume={tmp_path}"), tmp_path).history) == (2 if older else 1)
 

@@ -22,8 +22,7 @@ from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.hand_written_step import HandWrittenStep
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.train_stack import train_stack
-from mnist_mlp.runs import checkpoint_file as files
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import checkpoint_file, directories
 from mnist_mlp.training import train
 
 COMMON = [
@@ -97,21 +96,21 @@ def in_float64(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, Pat
 @pytest.mark.slow
 def test_results_equal_those_of_single_runs(in_float64: list[tuple[Path, Path]]) -> None:
     for together, alone in in_float64:
-        left, right = (json.loads((place / runs.RESULT).read_text()) for place in (together, alone))
+        left, right = (json.loads((place / directories.RESULT).read_text()) for place in (together, alone))
         assert left["status"] == "completed"
         # Metrics are added up in single precision in both.
         assert furthest(left, right) < 1e-6
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [files.LAST, files.BEST])
+@pytest.mark.parametrize("name", [checkpoint_file.LAST, checkpoint_file.BEST])
 def test_checkpoints_equal_those_of_single_runs(in_float64: list[tuple[Path, Path]], name: str) -> None:
     for together, alone in in_float64:
-        left, right = (files.read(place / runs.CHECKPOINTS / name) for place in (together, alone))
+        left, right = (checkpoint_file.read(place / directories.CHECKPOINTS / name) for place in (together, alone))
         for part in ("state_dict", "optimizer_states"):
             assert furthest(left.pop(part), right.pop(part), part) < 1e-9
         assert furthest(left, right) < 1e-6  # history and counters, in the same layout
-        sizes = [(place / runs.CHECKPOINTS / name).stat().st_size for place in (together, alone)]
+        sizes = [(place / directories.CHECKPOINTS / name).stat().st_size for place in (together, alone)]
         assert sizes[0] == pytest.approx(sizes[1], rel=0.05)  # its own rows, not those of the whole stack
 
 
@@ -151,7 +150,9 @@ def test_a_member_goes_on_as_a_single_run(tmp_path: Path) -> None:
     (together, alone), _ = pairs([config(seed, 1) for seed in (1, 2)], tmp_path)
     for place in (together, alone):
         train(config(1, 2, resume=str(place)), place)
-    left, right = (files.read(place / runs.CHECKPOINTS / files.LAST) for place in (together, alone))
+    left, right = (
+        checkpoint_file.read(place / directories.CHECKPOINTS / checkpoint_file.LAST) for place in (together, alone)
+    )
     assert furthest(left["state_dict"], right["state_dict"]) < 1e-9
     assert furthest(left["callbacks"], right["callbacks"]) < 1e-6
 
@@ -174,7 +175,9 @@ def test_a_member_goes_on_as_a_single_run(tmp_path: Path) -> None:
 def test_other_ways_of_training_equal_single_runs(tmp_path: Path, overrides: list[str]) -> None:
     common = [*COMMON, "trainer.limit_train_batches=10", "trainer.log_every_n_steps=3", *overrides]
     for together, alone in pairs([configuration(*common, f"seed={seed}") for seed in range(2)], tmp_path):
-        left, right = (files.read(place / runs.CHECKPOINTS / files.LAST) for place in (together, alone))
+        left, right = (
+            checkpoint_file.read(place / directories.CHECKPOINTS / checkpoint_file.LAST) for place in (together, alone)
+        )
         assert furthest(left.pop("state_dict"), right.pop("state_dict")) < 1e-9
         assert furthest(left.pop("optimizer_states"), right.pop("optimizer_states")) < 1e-9
         assert furthest(left, right) < 1e-6
@@ -185,7 +188,7 @@ def test_the_best_of_several_validations_in_an_epoch_is_reported(tmp_path: Path)
     words = ("trainer.val_check_interval=2", "optimizer.lr=0.3", "scheduler=constant", "trainer.limit_train_batches=12")
     configs = [configuration(*COMMON, *words, "trainer.max_epochs=1", f"seed={seed}") for seed in range(2)]
     found = pairs(configs, tmp_path)
-    results = [[json.loads((place / runs.RESULT).read_text()) for place in pair] for pair in found]
+    results = [[json.loads((place / directories.RESULT).read_text()) for place in pair] for pair in found]
     assert any(left["metrics"]["val/acc"] != left["history"][0]["val/acc"] for left, _ in results)
     for left, right in results:
         assert left["metrics"] == pytest.approx(right["metrics"], abs=1e-6)
@@ -209,7 +212,7 @@ def test_a_stack_that_ends_inside_an_epoch_keeps_its_sums(tmp_path: Path) -> Non
 def test_without_a_test_there_are_no_test_metrics(tmp_path: Path) -> None:
     words = [*COMMON, "trainer.limit_test_batches=0", "trainer.limit_train_batches=3"]
     train_stack(jobs([configuration(*words, f"seed={seed}") for seed in range(2)], tmp_path))
-    metrics = json.loads((tmp_path / "0" / runs.RESULT).read_text())["metrics"]
+    metrics = json.loads((tmp_path / "0" / directories.RESULT).read_text())["metrics"]
     assert (metrics["test/acc"], metrics["test/loss"]) == (None, None)
 
 
@@ -221,7 +224,9 @@ def test_in_float32_weights_are_those_of_single_runs_to_the_bit(tmp_path: Path, 
     # Where the products of a batch are rounded as one alone is; elsewhere as near as roundings are.
     allowed = 0.0 if rounded_alike() else 1e-3
     for together, alone in pairs([configuration(*common, *words) for words in own], tmp_path):
-        left, right = (files.read(place / runs.CHECKPOINTS / files.LAST) for place in (together, alone))
+        left, right = (
+            checkpoint_file.read(place / directories.CHECKPOINTS / checkpoint_file.LAST) for place in (together, alone)
+        )
         for part in ("state_dict", "optimizer_states"):
             assert furthest(left.pop(part), right.pop(part), part) <= allowed
         assert furthest(left["callbacks"], right["callbacks"]) < 1e-6 + allowed  # losses are added up in another order
@@ -239,12 +244,15 @@ def test_a_member_that_diverges_fails_alone(tmp_path: Path) -> None:
     own = ["optimizer=sgd", "scheduler=constant", "model.loss=cross_entropy"]
     configs = [configuration(*COMMON, *own, f"optimizer.lr={value}", "seed=5") for value in rates]
     found = pairs_of_survivors(configs, tmp_path)
-    failed = json.loads((tmp_path / "stacked" / "1" / runs.RESULT).read_text())
+    failed = json.loads((tmp_path / "stacked" / "1" / directories.RESULT).read_text())
     assert failed["status"] == "failed"
     assert failed["error"].startswith("DivergedError: the loss became")
     assert "failed: the loss became" in (tmp_path / "stacked" / "1" / "train.log").read_text()
     for together, alone in found:
-        left, right = (files.read(place / runs.CHECKPOINTS / files.LAST)["state_dict"] for place in (together, alone))
+        left, right = (
+            checkpoint_file.read(place / directories.CHECKPOINTS / checkpoint_file.LAST)["state_dict"]
+            for place in (together, alone)
+        )
         assert furthest(left, right) < 1e-9
 
 
@@ -262,7 +270,7 @@ def pairs_of_survivors(configs: list[Config], directory: Path) -> list[tuple[Pat
 def test_a_stack_of_failures_ends_without_an_error(tmp_path: Path) -> None:
     configs = [configuration(*COMMON, "optimizer=sgd", "optimizer.lr=1e300", f"seed={seed}") for seed in range(2)]
     train_stack(jobs(configs, tmp_path))
-    results = [json.loads((tmp_path / str(number) / runs.RESULT).read_text()) for number in range(2)]
+    results = [json.loads((tmp_path / str(number) / directories.RESULT).read_text()) for number in range(2)]
     assert [result["status"] for result in results] == ["failed", "failed"]
     assert all(math.isfinite(result["seconds"]["total"]) for result in results)
 
@@ -286,11 +294,11 @@ def test_a_signal_stops_all_members_in_step_and_they_go_on_as_single_runs(
         train_stack(jobs(configs, tmp_path / "stacked"))
     for number, config in enumerate(configs):
         together, alone = tmp_path / "stacked" / str(number), tmp_path / "alone" / str(number)
-        assert json.loads((together / runs.RESULT).read_text())["status"] == "interrupted"
+        assert json.loads((together / directories.RESULT).read_text())["status"] == "interrupted"
         train(replace(config, resume=str(together)), together)
         alone.mkdir(parents=True)
         train(config, alone)
-        left, right = (json.loads((place / runs.RESULT).read_text()) for place in (together, alone))
+        left, right = (json.loads((place / directories.RESULT).read_text()) for place in (together, alone))
         assert left["metrics"]["val/acc"] == pytest.approx(right["metrics"]["val/acc"], abs=0.01)
         assert left["epochs"] == right["epochs"] == 2
 
@@ -299,16 +307,19 @@ def test_a_signal_stops_all_members_in_step_and_they_go_on_as_single_runs(
 def test_the_comparison_sees_a_step_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mnist_mlp.engine import hand_written_step
 
-    seed: Callable[..., None] = hand_written_step.seed_noise
+    seed: Callable[..., None] = hand_written_step.seed_torch
     common = [*COMMON, "model.dropout=0.2", "trainer.max_epochs=1", "trainer.limit_train_batches=5"]
     configs = [configuration(*common, f"seed={seed}") for seed in range(2)]
     found = pairs(configs, tmp_path)
-    monkeypatch.setattr(hand_written_step, "seed_noise", lambda number, step, *on: seed(number, max(1, step) + 1, *on))
+    monkeypatch.setattr(hand_written_step, "seed_torch", lambda number, step, *on: seed(number, max(1, step) + 1, *on))
     monkeypatch.setattr(stack, "reason_for_autograd", lambda *_: None)
     train_stack(jobs(configs, tmp_path / "wrong"))
     for number, (_, alone) in enumerate(found):
         together = tmp_path / "wrong" / str(number)
-        left, right = (files.read(place / runs.CHECKPOINTS / files.LAST)["state_dict"] for place in (together, alone))
+        left, right = (
+            checkpoint_file.read(place / directories.CHECKPOINTS / checkpoint_file.LAST)["state_dict"]
+            for place in (together, alone)
+        )
         assert furthest(left, right) > 1e-6
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mnist_mlp.data.augment import Augmentation
 from mnist_mlp.engine import step_inputs
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.training import train
 
 RUN = ("augment=elastic", "trainer.max_epochs=2", "trainer.limit_train_batches=21", "trainer.limit_test_batches=0")
@@ -34,7 +34,7 @@ def trained(
         patched.setattr(step_inputs, "cores", lambda: cores)
         patched.setattr(Augmentation, "__call__", observed)
         train(configuration(*RUN, *overrides), directory)
-    weights: dict[str, Tensor] = files.read(directory / "checkpoints" / files.LAST)["state_dict"]
+    weights: dict[str, Tensor] = checkpoint_file.read(directory / "checkpoints" / checkpoint_file.LAST)["state_dict"]
     return weights, threads - {threading.current_thread().name}
 
 

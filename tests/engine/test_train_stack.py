@@ -17,7 +17,7 @@ from helpers.kill_and_resume import configuration
 from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, SaveError
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.train_stack import train_stack
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.training.process_settings import prepare_torch
 from mnist_mlp.training.run import TrainingRun
 
@@ -58,7 +58,7 @@ def test_a_run_that_cannot_be_saved_at_a_signal_does_not_keep_the_others_from_it
     with pytest.raises(Interrupted):
         train_stack(jobs, callbacks=[[OverflowsAndStops()], []])
     assert [result["status"] for result in results(jobs)] == ["failed", "interrupted"]
-    assert files.read(jobs[1].directory / "checkpoints" / files.LAST)["global_step"] == 5
+    assert checkpoint_file.read(jobs[1].directory / "checkpoints" / checkpoint_file.LAST)["global_step"] == 5
 
 
 class Diverges(L.Callback):

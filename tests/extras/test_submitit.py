@@ -15,8 +15,7 @@ from helpers.commands import train as run
 from helpers.kill_and_resume import difference
 
 from mnist_mlp.distributed import hardware
-from mnist_mlp.runs import checkpoint_file as files
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import checkpoint_file, directories
 
 LONG_ENOUGH = ("experiment=tiny", "trainer.max_epochs=30", "checkpoint.every_seconds=0.1", "model.dropout=0.2")
 
@@ -26,7 +25,7 @@ IMPATIENT = "import submitit; submitit.Job._results_timeout_s = 0.5"
 
 def process_of(job: Path, sweep: Command) -> int:
     """The process that trains, once it has saved something; TensorBoard has it in the name of its file."""
-    while not (job / runs.CHECKPOINTS / files.LAST).exists():
+    while not (job / directories.CHECKPOINTS / checkpoint_file.LAST).exists():
         assert sweep.poll() is None
         time.sleep(0.01)
     (events,) = (job / "tensorboard").rglob("events*")
@@ -45,7 +44,7 @@ def test_a_preempted_job_goes_on_exactly_and_a_killed_one_is_told_of(tmp_path: P
     output = "".join(process.communicate())
     assert process.returncode == 1, output
     assert "job 1 ended without a result" in output
-    assert [job.status for job in runs.jobs(sweep)] == ["completed", "no result"]
+    assert [job.status for job in directories.jobs(sweep)] == ["completed", "no result"]
     assert {path.name for path in sweep.iterdir() if path.is_dir()} == {"jobs", ".submitit"}
     assert any("Requeued job" in log.read_text() for log in sweep.glob(".submitit/*/*_log.*"))
 
@@ -55,7 +54,7 @@ def test_a_preempted_job_goes_on_exactly_and_a_killed_one_is_told_of(tmp_path: P
 
     code, output = run(f"resume={sweep}", workers=1, below=1)
     assert code == 0, output
-    assert [job.status for job in runs.jobs(sweep)] == ["completed", "completed"]
+    assert [job.status for job in directories.jobs(sweep)] == ["completed", "completed"]
 
 
 @pytest.mark.slow

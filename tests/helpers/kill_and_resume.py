@@ -32,8 +32,7 @@ from omegaconf import DictConfig, OmegaConf
 from mnist_mlp.config.compose import parse
 from mnist_mlp.config.keys import keys
 from mnist_mlp.config.schema import CONFIGS, Config
-from mnist_mlp.runs import checkpoint_file as files
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import checkpoint_file, directories
 from mnist_mlp.training import train
 
 OVERRIDES = [
@@ -124,15 +123,15 @@ def kill_once(
 
 def difference(one: Path, other: Path) -> str | None:
     """What differs between two finished runs, or None: last and best checkpoint, history and metrics."""
-    for name in (files.LAST, files.BEST):
-        left, right = (files.read(path / runs.CHECKPOINTS / name) for path in (one, other))
+    for name in (checkpoint_file.LAST, checkpoint_file.BEST):
+        left, right = (checkpoint_file.read(path / directories.CHECKPOINTS / name) for path in (one, other))
         if found := _first_difference(left, right, name):
             return found
-    left, right = (json.loads((path / runs.RESULT).read_text()) for path in (one, other))
+    left, right = (json.loads((path / directories.RESULT).read_text()) for path in (one, other))
     return _first_difference(
         {key: left[key] for key in ("status", "metrics", "history", "best_epoch", "epochs")},
         {key: right[key] for key in ("status", "metrics", "history", "best_epoch", "epochs")},
-        runs.RESULT,
+        directories.RESULT,
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from helpers.commands import PROJECT, Command
 from helpers.kill_and_resume import difference
 
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 from mnist_mlp.runs.record import SWEEP, read_sweep
 
 TRAIN = PROJECT / "src" / "train.py"
@@ -76,7 +76,7 @@ def first_difference(sweep: Path, reference: Path) -> str | None:
     folders = [sorted(path.name for path in (place / "jobs").iterdir()) for place in (sweep, reference)]
     if folders[0] != folders[1]:
         return f"the folders: {folders[0]} against {folders[1]}"
-    for one, job in zip(runs.jobs(sweep), runs.jobs(reference), strict=True):
+    for one, job in zip(directories.jobs(sweep), directories.jobs(reference), strict=True):
         if found := difference(one.directory, job.directory):
             return f"{one.directory.name}: {found}"
     return None

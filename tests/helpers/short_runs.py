@@ -10,7 +10,7 @@ from helpers.kill_and_resume import configuration
 from torch import Tensor
 
 from mnist_mlp.model.networks import MLP
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.training import train
 
 SHORT = ("trainer.max_epochs=2", "trainer.limit_train_batches=12", "trainer.limit_val_batches=4", "model.dropout=0")
@@ -25,7 +25,7 @@ def slow(parameter: Any) -> Any:
 def trained(directory: Path, *overrides: str) -> dict[str, Tensor]:
     """The weights after two short epochs."""
     train(configuration(*SHORT, *QUIET, *overrides), directory)
-    return files.read(directory / "checkpoints" / files.LAST)["state_dict"]
+    return checkpoint_file.read(directory / "checkpoints" / checkpoint_file.LAST)["state_dict"]
 
 
 def furthest(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:

@@ -18,7 +18,7 @@ from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.extras.tuning.search import search
 from mnist_mlp.extras.tuning.space import SearchSpace
 from mnist_mlp.extras.tuning.study import SharedStudy
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 
 SMALL = (
     "data=synthetic",
@@ -71,5 +71,5 @@ def outcomes(directory: Path, *overrides: str) -> list[tuple[Any, ...]]:
 
 
 def result(trial_directory: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((trial_directory / runs.RESULT).read_text())
+    content: dict[str, Any] = json.loads((trial_directory / directories.RESULT).read_text())
     return content

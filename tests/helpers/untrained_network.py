@@ -11,7 +11,7 @@ from helpers.networks import data_spec
 
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.model.networks import build_network
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 
 
 def checkpoint(path: Path, *overrides: str, **calibration: float) -> Path:
@@ -29,7 +29,7 @@ def checkpoint(path: Path, *overrides: str, **calibration: float) -> Path:
         "calibration": calibration,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.write(content, path)
+    checkpoint_file.write(content, path)
     return path
 
 

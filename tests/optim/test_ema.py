@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.optim.ema import ema_weight, update_ema
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.training import train
 
 SHORT = ("averaging.decay=0.9", "trainer.max_epochs=1", "trainer.limit_test_batches=1.0", "threads=1")
@@ -47,7 +47,7 @@ def test_a_run_keeps_the_mean_of_the_weights_of_its_steps(tmp_path: Path) -> Non
     for steps in range(1, 5):
         (tmp_path / str(steps)).mkdir()
         train(configuration(*SHORT, "scheduler=constant", f"trainer.max_steps={steps}"), tmp_path / str(steps))
-        states.append(files.read(tmp_path / str(steps) / "checkpoints" / files.LAST)["state_dict"])
+        states.append(checkpoint_file.read(tmp_path / str(steps) / "checkpoints" / checkpoint_file.LAST)["state_dict"])
     name = "layers.0.weight"
     for step, (before, after) in enumerate(itertools.pairwise(states), start=1):
         kept = (1 + step) / (10 + step)
@@ -57,8 +57,8 @@ def test_a_run_keeps_the_mean_of_the_weights_of_its_steps(tmp_path: Path) -> Non
 
 def test_the_averaged_network_is_validated_tested_and_rebuilt(tmp_path: Path) -> None:
     result = train(configuration(*SHORT), tmp_path)
-    content = files.read(tmp_path / "checkpoints" / files.BEST)
-    network = files.network_of(content)
+    content = checkpoint_file.read(tmp_path / "checkpoints" / checkpoint_file.BEST)
+    network = checkpoint_file.network_of(content)
     assert torch.equal(network.layers[0].weight, content["state_dict"]["ema_network.layers.0.weight"])
     assert not torch.equal(network.layers[0].weight, content["state_dict"]["network.layers.0.weight"])
     dataset = synthetic()

@@ -13,8 +13,7 @@ import torch
 from helpers.kill_and_resume import configuration
 
 from mnist_mlp.config.errors import CheckpointError, DivergedError, SaveError
-from mnist_mlp.runs import checkpoint_file as files
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import checkpoint_file, directories
 from mnist_mlp.training import train
 
 SHORT = ("trainer.max_epochs=1", "trainer.limit_train_batches=20")
@@ -35,7 +34,7 @@ def plain(value: Any) -> bool:
     return value is None or type(value) in (bool, int, float, str, torch.Tensor)
 
 
-@pytest.mark.parametrize("name", [files.BEST, files.LAST])
+@pytest.mark.parametrize("name", [checkpoint_file.BEST, checkpoint_file.LAST])
 def test_a_checkpoint_holds_plain_types_and_describes_itself(run: Path, name: str) -> None:
     content = torch.load(run / "checkpoints" / name, weights_only=True)
     assert plain({key: value for key, value in content.items() if key != "state_dict"})
@@ -47,8 +46,8 @@ def test_a_checkpoint_holds_plain_types_and_describes_itself(run: Path, name: st
 
 
 def test_the_network_is_rebuilt_from_the_checkpoint_alone(run: Path) -> None:
-    content = files.read(files.find(run))
-    network = files.network_of(content)
+    content = checkpoint_file.read(checkpoint_file.find(run))
+    network = checkpoint_file.network_of(content)
     images = torch.randint(0, 256, (5, 28, 28), dtype=torch.uint8)
     hidden = (images.flatten(1) / 255 - 0.1307) / 0.3081
     weights = {name: value for name, value in content["state_dict"].items() if "layers" in name}
@@ -61,28 +60,28 @@ def test_the_network_is_rebuilt_from_the_checkpoint_alone(run: Path) -> None:
 
 def test_the_best_checkpoint_is_the_best_epoch_by_validation(tmp_path: Path) -> None:
     train(configuration("optimizer.lr=0.05", "scheduler=constant", "trainer.max_epochs=5"), tmp_path)
-    result = json.loads((tmp_path / runs.RESULT).read_text())
+    result = json.loads((tmp_path / directories.RESULT).read_text())
     best = max(result["history"], key=lambda row: (row["val/acc"], -row["val/loss"]))
     assert result["best_epoch"] == best["epoch"]
     assert result["metrics"]["val/acc"] == best["val/acc"]
-    assert files.read(tmp_path / "checkpoints" / files.BEST)["epoch"] == best["epoch"]
+    assert checkpoint_file.read(tmp_path / "checkpoints" / checkpoint_file.BEST)["epoch"] == best["epoch"]
 
 
 @pytest.mark.parametrize("cut", [0, 1, 100, -1])
 def test_a_truncated_checkpoint_is_called_damaged(run: Path, tmp_path: Path, cut: int) -> None:
     path = tmp_path / "cut.ckpt"
-    path.write_bytes((run / "checkpoints" / files.BEST).read_bytes()[:cut])
-    with pytest.raises(files.DamagedCheckpoint, match=r"cut\.ckpt: damaged"):
-        files.read(path)
+    path.write_bytes((run / "checkpoints" / checkpoint_file.BEST).read_bytes()[:cut])
+    with pytest.raises(checkpoint_file.DamagedCheckpoint, match=r"cut\.ckpt: damaged"):
+        checkpoint_file.read(path)
 
 
 def test_a_flipped_bit_in_the_weights_is_found(run: Path, tmp_path: Path) -> None:
-    content = bytearray((run / "checkpoints" / files.BEST).read_bytes())
+    content = bytearray((run / "checkpoints" / checkpoint_file.BEST).read_bytes())
     content[len(content) // 2] ^= 4
     path = tmp_path / "flipped.ckpt"
     path.write_bytes(content)
-    with pytest.raises(files.DamagedCheckpoint, match="checksum"):
-        files.read(path)
+    with pytest.raises(checkpoint_file.DamagedCheckpoint, match="checksum"):
+        checkpoint_file.read(path)
 
 
 class Payload:
@@ -101,15 +100,15 @@ def test_a_checkpoint_with_code_in_it_is_refused_and_not_run(run: Path, tmp_path
     elif disguise == "bare pickle":
         path.write_bytes(pickle.dumps(Payload(target)))
     else:
-        torch.save({**files.read(files.find(run)), "class_names": Payload(target)}, path)
+        torch.save({**checkpoint_file.read(checkpoint_file.find(run)), "class_names": Payload(target)}, path)
     with pytest.raises(CheckpointError, match=r"evil\.ckpt: (refused|damaged or not a checkpoint)"):
-        files.read(path)
+        checkpoint_file.read(path)
     assert not target.exists()
 
 
 def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "last.ckpt"
-    files.write({"value": 1}, path)
+    checkpoint_file.write({"value": 1}, path)
     before = path.read_bytes()
 
     def disk_full(descriptor: int) -> None:
@@ -117,7 +116,7 @@ def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(os, "fsync", disk_full)
     with pytest.raises(SaveError, match=r"last\.ckpt: cannot be written: No space left"):
-        files.write({"value": 2}, path)
+        checkpoint_file.write({"value": 2}, path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["last.ckpt"]
 
@@ -131,12 +130,12 @@ def test_the_file_before_outlives_its_successor_on_any_file_system(
 
     if not links:
         monkeypatch.setattr(Path, "hardlink_to", refuse)
-    last, previous = tmp_path / files.LAST, tmp_path / files.PREVIOUS
+    last, previous = tmp_path / checkpoint_file.LAST, tmp_path / checkpoint_file.PREVIOUS
     for value in range(3):
-        files.keep_previous(last, previous)
-        files.write({"value": value}, last)
+        checkpoint_file.keep_previous(last, previous)
+        checkpoint_file.write({"value": value}, last)
     assert [torch.load(path, weights_only=True)["value"] for path in (previous, last)] == [1, 2]
-    assert {entry.name for entry in tmp_path.iterdir()} == {files.LAST, files.PREVIOUS}
+    assert {entry.name for entry in tmp_path.iterdir()} == {checkpoint_file.LAST, checkpoint_file.PREVIOUS}
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), PermissionError(13, "Permission denied")])
@@ -155,10 +154,10 @@ def test_a_disk_that_refuses_fails_the_run_and_keeps_the_checkpoint_before(
     monkeypatch.setattr(os, "fsync", refuses_at_last)
     with pytest.raises(SaveError, match=error.strerror):
         train(configuration("checkpoint.every_seconds=1e6"), tmp_path)
-    result = json.loads((tmp_path / runs.RESULT).read_text())
+    result = json.loads((tmp_path / directories.RESULT).read_text())
     assert result["status"] == "failed"
     assert error.strerror in result["error"]
-    assert files.read(tmp_path / "checkpoints" / files.LAST)["global_step"] > 0
+    assert checkpoint_file.read(tmp_path / "checkpoints" / checkpoint_file.LAST)["global_step"] > 0
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
@@ -172,14 +171,14 @@ def test_a_diverging_run_stops_names_the_step_and_keeps_the_last_good_checkpoint
     config = configuration("optimizer=sgd", "optimizer.lr=1e18", "scheduler=constant")
     with pytest.raises(DivergedError, match=r"step \d+.*smaller optimizer.lr"):
         train(config, tmp_path)
-    result = json.loads((tmp_path / runs.RESULT).read_text())
+    result = json.loads((tmp_path / directories.RESULT).read_text())
     assert result["status"] == "failed"
     for path in (tmp_path / "checkpoints").glob("*.ckpt"):
-        assert all(value.isfinite().all() for value in files.read(path)["state_dict"].values())
+        assert all(value.isfinite().all() for value in checkpoint_file.read(path)["state_dict"].values())
 
 
 def test_find_takes_a_file_or_the_best_of_a_run(run: Path, tmp_path: Path) -> None:
-    best = run / "checkpoints" / files.BEST
-    assert files.find(best) == files.find(run) == best
+    best = run / "checkpoints" / checkpoint_file.BEST
+    assert checkpoint_file.find(best) == checkpoint_file.find(run) == best
     with pytest.raises(CheckpointError, match="expected a checkpoint file or a run directory"):
-        files.find(tmp_path)
+        checkpoint_file.find(tmp_path)

@@ -33,10 +33,9 @@ from mnist_mlp.callbacks import history
 from mnist_mlp.config.errors import ConfigError, Interrupted
 from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.data import loader
-from mnist_mlp.runs import checkpoint_file as files
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import checkpoint_file, directories
 from mnist_mlp.runs.record import RUN, RunRecord, read_run, write_run
-from mnist_mlp.runs.resume import expand, own_configuration
+from mnist_mlp.runs.resume import expand, recorded_configuration
 from mnist_mlp.runs.resume_checkpoint import newest_checkpoint
 from mnist_mlp.training import train
 
@@ -107,9 +106,9 @@ def test_a_signal_in_the_middle_of_an_epoch_saves_says_so_loses_no_step_and_the_
         patched.setattr(HandWrittenStep, "run", stopped_by(HandWrittenStep, number, then=lambda: hours.append(3600)))
         patched.setattr(history, "time", SimpleNamespace(perf_counter=lambda: time.perf_counter() + sum(hours)))
         train(config, tmp_path)
-    left = json.loads((tmp_path / runs.RESULT).read_text())
+    left = json.loads((tmp_path / directories.RESULT).read_text())
     assert (left["status"], left["error"]) == ("interrupted", f"stopped by signal {int(number)}")
-    assert files.read(tmp_path / "checkpoints" / files.LAST)["global_step"] > 0
+    assert checkpoint_file.read(tmp_path / "checkpoints" / checkpoint_file.LAST)["global_step"] > 0
     result = train(replace(configuration(), resume=str(tmp_path)), tmp_path)
     assert difference(tmp_path, reference) is None
     assert 3600 < result.history[1]["seconds"] < 7200
@@ -124,14 +123,14 @@ def test_a_run_whose_data_have_changed_is_refused_and_keeps_its_result(tmp_path:
     words = ("data=npz", f"data.path={tmp_path / 'own.npz'}", "data.val_size=10", "scheduler=constant")
     run = tmp_path / "run"
     train(configuration(*words, "trainer.max_epochs=1"), run)
-    before = (run / runs.RESULT).read_bytes()
+    before = (run / directories.RESULT).read_bytes()
     longer = configuration(*words, "trainer.max_epochs=2", f"resume={run}")
     np.savez(tmp_path / "own.npz", **{**arrays, "test_images": 255 - images})
     with pytest.raises(ConfigError, match=r"own\.npz: the data has changed since \S*run was begun"):
         train(longer, run)
-    assert (run / runs.RESULT).read_bytes() == before
+    assert (run / directories.RESULT).read_bytes() == before
     np.savez(tmp_path / "own.npz", **arrays)
-    assert train(longer, run).status == runs.COMPLETED
+    assert train(longer, run).status == directories.COMPLETED
 
 
 @pytest.mark.slow
@@ -155,17 +154,17 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(
     tmp_path: Path, reference: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def kill_once_two_are_written() -> None:
-        put = files.put
+        put = checkpoint_file.put
 
         def written(packed: memoryview, path: Path) -> None:
             put(packed, path)
-            if (tmp_path / "checkpoints" / files.PREVIOUS).exists():
+            if (tmp_path / "checkpoints" / checkpoint_file.PREVIOUS).exists():
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        files.put = written
+        checkpoint_file.put = written
 
     os.waitpid(train_in_child(configuration(), tmp_path, kill_once_two_are_written), 0)
-    damage(tmp_path, files.LAST)
+    damage(tmp_path, checkpoint_file.LAST)
     train(replace(configuration(), resume=str(tmp_path)), tmp_path)
     assert "going back to the checkpoint before it" in caplog.text
     assert difference(tmp_path, reference) is None
@@ -176,11 +175,11 @@ def test_an_intact_last_checkpoint_is_used_whatever_became_of_the_one_before(
 ) -> None:
     config = configuration("trainer.max_epochs=2", "trainer.limit_train_batches=4")
     train(config, tmp_path)
-    damage(tmp_path, files.PREVIOUS)
+    damage(tmp_path, checkpoint_file.PREVIOUS)
     caplog.clear()
-    last = tmp_path / "checkpoints" / files.LAST
+    last = tmp_path / "checkpoints" / checkpoint_file.LAST
     assert newest_checkpoint(config, tmp_path) == last and not caplog.text
-    damage(tmp_path, files.LAST)
+    damage(tmp_path, checkpoint_file.LAST)
     assert newest_checkpoint(config, tmp_path) is None
     assert "last.ckpt" in caplog.text and "training begins anew" in caplog.text
 
@@ -207,9 +206,9 @@ def test_another_seed_is_another_run(tmp_path: Path, reference: Path) -> None:
 @pytest.mark.slow
 def test_a_complete_run_is_not_tested_again(tmp_path: Path) -> None:
     train(configuration("trainer.max_epochs=1"), tmp_path)
-    before = (tmp_path / runs.RESULT).stat().st_mtime_ns
+    before = (tmp_path / directories.RESULT).stat().st_mtime_ns
     result = train(configuration("trainer.max_epochs=1", f"resume={tmp_path}"), tmp_path)
-    assert (tmp_path / runs.RESULT).stat().st_mtime_ns == before
+    assert (tmp_path / directories.RESULT).stat().st_mtime_ns == before
     assert result.metrics["test/acc"] is not None
 
 
@@ -231,10 +230,10 @@ def test_more_epochs_under_a_constant_rate_equal_a_long_run(tmp_path: Path) -> N
 def test_a_run_cannot_become_shorter_than_it_is_and_keeps_its_result(tmp_path: Path, limit: str) -> None:
     words = ("scheduler=constant", "trainer.max_epochs=2", "trainer.limit_train_batches=4")
     train(configuration(*words), tmp_path)
-    before = [(tmp_path / name).read_bytes() for name in (runs.RESULT, RUN)]
+    before = [(tmp_path / name).read_bytes() for name in (directories.RESULT, RUN)]
     with pytest.raises(ConfigError, match=r"^trainer: the run has made 8 optimizer steps already; expected .* [34] st"):
         train(configuration(*words, limit, f"resume={tmp_path}"), tmp_path)
-    assert [(tmp_path / name).read_bytes() for name in (runs.RESULT, RUN)] == before
+    assert [(tmp_path / name).read_bytes() for name in (directories.RESULT, RUN)] == before
 
 
 @pytest.mark.engine
@@ -249,7 +248,9 @@ def test_a_run_lengthened_from_the_middle_of_an_epoch_equals_a_long_run(tmp_path
         for directory, more in ((short, [f"resume={short}"]), (long, []))
     ]
     assert histories[0] == histories[1]
-    weights = [files.read(path / "checkpoints" / files.LAST)["state_dict"] for path in (short, long)]
+    weights = [
+        checkpoint_file.read(path / "checkpoints" / checkpoint_file.LAST)["state_dict"] for path in (short, long)
+    ]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
 
 
@@ -288,9 +289,9 @@ def test_a_group_may_change_what_its_keys_may(tmp_path: Path, typed: str, said: 
     words = [typed, f"resume={tmp_path}"]
     if said is not None:
         with pytest.raises(ConfigError, match=said):
-            own_configuration(tmp_path, given, words)
+            recorded_configuration(tmp_path, given, words)
     else:
-        assert own_configuration(tmp_path, given, words) == given
+        assert recorded_configuration(tmp_path, given, words) == given
 
 
 def test_another_strategy_leaves_the_length_of_a_run_as_it_was(tmp_path: Path) -> None:
@@ -300,9 +301,9 @@ def test_another_strategy_leaves_the_length_of_a_run_as_it_was(tmp_path: Path) -
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         given = compose("train", words)
         longer = compose("train", [*words, "trainer.max_epochs=3"])
-    trainer = own_configuration(tmp_path, given, words).trainer
+    trainer = recorded_configuration(tmp_path, given, words).trainer
     assert (trainer.strategy, trainer.max_epochs, trainer.max_steps) == ("ddp", 2, 30)
-    assert own_configuration(tmp_path, longer, [*words, "trainer.max_epochs=3"]).trainer.max_epochs == 3
+    assert recorded_configuration(tmp_path, longer, [*words, "trainer.max_epochs=3"]).trainer.max_epochs == 3
 
 
 def test_what_another_command_left_is_not_resumed(tmp_path: Path) -> None:
@@ -324,14 +325,14 @@ def test_an_empty_path_is_not_the_current_directory(
 
 def test_a_changed_key_is_refused_by_name(tmp_path: Path) -> None:
     train(configuration("trainer.max_epochs=1"), tmp_path)
-    (tmp_path / runs.RESULT).unlink()
+    (tmp_path / directories.RESULT).unlink()
     with pytest.raises(ConfigError, match=r"model\.dropout: cannot change .* it was 0\.2 at the start, got 0\.1"):
         train(configuration("trainer.max_epochs=1", "model.dropout=0.1", f"resume={tmp_path}"), tmp_path)
 
 
 def test_a_callback_that_the_run_did_not_have_is_refused(tmp_path: Path) -> None:
     train(configuration("trainer.max_epochs=1"), tmp_path)
-    (tmp_path / runs.RESULT).unlink()
+    (tmp_path / directories.RESULT).unlink()
     added = "+callbacks.own={lightning: {LearningRateFinder: {}}}"
     with pytest.raises(ConfigError, match=r"callbacks\.own: cannot change on resume; it was \{\} at the start"):
         train(configuration("trainer.max_epochs=1", added, f"resume={tmp_path}"), tmp_path)

@@ -19,8 +19,7 @@ from mnist_mlp.config.errors import Interrupted
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.data import datamodule
 from mnist_mlp.module import DigitClassifier
-from mnist_mlp.runs import checkpoint_file as files
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import checkpoint_file, directories
 from mnist_mlp.runs.signals import interruptible, signals_deferred
 from mnist_mlp.training import train
 from mnist_mlp.training.run import TrainingRun
@@ -55,7 +54,7 @@ def signal_at(place: Any, name: str, number: int) -> Callable[[], None]:
 
 
 def result(directory: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((directory / runs.RESULT).read_text())
+    content: dict[str, Any] = json.loads((directory / directories.RESULT).read_text())
     return content
 
 
@@ -82,7 +81,7 @@ def test_a_signal_in_any_phase_is_told_and_loses_nothing(
     left = result(tmp_path)
     assert (left["status"], left["error"]) == ("interrupted", f"stopped by signal {int(number)}")
     assert left["epochs"] == saved
-    assert (tmp_path / runs.CHECKPOINTS / files.LAST).exists() == saved
+    assert (tmp_path / directories.CHECKPOINTS / checkpoint_file.LAST).exists() == saved
     run_to_the_end(replace(configuration(*WORDS), resume=str(tmp_path)), tmp_path)
     assert difference(tmp_path, reference) is None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from helpers.kill_and_resume import configuration
 
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 from mnist_mlp.runs.record import Command, RunRecord, write_run
 from mnist_mlp.runs.thinning import thin
 from mnist_mlp.training import train
@@ -29,7 +29,7 @@ def test_a_completed_job_keeps_what_was_asked_for(tmp_path: Path, keep: str, kep
     config = configuration(*WORDS, f"sweep.keep={keep}")
     train(config, tmp_path / "0", test=False)
     assert files(tmp_path / "0") == {*kept, "notes.txt"}
-    assert runs.read(tmp_path / "0").status == runs.COMPLETED
+    assert directories.read(tmp_path / "0").status == directories.COMPLETED
 
 
 def test_a_folder_among_the_checkpoints_does_not_fail_a_completed_run(tmp_path: Path) -> None:

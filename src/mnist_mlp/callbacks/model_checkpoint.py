@@ -20,7 +20,7 @@ from mnist_mlp.config.schema import CheckpointConfig, Config
 from mnist_mlp.data.image_data_module import ImageDataModule
 from mnist_mlp.data.run_length import RunLength
 from mnist_mlp.distributed.strategy import max_over_ranks
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.runs.directories import CHECKPOINTS
 from mnist_mlp.runs.result import versions
 
@@ -78,7 +78,7 @@ class Checkpointing(Checkpoint):
         score = self._score(values)
         if not self.best or score > self._score(self.best):
             self.best = {**values, "epoch": trainer.current_epoch}
-            self._save(trainer, files.BEST)
+            self._save(trainer, checkpoint_file.BEST)
 
     def _score(self, values: dict[str, float]) -> tuple[float, float]:
         """Sort key of a validation: the larger, the better.
@@ -95,7 +95,9 @@ class Checkpointing(Checkpoint):
         self.save_last(trainer)
 
     def save_last(self, trainer: L.Trainer) -> None:
-        self._save(trainer, files.LAST, {"previous": files.PREVIOUS})  # the name under which the old file is kept
+        self._save(
+            trainer, checkpoint_file.LAST, {"previous": checkpoint_file.PREVIOUS}
+        )  # the name under which the old file is kept
         self.saved_at = time.monotonic()
 
     def _save(self, trainer: L.Trainer, name: str, options: dict[str, str] | None = None) -> None:

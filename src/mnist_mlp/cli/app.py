@@ -24,7 +24,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from mnist_mlp.cli import sweep
-from mnist_mlp.cli.checks import CheckBeforeWork, own_configuration
+from mnist_mlp.cli.checks import CheckBeforeWork, checked_configuration
 from mnist_mlp.cli.ending import exit_process
 from mnist_mlp.cli.exit_codes import BEFORE_WORK, Parser, exit_codes, system_error
 from mnist_mlp.cli.header import run_header
@@ -121,7 +121,7 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
                 _resume_command_printed_if_interrupted(run_directory),
                 _new_directory_removed_if_refused(run_directory),
             ):
-                config = own_configuration(composed, settings, schema)
+                config = checked_configuration(composed, settings, schema)
                 if isinstance(config, Config):
                     log.info(run_header(config, run_directory))
                 task(config, run_directory)
@@ -130,7 +130,7 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
         if (run_directory / CHECKPOINTS).exists() or (run_directory / RESULT).exists():
             composed.resume = str(run_directory)  # a job that was preempted and requeued
         try:
-            task(own_configuration(composed, settings, schema), run_directory)
+            task(checked_configuration(composed, settings, schema), run_directory)
         except UserError as error:  # the other jobs continue
             log.error("job %s failed: %s", settings.job.num, error)
         except Interrupted as error:

@@ -71,7 +71,7 @@ class CheckBeforeWork(Callback):
             if Path(sys.argv[0]).stem in SCHEMAS.keys() - {self.command}:
                 name = config.hydra.job.config_name
                 raise ConfigError(f"-cn {name}: expected another configuration, this is one of {self.command}.py")
-            given = own_configuration(without_sections(config, "hydra"), config.hydra, self.schema)
+            given = checked_configuration(without_sections(config, "hydra"), config.hydra, self.schema)
             _refuse_overrides_for_sweeps(config.hydra)
             _refuse_shadowed_files(config.hydra)
             resuming = config.get("resume") is not None
@@ -185,10 +185,10 @@ class CheckBeforeWork(Callback):
             record.write_run(directory, record.RunRecord(config=given, command=command, sweep=sweep_directory))
 
 
-def own_configuration(composed: DictConfig, settings: Any, schema: type[Any]) -> Any:
+def checked_configuration(composed: DictConfig, settings: Any, schema: type[Any]) -> Any:
     """The typed configuration, an instance of `schema`; for a resumed run, the one that it was started with."""
     if issubclass(schema, Config) and settings.mode == RunMode.RUN and composed.get("resume") is not None:
-        composed = resume.own_configuration(Path(composed.resume), composed, settings.overrides.task)
+        composed = resume.recorded_configuration(Path(composed.resume), composed, settings.overrides.task)
     config = parse(composed, schema)
     if isinstance(config, Config):
         require_machine(config)

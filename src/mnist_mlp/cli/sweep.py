@@ -15,8 +15,7 @@ from mnist_mlp.config.compose import hydra_settings_of
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.job_compositions import JobCompositions
 from mnist_mlp.config.optional import optional
-from mnist_mlp.runs import directories as runs
-from mnist_mlp.runs import directory_lock, thinning
+from mnist_mlp.runs import directories, directory_lock, thinning
 from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
 from mnist_mlp.runs.command_line import command, sweep_overrides
 from mnist_mlp.runs.metric_text import metric_text
@@ -84,7 +83,7 @@ def begin(
 
 
 def _refuse_other(directory: Path, resuming: bool) -> None:
-    if not resuming and runs.is_sweep(directory):
+    if not resuming and directories.is_sweep(directory):
         finish = command("train.py", resume=directory)
         raise ConfigError(f"hydra.sweep.dir: {directory} already holds a sweep; to finish it: {finish}")
 
@@ -143,27 +142,27 @@ def report() -> bool:
     """Print the leaderboard, if there was a sweep, and write its page. Returns whether all jobs completed."""
     if _directory is None or not _directory.exists():
         return True
-    jobs = runs.jobs(_directory)
+    jobs = directories.jobs(_directory)
     describe = optional("sweep_report") or _list_of_jobs
     print(describe(jobs, _directory))
     record = read_sweep(_directory)
     keep = record.config.get("sweep", {}).get("keep", "all") if record is not None else "all"
     if keep != "all":
-        print(thinning.summary_line(keep, sum(job.status == runs.COMPLETED for job in jobs)))
-    print(f"sweep directory  {runs.shown(_directory)}")
-    unfinished = sum(job.status != runs.COMPLETED for job in jobs)
+        print(thinning.summary_line(keep, sum(job.status == directories.COMPLETED for job in jobs)))
+    print(f"sweep directory  {directories.shown(_directory)}")
+    unfinished = sum(job.status != directories.COMPLETED for job in jobs)
     if unfinished:
         print(f"{unfinished} of {len(jobs)} jobs did not complete. Finish them with:")
         print(command("train.py", resume=_directory))
     return not unfinished
 
 
-def _list_of_jobs(jobs: Sequence[runs.Run], directory: Path) -> str:
+def _list_of_jobs(jobs: Sequence[directories.Run], directory: Path) -> str:
     """One line a job, in the order of their numbers: for a copy of the project without the leaderboard."""
-    return "\n".join(f"{runs.shown(job.directory)}  {job.status}  {_reached(job)}".rstrip() for job in jobs)
+    return "\n".join(f"{directories.shown(job.directory)}  {job.status}  {_reached(job)}".rstrip() for job in jobs)
 
 
-def _reached(job: runs.Run) -> str:
+def _reached(job: directories.Run) -> str:
     metric, _ = monitored(job.result.get("config") or {})
     value = (job.result.get("metrics") or {}).get(metric)
     return "" if value is None else f"{metric} {metric_text(metric, value)}"

@@ -28,7 +28,7 @@ def noise_seed(seed: int, step: int, rank: int = 0) -> int:
     return derive(seed, f"noise of process {rank}" if rank else "noise", step)
 
 
-def seed_noise(seed: int, step: int, rank: int = 0, device: torch.device | None = None) -> None:
+def seed_torch(seed: int, step: int, rank: int = 0, device: torch.device | None = None) -> None:
     """Seed torch's generators for the noise of one optimizer step: a function of (seed, step, rank).
 
     On a GPU too the generator of the CPU is seeded, as a transform may draw its parameters there.

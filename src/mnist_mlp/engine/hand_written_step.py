@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mnist_mlp.data.seeding import noise_seed, seed_noise
+from mnist_mlp.data.seeding import noise_seed, seed_torch
 from mnist_mlp.distributed.strategy import sum_over_ranks
 from mnist_mlp.engine.chunked_length import ChunkedLength
 from mnist_mlp.engine.chunks import Chunk
@@ -160,7 +160,7 @@ class HandWrittenStep:
             return ()
         for member, probability in enumerate(self.dropout):
             if probability > 0 and member not in self.noise:
-                seed_noise(self.configs[member].seed, step, rank, self.device)
+                seed_torch(self.configs[member].seed, step, rank, self.device)
             for mask in self.masks if probability > 0 else ():
                 own = mask[member, :count]
                 if member in self.noise or self.device.type == "cpu":  # on the CPU these are the draws of `F.dropout`

@@ -28,8 +28,7 @@ from mnist_mlp.data.sources import load, with_data_at
 from mnist_mlp.data.synthetic import draw
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.extras.onnx_graph import INPUT, OUTPUT, build, image_shape
-from mnist_mlp.runs import checkpoint_file as files
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import checkpoint_file, directories
 from mnist_mlp.runs.chosen_checkpoint import chosen
 from mnist_mlp.runs.result import git_commit
 
@@ -54,16 +53,16 @@ def export(config: ExportConfig, directory: Path) -> str:
     tensors.write_bytes(save(predictor.network.state_dict(), metadata=described))
     lines = [
         f"network          {predictor.described(newest=config.checkpoint is None)}",
-        f"onnx             {runs.shown(target)}   {_kilobytes(target)}",
+        f"onnx             {directories.shown(target)}   {_kilobytes(target)}",
         f"                 takes {INPUT} {_signature(model)}, gives {OUTPUT} (B, {len(predictor.class_names)})",
         f"                 onnxruntime and torch differ by at most {difference:.1e}",
-        f"safetensors      {runs.shown(tensors)}   {_kilobytes(tensors)}",
+        f"safetensors      {directories.shown(tensors)}   {_kilobytes(tensors)}",
     ]
     if config.int8:
         small = directory / "mnist_mlp.int8.onnx"
         shrink(target, small)
         lines += [
-            f"int8             {runs.shown(small)}   {_kilobytes(small)}",
+            f"int8             {directories.shown(small)}   {_kilobytes(small)}",
             _compared(target, small, predictor, config.data_dir),
         ]
     return "\n".join(lines)
@@ -83,9 +82,9 @@ def metadata(predictor: Predictor) -> dict[str, str]:
         "threshold": str(calibration.threshold),
         "commit": git_commit() or "unknown",
     }
-    run = runs.read(predictor.checkpoint.parent.parent)
+    run = directories.read(predictor.checkpoint.parent.parent)
     # The run tested its best checkpoint, and that one alone.
-    if predictor.checkpoint.name == files.BEST and run.status == runs.COMPLETED:
+    if predictor.checkpoint.name == checkpoint_file.BEST and run.status == directories.COMPLETED:
         accuracy = run.result["metrics"]["test/acc"]
         content |= {"test_accuracy": str(accuracy)} if accuracy is not None else {}
     return content

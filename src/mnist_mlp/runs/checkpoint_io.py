@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning.fabric.plugins import CheckpointIO
 
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 
 
 class BackgroundCheckpointIO(CheckpointIO):
@@ -26,7 +26,7 @@ class BackgroundCheckpointIO(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """With `storage_options={"previous": name}` the file at `path` is kept under that name."""
         path = Path(path)
-        packed = files.packed(checkpoint)
+        packed = checkpoint_file.packed(checkpoint)
         # Wait for an unfinished write of the same file, and raise the error of a write that failed.
         for other in [other for other in self._writes if other.parent == path.parent]:
             if other == path or self._writes[other].done():
@@ -36,7 +36,7 @@ class BackgroundCheckpointIO(CheckpointIO):
         self._writes[path] = self._thread.submit(_write, packed, path, previous)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: Any = True) -> dict[str, Any]:
-        return files.read(Path(path))
+        return checkpoint_file.read(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
         path = Path(path)
@@ -62,5 +62,5 @@ class BackgroundCheckpointIO(CheckpointIO):
 def _write(packed: bytes, path: Path, previous: Path | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if previous is not None:
-        files.keep_previous(path, previous)
-    files.put(packed, path)
+        checkpoint_file.keep_previous(path, previous)
+    checkpoint_file.put(packed, path)

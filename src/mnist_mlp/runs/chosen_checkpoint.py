@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mnist_mlp.config.errors import CheckpointError, ConfigError
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.runs.directories import BEST, CHECKPOINTS
 from mnist_mlp.runs.newest import OUTPUTS, newest_or_best
 
@@ -25,7 +25,7 @@ def chosen(given: Any) -> list[Path]:
     places = given if isinstance(given, list) else [given]
     if not places or not all(isinstance(place, str) for place in places):
         raise ConfigError(f"checkpoint: expected a file, a run directory, or a list of them, got {given!r}")
-    return [files.find(Path(place).expanduser()) for place in places]
+    return [checkpoint_file.find(Path(place).expanduser()) for place in places]
 
 
 def refuse_unusable(given: Any) -> None:
@@ -37,10 +37,10 @@ def refuse_unusable(given: Any) -> None:
     """
     held_out: dict[tuple[str, int, Any], Path] = {}  # by data set, size of the validation set, checksum
     for path in chosen(given):
-        content = files.read(path)
+        content = checkpoint_file.read(path)
         try:
-            config = files.config_of(content)
-            files.network_of(content, config)
+            config = checkpoint_file.config_of(content)
+            checkpoint_file.network_of(content, config)
             data = config.data
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error

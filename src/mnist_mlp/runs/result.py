@@ -19,7 +19,7 @@ from typing import Any
 from mnist_mlp.config.errors import ConfigError, SaveError, Stopped
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.distributed.world import world
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 from mnist_mlp.runs.atomic_write import replacing, saving
 from mnist_mlp.runs.record import FORMAT
 from mnist_mlp.runs.signals import signals_deferred
@@ -50,7 +50,7 @@ class Result:
     directory: Path
     seed: int
     config: dict[str, Any]
-    status: str = runs.FAILED
+    status: str = directories.FAILED
     error: str | None = None
     metrics: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(RESULT_METRICS))
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -69,12 +69,12 @@ class Result:
         self._began: dict[str, float] = {}  # the parts of the run whose clock is running
 
     @classmethod
-    def of(cls, run: runs.Run) -> Result:
+    def of(cls, run: directories.Run) -> Result:
         """The result in the result.json of `run`."""
         known = {part.name for part in fields(cls)} - {"directory"}
         return cls(directory=run.directory, **{name: run.result[name] for name in known & run.result.keys()})
 
-    def continue_from(self, before: runs.Run) -> None:
+    def continue_from(self, before: directories.Run) -> None:
         """Take over metrics, history and seconds of a stopped run.
 
         They would be lost if the resumed run stops again before it has read its checkpoint.
@@ -96,7 +96,7 @@ class Result:
             with self.timed("total"):
                 yield
         except (Stopped, KeyboardInterrupt) as error:
-            self.status, self.error = runs.INTERRUPTED, str(error) or "stopped by Ctrl-C"
+            self.status, self.error = directories.INTERRUPTED, str(error) or "stopped by Ctrl-C"
             self._write_if_possible()
             raise
         except BaseException as error:
@@ -104,7 +104,7 @@ class Result:
             if not (self.config["resume"] is not None and isinstance(error, ConfigError)):
                 self._write_if_possible()
             raise
-        self.status = runs.COMPLETED
+        self.status = directories.COMPLETED
         self._write()
 
     def _add_seconds_of_killed_process(self) -> None:
@@ -153,7 +153,7 @@ class Result:
         self._add_seconds_of_killed_process()
         content = {"format": FORMAT, **asdict(self)}
         del content["directory"]
-        path = self.directory / runs.RESULT
+        path = self.directory / directories.RESULT
         with signals_deferred(), saving(path), replacing(path) as draft:
             draft.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n", "utf-8")
 

@@ -77,7 +77,7 @@ def _begun_by(sweep: Path) -> Command:
     return Command.of(OmegaConf.load(sweep / "multirun.yaml").hydra)  # a sweep of an older version
 
 
-def own_configuration(directory: Path, composed: DictConfig, overrides: Sequence[str]) -> DictConfig:
+def recorded_configuration(directory: Path, composed: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """The configuration of the run in `directory`, with the changes in `overrides` that are allowed on resume.
 
     `composed` is what Hydra composed with these overrides.

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from mnist_mlp.config.schema import Config
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.runs.directories import CHECKPOINTS
 from mnist_mlp.runs.run_directory import refuse_changes
 
@@ -32,18 +32,18 @@ def intact_checkpoints(config: Config, directory: Path) -> dict[int, Path]:
     """
     found: dict[int, Path] = {}
     damaged = []
-    for path in (directory / CHECKPOINTS / name for name in (files.LAST, files.PREVIOUS)):
+    for path in (directory / CHECKPOINTS / name for name in (checkpoint_file.LAST, checkpoint_file.PREVIOUS)):
         if not path.exists():
             continue
         try:
-            content = files.read(path)
-        except files.DamagedCheckpoint as error:
+            content = checkpoint_file.read(path)
+        except checkpoint_file.DamagedCheckpoint as error:
             damaged.append(error)
             continue
         refuse_changes(asdict(config), content["config"], scheduler=config.scheduler.name)
         found.setdefault(content["global_step"], path)
     if damaged and not found:
         log.warning("%s; there is no other checkpoint, training begins anew", damaged[0])
-    elif damaged and files.LAST not in {path.name for path in found.values()}:
+    elif damaged and checkpoint_file.LAST not in {path.name for path in found.values()}:
         log.warning("%s; going back to the checkpoint before it", damaged[0])
     return found

@@ -12,7 +12,7 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import depends_on_length, keys, keys_where, limits_steps, may_change_on_resume
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.world import world
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 from mnist_mlp.runs.command_line import command
 from mnist_mlp.runs.directory_lock import locked
 from mnist_mlp.runs.record import RunRecord, read_run, write_run
@@ -20,7 +20,7 @@ from mnist_mlp.runs.record import RunRecord, read_run, write_run
 
 def refuse_occupied(directory: Path, name: str = "hydra.run.dir") -> None:
     """Raise ConfigError if `directory`, the value of the key `name`, holds a run: nothing is ever overwritten."""
-    if (directory / runs.RESULT).exists() or (directory / runs.CHECKPOINTS).exists():
+    if (directory / directories.RESULT).exists() or (directory / directories.CHECKPOINTS).exists():
         resuming = command("train.py", resume=directory)
         raise ConfigError(f"{name}: {directory} already holds a run; to resume it: {resuming}")
 

@@ -7,17 +7,17 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 from mnist_mlp.runs.directory_lock import LOCK
 from mnist_mlp.runs.record import read_run
 
 KEPT = {
-    "best": (runs.RESULT, f"{runs.CHECKPOINTS}/{runs.BEST}"),
-    "results": (runs.RESULT,),
+    "best": (directories.RESULT, f"{directories.CHECKPOINTS}/{directories.BEST}"),
+    "results": (directories.RESULT,),
 }
 # Files and folders that a run writes, besides result.json. Other files in the run directory are kept. Inside these
 # folders every file is deleted that `KEPT` does not name.
-WRITTEN = (*runs.RUN_MARKERS, "tensorboard", "csv", "mlflow", "wandb", LOCK)
+WRITTEN = (*directories.RUN_MARKERS, "tensorboard", "csv", "mlflow", "wandb", LOCK)
 PLAIN_NAME = re.compile(r"\.?\w[\w-]*")
 
 

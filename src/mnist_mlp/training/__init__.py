@@ -25,7 +25,7 @@ from mnist_mlp.data.datamodule import build_datamodule
 from mnist_mlp.distributed.launch import launched
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.distributed.strategy import wait_for_ranks
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 from mnist_mlp.runs.result import Result
 from mnist_mlp.runs.resume_checkpoint import newest_checkpoint
 from mnist_mlp.runs.run_directory import locked_for_run, record_or_compare_data, refuse_changes
@@ -64,8 +64,12 @@ def train(
     require_machine(config)
     chosen = [*build_callbacks(config.callbacks), *callbacks]  # before any work, as some of it may be wrong
     directory = Path(directory)
-    before = runs.read(directory)
-    if config.resume is not None and before.status == runs.COMPLETED and _same_length(config, before.result["config"]):
+    before = directories.read(directory)
+    if (
+        config.resume is not None
+        and before.status == directories.COMPLETED
+        and _same_length(config, before.result["config"])
+    ):
         refuse_changes(asdict(config), before.result["config"], scheduler=config.scheduler.name)
         log.info("%s is complete already", directory)
         # The process may have been killed after it wrote the result, before it deleted files.

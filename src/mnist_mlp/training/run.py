@@ -21,8 +21,7 @@ from mnist_mlp.data.image_data_module import ImageDataModule
 from mnist_mlp.data.loader import limited_part
 from mnist_mlp.data.run_length import RunLength, run_length
 from mnist_mlp.module import DigitClassifier
-from mnist_mlp.runs import checkpoint_file as files
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import checkpoint_file, directories
 from mnist_mlp.runs.loggers import build_loggers, log_final
 from mnist_mlp.runs.result import Result
 from mnist_mlp.runs.run_directory import record_changes
@@ -72,11 +71,11 @@ class TrainingRun:
         parts = self.datamodule.parts
         val = limited_part(parts["val"], self.config.trainer.limit_val_batches, self.config)
         if len(val[0]) > 0 and (calibrate := optional("calibrate")):
-            calibrate(files.find(self.directory), val, parts["train"], self.config, in_stack=in_stack)
+            calibrate(checkpoint_file.find(self.directory), val, parts["train"], self.config, in_stack=in_stack)
 
     def load_best(self) -> None:
         """Load the weights of the best checkpoint by validation."""
-        self.module.load_state_dict(files.read(files.find(self.directory))["state_dict"])
+        self.module.load_state_dict(checkpoint_file.read(checkpoint_file.find(self.directory))["state_dict"])
 
     def finish(self) -> None:
         """After the test: add its metrics to the result, and log the final metrics."""
@@ -91,7 +90,7 @@ def begin_result(config: Config, directory: Path) -> Result:
     """The result of a run that begins; a resumed one has the metrics and history that it had."""
     result = Result(directory=directory, seed=config.seed, config=asdict(config))
     if config.resume is not None:
-        result.continue_from(runs.read(directory))
+        result.continue_from(directories.read(directory))
     return result
 
 
@@ -127,7 +126,7 @@ def open_run(
     """
     length = run_length(config.data, config.trainer, data.sizes)
     result.parameters = count_parameters(module)
-    checkpoint = files.read(resume_path) if resume_path else None
+    checkpoint = checkpoint_file.read(resume_path) if resume_path else None
     data.first_step = checkpoint["global_step"] if checkpoint else 0
     if data.first_step > length.total_steps:
         raise ConfigError(

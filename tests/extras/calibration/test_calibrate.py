@@ -20,7 +20,7 @@ from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, USUAL, De
 from mnist_mlp.extras.inference.ood_detector import OodDetector
 from mnist_mlp.extras.inference.predictions import Predictions, log_softmax
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.training import train
 
 
@@ -85,7 +85,7 @@ def test_a_run_keeps_the_calibration_of_its_validation_images_in_its_best_checkp
     limits = np.array([0, predictor.calibration.number_margin]) + predictor.calibration.free_energy
     assert (energies[:, None] <= limits).mean(0) == pytest.approx([USUAL.alone, USUAL.beside_others], abs=2 / len(val))
     assert predictor.calibration.number_threshold == USUAL.sure
-    assert "calibration" not in files.read(tmp_path / "checkpoints" / files.LAST)
+    assert "calibration" not in checkpoint_file.read(tmp_path / "checkpoints" / checkpoint_file.LAST)
 
 
 @pytest.mark.slow
@@ -109,13 +109,15 @@ def test_with_a_detector_the_checkpoint_keeps_it_and_its_limit_instead_of_a_free
     assert predictor.calibration.number_threshold == THOROUGH.limits.sure
     within = predictor.ood_score(images) <= predictor.calibration.number_margin
     assert float(within.float().mean()) == pytest.approx(THOROUGH.limits.beside_others, abs=0.005)
-    assert "ood_detector" not in files.read(tmp_path / "checkpoints" / files.LAST)
+    assert "ood_detector" not in checkpoint_file.read(tmp_path / "checkpoints" / checkpoint_file.LAST)
 
 
 def test_calibrating_anew_without_a_detector_leaves_none_in_the_checkpoint(tmp_path: Path) -> None:
     predictor = untrained.predictor(tmp_path)
     path = tmp_path / "network.ckpt"
-    files.write(files.read(predictor.checkpoint) | {"ood_detector": OodDetector(58).state_dict()}, path)
+    checkpoint_file.write(
+        checkpoint_file.read(predictor.checkpoint) | {"ood_detector": OodDetector(58).state_dict()}, path
+    )
     dataset = synthetic()
     part = torch.from_numpy(dataset.train_images[:50]), torch.from_numpy(dataset.train_labels[:50].astype(np.int64))
     calibrate(path, part, part, predictor.config)

@@ -24,8 +24,7 @@ from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.data.split import split
 from mnist_mlp.extras.evaluation.evaluate import evaluate
 from mnist_mlp.extras.inference.predictor import Predictor
-from mnist_mlp.runs import checkpoint_file as files
-from mnist_mlp.runs import chosen_checkpoint
+from mnist_mlp.runs import checkpoint_file, chosen_checkpoint
 from mnist_mlp.training import train
 
 PICTURES = {"confusion.png", "mistakes.png", "reliability.png", "risk_coverage.png"}
@@ -57,8 +56,8 @@ def evaluated(run: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict
     """The numbers, the tables, and the directory."""
     directory = tmp_path_factory.mktemp("evaluated")
     # A calibration that is not the default one: what is said must be about the calibrated probabilities.
-    content = files.read(files.find(run))
-    files.write({**content, "calibration": {"temperature": 1.5, "threshold": 0.6}}, directory / "it.ckpt")
+    content = checkpoint_file.read(checkpoint_file.find(run))
+    checkpoint_file.write({**content, "calibration": {"temperature": 1.5, "threshold": 0.6}}, directory / "it.ckpt")
     said = evaluate(settings(str(directory / "it.ckpt"), suite="robust"), directory)
     return json.loads((directory / "metrics.json").read_text()), said, directory
 
@@ -226,7 +225,7 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
 def test_bad_input_gets_one_clear_line_and_leaves_nothing(tmp_path: Path) -> None:
     place, trace = tmp_path / "out", tmp_path / "trace"
     good = untrained.checkpoint(tmp_path / "good.ckpt")
-    torch.save({**files.read(good), "class_names": [Payload(trace)]}, tmp_path / "evil.ckpt")
+    torch.save({**checkpoint_file.read(good), "class_names": [Payload(trace)]}, tmp_path / "evil.ckpt")
     (tmp_path / "text.ckpt").write_text("no checkpoint")
     wrong = {
         "checkpoint=/nowhere": "expected a checkpoint file or a run directory",
@@ -264,7 +263,7 @@ def test_the_command_prints_tables_without_colour_and_leaves_its_files(tmp_path:
 
 @pytest.mark.slow
 def test_a_network_is_evaluated_only_with_the_data_that_it_was_trained_on(tmp_path: Path) -> None:
-    content = files.read(untrained.checkpoint(tmp_path / "it.ckpt"))
+    content = checkpoint_file.read(untrained.checkpoint(tmp_path / "it.ckpt"))
     torch.save({**content, "data_sha256": "0" * 64}, tmp_path / "it.ckpt")
     done = command(f"checkpoint={tmp_path / 'it.ckpt'}")
     assert done.returncode == 2
@@ -276,7 +275,7 @@ def test_a_network_is_evaluated_only_with_the_data_that_it_was_trained_on(tmp_pa
 def test_networks_that_cannot_be_used_are_told_in_one_line(tmp_path: Path) -> None:
     good = untrained.checkpoint(tmp_path / "good.ckpt")
     untrained.checkpoint(tmp_path / "other.ckpt", "data.val_size=700")
-    content = files.read(good)
+    content = checkpoint_file.read(good)
     torch.save({**content, "config": {}}, tmp_path / "foreign.ckpt")
     torch.save({**content, "config": {**content["config"], "model": {"layers": 3}}}, tmp_path / "later.ckpt")
     torch.save({**content, "state_dict": {}}, tmp_path / "hollow.ckpt")

@@ -14,7 +14,7 @@ from helpers.kill_and_resume import configuration
 
 from mnist_mlp.extras.stacked_launcher import dispatch
 from mnist_mlp.extras.stacked_launcher.grouping import Job
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 
 
 class Machine:
@@ -43,7 +43,7 @@ class Machine:
             self.losses -= 1
             return [(ticket, "a node is gone")]
         for job in task["stack"]:
-            (Path(job["directory"]) / runs.RESULT).write_text('{"status": "completed"}')
+            (Path(job["directory"]) / directories.RESULT).write_text('{"status": "completed"}')
         return [(ticket, None)]
 
 
@@ -72,7 +72,7 @@ def test_a_lost_stack_is_handed_out_again_a_few_times(
     backend = Machine(1, attempts, losses)
     dispatch.train(stacks, backend)
     assert caplog.messages == told
-    complete = [runs.read(job.directory).status == runs.COMPLETED for stack in stacks for job in stack]
+    complete = [directories.read(job.directory).status == directories.COMPLETED for stack in stacks for job in stack]
     assert complete == [attempts > losses] * 2 + [True] * 4
 
 

@@ -19,7 +19,7 @@ from mnist_mlp.engine.train_stack import train_stack
 from mnist_mlp.extras.stacked_launcher import dispatch
 from mnist_mlp.extras.stacked_launcher.backends import RAY, SUBMITIT_LOCAL, Resources
 from mnist_mlp.extras.stacked_launcher.on_submitit import what_was_lost
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 
 WORDS = ("model.hidden=[8]", "trainer.limit_train_batches=10", "checkpoint.every_seconds=60", "logger=none")
 
@@ -82,7 +82,7 @@ def test_a_killed_job_of_submitit_is_begun_again_and_goes_on_to_the_same_bits(
         for process in children(job):
             os.kill(process, signal.SIGKILL)
 
-    saved = jobs[0].directory / runs.CHECKPOINTS / "last.ckpt"
+    saved = jobs[0].directory / directories.CHECKPOINTS / "last.ckpt"
     dispatch.train([jobs], killed_once(SubmititJobs(Resources(on=SUBMITIT_LOCAL), begun), saved.exists, kill))
     train_stack(alone)
     assert len(list(begun.glob("*_submitted.pkl"))) == 2
@@ -102,7 +102,7 @@ def test_a_killed_node_of_ray_leaves_its_stack_to_another_which_goes_on_to_the_s
     try:
         node = cluster.add_node(num_cpus=1)
         backend = RayTasks(Resources(on=RAY, address=cluster.address))
-        saved = [one.directory / runs.CHECKPOINTS / "last.ckpt" for one, _ in jobs]
+        saved = [one.directory / directories.CHECKPOINTS / "last.ckpt" for one, _ in jobs]
         dispatch.train(
             jobs,
             killed_once(

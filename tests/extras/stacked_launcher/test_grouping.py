@@ -13,7 +13,7 @@ from mnist_mlp.distributed import hardware
 from mnist_mlp.engine.job import Job, even_parts
 from mnist_mlp.extras.stacked_launcher import grouping
 from mnist_mlp.extras.stacked_launcher.grouping import numbers, obstacle, plan
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 
 
 def job(number: int, config: Config, directory: Path = Path("nowhere")) -> Job:
@@ -101,7 +101,7 @@ def test_a_section_that_stacking_does_not_know_runs_alone(config: Config, monkey
 def test_a_complete_job_is_not_trained_again(config: Config, tmp_path: Path) -> None:
     going_on = job(0, replace(config, resume="sweep"), tmp_path)
     assert obstacle(going_on) is None
-    (tmp_path / runs.RESULT).write_text('{"status": "completed"}')
+    (tmp_path / directories.RESULT).write_text('{"status": "completed"}')
     assert obstacle(going_on) == "complete already"
 
 

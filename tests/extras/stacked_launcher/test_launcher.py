@@ -14,7 +14,7 @@ from helpers.commands import Command, run
 
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.extras.inference.predictor import Predictor
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 
 pytestmark = pytest.mark.slow
 
@@ -51,15 +51,15 @@ def test_a_mixed_sweep_is_stacked_by_shape_and_what_cannot_be_stacked_runs_alone
         assert f"jobs {numbers}: 2 networks side by side" in words
     for number in (1, 3, 5, 7):
         assert f"job {number} runs alone: trainer.precision=bf16-mixed has no stacked form" in words
-    jobs = runs.jobs(directory)
-    assert [job.status for job in jobs] == [runs.COMPLETED] * 8
+    jobs = directories.jobs(directory)
+    assert [job.status for job in jobs] == [directories.COMPLETED] * 8
     assert [job.result["config"]["trainer"]["precision"] for job in jobs] == ["32-true", "bf16-mixed"] * 4
     assert not (directory / ".submitit").exists()  # the second batch of jobs was trained here too
 
 
 def test_the_results_are_those_of_the_basic_launcher(stacked: tuple[Path, str], tmp_path: Path) -> None:
     sweep(tmp_path / "basic", *SWEEP)
-    for together, alone in zip(runs.jobs(stacked[0]), runs.jobs(tmp_path / "basic"), strict=True):
+    for together, alone in zip(directories.jobs(stacked[0]), directories.jobs(tmp_path / "basic"), strict=True):
         assert together.result.keys() == alone.result.keys()
         assert together.result["config"] == alone.result["config"]
         assert together.result["metrics"] == pytest.approx(alone.result["metrics"], abs=2e-3)
@@ -76,16 +76,16 @@ def test_a_job_is_predicted_from_as_a_single_run(stacked: tuple[Path, str]) -> N
 def test_a_stopped_sweep_is_finished(stacked: tuple[Path, str]) -> None:
     directory, _ = stacked
     for number in (0, 2, 4):  # as a kill before their first checkpoint would leave them
-        (directory / str(number) / runs.RESULT).unlink()
-        for path in (directory / str(number) / runs.CHECKPOINTS).iterdir():
+        (directory / str(number) / directories.RESULT).unlink()
+        for path in (directory / str(number) / directories.CHECKPOINTS).iterdir():
             path.unlink()
-    before = (directory / "6" / runs.RESULT).read_text()
+    before = (directory / "6" / directories.RESULT).read_text()
     done = run(TRAIN, f"resume={directory}", workers=2)
     assert done.returncode == 0, done.stderr
     assert "jobs 0, 2: 2 networks side by side" in done.stdout
     assert "job 4 runs alone" in done.stdout
-    assert (directory / "6" / runs.RESULT).read_text() == before
-    assert [job.status for job in runs.jobs(directory)] == [runs.COMPLETED] * 8
+    assert (directory / "6" / directories.RESULT).read_text() == before
+    assert [job.status for job in directories.jobs(directory)] == [directories.COMPLETED] * 8
 
 
 def long_sweep(directory: Path) -> tuple[Command, list[int]]:
@@ -93,7 +93,7 @@ def long_sweep(directory: Path) -> tuple[Command, list[int]]:
     words = ["hydra/launcher=stacked", "data=synthetic", "model.hidden=[8]", "seed=0,1,2,3", "threads=2"]
     long = ["trainer.max_epochs=1000", "trainer.limit_train_batches=10", "dashboard.snapshots=0"]
     process = Command(TRAIN, "-m", *words, *long, f"hydra.sweep.dir={directory}", workers=2)
-    wait_for(lambda: all((directory / str(job) / runs.CHECKPOINTS / "last.ckpt").exists() for job in range(4)))
+    wait_for(lambda: all((directory / str(job) / directories.CHECKPOINTS / "last.ckpt").exists() for job in range(4)))
     workers = children(process.pid)
     assert len(workers) == 2
     return process, workers
@@ -107,7 +107,7 @@ def wait_for(happened: Callable[[], bool]) -> None:
 
 
 def statuses(directory: Path) -> list[str]:
-    return [runs.read(directory / str(job)).status for job in range(4)]
+    return [directories.read(directory / str(job)).status for job in range(4)]
 
 
 def test_a_signal_stops_all_processes_which_save_first(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_signal_stops_all_processes_which_save_first(tmp_path: Path) -> None:
     words = "".join(process.communicate())
     assert process.returncode == 128 + signal.SIGTERM
     assert "Traceback" not in words
-    assert statuses(tmp_path) == [runs.INTERRUPTED] * 4
+    assert statuses(tmp_path) == [directories.INTERRUPTED] * 4
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
 
 
@@ -126,7 +126,12 @@ def test_a_process_that_is_killed_is_told_and_the_others_go_on(tmp_path: Path) -
     os.kill(workers[1], signal.SIGTERM)  # else it would train for long
     words = "".join(process.communicate())
     assert "jobs 0-1 are lost: their process ended with -9" in words
-    assert statuses(tmp_path) == [runs.MISSING, runs.MISSING, runs.INTERRUPTED, runs.INTERRUPTED]
+    assert statuses(tmp_path) == [
+        directories.MISSING,
+        directories.MISSING,
+        directories.INTERRUPTED,
+        directories.INTERRUPTED,
+    ]
 
 
 def test_the_processes_stop_where_the_first_one_is_no_more(tmp_path: Path) -> None:
@@ -134,4 +139,4 @@ def test_the_processes_stop_where_the_first_one_is_no_more(tmp_path: Path) -> No
     process.send_signal(signal.SIGKILL)
     process.communicate()
     wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
-    assert statuses(tmp_path) == [runs.INTERRUPTED] * 4
+    assert statuses(tmp_path) == [directories.INTERRUPTED] * 4

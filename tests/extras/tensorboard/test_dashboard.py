@@ -34,8 +34,7 @@ from mnist_mlp.extras.tensorboard.dashboard import snapshot_epochs
 from mnist_mlp.extras.tensorboard.probe import features, layers_of, probe, sees_pixels
 from mnist_mlp.model.networks import MLP
 from mnist_mlp.module import DigitClassifier
-from mnist_mlp.runs import checkpoint_file as files
-from mnist_mlp.runs import record
+from mnist_mlp.runs import checkpoint_file, record
 from mnist_mlp.runs.loggers import build_loggers
 from mnist_mlp.runs.result import Result
 from mnist_mlp.training import train
@@ -62,8 +61,8 @@ def shown(run: Result) -> EventAccumulator:
 def test_looking_changes_no_bit_of_the_run(run: Result, tmp_path: Path) -> None:
     blind = train(configuration(*CONFIG, "dashboard.snapshots=0"), tmp_path)
     assert blind.metrics == run.metrics
-    for name in (files.LAST, files.BEST):
-        one, other = (files.read(place / "checkpoints" / name) for place in (run.directory, tmp_path))
+    for name in (checkpoint_file.LAST, checkpoint_file.BEST):
+        one, other = (checkpoint_file.read(place / "checkpoints" / name) for place in (run.directory, tmp_path))
         assert one.keys() == other.keys()
         assert one["callbacks"].keys() == other["callbacks"].keys()
         for key in ("state_dict", "optimizer_states"):
@@ -93,7 +92,10 @@ def test_every_page_of_tensorboard_has_something_to_show(shown: EventAccumulator
 
 
 def test_snapshots_come_before_the_first_step_and_then_as_often_as_asked(shown: EventAccumulator, run: Result) -> None:
-    steps = run.config["trainer"]["max_epochs"], files.read(run.directory / "checkpoints" / files.LAST)["global_step"]
+    steps = (
+        run.config["trainer"]["max_epochs"],
+        checkpoint_file.read(run.directory / "checkpoints" / checkpoint_file.LAST)["global_step"],
+    )
     in_epoch = steps[1] // steps[0]
     assert [event.step for event in shown.Images("pictures/first_layer")] == [0, 2 * in_epoch, 3 * in_epoch]
     assert [event.step for event in shown.Images("pictures/confusion")] == [2 * in_epoch, 3 * in_epoch]
@@ -139,7 +141,9 @@ def test_arrows_of_the_graph_lead_from_box_to_box(shown: EventAccumulator) -> No
 
 
 def test_a_histogram_is_that_of_the_weights(shown: EventAccumulator, run: Result) -> None:
-    weights = files.read(run.directory / "checkpoints" / files.LAST)["state_dict"]["network.layers.0.weight"]
+    weights = checkpoint_file.read(run.directory / "checkpoints" / checkpoint_file.LAST)["state_dict"][
+        "network.layers.0.weight"
+    ]
     last = shown.Histograms("network/weights/layer1")[-1].histogram_value
     assert (last.min, last.max, last.num) == (float(weights.min()), float(weights.max()), weights.numel())
     assert sum(last.bucket) == weights.numel()
@@ -206,8 +210,8 @@ def test_confusion_is_counted_as_scikit_learn_does_and_mistakes_begin_with_the_w
     keep(dashboard, "predictions")
     train(configuration("trainer.max_epochs=1", *words), tmp_path)
     truths = seen["predictions"][1].numpy()
-    content = files.read(tmp_path / "checkpoints" / files.LAST)
-    network, config = files.network_of(content), configuration("trainer.max_epochs=1")
+    content = checkpoint_file.read(tmp_path / "checkpoints" / checkpoint_file.LAST)
+    network, config = checkpoint_file.network_of(content), configuration("trainer.max_epochs=1")
     data = DigitsDataModule(config)
     data.setup()
     images, labels = data.parts["val"]

@@ -28,7 +28,7 @@ from mnist_mlp.config.errors import SaveError, SearchError
 from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.extras.tuning import search, trial_pruning
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 from mnist_mlp.training import train
 
 WITHOUT_SEARCH = [word for word in SMALL if not word.startswith("tune.")]
@@ -53,10 +53,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 @pytest.mark.slow
 def test_trials_are_ordinary_runs_without_a_test(finished: tuple[Path, str]) -> None:
     directory, _ = finished
-    trials = runs.jobs(directory)
+    trials = directories.jobs(directory)
     assert [run.directory.name for run in trials] == list("012345")
     for run in trials:
-        assert run.status in (runs.COMPLETED, runs.INTERRUPTED)
+        assert run.status in (directories.COMPLETED, directories.INTERRUPTED)
         assert run.result["metrics"]["val/acc"] > 0.1
         assert run.result["metrics"]["test/acc"] is None
         assert "optimizer.lr=" in " ".join(overrides(run.directory))
@@ -68,7 +68,7 @@ def test_trials_are_ordinary_runs_without_a_test(finished: tuple[Path, str]) -> 
 @pytest.mark.slow
 def test_a_trial_is_the_run_that_train_makes_of_the_same_words(finished: tuple[Path, str], tmp_path: Path) -> None:
     directory, _ = finished
-    trial = next(run.directory for run in runs.jobs(directory) if run.status == runs.COMPLETED)
+    trial = next(run.directory for run in directories.jobs(directory) if run.status == directories.COMPLETED)
     with space() as (_, searched):
         config = parse(searched.composed(overrides(trial)), Config)
     train(config, tmp_path, test=False)
@@ -123,7 +123,7 @@ def test_the_command_that_compares_the_best_with_the_start_runs(finished: tuple[
     sweep = f"hydra.sweep.dir={tmp_path / 'sweep'}"
     done = started.run(*words[1:], sweep, cwd=PROJECT)
     assert done.returncode == 0, done.stderr
-    assert [run.status for run in runs.jobs(tmp_path / "sweep")] == [runs.COMPLETED] * 2
+    assert [run.status for run in directories.jobs(tmp_path / "sweep")] == [directories.COMPLETED] * 2
 
 
 @pytest.mark.slow
@@ -140,11 +140,15 @@ def test_a_search_that_was_killed_goes_on_to_what_it_would_have_found(
             time.sleep(0.001)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    before = {run.directory: (run.directory / runs.RESULT).stat().st_mtime_ns for run in runs.jobs(study) if run.result}
+    before = {
+        run.directory: (run.directory / directories.RESULT).stat().st_mtime_ns
+        for run in directories.jobs(study)
+        if run.result
+    }
     assert before
     search_in(study)
     assert outcomes(study) == outcomes(finished[0])
-    assert {path: (path / runs.RESULT).stat().st_mtime_ns for path in before} == before
+    assert {path: (path / directories.RESULT).stat().st_mtime_ns for path in before} == before
 
 
 IN_STACK = ("tune.stack=6", "model.activation=relu", "tune.startup=4")
@@ -200,7 +204,7 @@ def test_a_stack_of_trials_that_was_killed_goes_on_to_what_it_would_have_found(
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     search_in(tmp_path, *words)
     assert outcomes(tmp_path, *words) == outcomes(left_alone, *words)
-    lengths = [[run.result["epochs"] for run in runs.jobs(directory)] for directory in (tmp_path, left_alone)]
+    lengths = [[run.result["epochs"] for run in directories.jobs(directory)] for directory in (tmp_path, left_alone)]
     assert lengths[0] == lengths[1]
 
 

@@ -14,7 +14,7 @@ from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, USUAL, De
 from mnist_mlp.extras.handwriting.mnist_format import IMAGE_SHAPE
 from mnist_mlp.extras.inference.predictions import Predictions, coverage_at_risk
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor, free_energy
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_st
         train: the same, for a detector to learn from.
         in_stack: trained in a stack; then no detector is fitted unless `calibration.ood_detector=true`.
     """
-    content = files.read(checkpoint)
+    content = checkpoint_file.read(checkpoint)
     predictor = replace(Predictor.of(content, checkpoint, config), calibration=Calibration(), ood_detector=None)
     images, labels = val[0].cpu(), val[1].cpu().numpy()
     logits = predictor.logits(images)
@@ -53,7 +53,7 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_st
     else:
         detector.lower(by=alone)
     state = None if detector is None else detector.state_dict()
-    files.write({**content, "calibration": asdict(calibration), "ood_detector": state}, checkpoint)
+    checkpoint_file.write({**content, "calibration": asdict(calibration), "ood_detector": state}, checkpoint)
     return calibration
 
 

@@ -19,7 +19,7 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.data.loader import in_batches
 from mnist_mlp.extras.inference.ood_detector import OodDetector, outputs_of_layers
 from mnist_mlp.model.networks import Network
-from mnist_mlp.runs import checkpoint_file as files
+from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.runs import newest as newest_run
 from mnist_mlp.runs.directories import shown
 
@@ -62,9 +62,9 @@ class Predictor:
         Raises:
             CheckpointError: there is none, it is damaged, or it holds more than tensors and plain values.
         """
-        path = files.find(Path(place))
-        content = files.read(path)
-        return cls.of(content, path, files.config_of(content))
+        path = checkpoint_file.find(Path(place))
+        content = checkpoint_file.read(path)
+        return cls.of(content, path, checkpoint_file.config_of(content))
 
     @classmethod
     def of(cls, content: dict[str, Any], path: Path, config: Config) -> Predictor:
@@ -72,7 +72,7 @@ class Predictor:
         detector = content.get("ood_detector")
         return cls(
             checkpoint=path,
-            network=files.network_of(content, config),
+            network=checkpoint_file.network_of(content, config),
             class_names=content["class_names"],
             config=config,
             data_sha256=content.get("data_sha256"),

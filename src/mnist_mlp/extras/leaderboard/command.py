@@ -16,13 +16,13 @@ from mnist_mlp.config.compose import composed
 from mnist_mlp.config.overrides import override_value
 from mnist_mlp.config.schema import CONFIGS
 from mnist_mlp.extras.leaderboard.leaderboard import flattened, settings
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 from mnist_mlp.runs.command_line import arguments_of
 
 
-def checkpoint(run: runs.Run) -> str:
+def checkpoint(run: directories.Run) -> str:
     """`checkpoint=<the best checkpoint of the run>`, quoted for Hydra and for a shell."""
-    place = str(runs.shown(run.directory / runs.CHECKPOINTS / runs.BEST))
+    place = str(directories.shown(run.directory / directories.CHECKPOINTS / directories.BEST))
     plain = re.fullmatch(r"[\w./:@%+-]+", place, re.ASCII)  # what Hydra reads as it is
     return shlex.quote(f"checkpoint={place if plain else override_value(place)}")
 

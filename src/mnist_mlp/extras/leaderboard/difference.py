@@ -7,14 +7,14 @@ from typing import Any
 from mnist_mlp.extras.leaderboard.leaderboard import MISSING_VALUE, config_of, flattened
 from mnist_mlp.extras.leaderboard.table import shown
 from mnist_mlp.extras.text_table import shortened, text_table
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 from mnist_mlp.runs.metric_text import is_share
 from mnist_mlp.runs.result import RESULT_METRICS
 
 CELL = 20  # characters of a value; two of them, their difference and the longest key stay within 80 columns
 
 
-def difference(one: runs.Run, other: runs.Run) -> str:
+def difference(one: directories.Run, other: directories.Run) -> str:
     configs = [flattened(config_of(run)) for run in (one, other)]
     versions = [{"git": run.result.get("git"), **run.result.get("versions", {})} for run in (one, other)]
     differing = [
@@ -32,7 +32,7 @@ def difference(one: runs.Run, other: runs.Run) -> str:
         *(_compared(name, numbers[0].get(name), numbers[1].get(name)) for name in names),
     ]
     note = "\n\nThe two configurations are the same." if all(configs) and configs[0] == configs[1] else ""
-    places = "\n".join(f"{letter}  {runs.shown(run.directory)}" for letter, run in (("a", one), ("b", other)))
+    places = "\n".join(f"{letter}  {directories.shown(run.directory)}" for letter, run in (("a", one), ("b", other)))
     return f"{text_table(rows)}{note}\n\n{places}"
 
 

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mnist_mlp.config.errors import ResultError
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 
 
-def find(places: Sequence[Path]) -> list[runs.Run]:
+def find(places: Sequence[Path]) -> list[directories.Run]:
     """The runs meant by `places`, each once.
 
     Raises:
         ResultError: a place does not exist, or holds no run.
     """
-    found: dict[Path, runs.Run] = {}
+    found: dict[Path, directories.Run] = {}
     for place in places:
-        here = list(runs.runs_below(place))
+        here = list(directories.runs_below(place))
         if not here:
             what = "no run in it" if place.is_dir() else "a file" if place.exists() else "no such directory"
             raise ResultError(f"{place}: expected the directory of a run or of a sweep, got {what}")

@@ -23,7 +23,7 @@ from mnist_mlp.extras.leaderboard.table import (
     short_names,
     shown,
 )
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 
 ROWS = 500
 """Entries, and runs that did not complete, in a table of the page."""
@@ -79,9 +79,9 @@ def _board(board: Leaderboard, folder: Path, number: int) -> Iterator[str]:
     )
     run = board.best_run
     again = shlex.join(command(board.entries[0].config, board.entries[0].seeds))
-    kept = (run.directory / runs.CHECKPOINTS / runs.BEST).exists()  # not after sweep.keep=results
+    kept = (run.directory / directories.CHECKPOINTS / directories.BEST).exists()  # not after sweep.keep=results
     again = f"{checkpoint(run)}\n{again}" if kept else again
-    place = f"{_link(run, folder, str(runs.shown(run.directory)))}, epoch {epoch(run)}"
+    place = f"{_link(run, folder, str(directories.shown(run.directory)))}, epoch {epoch(run)}"
     yield section(
         "The best run",
         f"<p>{place}</p><pre>{escape(again)}</pre>",
@@ -173,7 +173,7 @@ def _cut(number: int, what: str) -> list[str]:
     )
 
 
-def _link(run: runs.Run, folder: Path, text: str) -> str:
+def _link(run: directories.Run, folder: Path, text: str) -> str:
     """To the run's directory, as seen from `folder`."""
     place = Path(os.path.relpath(run.directory, folder)).as_posix()
     return f'<a href="{escape(quote(place))}/">{escape(text)}</a>'
@@ -191,9 +191,9 @@ def _whisker(entry: Entry, paint: str, low: float, high: float) -> str:
     )
 
 
-def _failures(unfinished: Sequence[runs.Run], folder: Path) -> str:
+def _failures(unfinished: Sequence[directories.Run], folder: Path) -> str:
     rows = [
-        f"<tr><td>{_link(run, folder, str(runs.shown(run.directory)))}</td><td>{escape(run.status)}</td>"
+        f"<tr><td>{_link(run, folder, str(directories.shown(run.directory)))}</td><td>{escape(run.status)}</td>"
         f'<td class="error">{escape(str(run.result.get("error") or ""))}</td></tr>'
         for run in unfinished[:ROWS]
     ]

@@ -16,8 +16,7 @@ from typing import Any
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import affects_result, keys, keys_where, with_legacy_defaults
 from mnist_mlp.extras.leaderboard.statistics import Estimate, against_first
-from mnist_mlp.runs import directories as runs
-from mnist_mlp.runs import record
+from mnist_mlp.runs import directories, record
 from mnist_mlp.runs.monitored import ACCURACY, monitored, monitored_by_all
 
 MISSING_VALUE = "–"
@@ -29,7 +28,7 @@ class Entry:
 
     settings: Mapping[str, Any]
     """The keys in which the entries of the leaderboard differ, and the values here."""
-    runs: Sequence[runs.Run]
+    runs: Sequence[directories.Run]
     monitor: str = ACCURACY
 
     @cached_property
@@ -103,7 +102,7 @@ class Leaderboard:
         return sum(p is not None for p in self.p_values)
 
     @property
-    def best_run(self) -> runs.Run:
+    def best_run(self) -> directories.Run:
         """The best seed of the first entry."""
         best = self.entries[0]
         place = (min if self.mode == "min" else max)(range(len(best.runs)), key=best.score.values.__getitem__)
@@ -114,15 +113,15 @@ class Leaderboard:
 class Comparison:
     boards: Sequence[Leaderboard]
     """One for each data set, that of the newest run first."""
-    unfinished: Sequence[runs.Run]
+    unfinished: Sequence[directories.Run]
 
 
-def compared(found: Iterable[runs.Run]) -> Comparison:
+def compared(found: Iterable[directories.Run]) -> Comparison:
     """The completed runs, grouped and ranked; a search's pruned runs and failed ones count as unfinished."""
-    by_board: dict[str, list[runs.Run]] = {}
-    unfinished: list[runs.Run] = []
+    by_board: dict[str, list[directories.Run]] = {}
+    unfinished: list[directories.Run] = []
     for run in found:
-        if run.status == runs.COMPLETED and _is_whole(run):
+        if run.status == directories.COMPLETED and _is_whole(run):
             by_board.setdefault(_board_of(run.result), []).append(run)
         else:
             unfinished.append(run)
@@ -130,8 +129,8 @@ def compared(found: Iterable[runs.Run]) -> Comparison:
     return Comparison(boards=[_leaderboard(title, by_board[title]) for title in newest_first], unfinished=unfinished)
 
 
-def _leaderboard(data: str, complete: Sequence[runs.Run]) -> Leaderboard:
-    groups: dict[str, dict[int, runs.Run]] = {}
+def _leaderboard(data: str, complete: Sequence[directories.Run]) -> Leaderboard:
+    groups: dict[str, dict[int, directories.Run]] = {}
     flat: dict[str, dict[str, Any]] = {}
     for run in sorted(complete, key=_preference):
         config = settings(config_of(run))
@@ -159,7 +158,7 @@ def _leaderboard(data: str, complete: Sequence[runs.Run]) -> Leaderboard:
     )
 
 
-def _is_whole(run: runs.Run) -> bool:
+def _is_whole(run: directories.Run) -> bool:
     """Whether a result has all that ranking needs; one of another program, or of an old version, may not."""
     result = run.result
     kinds = {"metrics": dict, "config": dict, "seconds": dict, "seed": int, "parameters": int, "history": list}
@@ -187,11 +186,11 @@ def _data_of(config: Mapping[str, Any]) -> str:
     return f"{data['name']} {data['path']}" if data.get("path") else str(data["name"])
 
 
-def _written(run: runs.Run) -> int:
-    return (run.directory / runs.RESULT).stat().st_mtime_ns
+def _written(run: directories.Run) -> int:
+    return (run.directory / directories.RESULT).stat().st_mtime_ns
 
 
-def _preference(run: runs.Run) -> tuple[bool, int]:
+def _preference(run: directories.Run) -> tuple[bool, int]:
     """Sort key for runs with the same configuration and seed, of which the highest is kept.
 
     A tested run beats an untested one, such as a trial of a search; then the newer wins.
@@ -215,7 +214,7 @@ def _without_effect() -> frozenset[str]:
     return frozenset((keys().keys() - keys_where(affects_result)) | {"seed"})
 
 
-def config_of(run: runs.Run) -> dict[str, Any]:
+def config_of(run: directories.Run) -> dict[str, Any]:
     """The configuration of a run, of a killed one too; empty if it left none that can be read.
 
     Keys that are newer than the run have their `legacy_default`, so that it is compared with runs of today.

@@ -21,7 +21,7 @@ from mnist_mlp.config.errors import require
 from mnist_mlp.extras.leaderboard.find_runs import find
 from mnist_mlp.extras.leaderboard.leaderboard import Comparison, Entry, Leaderboard, compared, config_of, flattened
 from mnist_mlp.extras.leaderboard.table import shown
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 from mnist_mlp.runs.result import RESULT_METRICS
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def records(comparison: Comparison, *, keys: list[str] | None = None) -> Iterato
         yield {"data": data, "rank": None, **_settings(run, keys), **_of_run(run, curves)}
 
 
-def _settings(run: runs.Run, keys: list[str] | None) -> dict[str, Any]:
+def _settings(run: directories.Run, keys: list[str] | None) -> dict[str, Any]:
     config = {
         name: shown(value) if isinstance(value, list) else value
         for name, value in flattened(config_of(run)).items()
@@ -78,7 +78,7 @@ def _outcome(board: Leaderboard, entry: Entry, rank: int) -> dict[str, Any]:
     return {**numbers, "p_value": board.p_values[rank - 1]}
 
 
-def _of_run(run: runs.Run, curves: Iterable[str]) -> dict[str, Any]:
+def _of_run(run: directories.Run, curves: Iterable[str]) -> dict[str, Any]:
     result = run.result
     metrics: Mapping[str, Any] = result.get("metrics") or {}
     best_epoch, seconds = result.get("best_epoch"), result.get("seconds") or {}
@@ -96,7 +96,7 @@ def _of_run(run: runs.Run, curves: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _runs(comparison: Comparison) -> list[runs.Run]:
+def _runs(comparison: Comparison) -> list[directories.Run]:
     """All of them, in the order of `records`."""
     completed = [run for board in comparison.boards for entry in board.entries for run in entry.runs]
     return [*completed, *comparison.unfinished]

@@ -8,10 +8,10 @@ from pathlib import Path
 from mnist_mlp.extras.leaderboard.html_report import write_report
 from mnist_mlp.extras.leaderboard.leaderboard import compared
 from mnist_mlp.extras.leaderboard.table import text
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 
 
-def sweep_report(jobs: Sequence[runs.Run], directory: Path) -> str:
+def sweep_report(jobs: Sequence[directories.Run], directory: Path) -> str:
     """The leaderboard over `jobs` as text; leaves report.html in `directory` where there is something to plot.
 
     If the page cannot be written, a line says so; it is no error, as the jobs are done.
@@ -25,5 +25,5 @@ def sweep_report(jobs: Sequence[runs.Run], directory: Path) -> str:
         except OSError as error:
             parts.append(f"report           not written: {error}")
         else:
-            parts.append(f"report           {runs.shown(page)}")
+            parts.append(f"report           {directories.shown(page)}")
     return "\n".join(parts)

@@ -11,7 +11,7 @@ from mnist_mlp.extras.leaderboard.conclusion import conclusion
 from mnist_mlp.extras.leaderboard.leaderboard import MISSING_VALUE, Comparison, Entry, Leaderboard
 from mnist_mlp.extras.leaderboard.statistics import Estimate
 from mnist_mlp.extras.text_table import WIDTH, shortened, text_table, widest, wrapped
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 from mnist_mlp.runs.command_line import in_lines
 from mnist_mlp.runs.metric_text import is_share
 
@@ -103,10 +103,10 @@ def remarks(board: Leaderboard) -> list[str]:
     return lines
 
 
-def _unfinished(found: Sequence[runs.Run]) -> str:
+def _unfinished(found: Sequence[directories.Run]) -> str:
     lines = [f"not completed: {len(found):,}"]
     for run in found[:ROWS]:
-        lines.append(f"  {run.status}  {runs.shown(run.directory)}")
+        lines.append(f"  {run.status}  {directories.shown(run.directory)}")
         if error := " ".join(str(run.result.get("error") or "").split()):
             lines.append(wrapped(f"    {error}", indent="    "))
     if len(found) > ROWS:
@@ -121,15 +121,19 @@ def _best(board: Leaderboard, *, titled: bool) -> str:
     return "\n".join(
         [
             f"best run{of}: {score} {board.monitor}, epoch {epoch(run)}",
-            f"  {runs.shown(run.directory)}",
-            *([f"  {checkpoint(run)}"] if (run.directory / runs.CHECKPOINTS / runs.BEST).exists() else []),
+            f"  {directories.shown(run.directory)}",
+            *(
+                [f"  {checkpoint(run)}"]
+                if (run.directory / directories.CHECKPOINTS / directories.BEST).exists()
+                else []
+            ),
             "train it again:",
             in_lines(command(best.config, best.seeds)),
         ]
     )
 
 
-def epoch(run: runs.Run) -> str:
+def epoch(run: directories.Run) -> str:
     """The best epoch and how many there were, counted from one as training prints them; result.json counts from 0."""
     best, every = run.result.get("best_epoch"), run.result.get("epochs")
     return f"{every}" if best is None else f"{best + 1} of {every}"

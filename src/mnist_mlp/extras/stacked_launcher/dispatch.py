@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 from mnist_mlp.engine.job import Job
 from mnist_mlp.extras.stacked_launcher.grouping import numbers
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 
 log = logging.getLogger(__name__)
 
 Stack = Sequence[Job]
-UNFINISHED = (runs.MISSING, runs.INTERRUPTED)
+UNFINISHED = (directories.MISSING, directories.INTERRUPTED)
 MINUTE = 60
 
 
@@ -75,7 +75,7 @@ def train(
                 running[ticket] = ready, attempt
             for ticket, lost in backend.ended(progress.seconds_to_next_line()):
                 stack, attempt = running.pop(ticket)
-                left = [job for job in stack if runs.read(job.directory).status in UNFINISHED] if lost else []
+                left = [job for job in stack if directories.read(job.directory).status in UNFINISHED] if lost else []
                 if left and attempt < backend.attempts:
                     log.warning("jobs %s are started again: %s", numbers(left), lost)
                     waiting.appendleft((stack, attempt + 1))

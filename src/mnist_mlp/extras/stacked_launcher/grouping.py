@@ -15,7 +15,7 @@ from mnist_mlp.distributed.world import ranks_of_run
 from mnist_mlp.engine.job import Job, even_parts
 from mnist_mlp.extras.text_table import ranges
 from mnist_mlp.model.size import parameters
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 
 # Networks in a stack, at most: more on one core would not fit into its cache; more on a GPU gain nothing, and each
 # keeps a log file open.
@@ -92,7 +92,7 @@ def obstacle(job: Job) -> str | None:
         return "trainer.max_time counts the seconds of one run"
     if trainer.profiler is not None or trainer.detect_anomaly:
         return "trainer.profiler and trainer.detect_anomaly look at one network"
-    if runs.read(job.directory).status == runs.COMPLETED:
+    if directories.read(job.directory).status == directories.COMPLETED:
         return COMPLETE
     return None
 

@@ -26,7 +26,7 @@ from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
 from mnist_mlp.engine.job import Job
 from mnist_mlp.extras.stacked_launcher.grouping import numbers
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 from mnist_mlp.runs.directory_lock import wait_until_free
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def work(task: dict[str, Any]) -> None:
     if task["console"]:
         logging.config.dictConfig(task["console"])
     jobs = [_job(given) for given in task["stack"]]
-    due = [job for job in jobs if runs.read(job.directory).status != runs.COMPLETED]
+    due = [job for job in jobs if directories.read(job.directory).status != directories.COMPLETED]
     wait_until_free([job.directory for job in due], LONGEST_END)
     try:
         parts = group_by_saved_step(due)
@@ -71,7 +71,9 @@ def _attempt(jobs: list[Job], bar: str | None) -> None:
 
 def _job(given: dict[str, Any]) -> Job:
     config, directory = from_dict(given["config"], Config), Path(given["directory"])
-    if (directory / runs.CHECKPOINTS).exists() or (directory / runs.RESULT).exists():  # a job that was stopped goes on
+    if (directory / directories.CHECKPOINTS).exists() or (
+        directory / directories.RESULT
+    ).exists():  # a job that was stopped goes on
         config = replace(config, resume=str(directory))
     return Job(number=given["number"], config=config, directory=directory, logging=given["logging"])
 

@@ -13,7 +13,7 @@ from mnist_mlp.extras.text_table import wrapped
 from mnist_mlp.extras.tuning.best_experiment import as_experiment
 from mnist_mlp.extras.tuning.pruners import proposal_of
 from mnist_mlp.extras.tuning.study import RESUMED, SharedStudy
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 from mnist_mlp.runs.atomic_write import replacing
 from mnist_mlp.runs.command_line import arguments_of, in_lines
 
@@ -32,7 +32,7 @@ def report(study: SharedStudy, images: int) -> str:
     Args:
         images: how many the accuracies were measured on.
     """
-    trials, where = study.trials, runs.shown(study.directory)
+    trials, where = study.trials, directories.shown(study.directory)
     counts = {word: sum(trial.state == state for trial in trials) for state, word in WORDS.items()}
     counted = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     lines = [f"trials           {counted or 'none'}; {study.search.trials} wanted"]
@@ -73,7 +73,7 @@ def _pictures(study: SharedStudy, trials: Sequence[FrozenTrial], best: FrozenTri
     from mnist_mlp.extras.tuning import plots  # Matplotlib takes long to import
 
     names = plots.draw(study.study, trials, best, first, study.directory)
-    return f"\n{' ' * 17}".join(str(runs.shown(study.directory) / name) for name in names)
+    return f"\n{' ' * 17}".join(str(directories.shown(study.directory) / name) for name in names)
 
 
 def trial_line(study: SharedStudy, number: int, outcome: str, settings: Sequence[str]) -> str:

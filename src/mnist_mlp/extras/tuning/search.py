@@ -30,7 +30,7 @@ from mnist_mlp.extras.tuning.report import report, trial_line
 from mnist_mlp.extras.tuning.space import SearchSpace
 from mnist_mlp.extras.tuning.study import Claim, SharedStudy
 from mnist_mlp.extras.tuning.trial_pruning import Pruning
-from mnist_mlp.runs import directories as runs
+from mnist_mlp.runs import directories
 from mnist_mlp.runs.checkpoint_file import LAST, PREVIOUS
 from mnist_mlp.runs.signals import interruptible
 from mnist_mlp.runs.thinning import summary_line, thin
@@ -122,7 +122,7 @@ def _stacks_that_resume_together(group: Sequence[Job]) -> list[list[Job]]:
     If a kill left only some members with a first checkpoint, all begin anew: they are compared at the same epochs.
     """
     stacks = group_by_saved_step(group)
-    checkpoints = [job.directory / runs.CHECKPOINTS for job in group]
+    checkpoints = [job.directory / directories.CHECKPOINTS for job in group]
     if len(stacks) == 1 or any((directory / PREVIOUS).exists() for directory in checkpoints):
         return stacks
     for directory in checkpoints:
@@ -171,7 +171,7 @@ def _train(study: SharedStudy, trials: Sequence[Trial]) -> None:
         raise
     for trial in trials:
         if not _settle(study, trial):
-            reason = error or runs.read(trial.claim.directory).result.get("error")
+            reason = error or directories.read(trial.claim.directory).result.get("error")
             study.fail(trial.claim, str(reason))
             log.info(trial_line(study, trial.claim.trial.number, f"failed: {reason}", trial.words))
 
@@ -182,10 +182,10 @@ def _settle(study: SharedStudy, trial: Trial) -> bool:
     Raises:
         UserError: no epoch of it was validated.
     """
-    claim, result = trial.claim, runs.read(trial.claim.directory).result
+    claim, result = trial.claim, directories.read(trial.claim.directory).result
     status, error = result.get("status"), str(result.get("error"))
     kind, _, reason = error.partition(": ")
-    if status == runs.COMPLETED:
+    if status == directories.COMPLETED:
         accuracy = result["metrics"]["val/acc"]
         if accuracy is None:
             reason = "a search needs validation, and no epoch of the trial was validated"
@@ -193,14 +193,16 @@ def _settle(study: SharedStudy, trial: Trial) -> bool:
             raise UserError(reason)
         study.complete(claim, accuracy)
         outcome = f"{accuracy:.2%}"
-    elif status == runs.INTERRUPTED and error.startswith(Pruned.WORD):
+    elif status == directories.INTERRUPTED and error.startswith(Pruned.WORD):
         study.prune(claim)
         thin(claim.directory, trial.job.config.sweep.keep)
         outcome = error
-    elif status == runs.FAILED and kind == DivergedError.__name__:  # tells the sampler as much as a poor accuracy
+    elif (
+        status == directories.FAILED and kind == DivergedError.__name__
+    ):  # tells the sampler as much as a poor accuracy
         study.prune(claim, reason)
         outcome = f"diverged: {reason}"
-    elif status == runs.FAILED and kind == ConfigError.__name__:
+    elif status == directories.FAILED and kind == ConfigError.__name__:
         study.fail(claim, reason)
         outcome = f"failed: {reason}"
     else:
