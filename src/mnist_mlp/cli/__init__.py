@@ -2,6 +2,7 @@
 
 app.py          `run_app`: composes with Hydra, calls a command's main once, or once per job of a sweep
 checks.py       checks of the configuration, the data and the directory before any work
+hydra_checks.py the checks of Hydra's own settings among them
 summary.py      what a run has reached, and the next commands, printed last
 header.py       network, data, length, device and directory, printed first
 sweep.py        the jobs of a sweep, its record, its leaderboard at the end

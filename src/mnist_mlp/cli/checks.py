@@ -20,21 +20,22 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from hydra.utils import get_class
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mnist_mlp.cli import sweep
 from mnist_mlp.cli.exit_codes import BEFORE_WORK, exit_codes, stop
 from mnist_mlp.cli.header import sweep_header
+from mnist_mlp.cli.hydra_checks import refuse_job_name, refuse_overrides_for_sweeps, refuse_shadowed_files
 from mnist_mlp.config.commands import SCHEMAS, EvaluateConfig, TrainedConfig, TuneConfig
 from mnist_mlp.config.compose import parse, without_sections
 from mnist_mlp.config.errors import ConfigError, UserError
 from mnist_mlp.config.job_compositions import JobCompositions
 from mnist_mlp.config.overrides import key_of
-from mnist_mlp.config.schema import CONFIGS, Config
+from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.distributed.world import ranks_of_run
 from mnist_mlp.runs import chosen_checkpoint, directory_lock, record, resume, run_directory
-from mnist_mlp.runs.atomic_write import MAX_NAME_BYTES, refuse_unwritable_directory
+from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
 from mnist_mlp.runs.directories import CHECKPOINTS
 
 log = logging.getLogger(__name__)
@@ -72,14 +73,14 @@ class CheckBeforeWork(Callback):
                 name = config.hydra.job.config_name
                 raise ConfigError(f"-cn {name}: expected another configuration, this is one of {self.command}.py")
             given = checked_configuration(without_sections(config, "hydra"), config.hydra, self.schema)
-            _refuse_overrides_for_sweeps(config.hydra)
-            _refuse_shadowed_files(config.hydra)
+            refuse_overrides_for_sweeps(config.hydra)
+            refuse_shadowed_files(config.hydra)
             resuming = config.get("resume") is not None
             if self.schema is Config and given.sweep.keep != "all" and not resuming:
                 raise ConfigError(f"sweep.keep={given.sweep.keep}: expected -m beside it, as in train.py -m seed=0,1")
             directory = Path(config.hydra.run.dir)
             refuse_unwritable_directory("hydra.run.dir", config.hydra.run.dir)
-            _refuse_job_name(config.hydra)
+            refuse_job_name(config.hydra)
             if not resuming:
                 run_directory.refuse_occupied(directory)
             if isinstance(given, TrainedConfig):
@@ -104,7 +105,7 @@ class CheckBeforeWork(Callback):
                     "hydra.run.dir: has no effect with -m; the directory of a sweep is set by "
                     f"hydra.sweep.dir={config.hydra.run.dir}"
                 )
-            _refuse_job_name(config.hydra)
+            refuse_job_name(config.hydra)
             launcher = get_class(config.hydra.launcher._target_)
             if preflight := getattr(launcher, "preflight", None):  # a launcher of ours
                 preflight(config.hydra)
@@ -130,7 +131,7 @@ class CheckBeforeWork(Callback):
 
         def check(job: list[str]) -> Config:
             composed = compose(job)
-            _refuse_shadowed_files(composed.hydra)
+            refuse_shadowed_files(composed.hydra)
             given: Config = parse(composed, self.schema)
             require_machine(given)
             _refuse_unusable_data(given)
@@ -197,54 +198,6 @@ def checked_configuration(composed: DictConfig, settings: Any, schema: type[Any]
     if isinstance(config, EvaluateConfig) and config.committee and not isinstance(config.checkpoint, list):
         raise ConfigError("committee: expected several checkpoints beside it, as checkpoint=[a,b], got one")
     return config
-
-
-def _refuse_overrides_for_sweeps(hydra: DictConfig) -> None:
-    """Raise ConfigError if an override would have no effect without -m."""
-    choices = hydra.runtime.choices
-    of_sweeps = ("hydra.launcher", "hydra.sweep", "hydra/launcher", "hydra/sweeper")
-    typed = record.overrides_of(hydra)["hydra"]
-    overrides = [override for override in typed if key_of(override).startswith(of_sweeps)]
-    # Set by a file of the group sweep or experiment.
-    if choices["hydra/launcher"] != "basic" or (hydra.sweeper or {}).get("params"):
-        overrides += [f"{group}={choices[group]}" for group in ("sweep", "experiment") if choices.get(group)]
-    given = {key_of(override) for override in typed}
-    if "hydra.run.dir" in given:  # who sets both directories wants one command line with and without -m
-        overrides = [
-            override for override in overrides if key_of(override) not in ("hydra.sweep.dir", "hydra.sweep.subdir")
-        ]
-    if overrides:
-        raise ConfigError(f"{overrides[0]}: expected -m beside it, as in train.py -m {overrides[0]}")
-
-
-def _refuse_job_name(hydra: DictConfig) -> None:
-    """Raise ConfigError if no log file can have the name of the job: Hydra opens it after all checks."""
-    settings: Any = OmegaConf.to_container(hydra.job, resolve=False)
-    name = str(settings["name"])
-    if "${" in name:  # a job of a sweep may be needed to resolve it
-        return
-    if not name or "/" in name or len(os.fsencode(f"{name}.log")) > MAX_NAME_BYTES:
-        raise ConfigError(f"hydra.job.name: expected the name of the log file, without folder and .log, got {name!r}")
-
-
-def _refuse_shadowed_files(hydra: DictConfig) -> None:
-    """Raise ConfigError if a chosen file lies in several folders: Hydra silently reads that of the project."""
-    folders = {Path(source.path).resolve() for source in hydra.runtime.config_sources if source.schema == "file"}
-    if CONFIGS not in folders or folders == {CONFIGS}:  # with --config-path, the project's files are not searched
-        return
-    folders -= {CONFIGS}
-    overrides = record.overrides_of(hydra)
-    chosen = (
-        GlobalHydra.instance()
-        .config_loader()
-        .compute_defaults_list(hydra.job.config_name, overrides["hydra"] + overrides["task"], RunMode.RUN)
-    )
-    for group, _, option in (str(file.config_path).rpartition("/") for file in chosen.defaults):
-        path = Path(group, f"{option}.yaml")
-        own = next((folder / path for folder in folders if (folder / path).is_file()), None)
-        if own is not None and (CONFIGS / path).is_file():
-            name = f"{group}={option}" if group else option
-            raise ConfigError(f"{name}: the project has this name already; expected another one for {own}")
 
 
 def _refuse_unusable_data(config: Config) -> None:
