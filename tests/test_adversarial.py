@@ -42,6 +42,19 @@ def test_images_whose_gradient_is_zero_stay_as_they_are() -> None:
     assert torch.equal(adversarial_images(images, loss, 1.0), images)
 
 
+@pytest.mark.parametrize("factor", [1.0, 1e-20, 1e-34])
+def test_an_image_of_which_the_network_is_sure_moves_as_far_as_any_other(factor: float) -> None:
+    """Its gradient is so small that, in single precision, the squares of its parts are zero."""
+    torch.manual_seed(0)
+    network = mlp()
+    images = (255 * torch.rand(3, 1, 28, 28)).requires_grad_()
+    loss = F.cross_entropy(network(images), torch.tensor([3, 1, 4]))
+    (gradient,) = torch.autograd.grad(loss, images, retain_graph=True)
+    direction = gradient.double() / gradient.double().flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    moved = adversarial_images(images, factor * loss, 1.5) - images.detach()
+    torch.testing.assert_close(moved.double(), 255 * 1.5 * direction, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("engine", ["fast", "plain"])
 def test_training_counts_an_image_and_its_adversarial_one_equally(engine: str, tmp_path: Path) -> None:
     config = configuration(

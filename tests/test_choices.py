@@ -39,8 +39,8 @@ def chosen(group: str, name: str) -> Any:
         pytest.param(VARIANTS["model"], NETWORKS, id="model"),
         pytest.param(VARIANTS["optimizer"], OPTIMIZERS, id="optimizer"),
         pytest.param(VARIANTS["scheduler"], SCHEDULES, id="scheduler"),
-        pytest.param(schema.LOSSES, LOSSES, id="loss"),
-        pytest.param(schema.METRICS, METRICS, id="metrics"),
+        pytest.param(schema.LOSS_NAMES, LOSSES, id="loss"),
+        pytest.param(schema.METRIC_FORMATS, METRICS, id="metrics"),
     ],
 )
 def test_the_names_of_the_schema_are_those_of_the_table(declared: Collection[str], table: Collection[str]) -> None:
@@ -60,7 +60,7 @@ def test_each_network_gives_one_output_for_each_class_and_a_gradient_to_each_wei
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("name", schema.LOSSES)
+@pytest.mark.parametrize("name", schema.LOSS_NAMES)
 def test_each_loss_is_smaller_for_right_answers_than_for_wrong_ones(name: str, training: bool) -> None:
     labels = torch.arange(IMAGES)
     right = 3 * nn.functional.one_hot(labels, CLASSES).float()

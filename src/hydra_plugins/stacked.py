@@ -97,7 +97,7 @@ class StackedLauncher(Launcher):
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
             if OmegaConf.select(config, "sweep.keep") in ("best", "results"):
-                config.hydra.output_subdir = None  # no .hydra/: it would be deleted, and run.json has the same
+                config.hydra.output_subdir = None  # no .hydra/: it would be deleted at the end
         return config
 
     def _plan(self, overrides: dict[int, Sequence[str]]) -> tuple[list[list[Job]], dict[int, str]]:

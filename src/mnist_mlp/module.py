@@ -120,7 +120,8 @@ class DigitClassifier(L.LightningModule):
                 f"trainer.accumulate_grad_batches={batches} or a larger data.batch_size, for the same optimizer steps"
             )
 
-    # Override the next two in a subclass: engine=fast may not notice an edit here (docs/yours.md, "A training step").
+    # To change the next two, override them in a subclass: the hand-written step of engine=fast has a copy of what they
+    # do. It gives way to a subclass that overrides them, and does not see an edit here (docs/yours.md).
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout and the like by (seed, step, rank), so that a resumed run draws the same noise."""
         seed_torch(self.config.seed, self.global_step, self.global_rank, self.device)

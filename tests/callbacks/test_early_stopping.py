@@ -113,6 +113,18 @@ def test_killed_behind_the_epoch_in_which_it_stopped_it_reports_that_epoch_once(
     assert difference(tmp_path / "run", tmp_path / "reference") is None
 
 
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_a_run_that_stopped_for_a_value_that_is_not_finite_stays_stopped(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DigitClassifier, "on_validation_epoch_end", lambda module: module.log("val/own", float("nan")))
+    words = (*LONG, *STOPPING, "callbacks.early_stopping.monitor=val/own", f"engine={engine}")
+    config = configuration(*words, "trainer.max_epochs=3", "scheduler=constant")
+    assert train(config, tmp_path).epochs == 1
+    longer = replace(config, resume=str(tmp_path), trainer=replace(config.trainer, max_epochs=4))
+    assert train(longer, tmp_path).epochs == 1
+
+
 def test_a_metric_that_is_not_there_is_found_by_the_first_validation(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"checkpoint\.monitor: expected one of val/loss, val/acc, got 'val/nosuch'"):
         train(configuration(*LONG, "checkpoint.monitor=val/nosuch", "trainer.max_epochs=1"), tmp_path)

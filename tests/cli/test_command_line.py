@@ -130,6 +130,7 @@ def test_an_accelerator_that_is_not_there_is_refused() -> None:
     assert "use trainer.accelerator=auto" in answer.error
 
 
+@pytest.mark.slow
 def test_a_refusal_behind_the_first_checks_leaves_no_directory_either(tmp_path: Path) -> None:
     answer = train(*TINY, "+callbacks.own={nosuch: {Mine: {}}}", f"hydra.run.dir={tmp_path / 'run'}")
     assert (answer.code, answer.error.count("\n")) == (2, 1)

@@ -20,6 +20,7 @@ from omegaconf import OmegaConf
 from mnist_mlp.cli import sweep
 from mnist_mlp.config import errors
 from mnist_mlp.config.errors import UserError
+from mnist_mlp.config.job_compositions import JobCompositions
 from mnist_mlp.config.keys import keys
 from mnist_mlp.config.schema import CONFIGS, PROJECT
 from mnist_mlp.runs import directories, record
@@ -219,6 +220,16 @@ def test_jobs_that_differ_in_values_are_composed_once_to_what_hydra_composes(mon
     assert [OmegaConf.to_container(job) for job in found] == [OmegaConf.to_container(job) for job in expected]
     again.hydra.job.num = 3  # whoever asks has a configuration of their own
     assert OmegaConf.is_missing(found[0].hydra.job, "num")
+
+
+def test_a_key_that_is_set_a_second_time_in_another_way_has_the_value_that_hydra_gives_it() -> None:
+    jobs = [[f"optimizer.lr={lr}", "++optimizer.lr=0.005"] for lr in (0.001, 0.003)]
+    jobs += [[f"model.dropout={dropout}", "model={dropout:0.3}"] for dropout in (0.1, 0.2)]
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        compositions = JobCompositions(lambda overrides: compose("train", overrides))
+        found = [compositions(job) for job in jobs]
+    assert [job.optimizer.lr for job in found[:2]] == [0.005, 0.005]
+    assert [job.model.dropout for job in found[2:]] == [0.3, 0.3]
 
 
 @pytest.mark.slow

@@ -197,7 +197,7 @@ WRONG = {
     "trainer.precision=16": "trainer.precision: expected one of",
     "trainer.max_epochs=null": "trainer.max_epochs: expected int, got null",
     "data.dir=~/größe seed=x": "seed: expected int",
-    "trainer.fast_dev_run=abc": "trainer.fast_dev_run: expected int or bool, got 'abc'; type true, false or a number",
+    "trainer.fast_dev_run=abc": "expected int or bool, got 'abc'; type true, false or a whole number",
     "trainer.max_time=soon": "trainer.max_time: expected DD:HH:MM:SS",
     "trainer.max_time=00:00:00:00": "trainer.max_time: expected DD:HH:MM:SS above zero",
     "trainer.profiler=fast": "trainer.profiler: expected one of simple, advanced",

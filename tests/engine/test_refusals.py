@@ -44,6 +44,17 @@ def test_a_callback_that_replaces_the_schedule_is_refused(tmp_path: Path) -> Non
         train(configuration(*SHORT, *QUIET), tmp_path, callbacks=[StochasticWeightAveraging(swa_lrs=0.01)])
 
 
+def test_an_epoch_that_a_hook_would_end_early_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Short(DigitClassifier):
+        def on_train_batch_start(self, batch: Any, batch_idx: int) -> Any:
+            super().on_train_batch_start(batch, batch_idx)
+            return -1 if batch_idx >= 3 else None
+
+    monkeypatch.setattr("mnist_mlp.training.run.DigitClassifier", Short)
+    with pytest.raises(ConfigError, match="on_train_batch_start: engine=fast cannot end an epoch by -1; engine=plain"):
+        train(configuration(*SHORT, *QUIET), tmp_path)
+
+
 def weighted(datamodule: DigitsDataModule) -> DataLoader:
     images, labels = datamodule.parts["train"]
     sampler = WeightedRandomSampler((1.0 + labels).tolist(), len(labels))

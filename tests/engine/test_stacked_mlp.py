@@ -8,7 +8,7 @@ from helpers.networks import mlp, model_config
 from torch import nn
 from torch.nn import functional as F
 
-from mnist_mlp.config.schema import ACTIVATIONS, LOSSES
+from mnist_mlp.config.schema import ACTIVATION_NAMES, LOSS_NAMES
 from mnist_mlp.engine.flat import Flat
 from mnist_mlp.engine.stacked_loss import HAND_WRITTEN, StackedLoss
 from mnist_mlp.engine.stacked_mlp import StackedMLP, is_known
@@ -17,7 +17,7 @@ from mnist_mlp.model.losses import LOSSES as ORIGINAL
 MEMBERS, IMAGES, CLASSES = 3, 7, 10
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", ACTIVATION_NAMES)
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("hidden", [[], [6], [6, 5]])
 def test_outputs_and_gradients_are_those_of_each_network_alone(
@@ -68,8 +68,8 @@ def test_losses_and_their_gradients_are_those_of_each_member_alone(loss: str, ot
 
 
 def test_the_losses_of_this_project_and_every_activation_are_written_out() -> None:
-    assert {"cross_entropy", "nll", "mse"} <= set(HAND_WRITTEN) <= set(LOSSES)
-    assert all(is_known(mlp([5], activation).layers) for activation in ACTIVATIONS)
+    assert {"cross_entropy", "nll", "mse"} <= set(HAND_WRITTEN) <= set(LOSS_NAMES)
+    assert all(is_known(mlp([5], activation).layers) for activation in ACTIVATION_NAMES)
 
 
 @pytest.mark.parametrize(

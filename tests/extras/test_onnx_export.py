@@ -14,7 +14,7 @@ from torch import nn
 
 from mnist_mlp.config.commands import ExportConfig
 from mnist_mlp.config.errors import ExportError, MissingPackageError, require
-from mnist_mlp.config.schema import ACTIVATIONS, LOSSES, PROJECT
+from mnist_mlp.config.schema import ACTIVATION_NAMES, LOSS_NAMES, PROJECT
 from mnist_mlp.extras import onnx_export as exporting
 from mnist_mlp.extras.inference.predictor import Calibration
 from mnist_mlp.extras.onnx_export import check, export, metadata, probabilities
@@ -36,8 +36,8 @@ def expected(predictor, images):
 @pytest.mark.parametrize(
     "overrides",
     [
-        *([f"model.activation={activation}"] for activation in ACTIVATIONS),
-        *([f"model.loss={loss}"] for loss in LOSSES),
+        *([f"model.activation={activation}"] for activation in ACTIVATION_NAMES),
+        *([f"model.loss={loss}"] for loss in LOSS_NAMES),
         ["model.hidden=[]", "model.dropout=0"],
         ["data.mean=0.5", "data.std=0.25"],
     ],

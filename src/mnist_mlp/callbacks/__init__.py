@@ -70,11 +70,11 @@ def _own(file: str, class_name: str, arguments: Any) -> L.Callback:
         signature(found).bind(**arguments)
     except TypeError as error:
         raise ConfigError(f"{name}: does not take these arguments: {error}") from error
-    # An error of another kind in your own class is a bug, whose traceback you need.
-    wrong = (TypeError, AttributeError) if file == LIGHTNING else ()
+    # Another error in your own class may be a bug, whose traceback you need.
+    wrong = (ValueError, TypeError, AttributeError) if file == LIGHTNING else ()
     try:
         return found(**arguments)
-    except (MisconfigurationException, ValueError, *wrong) as error:
+    except (MisconfigurationException, *wrong) as error:
         raise ConfigError(f"{name}: does not take these arguments: {error}") from error
 
 

@@ -120,7 +120,8 @@ class History(Checkpoint):
         # a larger limit. The row is replaced.
         row["seconds"] += sum(old["seconds"] for old in self.rows if old["epoch"] == trainer.current_epoch)
         self.rows = [*(old for old in self.rows if old["epoch"] < trainer.current_epoch), row]
-        # The trainer of the engine is no L.Trainer. Lightning's own loop logs what `self.log` has collected.
+        # Lightning's own loop logs what `self.log` has collected. The trainer of a network in the engine, which is no
+        # L.Trainer in spite of the annotation, does not.
         if not isinstance(trainer, L.Trainer):
             _log(trainer, metrics)
         log.info(_line(row, epochs=trainer.max_epochs))

@@ -1,4 +1,4 @@
-"""Progress of Lightning's loops: their end within an epoch, and their state in a checkpoint."""
+"""Lightning's loops: `end_run` ends them within an epoch, `set_progress` writes into a checkpoint how far they are."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def set_progress(checkpoint: dict[str, Any], length: RunLength, step: int, *, st
     epochs, steps = length.position(step)
     batches = steps // steps_per_batch
     begun = epochs + (steps > 0)
-    every = {"ready": begun, "started": begun, "processed": epochs, "completed": epochs}
-    fit_loop["epoch_progress"] = {"total": dict(every), "current": dict(every)}
-    done = dict.fromkeys(("ready", "started", "processed", "completed"), batches)
-    total = dict.fromkeys(done, epochs * ceil(length.steps_per_epoch / steps_per_batch) + batches)
-    fit_loop["epoch_loop.batch_progress"] = {"total": total, "current": done, "is_last_batch": False}
+    counted = {"ready": begun, "started": begun, "processed": epochs, "completed": epochs}
+    fit_loop["epoch_progress"] = {"total": dict(counted), "current": dict(counted)}
+    in_epoch = dict.fromkeys(("ready", "started", "processed", "completed"), batches)
+    total = dict.fromkeys(in_epoch, epochs * ceil(length.steps_per_epoch / steps_per_batch) + batches)
+    fit_loop["epoch_loop.batch_progress"] = {"total": total, "current": in_epoch, "is_last_batch": False}
     # Private: the step number with which Lightning logs. There is no public way to restore it.
     fit_loop["epoch_loop.state_dict"] = {"_batches_that_stepped": total["completed"]}
 

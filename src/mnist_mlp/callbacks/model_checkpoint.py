@@ -33,11 +33,11 @@ class Checkpointing(Checkpoint):
     """
 
     def __init__(
-        self, run_directory: Path, config: CheckpointConfig, length: RunLength, description: dict[str, Any]
+        self, run_directory: Path, config: CheckpointConfig, length: RunLength, metadata: dict[str, Any]
     ) -> None:
-        """`description` is added to every checkpoint; see `checkpoint_metadata`."""
+        """`metadata` is added to every checkpoint."""
         self.directory = run_directory / CHECKPOINTS
-        self.config, self.length, self.description = config, length, description
+        self.config, self.length, self.metadata = config, length, metadata
         self.best: dict[str, float] = {}
         self.saved_at = time.monotonic()
         self.directory.mkdir(exist_ok=True)
@@ -57,7 +57,7 @@ class Checkpointing(Checkpoint):
         self.best = state_dict["best"]
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint.update(self.description)
+        checkpoint.update(self.metadata)
         set_progress(checkpoint, self.length, trainer.global_step)
 
     def on_load_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -95,9 +95,8 @@ class Checkpointing(Checkpoint):
         self.save_last(trainer)
 
     def save_last(self, trainer: L.Trainer) -> None:
-        self._save(
-            trainer, checkpoint_file.LAST, {"previous": checkpoint_file.PREVIOUS}
-        )  # the name under which the old file is kept
+        # `BackgroundCheckpointIO` keeps the file that is replaced, under this name.
+        self._save(trainer, checkpoint_file.LAST, {"previous": checkpoint_file.PREVIOUS})
         self.saved_at = time.monotonic()
 
     def _save(self, trainer: L.Trainer, name: str, options: dict[str, str] | None = None) -> None:

@@ -128,7 +128,7 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
             return
         log.info("job %s: %s", settings.job.num, sweep.job_label(settings.job.num, settings.overrides.task))
         if (run_directory / CHECKPOINTS).exists() or (run_directory / RESULT).exists():
-            composed.resume = str(run_directory)  # a job that was preempted and requeued
+            composed.resume = str(run_directory)  # it began before: a sweep is resumed, or SLURM has requeued it
         try:
             task(checked_configuration(composed, settings, schema), run_directory)
         except UserError as error:  # the other jobs continue

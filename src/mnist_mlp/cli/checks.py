@@ -54,7 +54,7 @@ class CheckBeforeWork(Callback):
         """
         Args:
             command: a key of `commands.SCHEMAS`; the configuration may come from a file of another name. None: the
-                file for --config-name includes none of this project, where the key is set.
+                file for --config-name does not include one of this project's, which set it.
             resuming: whether the sweep in the directory is to be finished.
         """
         if command is None:

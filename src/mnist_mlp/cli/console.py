@@ -64,8 +64,8 @@ ERASED_LINE = "\r\x1b[K"
 class Console(logging.StreamHandler):  # type: ignore[type-arg]
     """Handler that prints log records; if that fails, it stops printing and the run continues.
 
-    On a terminal a line replaces the progress bar, which is then drawn again below it: at once if the bar belongs to
-    this process, otherwise by the process that draws it.
+    On a terminal a line replaces the progress bar, which is then drawn again below it: at once if this process draws
+    the bar, otherwise with the next update of the process that does.
     """
 
     def emit(self, record: logging.LogRecord) -> None:

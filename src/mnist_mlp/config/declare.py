@@ -56,9 +56,10 @@ class Key:
     """Runs that differ in it train different networks. If False (output folders, loggers), the leaderboard treats such
     runs as one configuration, and the key may change on resume."""
     per_member: bool = False
-    """The networks of one stack may differ in it."""
-    converted: bool = False
-    """The trainer gets another value, or none: `training.trainer` and the engine set it themselves."""
+    """The members of a stack, networks that train together as one batched network, may differ in it."""
+    not_passed_on: bool = False
+    """Not an argument of the Trainer as it is: `build_trainer` and the engine compute that, or apply the key
+    themselves."""
     stackable: bool = False
     """`Section.stackable`, for a key outside of sections."""
     in_hparams: bool = False

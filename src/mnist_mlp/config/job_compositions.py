@@ -29,7 +29,11 @@ class JobCompositions:
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
         """A new configuration, equal to `compose(overrides)`."""
-        values = [_value(override) for override in overrides]
+        others = [key_of(override) for override in overrides if _sets_keys_otherwise(override)]
+        values = [
+            None if value is None or any(_overlap(value[0], other) for other in others) else value
+            for value in map(_value, overrides)
+        ]
         alike = tuple(
             override if value is None else value[0] for override, value in zip(overrides, values, strict=True)
         )
@@ -57,8 +61,18 @@ def _value(override: str) -> tuple[str, Any] | None:
     return None if isinstance(value, dict) else (key, value)
 
 
+def _sets_keys_otherwise(override: str) -> bool:
+    """Whether an override as `++a.b=1`, `~a.b` or `a={b:1}` may set or delete a key that another one gives a value."""
+    return override[0] in "+~" or override.partition("=")[2].lstrip().startswith("{")
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two names are the same, or one is a section with the other in it."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+
+
 def _note_overrides(hydra: DictConfig, changed: dict[str, str]) -> None:
-    """Replace the overrides in `hydra`, which was copied from another job; `changed` maps that job's to this one's."""
+    """Replace overrides in `hydra`, a copy of another job's section; `changed` maps each of that job to this one's."""
     task, dirname_format = hydra.overrides.task, hydra.job.config.override_dirname
     for place, override in enumerate(list(task)):
         if override in changed:

@@ -85,8 +85,8 @@ def limits_steps(entry: Entry) -> bool:
     return entry.key.run_limit == "steps"
 
 
-def converted(entry: Entry) -> bool:
-    return entry.key.converted
+def not_passed_on(entry: Entry) -> bool:
+    return entry.key.not_passed_on
 
 
 def in_hparams(entry: Entry) -> bool:

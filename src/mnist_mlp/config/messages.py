@@ -73,7 +73,7 @@ def _what_to_type(key: str, kind: str, value: Any) -> str:
     if "None" in kind and str(value).lower() in ("none", "~", ""):
         return f"; type {key}=null"
     if "bool" in kind and not isinstance(value, int):
-        return "; type true, false or a number" if "int" in kind else "; type true or false"
+        return "; type true, false or a whole number" if "int" in kind else "; type true or false"
     return ""
 
 

@@ -15,7 +15,7 @@ PARTS = {
 
 
 def required(name: str) -> Any:
-    """The function or class with this name in `PARTS`, which is there: a check before any work has looked."""
+    """As `optional`, for a part that is there: `require_machine` has refused engine=fast without it."""
     part = optional(name)
     assert part is not None
     return part

@@ -22,7 +22,7 @@ from mnist_mlp.config.keys import keys, leaves, sections
 from mnist_mlp.config.messages import as_text, explain, nearest, not_a_section, one_of, wrong_type
 from mnist_mlp.config.schema import (
     CONFIGS,
-    METRICS,
+    METRIC_FORMATS,
     AdamConfig,
     CheckpointConfig,
     Config,
@@ -45,12 +45,12 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
             given[part.name] = _section(part.name, values, schema)
     config = schema(**given)
     types = {name: entry.type for name, entry in keys(schema).items()}
-    for name, value, limits in leaves(config):
+    for name, value, declaration in leaves(config):
         items = value if isinstance(value, list) else [value]
         if types[name].startswith("list") and any(isinstance(item, list | dict) for item in items):
             raise ConfigError(wrong_type(name, values, schema))  # OmegaConf does not check nested lists
         for item in items:
-            _check_limits(name, item, limits)
+            _check_limits(name, item, declaration)
     if isinstance(config, Config):
         _check_together(config)
     return config
@@ -137,10 +137,10 @@ def _check_together(config: Config) -> None:
 def check_monitors(config: Config) -> None:
     """Check `monitor` and `mode` of `checkpoint` and of early stopping.
 
-    A metric that is not in `METRICS` may be logged by your own code. Not part of `from_dict`: a checkpoint of an older
-    version may have what is refused here.
+    A metric that is not in `METRIC_FORMATS` may be logged by your own code. Not part of `from_dict`: a checkpoint of an
+    older version may have what is refused here.
     """
-    modes = {"loss": "min"} | {name: mode for name, (_, mode) in METRICS.items()}
+    modes = {"loss": "min"} | {name: mode for name, (_, mode) in METRIC_FORMATS.items()}
     sections: dict[str, CheckpointConfig | EarlyStoppingConfig] = {"checkpoint": config.checkpoint}
     if config.callbacks.early_stopping.patience is not None:
         sections["callbacks.early_stopping"] = config.callbacks.early_stopping
@@ -149,7 +149,7 @@ def check_monitors(config: Config) -> None:
         last = name.rpartition("/")[2]
         if not monitor.startswith("val/") and (section == "checkpoint" or last in modes):
             raise ConfigError(f"{section}.monitor: expected a metric of validation, as val/{last}, got {monitor!r}")
-        if name in METRICS and name not in config.metrics:
+        if name in METRIC_FORMATS and name not in config.metrics:
             known = one_of(f"val/{metric}" for metric in ("loss", *config.metrics))
             raise ConfigError(f"{section}.monitor: expected {known}, got {monitor!r}; metrics=[acc,f1] adds metrics")
         if given.mode != modes.get(name, given.mode):
@@ -166,19 +166,19 @@ def _check_devices(devices: Any) -> None:
         raise ConfigError(f"trainer.devices: expected a number from 1, auto, or a list as [0,1], got {devices!r}")
 
 
-def _check_limits(name: str, value: Any, limits: Key) -> None:
+def _check_limits(name: str, value: Any, declaration: Key) -> None:
     if value is None:
         return
-    choices = limits.choices
+    choices = declaration.choices
     if choices and value not in choices:
         raise ConfigError(f"{name}: expected {one_of(choices)}, got {as_text(value)}{nearest(value, choices)}")
     if not isinstance(value, int | float):
         return
     if not math.isfinite(value):
         raise ConfigError(f"{name}: expected a finite number, got {value}")
-    if limits.count_or_share and isinstance(value, float) and not 0 <= value <= 1:
+    if declaration.count_or_share and isinstance(value, float) and not 0 <= value <= 1:
         whole = f", as {name}={round(value)}" if value > 1 else ""
         raise ConfigError(f"{name}: expected a whole number of batches{whole}, or a share from 0.0 to 1.0, got {value}")
-    for limit in limits.limits:
+    for limit in declaration.limits:
         if not limit.holds(value, limit.bound):
             raise ConfigError(f"{name}: expected a number {limit.words} {limit.bound}, got {value}")

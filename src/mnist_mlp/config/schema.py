@@ -15,10 +15,10 @@ IN_CHECKOUT = (PACKAGE.parents[1] / "configs" / "train.yaml").is_file()
 PROJECT = PACKAGE.parents[1] if IN_CHECKOUT else Path.cwd()
 CONFIGS = PROJECT / "configs" if IN_CHECKOUT else PACKAGE / "configs"
 
-ACTIVATIONS = ("relu", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "elu")
-LOSSES = ("cross_entropy", "nll", "mse")
+ACTIVATION_NAMES = ("relu", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "elu")
+LOSS_NAMES = ("cross_entropy", "nll", "mse")
 ENGINES = ("fast", "plain")
-METRICS = {"acc": (".2%", "max"), "f1": (".2%", "max")}  # format of the values (shares in percent), best value
+METRIC_FORMATS = {"acc": (".2%", "max"), "f1": (".2%", "max")}  # format of the values (shares in percent), best value
 KEEP = ("all", "best", "results")
 
 
@@ -68,7 +68,7 @@ class AugmentConfig:
         "elastic displacement of a pixel, in pixels: its standard deviation", at_least=0, at_most=5, per_member=True
     )
     smoothness: float = key(
-        "width of the Gaussian that smooths an elastic deformation, in pixels", at_least=2, per_member=True
+        "width of the Gaussian that smooths an elastic deformation, in pixels", at_least=2, at_most=100, per_member=True
     )
     blank: float = key(
         "fraction of the pixels set to zero: dropout of the inputs", at_least=0, below=1, legacy_default=0.0
@@ -78,11 +78,11 @@ class AugmentConfig:
 @dataclass(kw_only=True)
 class ModelConfig:
     name: str = key("network; change it by group: model=cnn", choices=VARIANTS["model"].keys(), legacy_default="mlp")
-    activation: str = key("non-linearity after each hidden layer", choices=ACTIVATIONS, shown_by_default=True)
+    activation: str = key("non-linearity after each hidden layer", choices=ACTIVATION_NAMES, shown_by_default=True)
     dropout: float = key("probability of zeroing a hidden unit in training", at_least=0, below=1, per_member=True)
     loss: str = key(
         "cross_entropy on logits, nll on log-softmax, mse on probabilities",
-        choices=LOSSES,
+        choices=LOSS_NAMES,
         per_member=True,
         shown_by_default=True,
     )
@@ -163,7 +163,10 @@ class ConstantConfig(SchedulerConfig):
 class WarmupConfig(SchedulerConfig):
     warmup: float = key("fraction of all steps for warm-up to optimizer.lr", at_least=0, below=1, per_member=True)
     start: float = key(
-        "learning rate of the first step, as a multiple of optimizer.lr", above=0, at_most=1, per_member=True
+        "learning rate of the first step, as a multiple of optimizer.lr; not used by a warm-up of at most one step",
+        above=0,
+        at_most=1,
+        per_member=True,
     )
     end: float = key(
         "learning rate of the last step, as a multiple of optimizer.lr", at_least=0, at_most=1, per_member=True
@@ -292,7 +295,7 @@ class Config:
         stackable=True,
     )
     engine: str = key("fast: mnist_mlp.engine; plain: Lightning's own loop", choices=ENGINES, stackable=True)
-    metrics: list[str] = key("metrics beside the loss", choices=METRICS, stackable=True)
+    metrics: list[str] = key("metrics beside the loss", choices=METRIC_FORMATS, stackable=True)
     resume: str | None = key(
         "directory of a run to resume, or of a sweep to finish",
         affects_result=False,

@@ -36,7 +36,7 @@ class TrainerConfig:
     )
     precision: str = key("floating-point precision", choices=PRECISIONS)
     max_epochs: int = key(
-        "epochs to train", at_least=0, run_limit="steps", may_change_on_resume=True, in_hparams=True, converted=True
+        "epochs to train", at_least=0, run_limit="steps", may_change_on_resume=True, in_hparams=True, not_passed_on=True
     )
     max_steps: int = key(
         "stop after this many optimizer steps; -1: no limit",
@@ -44,7 +44,7 @@ class TrainerConfig:
         run_limit="steps",
         may_change_on_resume=True,
         in_hparams=True,
-        converted=True,
+        not_passed_on=True,
     )
     max_time: str | None = key(
         "stop after this time, as DD:HH:MM:SS", run_limit="seconds", may_change_on_resume=True, in_hparams=True
@@ -55,42 +55,45 @@ class TrainerConfig:
         "number (int) or fraction (float) of the training batches per epoch",
         at_least=0,
         count_or_share=True,
-        converted=True,
+        not_passed_on=True,
     )
     limit_val_batches: int | float = key(
-        "number (int) or fraction (float) of the validation batches", at_least=0, count_or_share=True, converted=True
+        "number (int) or fraction (float) of the validation batches",
+        at_least=0,
+        count_or_share=True,
+        not_passed_on=True,
     )
     limit_test_batches: int | float = key(
-        "number (int) or fraction (float) of the test batches", at_least=0, count_or_share=True, converted=True
+        "number (int) or fraction (float) of the test batches", at_least=0, count_or_share=True, not_passed_on=True
     )
     overfit_batches: int | float = key(
-        "train and validate on these few batches only; 0: off", at_least=0, count_or_share=True, converted=True
+        "train and validate on these few batches only; 0: off", at_least=0, count_or_share=True, not_passed_on=True
     )
     fast_dev_run: int | bool = key(
-        "run this many batches of training, validation and test, as a check", at_least=0, converted=True
+        "run this many batches of training, validation and test, as a check", at_least=0, not_passed_on=True
     )
     val_check_interval: int | float = key(
         "validate every so many batches (int), or after this fraction (float) of an epoch",
         above=0,
         count_or_share=True,
-        converted=True,
+        not_passed_on=True,
     )
     check_val_every_n_epoch: int = key("validate every n epochs", at_least=1)
     num_sanity_val_steps: int = key("validation batches to run before training, as a check", at_least=-1)
-    log_every_n_steps: int = key("optimizer steps between two points in the loggers", at_least=1, converted=True)
+    log_every_n_steps: int = key("optimizer steps between two points in the loggers", at_least=1, not_passed_on=True)
     enable_progress_bar: bool = key("draw a progress bar on a terminal", affects_result=False)
     enable_model_summary: bool = key("print the table of layers", affects_result=False)
     accumulate_grad_batches: int = key(
         "batches to average in one optimizer step; computed as one larger batch, so it saves no memory",
         at_least=1,
         at_most=1_000_000,
-        converted=True,
+        not_passed_on=True,
     )
     gradient_clip_val: float | None = key(
-        "clip gradients to this norm (or value); null: no clipping", above=0, converted=True
+        "clip gradients to this norm (or value); null: no clipping", above=0, not_passed_on=True
     )
     gradient_clip_algorithm: str = key(
-        "whether to clip the norm of all gradients, or each value", choices=("norm", "value"), converted=True
+        "whether to clip the norm of all gradients, or each value", choices=("norm", "value"), not_passed_on=True
     )
     deterministic: bool | str = key(
         "true: an error for an operation without a deterministic implementation; warn: a warning; false: no check"

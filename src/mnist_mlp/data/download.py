@@ -71,8 +71,10 @@ def _gather(files: Iterable[IdxFile], *folders: Path) -> list[np.ndarray]:
             except UnusableError as reason:
                 refused.append(f"{path} {reason}")
         else:
-            damaged += refused
-            missing += [] if refused else [file.name]
+            if refused:
+                damaged += refused
+            else:
+                missing.append(file.name)
     if missing:
         damaged.append(f"no {', '.join(missing)} in {' or '.join(map(str, folders))}")
     if damaged:

@@ -37,7 +37,7 @@ class EpochOrder:
         self.epoch = epoch
 
     def order(self, seed: int) -> Tensor:
-        """Indices of all images in this epoch, `(N,)`."""
+        """Indices of all images in this epoch, `(N,)`; the networks of a stack share the images, and not the seed."""
         return epoch_order(len(self.images), seed, 0 if self.same_order else self.epoch)
 
 

@@ -177,18 +177,19 @@ def _class_names(
         names = tuple(_array(archive, "class_names").tolist())
         refuse_unusable_names(f"{path}: class_names", names)
     classes = len(np.unique(labels[0])) if names is None else len(names)
+    if classes < 2:
+        name = "train_labels" if names is None else "class_names"
+        raise ConfigError(f"data.path: {path}: {name}: expected at least two classes, got {classes}")
     for part, values in zip(PARTS, labels, strict=True):
         low, high = int(values.min()), int(values.max())
         if low < 0 or high >= classes:
             raise ConfigError(
                 f"data.path: {path}: {part}_labels: expected 0 to {classes - 1}, one of the {classes} classes, "
-                f"got {low if low < 0 else high}"
+                f"got {low if low < 0 else high}; labels are 0, 1, 2, ... without a gap"
             )
         if len(found := np.unique(values)) < classes:
             missing = np.setdiff1d(np.arange(classes), found)[0]
             raise ConfigError(f"data.path: {path}: {part}_labels: expected images of every class, none is of {missing}")
-    if classes < 2:
-        raise ConfigError(f"data.path: {path}: train_labels: expected at least two classes, got {classes}")
     return names or tuple(map(str, range(classes)))
 
 

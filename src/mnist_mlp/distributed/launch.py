@@ -78,7 +78,7 @@ def _started(size: int, on_rank_death: Callable[[str], None]) -> Iterator[Store]
     block_ended = threading.Event()
 
     def end_if_waiting(ended: Future[RunProcsResult | None]) -> None:
-        """When the other ranks have ended: end this one too, unless its block ends soon. It waits for a dead rank."""
+        """End this rank too if its block does not end soon: it waits for one that has ended."""
         if not block_ended.wait(GRACE_SECONDS):
             on_rank_death(str(_reason(ended.result())))
             os._exit(1)
@@ -96,7 +96,7 @@ def _started(size: int, on_rank_death: Callable[[str], None]) -> Iterator[Store]
         try:
             yield store
         except ProcessError as error:
-            with suppress(TimeoutError):  # then no rank has ended: the operation failed for another reason
+            with suppress(TimeoutError):  # TimeoutError: no rank has ended, so it failed for another reason
                 raise _reason(ended.result(GRACE_SECONDS)) from error
             raise
         finally:

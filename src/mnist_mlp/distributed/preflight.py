@@ -75,7 +75,7 @@ def require_processes(config: Config) -> None:
         )
     gpus = cuda_devices()
     needed = max(devices) + 1 if isinstance(devices, list) else here
-    one_for_each_task = started_by_srun() and gpus == 1
+    one_for_each_task = started_by_srun() and gpus == 1  # SLURM may show each task its own GPU only
     if not uses_gpu(trainer.accelerator) and isinstance(devices, list) and sorted(devices) != list(range(here)):
         raise ConfigError(f"trainer.devices: expected a number of processes on the CPU, got the indices {devices}")
     if uses_mps(trainer.accelerator) and needed > 1:

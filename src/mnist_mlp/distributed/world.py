@@ -25,7 +25,7 @@ class World:
 def world() -> World:
     """The world in the environment variables of torchrun, srun or rank 0; without any, a single process.
 
-    Also a single process in a rank 0 that starts the other ranks itself: there `launched` yields the world.
+    A rank 0 that starts the other ranks itself has no such variables: `launched` yields its world.
     """
     given = os.environ
     if "RANK" in given and "LOCAL_WORLD_SIZE" in given:

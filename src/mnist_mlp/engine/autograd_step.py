@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MetricCollection
 
 from mnist_mlp.callbacks.history import loss_of
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.data.image_data_module import Batch
 from mnist_mlp.distributed.strategy import sum_over_ranks
 from mnist_mlp.engine.chunks import Chunk
@@ -50,17 +51,18 @@ class AutogradStep:
         whole = chunk.images.index_select(0, minibatch), chunk.labels.index_select(0, minibatch)
         # Every rank augments the whole minibatch, so that the noise of an image does not depend on the world size.
         images, labels = member.datamodule.on_after_batch_transfer(whole, 0)
-        own = chunk.share_of_rank(labels)
-        batch, batch_idx = (chunk.share_of_rank(images), own), step % member.length.steps_per_epoch
-        member.train_log.batch_size, member.train_log.in_step = len(own), True
-        module.on_train_batch_start(batch, batch_idx)
+        own_labels = chunk.share_of_rank(labels)
+        batch, batch_idx = (chunk.share_of_rank(images), own_labels), step % member.length.steps_per_epoch
+        member.train_log.batch_size, member.train_log.in_step = len(own_labels), True
+        if module.on_train_batch_start(batch, batch_idx) == -1:  # type: ignore[func-returns-value]  # of a subclass
+            raise ConfigError("on_train_batch_start: engine=fast cannot end an epoch by -1; engine=plain does")
         optimizer.zero_grad()
-        output = self._training_step(batch, batch_idx) if len(own) > 0 else torch.zeros((), device=module.device)
+        output = self._training_step(batch, batch_idx) if len(own_labels) > 0 else torch.zeros((), device=module.device)
         loss = loss_of(output)
         if chunk.world_size == 1:
             loss.backward()
         else:
-            loss = backward_over_ranks(loss, len(own) / len(minibatch), list(module.parameters()))
+            loss = backward_over_ranks(loss, len(own_labels) / len(minibatch), list(module.parameters()))
         if self.clip_val is not None:
             self.clip(module.parameters(), self.clip_val)
         optimizer.step()

@@ -53,7 +53,7 @@ def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
             return f"{type(member.schedule).__name__} is no function of the step alone"
         if network.mean.dtype not in TOLERANCE or config.trainer.precision.endswith("mixed"):
             return f"the hand-written step does not support trainer.precision={config.trainer.precision}"
-        # One trial for all members that differ in nothing but seed and learning rate.
+        # One trial for all members that have these settings, which may differ in seed, learning rate, and the like.
         settings = repr((model, config.augment, config.averaging, config.optimizer.name, config.optimizer.weight_decay))
         if settings not in tried:
             tried.add(settings)
@@ -83,8 +83,8 @@ def _difference(member: Member, chunk: Chunk, step: int) -> str | None:
         return "another loss"
     if not _agree(_gradients(written), _gradients(original), tolerance):
         return "other gradients"
-    # For a gradient near zero, rounding determines the sign of Adam's update: so compare the mean over all weights.
-    # Not in the last step, whose learning rate may be so small that rounding decides.
+    # For a gradient near zero, rounding determines the sign of Adam's update: so compare the mean over all weights, and
+    # allow for some of these. Not in the last step, whose learning rate may be so small that rounding decides.
     if step == 0 and not _agree(_weights(written) - before, _weights(original) - before, 100 * tolerance):
         return "other weights"
     logged = [trial.train_log.compute(world_size=chunk.world_size) for trial in (written, original)]
@@ -93,7 +93,10 @@ def _difference(member: Member, chunk: Chunk, step: int) -> str | None:
     for name, value in logged[0].items():
         # Rounding may change the predicted class of an image; a metric that counts something else differs by more.
         allowed = METRIC_TOLERANCE if name in written.train_log.metrics else tolerance
-        if not torch.allclose(value.double(), logged[1][name].double(), rtol=0, atol=allowed, equal_nan=True):
+        # Moved first: an Apple GPU has no 64 bits.
+        if not torch.allclose(
+            value.cpu().double(), logged[1][name].cpu().double(), rtol=0, atol=allowed, equal_nan=True
+        ):
             return f"another value of {name}"
     return None
 

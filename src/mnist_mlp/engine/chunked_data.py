@@ -29,6 +29,7 @@ class ChunkedData(L.LightningDataModule):
             self._on_device(self.datamodule.parts["train"]),
             length=self.length,
             seeds=self.seeds,
+            # Lightning has restored it: nothing in the engine asks for the loader before.
             first_step=self.trainer.global_step,
             same_order=bool(self.config.trainer.overfit_batches),
             rank=self.trainer.global_rank,

@@ -23,7 +23,10 @@ class ChunkedLength(RunLength):
 
 
 def in_chunks(length: RunLength, log_every_n_steps: int) -> ChunkedLength:
-    """Chunks of equal length, at most `log_every_n_steps` steps; every validation is at the end of one."""
+    """The length in chunks of at most `log_every_n_steps` steps; every validation is at the end of one.
+
+    Lightning counts the distance between validations in chunks, so the length of a chunk divides it.
+    """
     steps = min(log_every_n_steps, length.steps_per_epoch)
     if length.steps_between_validations < length.steps_per_epoch:
         steps = math.gcd(steps, length.steps_between_validations)

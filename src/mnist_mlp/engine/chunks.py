@@ -2,13 +2,15 @@
 
 Lightning's work around a batch (hooks, progress, logging) takes about a millisecond, longer than an optimizer step of a
 small network. So the batch that Lightning gets is a *chunk*: at most `trainer.log_every_n_steps` minibatches, never
-beyond a validation or the end of the epoch. The engine loops over the minibatches of a chunk.
+beyond a validation or the end of the epoch. The engine loops over the minibatches of a chunk. If validations within an
+epoch are so many steps apart that the number shares no factor with `log_every_n_steps`, a chunk is a single step.
 `global_step`, `max_steps`, the schedule, checkpoints and loggers still count optimizer steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -31,16 +33,15 @@ class Chunk:
         return Chunk(self.part, self.order[members], self.batch_size, self.rank, self.world_size)
 
     def first_minibatch(self) -> Chunk:
-        """The first minibatch, for the first member only; repeated if it has fewer images than there are ranks."""
+        """The first minibatch, for the first member only; repeated until each rank has an image of it."""
         order = self.order[:1, : self.batch_size]
-        order = order.repeat(1, -(-self.world_size // order.shape[1]))
+        order = order.repeat(1, ceil(self.world_size / order.shape[1]))
         return Chunk(self.part, order, self.batch_size, self.rank, self.world_size)
 
     @property
     def sizes(self) -> list[int]:
         """Number of images in each minibatch; the last minibatch of an epoch may be smaller."""
-        whole, rest = divmod(self.order.shape[1], self.batch_size)
-        return [self.batch_size] * whole + ([rest] if rest else [])
+        return [minibatch.shape[1] for minibatch in self.minibatches()]
 
     def minibatches(self) -> Sequence[Tensor]:
         """Indices of each minibatch, `(M, B)`."""

@@ -30,12 +30,13 @@ def common_checkpoints(jobs: Sequence[Job]) -> list[Path | None]:
 
 
 def group_by_saved_step(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Stopped jobs of one shape, grouped so that the jobs of a group have a checkpoint at the same step."""
+    """Stopped jobs of one shape, grouped so that those of a group have a checkpoint at one step, or none at all."""
     parts: list[tuple[set[int], list[Job]]] = []
     for job in jobs:
         steps = set(intact_checkpoints(job.config, job.directory)) if job.config.resume is not None else set()
         for part, (common, members) in enumerate(parts):
-            if common & steps or not (common or steps):
+            none_has_a_checkpoint = not common and not steps
+            if common & steps or none_has_a_checkpoint:
                 parts[part] = (common & steps, [*members, job])
                 break
         else:

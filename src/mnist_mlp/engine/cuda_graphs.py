@@ -21,7 +21,7 @@ Work = Callable[[], None]
 
 def record(work: Work, generators: Sequence[Generator]) -> Work:
     """Capture the kernels of `work` in a graph, without running them; each call of the result runs them once."""
-    gc.collect()  # freeing another graph during the capture would invalidate it
+    gc.collect()  # a graph that the collector frees during the capture would break it
     collecting = gc.isenabled()
     gc.disable()
     try:

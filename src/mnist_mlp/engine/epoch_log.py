@@ -16,7 +16,8 @@ from mnist_mlp.distributed.strategy import sum_over_ranks
 class EpochLog:
     """Means over the batches of an epoch, weighted by batch size, and metrics of torchmetrics.
 
-    Sums are accumulated batch after batch in double precision, so a resumed run gets the same bits.
+    Sums are in double precision, and one batch is added after another, so a run that is resumed at any of them makes
+    the same additions.
     """
 
     def __init__(self) -> None:

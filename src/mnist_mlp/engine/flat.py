@@ -51,7 +51,7 @@ class Flat:
     def _zeros(self, rows: int, like: Tensor) -> Tensor:
         """`(rows, P)`. Each row begins at a cache line, as the memory of a single network does.
 
-        At other addresses kernels may round differently. So a network gets the same bits in a stack as alone.
+        At other addresses kernels may round differently; at these a network gets the same bits in a stack as alone.
         """
         width = sum(self.sizes)
         return like.new_zeros(rows, ceil(width / ALIGNED) * ALIGNED)[:, :width]

@@ -36,6 +36,7 @@ class HandWrittenStep:
     def __init__(self, members: Sequence[Member], length: ChunkedLength, recorder: RecordedWork | None = None) -> None:
         """
         Args:
+            length: that of the members; for a trial, with chunks of one step.
             recorder: records the steps of each chunk as a CUDA graph; None: steps run one by one.
         """
         self.members, self.length, self.recorder = members, length, recorder

@@ -53,7 +53,7 @@ class MemberHooks(L.Callback):
         self.stack.call("on_train_batch_start", batch, batch_idx, module=False)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        # Not by `max_steps`: Lightning would not validate at the end of a run that it ends within an epoch.
+        # Lightning's own `max_steps` would leave out the validation after a last step within an epoch.
         if trainer.global_step >= self.stack.members[0].length.total_steps:
             end_run(trainer)
         for member in self.stack.training_members:

@@ -198,8 +198,8 @@ class Member:
                 callback.load_state_dict(state)
         metrics = dict(self.module.metrics_of("train").items())
         self.train_log.load_state_dict(content["epoch_log"], metrics, rank=self.trainer.global_rank)
-        # A run that was stopped early stays stopped if all the callbacks that it had then are here again: any of them
-        # may have stopped it, and the caller of `train` may have left one out. Older checkpoints lack this list.
+        # A checkpoint does not say which callback stopped the run. So it stays stopped if all that it had then are here
+        # again; if one is missing, it goes on. Older checkpoints lack the list.
         stopped = set(content.get("stopped", ()))
         if stopped and stopped <= {callback.state_key for callback in self.callbacks}:
             self.trainer.should_stop = True

@@ -28,7 +28,8 @@ from mnist_mlp.engine.member import Member
 log = logging.getLogger(__name__)
 
 
-# Images of all members in one step on the CPU; more would not fit into the cache of a core.
+# Images of all members in one step on the CPU: a core's cache would not hold the activations of more. A larger stack
+# makes its step in parts. `grouping.MOST_ON_A_CORE` limits the networks, whose weights have to fit as well.
 MAX_IMAGES_PER_STEP = 1024
 
 
@@ -96,11 +97,11 @@ class Stack(L.LightningModule):
         members, first_step = self.training_members, self.global_step
         if not members:
             return {}
-        for part, step in self._assign_steps(members, chunk):
-            rows = [self.members.index(member) for member in part]
-            own = chunk if len(rows) == len(self.members) else chunk.of(rows)
-            losses = step.run(own, first_step)
-            for member, own_losses in zip(part, losses, strict=True):
+        for group, step in self._assign_steps(members, chunk):
+            rows = [self.members.index(member) for member in group]
+            own_chunk = chunk if len(rows) == len(self.members) else chunk.of(rows)
+            losses = step.run(own_chunk, first_step)
+            for member, own_losses in zip(group, losses, strict=True):
                 member.outputs = {
                     "loss": own_losses[-1],
                     "losses": own_losses,
@@ -152,7 +153,7 @@ class Stack(L.LightningModule):
             self.call_member(member, "on_train_epoch_end")
 
     def on_train_end(self) -> None:
-        # This drops their CUDA graphs too, which `cuda_graphs.record` frees before the next capture.
+        # Their CUDA graphs are in reference cycles: the `gc.collect` of `cuda_graphs.record` frees them.
         self._steps = []
 
     def stop_members(self, *, at_epoch_end: bool = False) -> None:
@@ -179,11 +180,12 @@ class Stack(L.LightningModule):
         At the end of an epoch, those that stop early come after the module too.
         """
         after_module = (EarlyStopping, Checkpoint) if hook == "on_train_epoch_end" else Checkpoint
+        first = [callback for callback in member.callbacks if not isinstance(callback, after_module)]
         last = [callback for callback in member.callbacks if isinstance(callback, after_module)]
         member.train_log.in_step = hook.startswith("on_train_batch_")
         try:
             with self.failing_alone(member), member.own_log_files():
-                for callback in [callback for callback in member.callbacks if callback not in last]:
+                for callback in first:
                     getattr(callback, hook)(member.trainer, member.module, *arguments)
                 if module:
                     getattr(member.module, hook)(*arguments)

@@ -38,7 +38,8 @@ def is_known(optimizer: Optimizer, network: nn.Module) -> bool:
 def build_update(optimizers: Sequence[Optimizer], flat: Flat, *, fused: bool) -> Update:
     """The update of all members. The state of each optimizer becomes views of rows of flat tensors.
 
-    With `fused` it calls torch's fused kernel per member, which reads memory once: fastest on the CPU. Without, it is
+    With `fused` it calls torch's fused kernel, which reads memory once, for all members with the same settings and
+    learning rate: fastest on the CPU. Without, it is
     elementwise over the whole stack: fewer calls, fastest on a GPU. Gradients are not changed.
     """
     return UPDATES[type(optimizers[0])][0 if fused else 1](optimizers, flat)

@@ -17,7 +17,10 @@ def adversarial_images(images: Tensor, loss: Tensor, distance: float) -> Tensor:
         distance: between each image and the new one, for grey levels in [0, 1].
     """
     (gradient,) = torch.autograd.grad(loss, images, retain_graph=True)
-    norms = torch.linalg.vector_norm(gradient.flatten(1), dim=1).view(-1, 1, 1, 1)
-    norms = norms.clamp_min(torch.finfo(norms.dtype).tiny)  # a gradient of zero has no direction, and changes nothing
-    moved: Tensor = images + 255 * distance * gradient / norms
+    gradient = gradient.flatten(1)
+    smallest = torch.finfo(gradient.dtype).tiny  # a gradient of zero has no direction, and changes nothing
+    # Scaled first: the squares of a small gradient, as that of an image of which the network is sure, would be zero.
+    gradient = gradient / gradient.abs().amax(dim=1, keepdim=True).clamp_min(smallest)
+    direction = gradient / torch.linalg.vector_norm(gradient, dim=1, keepdim=True).clamp_min(smallest)
+    moved: Tensor = images + 255 * distance * direction.view_as(images)
     return moved.detach()

@@ -98,8 +98,7 @@ class MLP(Network):
 
     def __init__(self, config: MLPConfig, data: DataSpec) -> None:
         pixels = prod(data.image_shape)
-        layers = _fully_connected([pixels, *config.hidden], config)
-        layers.append(nn.Linear([pixels, *config.hidden][-1], len(data.class_names)))
+        layers = _fully_connected([pixels, *config.hidden, len(data.class_names)], config)
         super().__init__(layers, input_shape=[pixels], loss=config.loss, data=data)
 
 
@@ -121,17 +120,18 @@ class CNN(Network):
             channels, height, width = next_channels, height // 2, width // 2
         layers.append(nn.Flatten())
         features = channels * height * width
-        layers.extend(_fully_connected([features, *config.hidden], config))
-        layers.append(nn.Linear([features, *config.hidden][-1], len(data.class_names)))
+        layers.extend(_fully_connected([features, *config.hidden, len(data.class_names)], config))
         super().__init__(layers, input_shape=data.image_shape, loss=config.loss, data=data)
 
 
 def _fully_connected(widths: Sequence[int], config: MLPConfig | CNNConfig) -> nn.Sequential:
+    """Linear layers of these widths, the inputs' and the outputs' included; between them activation and dropout."""
     layers = nn.Sequential()
-    for width, next_width in pairwise(widths):
+    for width, next_width in pairwise(widths[:-1]):
         layers.extend([nn.Linear(width, next_width), ACTIVATIONS[config.activation]()])
         if config.dropout > 0:
             layers.append(nn.Dropout(config.dropout))
+    layers.append(nn.Linear(widths[-2], widths[-1]))
     return layers
 
 

@@ -105,8 +105,8 @@ def recorded_configuration(directory: Path, composed: DictConfig, overrides: Seq
 def _kept(chosen: dict[str, Any], recorded: dict[str, Any]) -> dict[str, Any]:
     """Values of `recorded` to keep where `chosen` is a whole option, such as trainer=ddp.
 
-    An option includes every key of configs/trainer/default.yaml, also those that it does not set itself. Of these, the
-    keys that limit the run, or must not change, keep their recorded values.
+    A key with the value that it has in configs/trainer/default.yaml counts as not set by the option. Such keys keep
+    their recorded values if they limit the run or must not change.
     """
     default = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(CONFIGS / "trainer" / "default.yaml")))
     free = {key.removeprefix("trainer.") for key in keys_where(may_change_on_resume) - keys_where(limits_run)}

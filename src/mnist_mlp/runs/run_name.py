@@ -23,10 +23,8 @@ def run_name(directory: Path) -> str:
         return ""
     given = run.command.task if run and run.command else []
     varied = [override for override in given if not sweep or override not in sweep.command.task]
-    overrides = [
-        override[override.rfind(".", 0, override.find("=")) + 1 :] for override in varied or given if "=" in override
-    ]
-    return " ".join(overrides)
+    pairs = [override.partition("=") for override in varied or given if "=" in override]
+    return " ".join(f"{key.rpartition('.')[2]}={value}" for key, _, value in pairs)
 
 
 def folder_name(name: str) -> str:

@@ -62,7 +62,7 @@ def train(
         Stopped: a signal ended the run, or a search pruned it; if training had begun, its state has been saved.
     """
     require_machine(config)
-    chosen = [*build_callbacks(config.callbacks), *callbacks]  # before any work, as some of it may be wrong
+    chosen = [*build_callbacks(config.callbacks), *callbacks]  # before any work: `own` may name no class
     directory = Path(directory)
     before = directories.read(directory)
     if (
@@ -99,13 +99,15 @@ def train(
                 open_run(config, directory, module, data, result, callbacks=chosen, resume_path=path)
             )
             if config.engine == "fast":
-                # The engine wraps module and data in its own; one batch of these is a chunk of many optimizer steps.
-                model, batches, trainer = required("assemble")([run], world, bar=bar)
+                # `engine.assembly.assemble`, for a stack of one network. It wraps module and data in its own; one batch
+                # of these is a chunk of many optimizer steps.
+                assemble = required("assemble")
+                model, batches, trainer = assemble([run], world, bar=bar)
             else:
                 model, batches, trainer = module, data, build_trainer(run, world, bar=bar)
         with result.timed("fit"):
             trainer.fit(model, datamodule=batches, ckpt_path=path, weights_only=True)
-        wait_for_ranks(world)  # for the checkpoints: the thread of rank 0 that writes them ends with its `fit`
+        wait_for_ranks(world)  # rank 0 writes checkpoints in a thread, which its `fit` joins at its end
         if world.rank == 0:
             run.calibrate()
         if test and data.sizes["test"] and config.trainer.limit_test_batches:

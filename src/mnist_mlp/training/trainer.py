@@ -11,7 +11,7 @@ from mnist_mlp.callbacks.interruption import Interruption
 from mnist_mlp.callbacks.loop_progress import end_run
 from mnist_mlp.callbacks.progress_bar import RunBar
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.keys import converted, keys_where
+from mnist_mlp.config.keys import keys_where, not_passed_on
 from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.strategy import SharedMinibatches, WorldEnvironment, device_arguments
 from mnist_mlp.distributed.world import World
@@ -36,6 +36,7 @@ def build_trainer(run: TrainingRun, world: World, *, bar: str | None = "") -> L.
         limit_val_batches=int(config.fast_dev_run) or config.limit_val_batches,
         limit_test_batches=int(config.fast_dev_run) or config.limit_test_batches,
         val_check_interval=between if between < run.length.steps_per_epoch else 1.0,
+        # Lightning warns of an interval longer than an epoch. `History`, which logs the points, has the configured one.
         log_every_n_steps=min(config.log_every_n_steps, run.length.steps_per_epoch),
         gradient_clip_val=config.gradient_clip_val,
         gradient_clip_algorithm=config.gradient_clip_algorithm,
@@ -71,8 +72,8 @@ class EndAtLastStep(L.Callback):
 
 def shared_arguments(config: Config, world: World, *, with_bar: bool) -> dict[str, Any]:
     """Arguments of lightning.Trainer: keys of `trainer` passed on as they are; devices and strategy of this rank."""
-    not_passed_on = keys_where(converted)
-    settings = {name: value for name, value in asdict(config.trainer).items() if f"trainer.{name}" not in not_passed_on}
+    others = keys_where(not_passed_on)
+    settings = {name: value for name, value in asdict(config.trainer).items() if f"trainer.{name}" not in others}
     if config.trainer.fast_dev_run:
         settings["check_val_every_n_epoch"] = 1  # as Lightning does
     settings["enable_progress_bar"] = config.trainer.enable_progress_bar and world.rank == 0 and with_bar

@@ -15,7 +15,7 @@ from helpers.data_sets import synthetic
 from torch import nn
 
 from mnist_mlp.config.errors import ExportError
-from mnist_mlp.config.schema import ACTIVATIONS
+from mnist_mlp.config.schema import ACTIVATION_NAMES
 from mnist_mlp.extras.demo import build as building
 from mnist_mlp.extras.demo.build import build
 from mnist_mlp.extras.demo.description import KNOWN, describe, read_weights
@@ -23,7 +23,7 @@ from mnist_mlp.extras.demo.description import KNOWN, describe, read_weights
 
 def test_the_page_knows_every_activation_that_a_network_may_have():
     table = (building.PARTS / "activations.mjs").read_text().partition("ACTIVATIONS = {")[2].partition("\n};")[0]
-    assert sorted(re.findall(r"^  (\w+): {", table, flags=re.MULTILINE)) == sorted(KNOWN) == sorted(ACTIVATIONS)
+    assert sorted(re.findall(r"^  (\w+): {", table, flags=re.MULTILINE)) == sorted(KNOWN) == sorted(ACTIVATION_NAMES)
 
 
 def test_an_activation_that_the_page_does_not_know_is_refused(tmp_path):

@@ -15,7 +15,7 @@ from helpers.data_sets import synthetic
 from PIL import Image
 
 from mnist_mlp.config.errors import ExportError
-from mnist_mlp.config.schema import ACTIVATIONS
+from mnist_mlp.config.schema import ACTIVATION_NAMES
 from mnist_mlp.extras.demo import build as building
 from mnist_mlp.extras.demo import description as describing
 from mnist_mlp.extras.handwriting.reader import Reader, accept_or_doubt
@@ -84,7 +84,8 @@ def test_a_picture_with_more_pieces_than_a_function_takes_arguments_is_read(tmp_
 @pytest.mark.slow
 def test_every_activation_gives_the_probabilities_and_hidden_values_of_torch(tmp_path, digits):
     predictors = [
-        untrained.predictor(tmp_path, f"model.activation={activation}", temperature=1.7) for activation in ACTIVATIONS
+        untrained.predictor(tmp_path, f"model.activation={activation}", temperature=1.7)
+        for activation in ACTIVATION_NAMES
     ]
     predictors.append(untrained.predictor(tmp_path, "model.hidden=[]", "data.mean=0.5", "data.std=0.25"))
     images = digits.test_images[:20, 0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +39,11 @@ def plan(jobs: Sequence[Job], most: int | None = None, at_once: int | None = Non
     """
     groups, alone = stackable_groups(jobs)
     stacks = []
+    keys_of: dict[int, dict[str, str]] = {}
     for group in groups:
         if len(group) == 1:
-            alone.append((group[0], _difference(group[0], jobs)))
+            keys_of = keys_of or {job.number: shared_keys(job.config) for job in jobs}
+            alone.append((group[0], _difference(group[0], jobs, keys_of)))
             continue
         width = at_once or stacks_at_once(group[0].config)
         parts = math.ceil(len(group) / (most or members_at_once(group[0].config)))
@@ -103,17 +105,20 @@ def shared_keys(config: Config) -> dict[str, str]:
     return {name: repr(value) for name, value, _ in leaves(config) if name not in own}
 
 
-def _difference(job: Job, jobs: Sequence[Job]) -> str:
-    """The keys in which a job differs from the job that is most like it: why they cannot be in one stack."""
-    own = shared_keys(job.config)
-    others = [(other, shared_keys(other.config)) for other in jobs if other is not job]
+def _difference(job: Job, jobs: Sequence[Job], keys_of: Mapping[int, dict[str, str]]) -> str:
+    """The keys in which a job differs from the job that is most like it: why they cannot be in one stack.
+
+    `keys_of`: the `shared_keys` of each job, by its number.
+    """
+    own = keys_of[job.number]
+    others = [
+        (other, sorted(name for name in own.keys() | keys.keys() if own.get(name) != keys.get(name)))
+        for other in jobs
+        if other is not job and (keys := keys_of[other.number]) is not None
+    ]
     if not others:
         return "the only job"
-    differing = [
-        (other, sorted(name for name in own.keys() | keys.keys() if own.get(name) != keys.get(name)))
-        for other, keys in others
-    ]
-    nearest, names = min(differing, key=lambda pair: len(pair[1]))
+    nearest, names = min(others, key=lambda pair: len(pair[1]))
     return f"no other job can share its stack; the most similar, job {nearest.number}, differs in {', '.join(names)}"
 
 
@@ -123,7 +128,7 @@ def numbers(jobs: Sequence[Job]) -> str:
 
 
 def stacks_at_once(config: Config) -> int:
-    """How many stacks to train at once: `threads`, by default one on each core; one on a GPU."""
+    """How many stacks to train at once: one on a GPU; on the CPU `threads`, as each uses one thread, or all cores."""
     return 1 if _on_gpu(config) else config.threads or cores()
 
 

@@ -52,7 +52,7 @@ def picture(writer: SummaryWriter, tag: str, image: Image.Image, step: int) -> N
 
 def histogram(writer: SummaryWriter, tag: str, values: Tensor, step: int) -> None:
     """As `add_histogram`, ten times as fast, of the finite values; nothing where there are none."""
-    values = values.detach().flatten().double().cpu()  # a range of floats may be too narrow to be divided in floats
+    values = values.detach().flatten().cpu().double()  # a range of floats may be too narrow to be divided in floats
     values = values[values.isfinite()]
     if len(values) == 0:
         return
