@@ -78,14 +78,12 @@ def files_of(images: Sequence[str]) -> list[Path]:
 
     files: list[Path] = []
     for image in images:
-        path = Path(image)
-        if os.path.isdir(path):  # False for a name that is too long, too
-            inside: list[Path] = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
-        elif glob.has_magic(image) and not os.path.lexists(path):
-            inside = sorted(Path(match) for match in glob.glob(image, recursive=True))
-        else:
-            inside = []
-        files += inside or [path]
+        is_pattern = glob.has_magic(image) and not os.path.lexists(image)
+        for path in map(Path, (sorted(glob.glob(image, recursive=True)) if is_pattern else []) or [image]):
+            inside: list[Path] = []
+            if os.path.isdir(path):  # False for a name that is too long, too
+                inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+            files += inside or [path]
     return list(dict.fromkeys(files))
 
 

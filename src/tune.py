@@ -16,9 +16,8 @@ def main(config: TuneConfig, study_directory: Path) -> None:
     from mnist_mlp.extras.tuning.space import SearchSpace
 
     space = SearchSpace.of(config.tune.space, HydraConfig.get().overrides.task)
-    if report := search(
-        config, study_directory, space
-    ):  # empty in a helper process; the process that started it prints the report
+    report = search(config, study_directory, space)
+    if report:  # empty in a helper: the process that started it prints the report
         print(report)
 
 

@@ -154,7 +154,7 @@ def test_the_figures_of_a_stacked_sweep_are_those_that_were_measured() -> None:
     assert {batch.replace(",", ""): float(times) for times, batch in given} == faster
     steps = sorted(float(row["step / products"]) for row in rows)
     least, most = f"{steps[0]:.1f}", f"{steps[-1]:.1f}"
-    assert f"{least if least == most else f'{least} to {most}'} times the matrix products" in stacked
+    assert f"{least if least == most else f'{least} to {most}'} times as long as its matrix products" in stacked
     share = re.search(r"32 networks \(batch size 64\) takes ([\d.]+) times as long", page("README.md"))
     assert share and float(share[1]) == round(1 / max(faster.values()), 2)
 

@@ -126,7 +126,7 @@ def convolutional(tmp_path, layers):
     torch.manual_seed(0)
     network = predictor.network
     network.layers = nn.Sequential(*layers).eval()
-    network.normalise = lambda images: (images.reshape(-1, 1, 28, 28).float() - network.mean) / network.std
+    network.input_shape = (1, 28, 28)
     return predictor
 
 
@@ -136,6 +136,13 @@ def test_convolutions_and_pooling_are_those_of_torch(layers, tmp_path):
     path = written(predictor, tmp_path / "it.onnx")
     assert np.abs(probabilities(path, IMAGES) - expected(predictor, IMAGES)).max() < 1e-6
     assert check(path, predictor) < 1e-5
+
+
+def test_a_perceptron_may_begin_with_dropout(tmp_path):
+    predictor = untrained.predictor(tmp_path, "model.hidden=[8]")
+    predictor.network.layers = nn.Sequential(nn.Dropout(0.2), *predictor.network.layers).eval()
+    path = written(predictor, tmp_path / "it.onnx")
+    assert np.abs(probabilities(path, IMAGES) - expected(predictor, IMAGES)).max() < 1e-6
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
                 task(config, run_directory)
             return
         log.info("job %s: %s", settings.job.num, sweep.job_label(settings.job.num, settings.overrides.task))
-        if (run_directory / CHECKPOINTS).exists() or (run_directory / RESULT).exists():
+        if directories.has_begun(run_directory):
             composed.resume = str(run_directory)  # it began before: a sweep is resumed, or SLURM has requeued it
         try:
             task(checked_configuration(composed, settings, schema), run_directory)

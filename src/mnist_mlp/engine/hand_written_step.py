@@ -76,9 +76,8 @@ class HandWrittenStep:
         self.order = torch.empty(members, images, dtype=torch.int64, device=self.device)
         self.targets = torch.empty(members, images, classes, **like)
         self.logits = torch.empty(members, images, classes, **like)
-        self.masks = [
-            torch.ones(members, self.length.batch_size, bias.shape[2], **like) for bias in self.network.biases[:-1]
-        ]
+        masked = self.network.biases[:-1] if any(self.dropout) else []
+        self.masks = [torch.ones(members, self.length.batch_size, bias.shape[2], **like) for bias in masked]
         self.rates = torch.empty(steps, members, 1, **like)
         self.ema_shares = torch.empty(steps, len(self.averaged), 1, **like)
 

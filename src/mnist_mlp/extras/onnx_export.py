@@ -27,7 +27,7 @@ from mnist_mlp.config.errors import ExportError
 from mnist_mlp.data.sources import load, with_data_at
 from mnist_mlp.data.synthetic import draw
 from mnist_mlp.extras.inference.predictor import Predictor
-from mnist_mlp.extras.onnx_graph import INPUT, OUTPUT, build, image_shape
+from mnist_mlp.extras.onnx_graph import INPUT, OUTPUT, build
 from mnist_mlp.runs import checkpoint_file, directories
 from mnist_mlp.runs.chosen_checkpoint import chosen
 from mnist_mlp.runs.result import git_commit
@@ -114,7 +114,7 @@ def check(path: Path, predictor: Predictor) -> float:
     Raises:
         ExportError: it is more than rounding explains; the file is taken away.
     """
-    shape = image_shape(predictor)
+    shape = predictor.network.image_shape
     noise = np.random.default_rng(0).integers(0, 256, (1_000, *shape), np.uint8)
     digits = draw(1_000, seed=3)[0].reshape(-1, 1, 28, 28) if shape == (1, 28, 28) else noise // 16
     images = np.concatenate([digits, noise, np.zeros((1, *shape), np.uint8)])

@@ -31,10 +31,8 @@ def build(predictor: Predictor, *, dtype: str, channel: bool, metadata: dict[str
         UnsupportedError: the network has a layer that is not known here.
     """
     network, graph = predictor.network, _Graph()
-    channels, height, width = image_shape(predictor)
-    layers = getattr(network, "layers", None)
-    if not isinstance(layers, nn.Sequential):
-        raise UnsupportedError(f"expected a network whose layers follow one another, got {type(network).__name__}")
+    channels, height, width = network.image_shape
+    layers = network.layers
     if dtype == "uint8":
         graph.add("Cast", to=TensorProto.FLOAT)
     else:
@@ -42,7 +40,7 @@ def build(predictor: Predictor, *, dtype: str, channel: bool, metadata: dict[str
     graph.add("Reshape", np.array([-1, channels, height, width]))
     graph.add("Sub", network.mean.numpy())
     graph.add("Div", network.std.numpy())
-    if isinstance(layers[0], nn.Linear):
+    if len(network.input_shape) == 1:
         graph.add("Flatten", axis=1)
     for name, layer in layers.named_children():
         _add_layer(graph, layer, f"layers.{name}")
@@ -87,12 +85,6 @@ class _Graph:
             self.weights.append(numpy_helper.from_array(np.asarray(value), inputs[-1]))
         self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **options))
         self.last = output
-
-
-def image_shape(predictor: Predictor) -> tuple[int, int, int]:
-    """`(C, H, W)` of the images that the network takes."""
-    channels, height, width = getattr(predictor.network, "image_shape", (1, 28, 28))
-    return channels, height, width
 
 
 def _add_layer(graph: _Graph, layer: nn.Module, name: str) -> None:

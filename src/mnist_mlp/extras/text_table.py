@@ -9,7 +9,7 @@ WIDTH = 80
 """Columns of the terminal that every table fits into."""
 
 
-def text_table(rows: Sequence[Sequence[str]], *, emphasise: Callable[[str], str] = str, gap: int = 2) -> str:
+def text_table(rows: Sequence[Sequence[str]], *, emphasise: Callable[[str], str] = str) -> str:
     """A table of rows of cells. The first row is the header: its cells may have several lines, each emphasised."""
     header, *body = rows
     heads = [head.split("\n") for head in header]
@@ -17,7 +17,7 @@ def text_table(rows: Sequence[Sequence[str]], *, emphasise: Callable[[str], str]
     heads = [[""] * (depth - len(lines)) + lines for lines in heads]  # their last lines stand above the numbers
     columns = [[*head, *(row[index] for row in body)] for index, head in enumerate(heads)]
     aligned = [_aligned(cells, numeric=all(map(_is_number, cells[depth:]))) for cells in columns]
-    lines = [(" " * gap).join(cells).rstrip() for cells in zip(*aligned, strict=True)]
+    lines = ["  ".join(cells).rstrip() for cells in zip(*aligned, strict=True)]
     return "\n".join([*map(emphasise, lines[:depth]), *lines[depth:]])
 
 

@@ -44,6 +44,11 @@ def read(directory: Path) -> Run:
     return Run(directory=directory, result=result if isinstance(result, dict) else {})
 
 
+def has_begun(directory: Path) -> bool:
+    """Whether a run has trained in `directory`, or has ended there."""
+    return (directory / RESULT).exists() or (directory / CHECKPOINTS).exists()
+
+
 def is_sweep(directory: Path) -> bool:
     return any((directory / name).is_file() for name in SWEEP_MARKERS)
 

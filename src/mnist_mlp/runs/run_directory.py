@@ -20,7 +20,7 @@ from mnist_mlp.runs.record import RunRecord, read_run, write_run
 
 def refuse_occupied(directory: Path, name: str = "hydra.run.dir") -> None:
     """Raise ConfigError if `directory`, the value of the key `name`, holds a run: nothing is ever overwritten."""
-    if (directory / directories.RESULT).exists() or (directory / directories.CHECKPOINTS).exists():
+    if directories.has_begun(directory):
         resuming = command("train.py", resume=directory)
         raise ConfigError(f"{name}: {directory} already holds a run; to resume it: {resuming}")
 

@@ -42,6 +42,7 @@ def test_folders_patterns_and_files_are_read_once_each_in_the_order_given(folder
     assert predict.files_of([str(folder)]) == [folder / "a.JPG", folder / "b.png", inside / "c.gif"]
     files = predict.files_of([str(folder / "b.png"), str(folder / "*.*"), "not there.png"])
     assert files == [folder / "b.png", folder / "a.JPG", folder / "notes.txt", Path("not there.png")]
+    assert predict.files_of([str(folder / "deep*")]) == [inside / "c.gif"]  # a folder that the pattern matches
 
 
 def test_a_name_that_looks_like_a_pattern_is_a_name_where_it_exists(folder):

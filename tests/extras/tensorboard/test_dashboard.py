@@ -299,6 +299,13 @@ class Branching(nn.Module):
     forward = logits
 
 
+def test_the_attention_of_a_network_is_no_activation() -> None:
+    attention = nn.TransformerEncoderLayer(28, 4, 32, batch_first=True)
+    network = nn.Sequential(nn.Flatten(1, 2), attention, nn.Flatten(), nn.Linear(784, 10), nn.ReLU())
+    found = probe(network, nn.functional.cross_entropy, torch.rand(5, 1, 28, 28), torch.arange(5))
+    assert [activation.shape for activation in found.activations] == [(5, 10)]
+
+
 def test_a_network_of_any_kind_is_looked_at_as_far_as_that_goes(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network, images = Branching(), torch.randint(256, (5, 3, 6, 8), dtype=torch.uint8)

@@ -11,6 +11,7 @@ import pytest
 from helpers.command_lines import ask
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.extras.tuning.command import searched_on_the_command_line
 
@@ -62,6 +63,12 @@ def test_help_shows_the_keys_of_the_search_and_of_training() -> None:
     assert (answer.returncode, answer.stderr) == (0, "")
     assert "tune.trials" in answer.stdout
     assert "model.label_smoothing" in answer.stdout
+
+
+@pytest.mark.parametrize("key", ["tune.startup", "hydra.job.name", "logger", "trainer.profiler"])
+def test_a_key_that_changes_no_result_is_not_searched(key: str) -> None:
+    with pytest.raises(ConfigError, match=f"{key}: expected one value, as it changes no result"):
+        searched_on_the_command_line([f"{key}=1,2"])
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_st
     limits = training.limits if training else USUAL
     alone, beside_others = np.quantile(scores, (limits.alone, limits.beside_others)).tolist()
     calibration = replace(calibration, number_threshold=limits.sure, number_margin=beside_others - alone)
+    # The limit for a digit alone: kept as a number for the free energy, 0 for a detector.
     if detector is None:
         calibration = replace(calibration, free_energy=alone)
     else:

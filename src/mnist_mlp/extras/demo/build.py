@@ -1,7 +1,8 @@
 """A trained network as one HTML file that needs nothing else: no server, no network, no other file.
 
 The page's parts lie beside this file. The modules of `handwriting` that find digits are ported, each to an .mjs file of
-its name. Functions correspond, but not how each works inside: `label` floods a piece where Python joins runs of pixels.
+its name. Functions have the same names and results, and may work in another way: `label` in connected_components.mjs is
+a flood fill, in Python a union of runs of pixels.
 The tests hold both to the same answers.
 """
 

@@ -86,7 +86,7 @@ def _points(axes: Axes, bins: Reliability, colour: str, name: str, zorder: int) 
 def risk_coverage_curve(predicted: Predictions, threshold: float | None = None) -> Figure:
     """Risk–coverage curve (lower envelope): the smallest error possible at this coverage or more.
 
-    Between two mistakes the error falls as coverage grows, so only the point before each mistake is drawn.
+    Between two mistakes the error falls as coverage grows: each point has the smallest error at its coverage or more.
 
     Args:
         threshold: the checkpoint's own.

@@ -113,7 +113,7 @@ def _seen(axes: Axes, guesses: Sequence[Guess]) -> None:
     above = max(0.22 * step, 0.07 * across * step)
     below = above if len(guesses) <= WITH_PROBABILITY else 0.0
     tall = rows * (step + above + below)
-    axes.set(xlim=(0, max(across * step, columns * tall)), ylim=(tall, 0), aspect="equal", anchor="NW")
+    axes.set(aspect="equal", anchor="NW")
     axes.set_axis_off()
     for number, guess in enumerate(guesses):
         row, column = divmod(number, IN_A_ROW)

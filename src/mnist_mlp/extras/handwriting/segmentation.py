@@ -97,7 +97,7 @@ def _is_surrounded_by_paper(page: Map, ink: Ink, labels: Labels, number: int, bo
     ring = page[window][grown(near) & ~near & ~grown(labels[window] > 0)]
     if ring.size < LEAST_RING:
         return True
-    # The harmonic mean of the pen's level m and the paper's, m / (1 - ink).
+    # With m the level of the pen, that of the paper is p = m / (1 - ink), and their harmonic mean 2 m p / (m + p) this.
     between_pen_and_paper = page[window][own].mean() / (1 - ink[window][own].mean() / 2)
     return bool(np.count_nonzero(ring >= between_pen_and_paper) >= LEAST_PAPER * ring.size)
 

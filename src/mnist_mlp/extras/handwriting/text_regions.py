@@ -92,7 +92,7 @@ def _otsu(values: Ink) -> float:
 
 
 def _sides_followed(labels: Labels, boxes: list[Box]) -> NDArray[np.int64]:
-    """For each label, 0 first: along how many sides of the picture the piece lies with half its width or height."""
+    """For each label, 0 first: on how many sides of the picture more than half of the piece's width or height lies."""
     wide = np.array([np.inf] + [box.width for box in boxes])
     tall = np.array([np.inf] + [box.height for box in boxes])
     rows = [np.bincount(labels[row], minlength=len(wide)) > 0.5 * wide for row in (0, -1)]

@@ -40,14 +40,15 @@ class OodDetector(nn.Module):
 
     @torch.no_grad()
     def lower(self, by: float) -> None:
-        """Lower all scores."""
+        """Lower all scores, so that a limit of `by` becomes 0."""
         self.last.bias.sub_(by)
 
 
 def outputs_of_layers(network: Network, images: Tensor) -> Tensor:
-    """Images `(B, C, H, W)` or flat, 0..255, to the inputs of all linear layers but the first, and the logits `(B, F)`.
+    """Images `(B, C, H, W)` or flat, 0..255, to the inputs of linear layers, and the logits, `(B, F)`.
 
-    In an MLP these are all activations of hidden layers.
+    Of all linear layers but one that is the very first layer of the network. In an MLP these inputs are the activations
+    of the hidden layers; in a CNN also what the convolutions give.
     """
     values, outputs = network.normalise(images), []
     for place, layer in enumerate(network.layers):

@@ -125,14 +125,17 @@ def as_grey_levels(images: Images, image_shape: tuple[int, ...]) -> Tensor:
     Raises:
         UserError: they are neither uint8 nor floats in [0, 1], or of another shape.
     """
-    levels = images if isinstance(images, Tensor) else torch.from_numpy(np.array(images))  # of any strides
+    try:
+        levels = images if isinstance(images, Tensor) else torch.from_numpy(np.array(images))  # of any strides
+    except TypeError as error:
+        raise UserError(f"expected images as uint8 in 0..255 or as floats in [0, 1]: {error}") from error
     shapes = {image_shape, (prod(image_shape),), image_shape[1:] if image_shape[0] == 1 else image_shape}
     if tuple(levels.shape[1:]) not in shapes:
         raise UserError(f"expected images (N, {', '.join(map(str, image_shape))}), got {tuple(levels.shape)}")
     if levels.is_floating_point() and (levels.numel() == 0 or (levels.min() >= 0 and levels.max() <= 1)):
         return levels * 255
     if levels.dtype != torch.uint8:
-        of = f" from {levels.min()} to {levels.max()}" if levels.numel() and not levels.is_complex() else ""
+        of = f" from {levels.min()} to {levels.max()}" if levels.is_floating_point() else ""
         raise UserError(f"expected images as uint8 in 0..255 or as floats in [0, 1], got {levels.dtype}{of}")
     return levels
 

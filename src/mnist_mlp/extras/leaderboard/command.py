@@ -45,7 +45,11 @@ def _sweep_over(seeds: Sequence[int]) -> str:
 
 
 def overrides(config: Mapping[str, Any]) -> list[str]:
-    """The overrides that turn the default configuration into `config`, apart from the seed: groups first, then keys."""
+    """The overrides that turn the default configuration into `config`, apart from the seed.
+
+    First options by the `name` of their section, then options that take the place of several keys (`augment=none`),
+    own callbacks, and the keys that still differ.
+    """
     default = _flattened_composition()
     groups = [
         f"{section}={values['name']}"

@@ -1,7 +1,7 @@
 """The leaderboard: runs that differ in their seed alone are one entry, and entries rank by validation.
 
 Each data set has a leaderboard of its own: accuracies on different data are not comparable. Runs that did not measure
-accuracy have another one, by the metric that they monitored.
+accuracy have another one. A leaderboard ranks by the metric that all of its runs monitored; by accuracy if they differ.
 """
 
 from __future__ import annotations
@@ -165,18 +165,26 @@ def _is_whole(run: directories.Run) -> bool:
     if not all(isinstance(result.get(name), kind) for name, kind in kinds.items()):
         return False
     data = result["config"].get("data")
-    return isinstance(data, dict) and "name" in data and "total" in result["seconds"] and _ranked_by(result) is not None
+    return (
+        isinstance(data, dict)
+        and "name" in data
+        and "total" in result["seconds"]
+        and _comparable_by(result) is not None
+    )
 
 
-def _ranked_by(result: Mapping[str, Any]) -> str | None:
-    """Accuracy or, if `metrics` leaves it out, the monitored metric; None if neither was measured."""
+def _comparable_by(result: Mapping[str, Any]) -> str | None:
+    """The metric that decides which board a run is on: accuracy or, if `metrics` leaves it out, the monitored one.
+
+    None if neither was measured. `monitored_by_all` is the metric that a board ranks by.
+    """
     names = (ACCURACY, monitored(result["config"])[0])
     return next((name for name in names if result["metrics"].get(name) is not None), None)
 
 
 def _board_of(result: Mapping[str, Any]) -> str:
     """The title of the leaderboard for a result: runs without accuracy cannot be ranked beside runs with it."""
-    metric = _ranked_by(result)
+    metric = _comparable_by(result)
     return _data_of(result["config"]) if metric == ACCURACY else f"{_data_of(result['config'])}, by {metric}"
 
 
@@ -205,12 +213,13 @@ def _loss(entry: Entry) -> float:
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of a run's configuration that decide what is computed, in dotted form, apart from the seed."""
-    left_out = _without_effect()
+    left_out = _left_out_of_settings()
     return {name: value for name, value in flattened(config).items() if name not in left_out}
 
 
 @cache  # the schema takes milliseconds to read, and there may be thousands of runs
-def _without_effect() -> frozenset[str]:
+def _left_out_of_settings() -> frozenset[str]:
+    """Keys that change no result, and the seed, in which the runs of an entry differ."""
     return frozenset((keys().keys() - keys_where(affects_result)) | {"seed"})
 
 

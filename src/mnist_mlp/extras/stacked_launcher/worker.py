@@ -71,9 +71,7 @@ def _attempt(jobs: list[Job], bar: str | None) -> None:
 
 def _job(given: dict[str, Any]) -> Job:
     config, directory = from_dict(given["config"], Config), Path(given["directory"])
-    if (directory / directories.CHECKPOINTS).exists() or (
-        directory / directories.RESULT
-    ).exists():  # a job that was stopped goes on
+    if directories.has_begun(directory):  # a job that was stopped goes on
         config = replace(config, resume=str(directory))
     return Job(number=given["number"], config=config, directory=directory, logging=given["logging"])
 

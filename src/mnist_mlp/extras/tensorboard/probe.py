@@ -39,7 +39,9 @@ def probe(network: nn.Module, loss: Loss, images: Tensor, labels: Tensor) -> Pro
     copy = deepcopy(network).eval().requires_grad_(True)
     activations: list[Tensor] = []
     for module in copy.modules():
-        if type(module).__module__ == "torch.nn.modules.activation":
+        # MultiheadAttention is defined among the activations too, and returns a pair.
+        is_activation = type(module).__module__ == "torch.nn.modules.activation"
+        if is_activation and not isinstance(module, nn.MultiheadAttention):
             module.register_forward_hook(lambda _module, _inputs, output: activations.append(output.detach()))
     with torch.enable_grad():
         value = loss(copy(images), labels)

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from mnist_mlp.cli.exit_codes import exit_codes
 from mnist_mlp.config.errors import ConfigError, require
+from mnist_mlp.config.keys import affects_result, keys, keys_where, sections_without_effect
 
 
 def searched_on_the_command_line(arguments: list[str]) -> list[str]:
@@ -20,7 +21,8 @@ def searched_on_the_command_line(arguments: list[str]) -> list[str]:
     Left to itself, Hydra takes `optimizer.lr=interval(1e-4,1e-1)` for a multirun, and refuses it in a single run.
 
     Raises:
-        ConfigError: `resume=<directory>`, which is for runs and sweeps.
+        ConfigError: `resume=<directory>`, which is for runs and sweeps; or several values of a key without an effect on
+            the result.
     """
     parser = OverridesParser.create()
     kept, searched = [], []
@@ -33,11 +35,19 @@ def searched_on_the_command_line(arguments: list[str]) -> list[str]:
         if override.key_or_group == "resume" and override.value() is not None:
             raise ConfigError("resume: a search continues by the name of its study, as in tune.py tune.study=<name>")
         if override.is_sweep_override():
+            key = str(override.key_or_group)
+            if _changes_no_result(key):
+                raise ConfigError(f"{key}: expected one value, as it changes no result that a search compares")
             words = QuotedString(override.get_value_string(), Quote.double)
             searched.append(f"{override.get_key_element()}:{words.with_quotes()}")
         else:
             kept.append(argument)
     return [*kept, f"++tune.space={{{','.join(searched)}}}"] if searched else kept
+
+
+def _changes_no_result(key: str) -> bool:
+    section = key.replace("/", ".").partition(".")[0]
+    return section in ("tune", "hydra", *sections_without_effect()) or key in keys().keys() - keys_where(affects_result)
 
 
 class CheckSpace(Callback):

@@ -37,9 +37,9 @@ class MedianOfTheOthers(BasePruner):
     """Ends a trial whose best epoch so far is below the median of the other trials at the same epoch.
 
     Optuna's MedianPruner compares with completed trials alone, so of trials that train side by side it would end none.
-    Here those of the same stack count as well; one that has been ended early counts with its last accuracy, or else the
-    median would rise when a poor trial ends. For trials trained one by one, with a validation in every epoch, this is
-    Optuna's with `n_startup_trials=4`.
+    Here those of the same proposal count as well; one that has been ended early counts with its last accuracy, or else
+    the median would rise when a poor trial ends. For trials trained one by one, with a validation in every epoch, this
+    is Optuna's with `n_startup_trials=4`.
     """
 
     FEWEST = 4
@@ -68,7 +68,7 @@ class Halving(BasePruner):
     better half of the trials that have reached this epoch, itself included.
 
     Optuna's SuccessiveHalvingPruner notes in the study that a trial was asked about, before the trial is ended: one
-    that is killed in between would go on. It also compares a member of a stack with those before it alone.
+    that is killed in between would go on. It also compares a trial with those of its proposal that came before it only.
     """
 
     def __init__(self, first: int) -> None:

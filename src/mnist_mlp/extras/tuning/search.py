@@ -122,6 +122,7 @@ def _stacks_that_resume_together(group: Sequence[Job]) -> list[list[Job]]:
     If a kill left only some members with a first checkpoint, all begin anew: they are compared at the same epochs.
     """
     stacks = group_by_saved_step(group)
+    # A member with a previous checkpoint has saved twice, so all have saved once.
     checkpoints = [job.directory / directories.CHECKPOINTS for job in group]
     if len(stacks) == 1 or any((directory / PREVIOUS).exists() for directory in checkpoints):
         return stacks

@@ -87,7 +87,7 @@ class SharedStudy:
                 return left
             count = len(self.trials)
             due = range(count, min(count + most, self.search.trials))
-            return [self._draw(number, proposed_with=count) for number in due]
+            return [self._draw(number, proposal=count) for number in due]
 
     def _left_over(self, most: int) -> list[Claim]:
         claims: list[Claim] = []
@@ -109,12 +109,13 @@ class SharedStudy:
                 held.__exit__(None, None, None)
         return claims
 
-    def _draw(self, number: int, proposed_with: int) -> Claim:
+    def _draw(self, number: int, proposal: int) -> Claim:
+        """Draw a trial: `number` counts those before it, `proposal` those before the first one of its proposal."""
         # A function of the seed and of how many trials were drawn before: a search can be repeated.
         seed = np.random.SeedSequence((self.seed, number)).generate_state(1)[0]
         self.study.sampler = TPESampler(seed=int(seed), n_startup_trials=self.search.startup)
         trial = self.study.ask(self.space.distributions)
-        trial.set_user_attr(PROPOSAL, proposed_with)
+        trial.set_user_attr(PROPOSAL, proposal)
         return self._claim(trial, self._lock_of(trial.number).acquire())
 
     def _claim(
@@ -149,7 +150,9 @@ class SharedStudy:
 
 def _refuse_changes(settings: dict[str, Any], before: dict[str, Any]) -> None:
     free = keys_where(may_change_on_resume) - keys_where(limits_run)  # trials stay comparable: all of one length
-    for key in dict.fromkeys([*settings, *before]):  # `optimizer.name` is reported, not the keys that follow from it
+    for key in dict.fromkeys(
+        [*settings, *before]
+    ):  # of a section `name` comes first, before the keys that follow from it
         was, now = before.get(key, "left out"), settings.get(key, "left out")
         if was != now and key not in free:
             raise ConfigError(
