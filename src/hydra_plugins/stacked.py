@@ -18,6 +18,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from mnist_mlp.cli.sweep import jobs_of
 from mnist_mlp.config.commands import SCHEMAS
 from mnist_mlp.config.compose import hydra_settings_of, parse, without_sections
 from mnist_mlp.config.errors import UserError
@@ -57,7 +58,11 @@ class StackedLauncher(Launcher):
             # Hydra's sweeper now checks that every job can be composed, which takes seconds. These processes start
             # meanwhile. If the configuration is not valid without a job's overrides, they start later, in `launch`.
             with suppress(UserError):
-                self.processes_started_early = Processes(stacks_at_once(_parsed(config)))
+                count = stacks_at_once(_parsed(config))
+                jobs = jobs_of(config, hydra_context.config_loader)
+                if jobs is not None:  # a stack has at least two networks
+                    count = max(1, min(count, len(jobs) // 2))
+                self.processes_started_early = Processes(count)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         setup_globals()

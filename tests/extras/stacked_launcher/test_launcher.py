@@ -11,8 +11,13 @@ from pathlib import Path
 import pytest
 from helpers.child_processes import children
 from helpers.commands import Command, run
+from hydra import initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import HydraContext, RunMode
 
-from mnist_mlp.config.schema import PROJECT
+from hydra_plugins import stacked as plugin
+from mnist_mlp.config.schema import CONFIGS, PROJECT
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.runs import directories
 
@@ -55,6 +60,23 @@ def test_a_mixed_sweep_is_stacked_by_shape_and_what_cannot_be_stacked_runs_alone
     assert [job.status for job in jobs] == [directories.COMPLETED] * 8
     assert [job.result["config"]["trainer"]["precision"] for job in jobs] == ["32-true", "bf16-mixed"] * 4
     assert not (directory / ".submitit").exists()  # the second batch of jobs was trained here too
+
+
+@pytest.mark.parametrize(("seeds", "processes"), [("0,1", 1), ("range(7)", 3), ("range(400)", 64)])
+def test_no_more_processes_start_than_there_can_be_stacks(
+    seeds: str, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts: list[int] = []
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):  # Hydra executes its plugins once more
+        monkeypatch.setattr(plugin, "Processes", counts.append)
+        monkeypatch.setattr(plugin, "stacks_at_once", lambda _: 64)
+        loader = GlobalHydra.instance().config_loader()
+        words = ["hydra/launcher=stacked", "data=synthetic", f"seed={seeds}"]
+        config = loader.load_configuration("train", words, run_mode=RunMode.MULTIRUN)
+        context = HydraContext(config_loader=loader, callbacks=Callbacks())
+        launcher = plugin.StackedLauncher(most=None, on="here")
+        launcher.setup(hydra_context=context, task_function=lambda _: None, config=config)
+    assert counts == [processes]
 
 
 def test_the_results_are_those_of_the_basic_launcher(stacked: tuple[Path, str], tmp_path: Path) -> None:
