@@ -14,6 +14,7 @@ from helpers.short_runs import QUIET, SHORT, furthest, skip_connection, slow, tr
 from torch import Tensor, nn
 
 from mnist_mlp.engine import hand_written_step, stack
+from mnist_mlp.model import networks
 from mnist_mlp.model.networks import MLP, NETWORKS
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file
@@ -50,6 +51,11 @@ def two_groups(module: DigitClassifier) -> dict[str, Any]:
 
 CHANGES: dict[str, tuple[type, str, Any]] = {
     "another forward": (MLP, "logits", skip_connection),
+    "the last layer alone": (
+        MLP,
+        "logits",
+        lambda network, images: network.layers[-1](network.layers[:-1](network.normalise(images)).detach()),
+    ),
     "another loss": (DigitClassifier, "training_step", penalised(lambda module: 1)),
     "a penalty that begins in the second epoch": (
         DigitClassifier,
@@ -101,7 +107,7 @@ def unchanged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
     return weights
 
 
-QUICK = [*list(CHANGES)[:2], "no weight decay for the biases, which have their own learning rate"]
+QUICK = [*list(CHANGES)[:3], "no weight decay for the biases, which have their own learning rate"]
 
 
 @pytest.mark.parametrize("change", [*QUICK, *(slow(change) for change in CHANGES if change not in QUICK)])
@@ -141,6 +147,38 @@ def test_a_value_that_is_logged_otherwise_is_in_the_result(
     expected = train(plain, tmp_path / "plain").history
     found = train(changed, tmp_path / "fast").history
     assert [row[name] for row in found] == pytest.approx([row[name] for row in expected], rel=1e-6)
+
+
+def test_layers_without_a_bias_are_trained_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = networks._fully_connected
+
+    def without_bias(*given: Any) -> nn.Sequential:
+        layers = original(*given)
+        for layer in layers:
+            if isinstance(layer, nn.Linear):
+                layer.bias = None
+        return layers
+
+    monkeypatch.setattr(networks, "_fully_connected", without_bias)
+    fast, plain = (trained(tmp_path / engine, f"engine={engine}") for engine in ("fast", "plain"))
+    assert furthest(fast, plain) < 1e-9
+
+
+def test_a_step_may_compute_its_metrics_and_log_by_position(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = DigitClassifier.training_step
+
+    def step(module: DigitClassifier, batch: Any, batch_idx: int) -> Tensor:
+        loss = original(module, batch, batch_idx)
+        module.log("train/so_far", module.train_metrics.compute()["train/acc"], False, None, False, True)
+        return loss
+
+    monkeypatch.setattr(DigitClassifier, "training_step", step)
+    fast, plain = (
+        train(configuration(*SHORT, *QUIET, f"engine={engine}"), tmp_path / engine).history
+        for engine in ("fast", "plain")
+    )
+    for name in ("train/so_far", "train/acc"):
+        assert [row[name] for row in fast] == pytest.approx([row[name] for row in plain], rel=1e-6)
 
 
 def test_hooks_of_a_subclass_around_a_step_are_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

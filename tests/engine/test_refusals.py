@@ -10,7 +10,7 @@ import lightning as L
 import pytest
 from helpers.kill_and_resume import configuration
 from helpers.short_runs import QUIET, SHORT
-from lightning.pytorch.callbacks import StochasticWeightAveraging
+from lightning.pytorch.callbacks import LambdaCallback, StochasticWeightAveraging
 from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 
 from mnist_mlp.config.errors import ConfigError
@@ -31,6 +31,16 @@ def test_a_hook_that_the_engine_does_not_call_is_refused(tmp_path: Path, monkeyp
     monkeypatch.setattr(DigitClassifier, "optimizer_step", lambda *_: None, raising=False)
     with pytest.raises(ConfigError, match=r"DigitClassifier\.optimizer_step: engine=fast"):
         train(configuration(*SHORT, *QUIET), tmp_path / "module")
+
+
+def test_a_hook_that_is_set_on_an_object_counts_as_one_of_its_class(tmp_path: Path) -> None:
+    steps: list[int] = []
+    callback = LambdaCallback(on_train_batch_end=lambda trainer, *_: steps.append(trainer.global_step))
+    train(configuration(*SHORT, *QUIET, "trainer.max_steps=5"), tmp_path / "each", callbacks=[callback])
+    assert steps == [1, 2, 3, 4, 5]
+    callback = LambdaCallback(on_before_optimizer_step=lambda *_: None)
+    with pytest.raises(ConfigError, match=r"LambdaCallback\.on_before_optimizer_step: engine=fast does not call"):
+        train(configuration(*SHORT, *QUIET), tmp_path / "refused", callbacks=[callback])
 
 
 def test_a_module_that_logs_under_other_names_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

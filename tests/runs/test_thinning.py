@@ -43,14 +43,14 @@ def test_a_folder_among_the_checkpoints_does_not_fail_a_completed_run(tmp_path: 
 def test_what_hydra_writes_is_deleted_under_any_name(tmp_path: Path) -> None:
     hydra = [
         "hydra.output_subdir=meta",
-        "hydra.job.name=mine",
+        "hydra.job.name=v1.2",
         "hydra.output_subdir=..",
         f"hydra.output_subdir={tmp_path}",
     ]
     command = Command(config_name="train", config_dirs=[], task=[], hydra=hydra)
     write_run(tmp_path, RunRecord(config={}, command=command))
     (tmp_path / "meta").mkdir()
-    for name in ("meta/config.yaml", "mine.log", "result.json", "notes.log"):
+    for name in ("meta/config.yaml", "v1.2.log", "result.json", "notes.log"):
         (tmp_path / name).touch()
     thin(tmp_path, "results")
     assert files(tmp_path) == {"result.json", "notes.log"}

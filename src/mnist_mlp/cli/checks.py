@@ -53,8 +53,8 @@ class CheckBeforeWork(Callback):
     def __init__(self, command: str | None = None, resuming: bool = False) -> None:
         """
         Args:
-            command: a key of `commands.SCHEMAS`; the configuration may come from a file of another name. None: the
-                file for --config-name does not include one of this project's, which set it.
+            command: a key of `commands.SCHEMAS`; the configuration may come from a file of another name. None: a
+                file for --config-name that has none of this project's, which set it, under `defaults`.
             resuming: whether the sweep in the directory is to be finished.
         """
         if command is None:
@@ -158,7 +158,7 @@ class CheckBeforeWork(Callback):
         return first
 
     def _base(self, config: DictConfig, first_valid: Config) -> dict[str, Any]:
-        """The configuration that a sweep varies; that of its first valid job if it needs the overrides of a job."""
+        """The configuration that a sweep varies; if that alone is not valid, that of the first valid job."""
         try:
             return asdict(parse(config, self.schema))
         except ConfigError:

@@ -84,7 +84,7 @@ def _started(size: int, on_rank_death: Callable[[str], None]) -> Iterator[Store]
             os._exit(1)
 
     with TemporaryDirectory() as files, ThreadPoolExecutor(1) as thread:
-        ranks = start_processes(
+        ranks = start_processes(  # torch counts from 0: its process n is rank n + 1
             "ranks",
             sys.executable,
             args=dict.fromkeys(range(size - 1), ("-m", "mnist_mlp.cli.rank_worker")),

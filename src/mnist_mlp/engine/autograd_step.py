@@ -107,11 +107,11 @@ def backward_over_ranks(loss: Tensor, share: float, parameters: Sequence[nn.Para
 
 @contextmanager
 def _updated_at_once(metrics: MetricCollection) -> Iterator[None]:
-    """Update the metrics once, at the end of the block, for all its batches.
+    """Update the metrics once, at the end of the block or before they are computed, for all batches until then.
 
     Each call of `update` takes as long as computing the loss.
     """
-    update = metrics.update
+    update, compute = metrics.update, metrics.compute
     seen: list[tuple[Tensor, Tensor]] = []
 
     def note(*given: Any, **named: Any) -> None:
@@ -120,11 +120,19 @@ def _updated_at_once(metrics: MetricCollection) -> Iterator[None]:
         else:
             update(*given, **named)
 
-    metrics.update = note  # type: ignore[method-assign]
+    def update_with_seen() -> None:
+        if seen:
+            outputs, labels = zip(*seen, strict=True)
+            seen.clear()
+            update(torch.cat(outputs), torch.cat(labels))
+
+    def computed() -> dict[str, Any]:
+        update_with_seen()
+        return compute()
+
+    metrics.update, metrics.compute = note, computed  # type: ignore[method-assign]
     try:
         yield
     finally:
-        del metrics.update
-    if seen:
-        outputs, labels = zip(*seen, strict=True)
-        update(torch.cat(outputs), torch.cat(labels))
+        del metrics.update, metrics.compute
+    update_with_seen()

@@ -2,8 +2,8 @@
 
 The hand-written step duplicates `training_step`, which a user may change. So both make one step from the same weights
 on the same images. The hand-written one is used only if loss, gradients, new weights and logged values agree. Both also
-make one step with the step number of the last step of the run, without a comparison of the new weights. That finds a
-term of the loss that is zero at first or begins in a later epoch.
+make one step, again from these weights, with the step number of the last step of the run, without a comparison of the
+new weights. That finds a term of the loss that is zero at first or begins in a later epoch.
 """
 
 from __future__ import annotations
@@ -111,5 +111,7 @@ def _weights(member: Member) -> Tensor:
 
 
 def _gradients(member: Member) -> Tensor:
-    gradients = [parameter.grad for parameter in member.module.network.parameters() if parameter.grad is not None]
+    """All gradients in one tensor; zero for a weight without one."""
+    parameters = member.module.network.parameters()
+    gradients = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in parameters]
     return torch.cat([gradient.flatten() for gradient in gradients])

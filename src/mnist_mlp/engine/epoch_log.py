@@ -42,16 +42,18 @@ class EpochLog:
         self,
         name: str,
         value: Any,
-        *,
+        prog_bar: bool = False,
+        logger: bool | None = None,
         on_step: bool | None = None,
         on_epoch: bool | None = None,
         reduce_fx: Any = "mean",
+        *_: Any,
         batch_size: int | None = None,
-        **_: Any,
+        **__: Any,
     ) -> None:
-        """Collect a value: a replacement for `LightningModule.log`, with Lightning's defaults.
+        """Collect a value: a replacement for `LightningModule.log`, with Lightning's order of arguments and defaults.
 
-        Arguments such as `prog_bar` and `logger` are ignored: callbacks decide what is shown and logged.
+        `prog_bar`, `logger` and others are ignored: callbacks decide what is shown and logged.
 
         Args:
             on_step: default: true in a training step, false elsewhere.

@@ -31,7 +31,7 @@ class MemberHooks(L.Callback):
             refuse_other_loaders(first.datamodule, first.length.batch_size, trainer)
 
     def on_fit_start(self, *_: Any) -> None:
-        # Here, because a member gets its trainer after Lightning has called `setup` of this callback.
+        # `setup` of the callbacks is called here, not in `setup` above, before which a member has no trainer.
         self.stack.call("setup", "fit", module=False)
         self.stack.restore_members()
         self.stack.call("on_fit_start")
@@ -42,7 +42,7 @@ class MemberHooks(L.Callback):
 
     def on_train_epoch_start(self, *_: Any) -> None:
         # Reset here, not at the end of the epoch: if `max_steps` ends a run within an epoch, and the run is lengthened
-        # later, the sums continue.
+        # later, the sums continue, as Lightning does not call this hook again for that epoch.
         for member in self.stack.training_members:
             member.train_log.reset()
         self.stack.call("on_train_epoch_start")
@@ -152,7 +152,7 @@ def refuse_unknown_hooks(
     ]:
         hooks = {name for name in dir(base) if not name.startswith("_")} - known
         for name in sorted(hooks):
-            if getattr(type(owner), name, None) is not getattr(base, name) and callable(getattr(base, name)):
+            if _overrides(owner, base, name) and callable(getattr(base, name)):
                 raise ConfigError(
                     f"{type(owner).__name__}.{name}: engine=fast does not call this hook; engine=plain does. "
                     "docs/yours.md lists those that it calls"
@@ -161,5 +161,12 @@ def refuse_unknown_hooks(
 
 def wants_each_step(callback: L.Callback) -> bool:
     """Whether the callback has a hook around a batch, which the engine would otherwise call once for each chunk."""
-    hooks = ("on_train_batch_start", "on_train_batch_end")
-    return any(getattr(type(callback), name) is not getattr(L.Callback, name) for name in hooks)
+    return any(_overrides(callback, L.Callback, name) for name in ("on_train_batch_start", "on_train_batch_end"))
+
+
+def _overrides(owner: Any, base: type[Any], name: str) -> bool:
+    """Whether a class, or an object as Lightning's `LambdaCallback`, has an attribute of its own in the place of
+    `base`'s."""
+    if name == "log" and name in vars(owner):  # set by `Member.log_to`
+        return False
+    return name in vars(owner) or getattr(type(owner), name, None) is not getattr(base, name)

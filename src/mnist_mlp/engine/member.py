@@ -58,8 +58,8 @@ class Member:
         self.error: UserError | Pruned | None = None
         self.cleanup = cleanup or ExitStack()
         self.outputs: dict[str, Any] = {}
-        """of the latest chunk: its last `loss`, its `losses` `(steps,)`, the number of its `images`, and `step_values`,
-        the latest values logged with `on_step`"""
+        """what `on_train_batch_end` gets: of the latest chunk its last `loss`, its `losses` `(steps,)`,
+        the number of its `images`, and `step_values`, the latest values logged with `on_step`"""
         self.evaluation_output: Any = None
         """what `validation_step` or `test_step` returned for the latest batch"""
         self.trainer: MemberTrainer

@@ -14,7 +14,11 @@ from mnist_mlp.module import DigitClassifier
 
 
 class MemberTrainer:
-    """A view of the stack's trainer for one member: own metrics, loggers and stop flag, all else is the stack's."""
+    """A view of the stack's trainer for one member.
+
+    Its own are module, data module, optimizers, callbacks, loggers, `callback_metrics`, step, epoch and stop flag; all
+    else, `logged_metrics` too, is the stack's.
+    """
 
     def __init__(
         self,

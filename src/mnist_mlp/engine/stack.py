@@ -153,7 +153,8 @@ class Stack(L.LightningModule):
             self.call_member(member, "on_train_epoch_end")
 
     def on_train_end(self) -> None:
-        # Their CUDA graphs are in reference cycles: the `gc.collect` of `cuda_graphs.record` frees them.
+        # Lets go of the CUDA graphs. They are in reference cycles, so their memory is freed by the `gc.collect` of
+        # `cuda_graphs.record`, for the next stack.
         self._steps = []
 
     def stop_members(self, *, at_epoch_end: bool = False) -> None:

@@ -72,7 +72,10 @@ class StackedLoss:
         ]
 
     def targets(self, labels: Tensor) -> Tensor:
-        """From labels `(M, n)` to targets `(M, n, classes)`: 1 - e for the label plus e / classes for every class."""
+        """From labels `(M, n)` to targets `(M, n, classes)`: 1 - e for the label plus e / classes for every class.
+
+        e is `model.label_smoothing`.
+        """
         # A comparison, not a scatter, which deterministic mode on a GPU makes slow: it sorts the labels.
         is_label = labels.unsqueeze(2) == torch.arange(self.classes, device=labels.device)
         return torch.where(is_label, self.off_label + self.on_label, self.off_label)

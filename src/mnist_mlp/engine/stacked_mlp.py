@@ -169,4 +169,8 @@ def is_known(layers: nn.Module) -> bool:
     if type(layers) is not nn.Sequential or type(layers[-1]) is not nn.Linear or type(layers[0]) is not nn.Linear:
         return False
     kinds = [type(layer) for layer in layers if type(layer) is not nn.Dropout]
-    return all(kind is nn.Linear for kind in kinds[::2]) and all(kind in ACTIVATIONS for kind in kinds[1::2])
+    linear = [layer for layer in layers if type(layer) is nn.Linear]
+    # No layer without a bias, and none that stands there twice.
+    has_all_parameters = len(list(layers.parameters())) == 2 * len(linear)
+    alternate = all(kind is nn.Linear for kind in kinds[::2]) and all(kind in ACTIVATIONS for kind in kinds[1::2])
+    return has_all_parameters and alternate

@@ -38,7 +38,8 @@ def train_stack(
 
     The optimizer steps are made for all networks together, a chunk of steps at a time.
 
-    A job that fails or is pruned ends alone, and the others continue. An exception that ends all of them is raised.
+    A job that diverges, is pruned, or fails in a hook or a callback ends alone, and the others continue. An error in a
+    training step ends all of them, and is raised.
     With engine=plain the jobs train one after another, and the first error ends them all.
 
     Args:

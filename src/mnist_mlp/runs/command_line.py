@@ -66,4 +66,5 @@ def _readable(path: str) -> str:
     if letters and ("/" in path or (path[0].isalpha() and path.lower() not in NO_TEXT)):  # not a number, nor null
         return path
     escaped = re.sub(r'(\\*)"', r'\1\1\\"', path)
+    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
     return f'"{escaped}"'

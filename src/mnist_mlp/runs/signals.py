@@ -62,7 +62,10 @@ def signals_deferred() -> Iterator[None]:
 
 @contextmanager
 def signals_forwarded_to(processes: Sequence[Popen[Any]]) -> Iterator[None]:
-    """A signal in this block, which waits for `processes`, is forwarded to them; the block ends with Interrupted."""
+    """A signal in this block, which waits for `processes`, is forwarded to them; the block ends with Interrupted.
+
+    If the block raises something else, that is raised.
+    """
     received: list[int] = []
 
     def forward(number: int, frame: FrameType | None) -> None:

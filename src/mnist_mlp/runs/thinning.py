@@ -18,7 +18,7 @@ KEPT = {
 # Files and folders that a run writes, besides result.json. Other files in the run directory are kept. Inside these
 # folders every file is deleted that `KEPT` does not name.
 WRITTEN = (*directories.RUN_MARKERS, "tensorboard", "csv", "mlflow", "wandb", LOCK)
-PLAIN_NAME = re.compile(r"\.?\w[\w-]*")
+PLAIN_NAME = re.compile(r"\.?\w[\w.-]*")
 
 
 def thin(directory: Path, keep: str) -> None:

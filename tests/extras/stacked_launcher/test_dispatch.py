@@ -76,6 +76,17 @@ def test_a_lost_stack_is_handed_out_again_a_few_times(
     assert complete == [attempts > losses] * 2 + [True] * 4
 
 
+def test_a_stack_whose_job_had_failed_before_is_handed_out_again_when_it_is_lost(
+    stacks: list[list[Job]], caplog: pytest.LogCaptureFixture
+) -> None:
+    (stacks[0][0].directory / directories.RESULT).write_text('{"status": "failed"}')
+    (stacks[0][1].directory / directories.RESULT).write_text('{"status": "completed"}')
+    backend = Machine(1, 3, 1)
+    dispatch.train(stacks[:1], backend)
+    assert caplog.messages == ["jobs 0 are started again: a node is gone"]
+    assert backend.given == 2
+
+
 def test_a_stack_is_prepared_when_there_is_room_for_it_and_not_before(stacks: list[list[Job]]) -> None:
     backend, prepared = Machine(2, 1, 0), []
 

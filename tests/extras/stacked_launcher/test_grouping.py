@@ -93,6 +93,15 @@ def test_what_has_no_stacked_form_runs_alone_and_says_why(override: str, reason:
     assert [why for _, why in planned.alone] == [reason] * 2
 
 
+def test_the_last_job_of_a_sweep_is_not_compared_with_complete_ones(config: Config, tmp_path: Path) -> None:
+    jobs = [replace(job(number, replace(config, seed=number)), directory=tmp_path / str(number)) for number in range(3)]
+    for complete in jobs[:2]:
+        complete.directory.mkdir()
+        (complete.directory / directories.RESULT).write_text('{"status": "completed"}')
+    reasons = {one.number: reason for one, reason in plan(jobs).alone}
+    assert reasons[2] == "no other job is left that could share a stack"
+
+
 def test_a_section_that_stacking_does_not_know_runs_alone(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grouping, "unstackable", lambda config: ["scheduler"])
     assert obstacle(job(0, config)) == "scheduler has no stacked form"

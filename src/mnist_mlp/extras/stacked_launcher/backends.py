@@ -97,7 +97,7 @@ def refuse_wrong_numbers(hydra: DictConfig) -> None:
     """Raise ConfigError if a number among the keys of `hydra.launcher` is too small, or no number."""
     for name in AT_LEAST_ONE:
         value = hydra.launcher.get(name)
-        if value is not None and not (isinstance(value, int) and value >= 1):
+        if value is not None and not (type(value) is int and value >= 1):
             raise ConfigError(f"hydra.launcher.{name}: expected a whole number from 1, got {value}")
 
 

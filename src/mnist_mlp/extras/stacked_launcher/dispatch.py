@@ -60,7 +60,7 @@ def train(
     """
     progress = Progress(sum(map(len, stacks)))
     waiting = deque((stack, 1) for stack in stacks)
-    running: dict[int, tuple[Stack, int]] = {}
+    running: dict[int, tuple[Stack, int, list[float]]] = {}
     begun = 0
     drawing: int | None = None  # the ticket of the stack that draws the progress bar, one for all
     with backend.open():
@@ -72,10 +72,10 @@ def train(
                 title = f"stack {begun}/{len(stacks)} " if len(stacks) > backend.at_once else ""
                 ticket = backend.submit(_task(ready, console, bar=None if drawing in running else title))
                 drawing = drawing if drawing in running else ticket
-                running[ticket] = ready, attempt
+                running[ticket] = ready, attempt, [_written(job) for job in ready]
             for ticket, lost in backend.ended(progress.seconds_to_next_line()):
-                stack, attempt = running.pop(ticket)
-                left = [job for job in stack if directories.read(job.directory).status in UNFINISHED] if lost else []
+                stack, attempt, before = running.pop(ticket)
+                left = _unfinished(stack, before) if lost else []
                 if left and attempt < backend.attempts:
                     log.warning("jobs %s are started again: %s", numbers(left), lost)
                     waiting.appendleft((stack, attempt + 1))
@@ -84,6 +84,28 @@ def train(
                     log.error("jobs %s are lost: %s", numbers(left), lost)
                 progress.add(len(stack))
             progress.tell()
+
+
+def _written(job: Job) -> float:
+    """When the result of a job was written; 0 if there is none."""
+    try:
+        return (job.directory / directories.RESULT).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _unfinished(stack: Stack, before: Sequence[float]) -> list[Job]:
+    """The jobs of a lost stack that are not at their end.
+
+    A result that was there `before` the stack was handed out, as of a job that had failed and is tried again, says
+    nothing.
+    """
+    statuses = [directories.read(job.directory).status for job in stack]
+    return [
+        job
+        for job, status, earlier in zip(stack, statuses, before, strict=True)
+        if status in UNFINISHED or (status == directories.FAILED and _written(job) == earlier)
+    ]
 
 
 def _task(stack: Stack, console: dict[str, Any] | None, bar: str | None) -> dict[str, Any]:

@@ -34,16 +34,17 @@ def plan(jobs: Sequence[Job], most: int | None = None, at_once: int | None = Non
     """Divide the jobs into stacks of similar size, and into jobs that run alone.
 
     `most`: networks in a stack; None: what suits the device.
-    A group makes as many stacks as can be trained `at_once`, or a multiple of that, so that all cores end together;
-    fewer where a stack would have a single network. `at_once`: None: the cores of this machine.
+    The number of stacks of a group is rounded up to a multiple of `at_once` (None: the cores of this machine), so that
+    no core is idle at the end, unless stacks of one network would result.
     """
     groups, alone = stackable_groups(jobs)
     stacks = []
+    others = [job for group in groups for job in group]
     keys_of: dict[int, dict[str, str]] = {}
     for group in groups:
         if len(group) == 1:
-            keys_of = keys_of or {job.number: shared_keys(job.config) for job in jobs}
-            alone.append((group[0], _difference(group[0], jobs, keys_of)))
+            keys_of = keys_of or {job.number: shared_keys(job.config) for job in others}
+            alone.append((group[0], _difference(group[0], others, keys_of)))
             continue
         width = at_once or stacks_at_once(group[0].config)
         parts = math.ceil(len(group) / (most or members_at_once(group[0].config)))
@@ -117,7 +118,7 @@ def _difference(job: Job, jobs: Sequence[Job], keys_of: Mapping[int, dict[str, s
         if other is not job and (keys := keys_of[other.number]) is not None
     ]
     if not others:
-        return "the only job"
+        return "no other job is left that could share a stack"
     nearest, names = min(others, key=lambda pair: len(pair[1]))
     return f"no other job can share its stack; the most similar, job {nearest.number}, differs in {', '.join(names)}"
 

@@ -73,7 +73,7 @@ class Processes:
         processes = [worker.process for worker in self._workers]
         try:
             with signals_forwarded_to(processes):
-                self._processes = processes  # the list that signals are forwarded to: `submit` adds to it
+                self._processes = processes  # signals are forwarded to those in this list: `submit` appends to it
                 yield
         finally:
             self.close()
