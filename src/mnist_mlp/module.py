@@ -121,7 +121,7 @@ class DigitClassifier(L.LightningModule):
             )
 
     # To change the next two, override them in a subclass: the hand-written step of engine=fast has a copy of what they
-    # do. It gives way to a subclass that overrides them, and does not see an edit here (docs/yours.md).
+    # do. It gives way to a subclass, and to an edit here only if its trial shows another result (docs/yours.md).
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout and the like by (seed, step, rank), so that a resumed run draws the same noise."""
         seed_torch(self.config.seed, self.global_step, self.global_rank, self.device)

@@ -10,6 +10,7 @@ import torch
 from scipy import ndimage
 
 from mnist_mlp.config.compose import composed
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import AugmentConfig
 from mnist_mlp.data.augment import Augmentation, augments, displacement_fields, elastic_waves
 
@@ -150,3 +151,10 @@ def test_each_key_deforms(images: torch.Tensor, name: str) -> None:
     assert augments(config)
     deform = Augmentation(config, SHAPE, CPU)
     assert (deform(images, deform.draw(0, 0, len(images))) - images.float()).abs().max() > 1
+
+
+def test_a_gaussian_too_wide_for_the_images_is_refused() -> None:
+    config = settings(elastic=0.5, smoothness=100.0)
+    assert len(displacement_fields(config, 28, 28)) > 0
+    with pytest.raises(ConfigError, match=r"augment.smoothness: expected less for images of 8 x 8, got 100.0"):
+        displacement_fields(config, 8, 8)

@@ -29,7 +29,10 @@ class History(Checkpoint):
     """
 
     def __init__(self, log_every_n_steps: int, total_steps: int) -> None:
-        """A point is logged when the step reaches or passes a multiple of `log_every_n_steps`, and at epoch ends."""
+        """A point is logged at epoch ends, and when the step reaches a multiple of `log_every_n_steps`.
+
+        Or passes it: the engine reports many steps at once.
+        """
         self.log_every_n_steps, self.total_steps = log_every_n_steps, total_steps
         self.rows: list[dict[str, Any]] = []
         self.validated: dict[str, float] = {}

@@ -11,7 +11,7 @@ from mnist_mlp.data.run_length import RunLength
 
 
 def end_run(trainer: L.Trainer) -> None:
-    """Let Lightning's loop validate after this step, end the epoch and the run.
+    """Let Lightning's loop validate after this step, if it validates in this epoch, and end the epoch and the run.
 
     For the last step of a run that `max_steps` ends within an epoch. `min_epochs` and `min_steps`, which would forbid
     it, are switched off.

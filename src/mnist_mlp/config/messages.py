@@ -23,6 +23,10 @@ def explain(error: OmegaConfBaseException, schema: type[Any] = Config) -> str:
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
         return _unknown(name, schema)
     if isinstance(error, MissingMandatoryValue):
+        if owners := _some_of_the_variants(name):
+            section = name.partition(".")[0]
+            options = " or ".join(f"{section}={owner}" for owner in owners)
+            return f"{name}: missing; choose by the group, {options}, not by {section}.name"
         return (
             f"{name}: missing; set it in the YAML file of its group, or give its field in the schema a legacy_default. "
             "Checkpoints written before the key existed need that anyway"
@@ -94,11 +98,9 @@ def _unknown(name: str, schema: type[Any]) -> str:
         if entry.type.startswith("dict") and name.startswith(f"{own}."):
             return f"{own}: an entry is added with a + before the key, as in {shell_override('+' + own, '{...}')}"
     if name in known:
-        own, variants = name.removeprefix(section + "."), VARIANTS.get(section, {})
-        owners = [option for option, kind in variants.items() if own in {entry.name for entry in fields(kind)}]
-        if len(owners) < len(variants):
+        if owners := _some_of_the_variants(name):
             return f"{name}: not a key of the chosen {section}; {section}={' or '.join(owners)} has it"
-        if variants or known[name].default is not MISSING:
+        if section in VARIANTS or known[name].default is not MISSING:
             return f"{name}: no file under configs/ sets it; type +{name}=<value> to add it"
         return f"{section}: expected a section with keys of its own; a file sets it to null"
     groups = list(dict.fromkeys([*sections(schema), *global_groups()])) if issubclass(schema, Config) else []
@@ -109,6 +111,14 @@ def _unknown(name: str, schema: type[Any]) -> str:
     if name.startswith("hydra.launcher."):
         return f"unknown key {name}; choose the launcher that has it, as in -m hydra/launcher=stacked"
     return f"unknown key {name}{_nearest_key(name, [*known, *groups])}"
+
+
+def _some_of_the_variants(name: str) -> list[str]:
+    """The options of a section (`cnn` of `model`) that have this key; none if all of them have it."""
+    section, _, own = name.partition(".")
+    variants = VARIANTS.get(section, {})
+    owners = [option for option, kind in variants.items() if own in {entry.name for entry in fields(kind)}]
+    return owners if len(owners) < len(variants) else []
 
 
 def _nearest_key(name: str, known: Iterable[str]) -> str:

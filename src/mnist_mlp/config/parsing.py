@@ -174,7 +174,7 @@ def _check_limits(name: str, value: Any, declaration: Key) -> None:
         raise ConfigError(f"{name}: expected {one_of(choices)}, got {as_text(value)}{nearest(value, choices)}")
     if not isinstance(value, int | float):
         return
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{name}: expected a finite number, got {value}")
     if declaration.count_or_share and isinstance(value, float) and not 0 <= value <= 1:
         whole = f", as {name}={round(value)}" if value > 1 else ""

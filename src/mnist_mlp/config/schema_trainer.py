@@ -36,11 +36,18 @@ class TrainerConfig:
     )
     precision: str = key("floating-point precision", choices=PRECISIONS)
     max_epochs: int = key(
-        "epochs to train", at_least=0, run_limit="steps", may_change_on_resume=True, in_hparams=True, not_passed_on=True
+        "epochs to train",
+        at_least=0,
+        at_most=1_000_000_000,
+        run_limit="steps",
+        may_change_on_resume=True,
+        in_hparams=True,
+        not_passed_on=True,
     )
     max_steps: int = key(
         "stop after this many optimizer steps; -1: no limit",
         at_least=-1,
+        at_most=1_000_000_000_000,
         run_limit="steps",
         may_change_on_resume=True,
         in_hparams=True,

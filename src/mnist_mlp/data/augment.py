@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import AugmentConfig
 from mnist_mlp.data.seeding import derive
 
@@ -75,7 +76,11 @@ def augments(config: AugmentConfig) -> bool:
 
 
 def displacement_fields(config: AugmentConfig, height: int, width: int) -> Tensor:
-    """Displacement fields `(fields, 2, height, width)`: x, then y, in pixels, for a coefficient of 1."""
+    """Displacement fields `(fields, 2, height, width)`: x, then y, in pixels, for a coefficient of 1.
+
+    Raises:
+        ConfigError: `augment.smoothness` is so wide for such small images that no elastic deformation is left.
+    """
     x, y = _centred_pixels(height, width)
     one, zero = torch.ones_like(x), torch.zeros_like(x)
     affine = [
@@ -88,7 +93,13 @@ def displacement_fields(config: AugmentConfig, height: int, width: int) -> Tenso
     ]
     fields = [deviation * torch.stack((dx, dy)) for deviation, dx, dy in affine if deviation > 0]
     if config.elastic > 0:
-        for wave in elastic_waves(config.smoothness, height, width):
+        waves = elastic_waves(config.smoothness, height, width)
+        if len(waves) == 0:
+            raise ConfigError(
+                f"augment.smoothness: expected less for images of {height} x {width}, got {config.smoothness}: no elastic "
+                "deformation is so smooth"
+            )
+        for wave in waves:
             fields += [config.elastic * torch.stack(pair) for pair in ((wave, zero), (zero, wave))]
     return torch.stack(fields) if fields else torch.empty(0, 2, height, width, dtype=torch.float32)
 

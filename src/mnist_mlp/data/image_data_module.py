@@ -75,8 +75,8 @@ class ImageDataModule(L.LightningDataModule, ABC):
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Augment the images of a training step; the noise is a function of (seed, step).
 
-        A limit: under a Trainer of your own with several devices, each rank draws the same noise for its images. The
-        engine draws it for the whole minibatch.
+        Known limitation: under a Trainer of your own with several devices, each rank draws the same noise for its
+        images. The engine draws it for the whole minibatch.
         """
         if not (self.trainer and self.trainer.training and augments(self.config.augment)):
             return batch

@@ -37,7 +37,7 @@ class EpochOrder:
         self.epoch = epoch
 
     def order(self, seed: int) -> Tensor:
-        """Indices of all images in this epoch, `(N,)`; the networks of a stack share the images, and not the seed."""
+        """Indices of all images in this epoch, `(N,)`. The networks of a stack share one loader, with several seeds."""
         return epoch_order(len(self.images), seed, 0 if self.same_order else self.epoch)
 
 
@@ -60,7 +60,8 @@ class TrainLoader(EpochOrder):
         Args:
             steps_done: gives the optimizer steps already done, when an epoch begins: Lightning restores their number
                 after it has created the loaders.
-            limit: the trainer's `limit_train_batches`: it ends each epoch after so many minibatches.
+            limit: the trainer's `limit_train_batches`. Lightning ends each epoch after so many minibatches; here it is
+                needed only to count the steps of complete epochs.
         """
         super().__init__(part, same_order=same_order, rank=rank, world_size=world_size)
         self.batch_size, self.seed, self.steps_done, self.limit = batch_size, seed, steps_done, limit

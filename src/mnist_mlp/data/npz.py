@@ -74,7 +74,7 @@ def load(data: DataConfig) -> Dataset:
 def _reading(path: Path) -> Iterator[zipfile.ZipFile]:
     """The open file; an error while reading it in the block becomes a ConfigError of one line."""
     try:
-        if path.is_fifo():  # opening it would wait for someone who writes
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe or a device would be read without end
             raise FileNotFoundError
         with zipfile.ZipFile(path) as archive:
             yield archive

@@ -1,6 +1,6 @@
 """Metrics by name, computed beside the loss.
 
-To add one: its entry in `METRICS`, and its name, format and best value in `config/schema.py`. `metrics=[acc,f1]` then
+To add one: its entry in `METRICS`, and its name, format and direction in `config/schema.py`. `metrics=[acc,f1]` then
 reports it on the console, in TensorBoard, result.json and leaderboards; `checkpoint.monitor=val/f1` selects the best
 checkpoint.
 """

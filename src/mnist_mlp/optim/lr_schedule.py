@@ -1,6 +1,6 @@
 """Learning rate schedules: functions of the step and the number of steps, so a checkpoint need not store their state.
 
-To add one: its function in `SCHEDULES`, and its keys in `config/schema.py`.
+To add one: its function in `SCHEDULES`, and its name and keys in `config/schema.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Optimizers by name.
 
-To add one: its entry in `OPTIMIZERS`, and its keys in `config/schema.py`.
+To add one: its entry in `OPTIMIZERS`, and its name and keys in `config/schema.py`.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def build_trainer(run: TrainingRun, world: World, *, bar: str | None = "") -> L.
 
 
 class EndAtLastStep(L.Callback):
-    """Check the number of batches in an epoch; end the run, with a validation, at its last step."""
+    """Check the number of batches in an epoch; end the run at its last step, validated if its epoch is."""
 
     def __init__(self, run: TrainingRun) -> None:
         self.run = run
