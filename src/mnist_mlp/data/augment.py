@@ -96,8 +96,8 @@ def displacement_fields(config: AugmentConfig, height: int, width: int) -> Tenso
         waves = elastic_waves(config.smoothness, height, width)
         if len(waves) == 0:
             raise ConfigError(
-                f"augment.smoothness: expected less for images of {height} x {width}, got {config.smoothness}: no elastic "
-                "deformation is so smooth"
+                f"augment.smoothness: expected less for images of {height} x {width}, got {config.smoothness}: "
+                "no elastic deformation is so smooth"
             )
         for wave in waves:
             fields += [config.elastic * torch.stack(pair) for pair in ((wave, zero), (zero, wave))]
