@@ -19,12 +19,12 @@ from mnist_mlp.extras.demo.build import build
 pytestmark = pytest.mark.slow
 
 
-def test_ten_digits_drawn_with_the_mouse_are_read(open_page, trained):
+def test_ten_digits_are_read_that_are_drawn_with_the_mouse_or_by_its_events(open_page, trained):
     data = trained.config.data
     page = open_page(build(trained, load(data)).html)
     answers = []
-    for strokes in STROKES.values():
-        draw_with_the_mouse(page, strokes)
+    for digit, strokes in STROKES.items():
+        (draw_with_the_mouse if digit in "47" else draw)(page, strokes)  # the mouse takes a second for a round digit
         answers.append(said(page))
         page.keyboard.press("c")
     assert [re.match(r"(?:It says|Almost sure:|Not sure:) (\d)", answer)[1] for answer in answers] == list(STROKES)

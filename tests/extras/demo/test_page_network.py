@@ -38,7 +38,7 @@ def test_200_pictures_and_their_probabilities_are_those_of_python(open_page, htm
 def test_the_answer_follows_each_point_while_the_pen_is_down(page):
     said(page)
     frame = page.locator("#sheet").bounding_box()
-    points = [(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"]) for x, y in STROKES["3"][0]]
+    points = [(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"]) for x, y in STROKES["3"][0][:5]]
     page.mouse.move(*points[0])
     page.mouse.down()
     pictures = []
