@@ -96,3 +96,12 @@ def test_composing_leaves_a_hydra_of_the_program_around_it_alone(tmp_path: Path)
         assert compose("train", ["seed=8"]).seed == 8
     assert composed().seed == 0
     assert not GlobalHydra.instance().is_initialized()
+
+
+@pytest.mark.parametrize("text", ["/tmp/a${b}", "a\\${b}", "${oc.env:HOME}", "\\\\${", "$ {x}"])
+def test_a_text_is_taken_as_it_is(text: str) -> None:
+    """Hydra has resolved what was an interpolation."""
+    values = asdict(composed())
+    values["resume"] = values["data"]["dir"] = text
+    config = from_dict(values, Config)
+    assert (config.resume, config.data.dir) == (text, text)

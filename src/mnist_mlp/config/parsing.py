@@ -59,8 +59,9 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
 def _keys_outside_of_sections(values: dict[str, Any], schema: type[Any]) -> dict[str, Any]:
     own = {name: value for name, value in values.items() if name not in sections(schema)}
     try:
-        typed = OmegaConf.merge(_without_sections(schema), own)  # type: ignore[arg-type]  # mypy takes it for unhashable
-        plain = OmegaConf.to_container(typed, throw_on_missing=True)
+        keys_alone = _without_sections(schema)  # type: ignore[arg-type]  # mypy takes it for unhashable
+        typed = OmegaConf.merge(keys_alone, _literal(own))
+        plain = OmegaConf.to_container(typed, throw_on_missing=True, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(_message(error, values, schema)) from error
     assert isinstance(plain, dict)
@@ -83,10 +84,20 @@ def _section(name: str, values: dict[str, Any], schema: type[Any]) -> Any:
         raise ConfigError(f"{name}.name: expected {one_of(variants)}, got {as_text(chosen)}{advice}")
     kind = variants[str(chosen)] if variants else get_type_hints(schema)[name]
     try:
-        return deepcopy(_merged(kind, json.dumps(own, default=repr)))  # type: ignore[arg-type]  # mypy takes it for unhashable
+        content = json.dumps(_literal(own), default=repr)
+        return deepcopy(_merged(kind, content))  # type: ignore[arg-type]  # mypy takes it for unhashable
     except OmegaConfBaseException as error:
         error.full_key = f"{name}.{error.full_key}" if error.full_key else name
         raise ConfigError(_message(error, values, schema)) from error
+
+
+def _literal(value: Any) -> Any:
+    """`value` with each `${` in a text escaped: interpolations are resolved already."""
+    if isinstance(value, dict):
+        return {name: _literal(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_literal(inner) for inner in value]
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
 
 
 @lru_cache(maxsize=1024)
