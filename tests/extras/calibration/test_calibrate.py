@@ -60,7 +60,7 @@ def test_the_threshold_answers_most_within_the_risk(risk: float) -> None:
 
 def test_where_no_answer_is_safe_none_is_given_lightly() -> None:
     said = log_softmax(np.eye(10))
-    assert fit(said, (np.arange(10) + 1) % 10, risk=0.0).threshold == 1.0
+    assert fit(said, (np.arange(10) + 1) % 10, risk=0.0).threshold > 1.0  # above every probability
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "nll", "mse"])

@@ -36,6 +36,7 @@ def test_numpy_and_torch_and_both_ranges_of_grey_levels_give_the_same_answer(pre
         (IMAGES * np.nan, r"got torch.float64 from nan to nan"),
         (IMAGES.astype(np.int64), r"got torch.int64$"),
         (IMAGES.astype(np.uint16), r"got torch.uint16$"),  # as a scan of 16 bits
+        (IMAGES.astype(">f4"), r"expected images as uint8 in 0..255 or as floats in \[0, 1\]: given numpy array has"),
         (IMAGES.astype(object), r"expected images as uint8 in 0..255 or as floats in \[0, 1\]: can't convert"),
         (IMAGES[0], r"expected images \(N, 1, 28, 28\), got \(28, 28\)"),
         (np.zeros((28, 28, 27), np.uint8), r"got \(28, 28, 27\)"),

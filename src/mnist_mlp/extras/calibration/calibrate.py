@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 # Limits of the temperature: for a network that has every validation image right the best one would be 0.
 LOWEST, HIGHEST = 0.1, 10.0
 DIGITS = list("0123456789")
+ABOVE_ALL = math.nextafter(1.0, 2.0)
+"""threshold of a network that may answer nothing: finite, as JSON wants it, and above every probability"""
 
 Part = tuple[Tensor, Tensor]
 
@@ -48,7 +51,8 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_st
     limits = training.limits if training else USUAL
     alone, beside_others = np.quantile(scores, (limits.alone, limits.beside_others)).tolist()
     calibration = replace(calibration, number_threshold=limits.sure, number_margin=beside_others - alone)
-    # The limit for a digit alone: kept as a number for the free energy, 0 for a detector.
+    # The limit for a digit alone: kept in `Calibration.free_energy`; or subtracted from the scores of a detector, whose
+    # limit is 0.
     if detector is None:
         calibration = replace(calibration, free_energy=alone)
     else:
@@ -89,7 +93,7 @@ def fit(log_probabilities: np.ndarray, labels: np.ndarray, risk: float) -> Calib
     predictions = Predictions(log_probabilities=log_probabilities, labels=labels)
     temperature = best_temperature(predictions)
     point = coverage_at_risk(predictions.at_temperature(temperature), risk)
-    return Calibration(temperature=temperature, threshold=min(point.threshold, 1.0))
+    return Calibration(temperature=temperature, threshold=min(point.threshold, ABOVE_ALL))
 
 
 def best_temperature(predictions: Predictions) -> float:

@@ -25,7 +25,8 @@ class Limits:
     sure: float
     """lowest product of the digits' probabilities: `Calibration.number_threshold`"""
     alone: float
-    """quantile of the validation images' OOD scores that is the limit for a digit on its own"""
+    """share of the validation images that a digit on its own has to look as much like: the limit is this quantile of
+    their OOD scores"""
     beside_others: float
     """the same for a digit beside others"""
 

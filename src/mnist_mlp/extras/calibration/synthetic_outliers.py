@@ -17,7 +17,7 @@ from mnist_mlp.extras.handwriting.mnist_format import FIT, SIDE
 
 FAINTEST = 30  # the lowest grey level that counts as ink
 LEAST_PIXELS = 20  # an image with at most so many pixels brighter than 127 is nearly empty
-OTHER_KINDS = 5  # beside the mixes of two classes
+OTHER_KINDS = 5  # beside the mixes of two classes: neighbours, quarters, parts, strokes, blots
 STROKES, DOTS = 3, 48  # maximum strokes in an image; dots drawn along each stroke
 STRAIGHT = 0.4  # share of the strokes
 JOINED = 0.5  # share of the images whose strokes meet, as those of letters do

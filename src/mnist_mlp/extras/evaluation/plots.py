@@ -86,7 +86,8 @@ def _points(axes: Axes, bins: Reliability, colour: str, name: str, zorder: int) 
 def risk_coverage_curve(predicted: Predictions, threshold: float | None = None) -> Figure:
     """Risk–coverage curve (lower envelope): the smallest error possible at this coverage or more.
 
-    Between two mistakes the error falls as coverage grows: each point has the smallest error at its coverage or more.
+    The error at a coverage rises with each mistake and falls until the next. To draw no such teeth, each point has the
+    smallest error at its coverage or more.
 
     Args:
         threshold: the checkpoint's own.

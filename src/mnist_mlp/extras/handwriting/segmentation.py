@@ -52,7 +52,7 @@ class Digit:
 
 
 def find_digits(grey: Grey) -> list[Digit]:
-    """The digits of a picture (H, W), line by line, left to right; none on a blank page."""
+    """The digits of a picture (H, W) of one pixel or more, line by line, left to right; none on a blank page."""
     for flipped in (False, True):  # a bright patch of light may have been taken for the pen
         ink, labels, boxes = _written(dark_on_light(grey, flipped=flipped))
         if boxes:
@@ -97,7 +97,7 @@ def _is_surrounded_by_paper(page: Map, ink: Ink, labels: Labels, number: int, bo
     ring = page[window][grown(near) & ~near & ~grown(labels[window] > 0)]
     if ring.size < LEAST_RING:
         return True
-    # With m the level of the pen, that of the paper is p = m / (1 - ink), and their harmonic mean 2 m p / (m + p) this.
+    # The harmonic mean of the pen's level m and the paper's, p = m / (1 - ink): 2 m p / (m + p) = m / (1 - ink / 2).
     between_pen_and_paper = page[window][own].mean() / (1 - ink[window][own].mean() / 2)
     return bool(np.count_nonzero(ring >= between_pen_and_paper) >= LEAST_PAPER * ring.size)
 

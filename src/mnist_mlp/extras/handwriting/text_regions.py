@@ -29,9 +29,9 @@ def find_writing(ink: Ink) -> tuple[Labels, list[Box]]:
     labels, boxes = _pieces(ink, pen, least)
     while (sides := _sides_followed(labels, boxes)).any():
         ink = np.where(grown(sides[labels] > 0), 0, ink)
-        rim, pen = PEN_SHARE * pen, _pen_level(ink)
+        removed_from, pen = PEN_SHARE * pen, _pen_level(ink)
         inner, inner_boxes = _pieces(ink, pen, max(LEAST_LENGTH, LEAST_SHARE_INSIDE * min(ink.shape)))
-        if not inner_boxes or pen <= rim:  # what is fainter may be the blurred rim of what was taken off
+        if not inner_boxes or pen <= removed_from:  # so faint a pen may be the blurred rim of what was removed
             filled = np.bincount(labels.ravel(), minlength=len(sides)) / [1, *(box.area for box in boxes)]
             fills = [
                 _fills_picture(box, ink.shape, count, share)

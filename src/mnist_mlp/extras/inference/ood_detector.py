@@ -45,10 +45,10 @@ class OodDetector(nn.Module):
 
 
 def outputs_of_layers(network: Network, images: Tensor) -> Tensor:
-    """Images `(B, C, H, W)` or flat, 0..255, to the inputs of linear layers, and the logits, `(B, F)`.
+    """Images `(B, C, H, W)` or flat, 0..255, to what the detector looks at, `(B, F)`.
 
-    Of all linear layers but one that is the very first layer of the network. In an MLP these inputs are the activations
-    of the hidden layers; in a CNN also what the convolutions give.
+    That is the input of each linear layer, except one that comes first in the network, whose input is the image; and
+    the logits. In an MLP these inputs are the activations of the hidden layers; in a CNN also what convolutions give.
     """
     values, outputs = network.normalise(images), []
     for place, layer in enumerate(network.layers):

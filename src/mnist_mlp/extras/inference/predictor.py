@@ -127,7 +127,7 @@ def as_grey_levels(images: Images, image_shape: tuple[int, ...]) -> Tensor:
     """
     try:
         levels = images if isinstance(images, Tensor) else torch.from_numpy(np.array(images))  # of any strides
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # objects, rows of several lengths, another byte order
         raise UserError(f"expected images as uint8 in 0..255 or as floats in [0, 1]: {error}") from error
     shapes = {image_shape, (prod(image_shape),), image_shape[1:] if image_shape[0] == 1 else image_shape}
     if tuple(levels.shape[1:]) not in shapes:

@@ -27,7 +27,8 @@ def conclusion(board: Leaderboard) -> str:
     corrected = "" if len(tested) == 1 else f", corrected by Holm for {len(tested):,} comparisons"
     how = f"(t-tests paired by seed{corrected}; p < {RISK})"
     if not worse:
-        compared = _all(len(others)) if len(tested) == len(others) else f"the {len(tested):,} that share seeds with it"
+        some = "the one that shares" if len(tested) == 1 else f"the {len(tested):,} that share"
+        compared = _all(len(others)) if len(tested) == len(others) else f"{some} two seeds with it"
         return f"No winner: chance may explain the first's lead over {compared} {how}. More seeds may tell them apart."
     if len(worse) == len(others):
         return f"The first is better than {_all(len(others))} {how}."

@@ -132,6 +132,7 @@ def _distribution(key: str, words: str) -> BaseDistribution:
             return CategoricalDistribution(list(override.sweep_string_iterator()))
         if isinstance(sweep, IntervalSweep):
             assert sweep.start is not None and sweep.end is not None
+            # Hydra makes floats of both ends; int(interval(1,8)) keeps them whole.
             whole = isinstance(sweep.start, int) and isinstance(sweep.end, int)
             interval = IntDistribution if whole else FloatDistribution
             return interval(sweep.start, sweep.end, log=_is_log(sweep))  # type: ignore[arg-type]

@@ -110,7 +110,12 @@ class SharedStudy:
         return claims
 
     def _draw(self, number: int, proposal: int) -> Claim:
-        """Draw a trial: `number` counts those before it, `proposal` those before the first one of its proposal."""
+        """Draw a trial.
+
+        Args:
+            number: how many trials were drawn before it.
+            proposal: the same for the first of the trials that are drawn together with it; see `proposal_of`.
+        """
         # A function of the seed and of how many trials were drawn before: a search can be repeated.
         seed = np.random.SeedSequence((self.seed, number)).generate_state(1)[0]
         self.study.sampler = TPESampler(seed=int(seed), n_startup_trials=self.search.startup)

@@ -26,9 +26,9 @@ class Pruning(L.Callback):
             self.trial.report(accuracy, step=epochs)
 
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        # Here, not at the end of the epoch before: that one is saved by now, and a last epoch is never pruned.
-        # After a kill, epochs up to the last reported one are trained again. The pruner has let the trial go on after
-        # those before it, and is not asked a second time.
+        # At the start of an epoch: the one before has been saved by then, and no trial ends after its last epoch.
+        # After a kill, some epochs that were reported are trained again: the pruner has let the trial pass, and is not
+        # asked again.
         trained_again = trainer.current_epoch < max(self.reported, default=0)
         if trainer.current_epoch > 0 and not trained_again and self.trial.should_prune():
             raise Pruned(trainer.current_epoch, trainer.max_epochs or 0)
