@@ -110,7 +110,8 @@ def _kept(chosen: dict[str, Any], recorded: dict[str, Any]) -> dict[str, Any]:
     """
     default = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(CONFIGS / "trainer" / "default.yaml")))
     free = {key.removeprefix("trainer.") for key in keys_where(may_change_on_resume) - keys_where(limits_run)}
-    return {key: recorded[key] for key, value in default.items() if key not in free and chosen[key] == value}
+    kept = (default.keys() & recorded.keys()) - free  # an older version may not have recorded every key
+    return {key: recorded[key] for key in kept if chosen[key] == default[key]}
 
 
 def _select(config: DictConfig, name: str) -> Any:
