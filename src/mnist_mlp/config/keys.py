@@ -108,6 +108,12 @@ def _sections(schema: type[Any]) -> tuple[str, ...]:
 
 
 @cache
+def keys_without_effect() -> frozenset[str]:
+    """Keys that do not affect the result of a run."""
+    return frozenset(keys()) - keys_where(affects_result)
+
+
+@cache
 def sections_without_effect() -> frozenset[str]:
     """Sections, and keys outside of sections, that do not affect the result of a run."""
     computing = {name.partition(".")[0] for name in keys_where(affects_result)}

@@ -19,7 +19,7 @@ from mnist_mlp.engine import stacked_mlp, stacked_optimizer
 from mnist_mlp.engine.autograd_step import AutogradStep
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.hand_written_step import HandWrittenStep
-from mnist_mlp.engine.member import Member
+from mnist_mlp.engine.member import Member, overrides
 from mnist_mlp.engine.stacked_loss import HAND_WRITTEN
 from mnist_mlp.module import DigitClassifier
 
@@ -33,10 +33,9 @@ def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
     tried = set()
     for member in members:
         config, model, network = member.config, member.config.model, member.module.network
-        module_class = type(member.module)
         for hook in ("on_train_batch_start", "on_train_batch_end"):
-            if getattr(module_class, hook) is not getattr(DigitClassifier, hook):
-                return f"{module_class.__name__} has a hook {hook} of its own"
+            if overrides(member.module, DigitClassifier, hook):
+                return f"{type(member.module).__name__} has a hook {hook} of its own"
         if not stacked_mlp.is_known(network.layers):
             return f"the network has layers other than a perceptron's (model.name={model.name})"
         if len(list(network.parameters())) != len(list(network.layers.parameters())):

@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import StochasticWeightAveraging
 from mnist_mlp.callbacks.loop_progress import end_run
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.engine.loader_check import refuse_other_loaders
+from mnist_mlp.engine.member import overrides
 from mnist_mlp.engine.stack import Stack
 
 
@@ -152,7 +153,7 @@ def refuse_unknown_hooks(
     ]:
         hooks = {name for name in dir(base) if not name.startswith("_")} - known
         for name in sorted(hooks):
-            if _overrides(owner, base, name) and callable(getattr(base, name)):
+            if overrides(owner, base, name) and callable(getattr(base, name)):
                 raise ConfigError(
                     f"{type(owner).__name__}.{name}: engine=fast does not call this hook; engine=plain does. "
                     "docs/yours.md lists those that it calls"
@@ -161,12 +162,4 @@ def refuse_unknown_hooks(
 
 def wants_each_step(callback: L.Callback) -> bool:
     """Whether the callback has a hook around a batch, which the engine would otherwise call once for each chunk."""
-    return any(_overrides(callback, L.Callback, name) for name in ("on_train_batch_start", "on_train_batch_end"))
-
-
-def _overrides(owner: Any, base: type[Any], name: str) -> bool:
-    """Whether a class, or an object as Lightning's `LambdaCallback`, has an attribute of its own in the place of
-    `base`'s."""
-    if name == "log" and name in vars(owner):  # set by `Member.log_to`
-        return False
-    return name in vars(owner) or getattr(type(owner), name, None) is not getattr(base, name)
+    return any(overrides(callback, L.Callback, name) for name in ("on_train_batch_start", "on_train_batch_end"))

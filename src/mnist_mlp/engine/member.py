@@ -205,6 +205,13 @@ class Member:
             self.trainer.should_stop = True
 
 
+def overrides(owner: Any, base: type[Any], name: str) -> bool:
+    """Whether an object (as a `LambdaCallback`) or its class has an attribute of its own in the place of `base`'s."""
+    if name == "log" and name in vars(owner):  # set by `Member.log_to`
+        return False
+    return name in vars(owner) or getattr(type(owner), name, None) is not getattr(base, name)
+
+
 def _optimizer_and_schedule(configured: Any) -> tuple[Optimizer, LRScheduler | None]:
     """Optimizer and schedule in the result of `configure_optimizers`.
 

@@ -32,7 +32,9 @@ def build(predictor: Predictor, *, dtype: str, channel: bool, metadata: dict[str
     """
     network, graph = predictor.network, _Graph()
     channels, height, width = network.image_shape
-    layers = network.layers
+    layers = getattr(network, "layers", None)
+    if not isinstance(layers, nn.Sequential):
+        raise UnsupportedError(f"expected a network whose layers follow one another, got {type(network).__name__}")
     if dtype == "uint8":
         graph.add("Cast", to=TensorProto.FLOAT)
     else:

@@ -14,7 +14,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.config.keys import affects_result, keys, keys_where, with_legacy_defaults
+from mnist_mlp.config.keys import keys_without_effect, with_legacy_defaults
 from mnist_mlp.extras.leaderboard.statistics import Estimate, against_first
 from mnist_mlp.runs import directories, record
 from mnist_mlp.runs.monitored import ACCURACY, monitored, monitored_by_all
@@ -220,7 +220,7 @@ def settings(config: Mapping[str, Any]) -> dict[str, Any]:
 @cache  # the schema takes milliseconds to read, and there may be thousands of runs
 def _left_out_of_settings() -> frozenset[str]:
     """Keys that change no result, and the seed, in which the runs of an entry differ."""
-    return frozenset((keys().keys() - keys_where(affects_result)) | {"seed"})
+    return keys_without_effect() | {"seed"}
 
 
 def config_of(run: directories.Run) -> dict[str, Any]:

@@ -39,12 +39,10 @@ def plan(jobs: Sequence[Job], most: int | None = None, at_once: int | None = Non
     """
     groups, alone = stackable_groups(jobs)
     stacks = []
-    others = [job for group in groups for job in group]
-    keys_of: dict[int, dict[str, str]] = {}
-    for group in groups:
+    keys_of_groups = [shared_keys(group[0].config) for group in groups]
+    for number, group in enumerate(groups):
         if len(group) == 1:
-            keys_of = keys_of or {job.number: shared_keys(job.config) for job in others}
-            alone.append((group[0], _difference(group[0], others, keys_of)))
+            alone.append((group[0], _difference(number, groups, keys_of_groups)))
             continue
         width = at_once or stacks_at_once(group[0].config)
         parts = math.ceil(len(group) / (most or members_at_once(group[0].config)))
@@ -106,16 +104,16 @@ def shared_keys(config: Config) -> dict[str, str]:
     return {name: repr(value) for name, value, _ in leaves(config) if name not in own}
 
 
-def _difference(job: Job, jobs: Sequence[Job], keys_of: Mapping[int, dict[str, str]]) -> str:
-    """The keys in which a job differs from the job that is most like it: why they cannot be in one stack.
+def _difference(number: int, groups: Sequence[Sequence[Job]], keys: Sequence[Mapping[str, str]]) -> str:
+    """The keys in which a group differs from the one that is most like it: why they cannot be in one stack.
 
-    `keys_of`: the `shared_keys` of each job, by its number.
+    `keys`: the `shared_keys` of each group.
     """
-    own = keys_of[job.number]
+    own = keys[number]
     others = [
-        (other, sorted(name for name in own.keys() | keys.keys() if own.get(name) != keys.get(name)))
-        for other in jobs
-        if other is not job and (keys := keys_of[other.number]) is not None
+        (group[0], sorted(name for name in own.keys() | other.keys() if own.get(name) != other.get(name)))
+        for group, other in zip(groups, keys, strict=True)
+        if other is not own
     ]
     if not others:
         return "no other job is left that could share a stack"

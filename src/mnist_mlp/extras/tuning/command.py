@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from mnist_mlp.cli.exit_codes import exit_codes
 from mnist_mlp.config.errors import ConfigError, require
-from mnist_mlp.config.keys import affects_result, keys, keys_where, sections_without_effect
+from mnist_mlp.config.keys import keys_without_effect, sections_without_effect
 
 
 def searched_on_the_command_line(arguments: list[str]) -> list[str]:
@@ -47,7 +47,7 @@ def searched_on_the_command_line(arguments: list[str]) -> list[str]:
 
 def _changes_no_result(key: str) -> bool:
     section = key.replace("/", ".").partition(".")[0]
-    return section in ("tune", "hydra", *sections_without_effect()) or key in keys().keys() - keys_where(affects_result)
+    return section in ("tune", "hydra", *sections_without_effect()) or key in keys_without_effect()
 
 
 class CheckSpace(Callback):
