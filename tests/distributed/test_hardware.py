@@ -74,6 +74,16 @@ def test_a_gpu_that_torch_cannot_use_is_refused_with_the_reason_and_auto_takes_t
     assert not hardware.uses_gpu("auto")
 
 
+def test_another_kind_of_gpu_is_named_beside_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, wheel: dict[str, str | None]
+) -> None:
+    wheel["cuda"] = "13.2"
+    monkeypatch.setattr(hardware, "_cuda_driver", lambda: Driver(13000, (9, 0)))
+    monkeypatch.setattr(hardware.sys, "platform", "linux")
+    with pytest.raises(ConfigError, match=r"got 'mps'; it has an NVIDIA GPU \(cuda\) and the CPU: use"):
+        require_accelerator(trainer(accelerator="mps"))
+
+
 def test_a_driver_of_the_same_major_version_serves_and_old_cards_beside_new_ones_are_not_counted(
     monkeypatch: pytest.MonkeyPatch, wheel: dict[str, str | None]
 ) -> None:

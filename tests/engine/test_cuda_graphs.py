@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 
 from mnist_mlp.config.schema import Config
 from mnist_mlp.engine import cuda_graphs, stack
-from mnist_mlp.engine.cuda_graphs import RecordedWork, Work
+from mnist_mlp.engine.cuda_graphs import Recorder, Work
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.train_stack import train_stack
 from mnist_mlp.optim.lr_schedule import lr_factor
@@ -68,7 +68,7 @@ class Tape(TorchDispatchMode):
                         old.copy_(new)
 
 
-class Recorder(RecordedWork):
+class TapeRecorder(Recorder):
     """Records on tapes from the second time on, as a GPU would; or never, with `tapes` None."""
 
     def __init__(self, tapes: list[Tape] | None) -> None:
@@ -121,7 +121,7 @@ def furthest(left: dict[str, Any], right: dict[str, Any]) -> float:
 @pytest.fixture
 def recording(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Tape] | None], None]:
     """Have the steps of the runs to come recorded on tapes that go into a list; with None as on a GPU, one by one."""
-    return lambda tapes: monkeypatch.setattr(stack, "recorder", lambda _: Recorder(tapes))
+    return lambda tapes: monkeypatch.setattr(stack, "recorder_for", lambda _: TapeRecorder(tapes))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_work_is_recorded_for_each_shape_whichever_comes_first() -> None:
         recorded = done.pop()
         return lambda: done.append(f"{recorded} again")
 
-    recorded = RecordedWork(record)
+    recorded = Recorder(record)
     for shape in ("small", "large", "large", "small", "large"):
         recorded(shape, lambda shape=shape: done.append(shape))  # type: ignore[misc]
     assert done == ["small", "large", "large again", "small again", "large again"]
@@ -222,7 +222,7 @@ def test_work_that_cannot_be_recorded_is_done_all_the_same(caplog: pytest.LogCap
         raise RuntimeError("operation not permitted when stream is capturing")
 
     done: list[int] = []
-    recorded = RecordedWork(refuse)
+    recorded = Recorder(refuse)
     for _ in range(4):
         recorded("shape", lambda: done.append(1))
     assert len(done) == 4

@@ -162,6 +162,28 @@ def test_a_check_of_a_few_batches_validates_whatever_the_interval(engine: str, t
     assert result.metrics["val/acc"] is not None
 
 
+class Freezes(L.Callback):
+    """Puts the last layer into evaluation mode, as one that is not to be trained; sees the modes in each epoch."""
+
+    def __init__(self) -> None:
+        self.modes: list[tuple[bool, bool]] = []
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        pl_module.network.layers[-1].eval()
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        self.modes.append((pl_module.training, pl_module.network.layers[-1].training))
+
+
+@pytest.mark.filterwarnings("ignore:Found 1 module.s. in eval mode")
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_a_frozen_layer_stays_in_evaluation_mode_after_a_validation(engine: str, tmp_path: Path) -> None:
+    freezes = Freezes()
+    train(configuration(*SHORT, *QUIET, f"engine={engine}"), tmp_path, callbacks=[freezes])
+    assert len(freezes.modes) > 1
+    assert set(freezes.modes) == {(True, False)}
+
+
 class Sizes(L.Callback):
     """The number of images in each batch of validation."""
 

@@ -18,7 +18,6 @@ from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, Sav
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.train_stack import train_stack
 from mnist_mlp.runs import checkpoint_file
-from mnist_mlp.training.process_settings import prepare_torch
 from mnist_mlp.training.run import TrainingRun
 
 WORDS = ("trainer.max_epochs=2", "trainer.limit_train_batches=14", "checkpoint.every_seconds=60")
@@ -98,11 +97,13 @@ def test_jobs_of_lightnings_own_loop_train_one_after_another(tmp_path: Path) -> 
     assert [result["status"] for result in results(jobs)] == ["completed"] * 2
 
 
-def test_a_stack_has_one_thread() -> None:
+@pytest.mark.parametrize(("networks", "given", "threads"), [(1, None, 3), (2, None, 1), (1, 2, 2)])
+def test_a_stack_has_one_thread_and_a_network_those_that_the_configuration_or_the_caller_gives(
+    tmp_path: Path, networks: int, given: int | None, threads: int
+) -> None:
     before = torch.get_num_threads()
     try:
-        for networks, threads in ((1, 3), (2, 1)):
-            prepare_torch(configuration("threads=3"), parameters=1000, ranks=1, networks=networks)
-            assert torch.get_num_threads() == threads
+        train_stack(jobs_of(tmp_path, "threads=3", "trainer.max_steps=1")[:networks], test=False, threads=given)
+        assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)

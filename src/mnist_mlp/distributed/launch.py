@@ -37,7 +37,7 @@ GRACE_SECONDS = 10.0
 
 @contextmanager
 def launched(config: Config, directory: Path, on_rank_death: Callable[[str], None]) -> Iterator[World]:
-    """Start the ranks that `config` asks for, each on its own process; every rank runs the `with` block, with its own
+    """Start the ranks above 0, unless torchrun or srun has started them; every rank runs the `with` block, with its own
     `World`.
 
     If a rank dies and this one hangs in a collective operation, `on_rank_death` is called with the reason, and this
@@ -78,7 +78,9 @@ def _started(size: int, on_rank_death: Callable[[str], None]) -> Iterator[Store]
     block_ended = threading.Event()
 
     def end_if_waiting(ended: Future[RunProcsResult | None]) -> None:
-        """End this rank too if its block does not end soon: it waits for one that has ended."""
+        """Another rank has ended. If the block of this rank does not end soon, it hangs in a collective operation with
+        that rank: end this process too.
+        """
         if not block_ended.wait(GRACE_SECONDS):
             on_rank_death(str(_reason(ended.result())))
             os._exit(1)

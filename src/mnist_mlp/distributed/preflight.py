@@ -46,10 +46,12 @@ def require_accelerator(trainer: TrainerConfig) -> None:
     name = trainer.accelerator
     needs = {"gpu": has_gpu, "cuda": lambda: has_cuda() or has_rocm(), "mps": has_mps}
     if name in needs and not needs[name]():
-        here = "an Apple GPU (mps) and the CPU" if has_mps() else "only a CPU"
+        others = {"an Apple GPU (mps)": has_mps, "an NVIDIA GPU (cuda)": has_cuda, "an AMD GPU (cuda)": has_rocm}
+        found = [gpu for gpu, is_here in others.items() if is_here()]
+        has = f"{' and '.join(found)} and the CPU" if found else "only a CPU"
         reason = why_no_cuda() if name != "mps" else None
         raise ConfigError(
-            f"trainer.accelerator: expected an accelerator that this machine has, got {name!r}; it has {here}"
+            f"trainer.accelerator: expected an accelerator that this machine has, got {name!r}; it has {has}"
             f"{f' ({reason})' if reason else ''}: use trainer.accelerator=auto (the best one found) or cpu"
         )
     if trainer.precision == "64-true" and uses_mps(name):
@@ -66,17 +68,17 @@ def require_processes(config: Config) -> None:
         ConfigError: names the key, what this machine has, and what to do.
     """
     trainer, devices = config.trainer, config.trainer.devices
-    here, started = ranks_per_node(trainer), world().size
-    asked = here * trainer.num_nodes
+    per_node, started = ranks_per_node(trainer), world().size
+    asked = per_node * trainer.num_nodes
     if started > 1 and asked != started:
         raise ConfigError(
-            f"trainer.devices: {started} processes were started together, but {here} devices on each of "
+            f"trainer.devices: {started} processes were started together, but {per_node} devices on each of "
             f"{trainer.num_nodes} nodes (trainer.num_nodes) make {asked}"
         )
     gpus = cuda_devices()
-    needed = max(devices) + 1 if isinstance(devices, list) else here
+    needed = max(devices) + 1 if isinstance(devices, list) else per_node
     one_for_each_task = started_by_srun() and gpus == 1  # SLURM may show each task its own GPU only
-    if not uses_gpu(trainer.accelerator) and isinstance(devices, list) and sorted(devices) != list(range(here)):
+    if not uses_gpu(trainer.accelerator) and isinstance(devices, list) and sorted(devices) != list(range(per_node)):
         raise ConfigError(f"trainer.devices: expected a number of processes on the CPU, got the indices {devices}")
     if uses_mps(trainer.accelerator) and needed > 1:
         raise ConfigError(f"trainer.devices: an Apple GPU is one device, got {devices}; use 1, or accelerator=cpu")

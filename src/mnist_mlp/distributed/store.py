@@ -85,7 +85,8 @@ def process_group(store: Store, number: int, here: World, trainer: TrainerConfig
     try:
         distributed.barrier()  # a rank that fails at once must not end before the others have connected to it
         yield
-    except RuntimeError as error:  # gloo's, if it comes out of torch.distributed
+    except RuntimeError as error:
+        # A failed collective operation, if the innermost frame is in torch.distributed.
         frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
         if not frames[-1].f_globals["__name__"].startswith("torch.distributed."):
             raise

@@ -54,7 +54,8 @@ class AutogradStep:
         own_labels = chunk.share_of_rank(labels)
         batch, batch_idx = (chunk.share_of_rank(images), own_labels), step % member.length.steps_per_epoch
         member.train_log.batch_size, member.train_log.in_step = len(own_labels), True
-        if module.on_train_batch_start(batch, batch_idx) == -1:  # type: ignore[func-returns-value]  # of a subclass
+        # Ours returns None, but that of a subclass may return -1.
+        if module.on_train_batch_start(batch, batch_idx) == -1:  # type: ignore[func-returns-value]
             raise ConfigError("on_train_batch_start: engine=fast cannot end an epoch by -1; engine=plain does")
         optimizer.zero_grad()
         output = self._training_step(batch, batch_idx) if len(own_labels) > 0 else torch.zeros((), device=module.device)

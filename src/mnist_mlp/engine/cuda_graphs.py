@@ -37,7 +37,7 @@ def record(work: Work, generators: Sequence[Generator]) -> Work:
     return graph.replay
 
 
-class RecordedWork:
+class Recorder:
     """Runs work eagerly the first time, which initialises libraries and allocators; then captures and replays it."""
 
     def __init__(self, record: Callable[[Work, Sequence[Generator]], Work] = record) -> None:
@@ -82,6 +82,6 @@ class RecordedWork:
         torch.cuda.current_stream().wait_stream(self._stream)
 
 
-def recorder(device: torch.device) -> RecordedWork | None:
+def recorder_for(device: torch.device) -> Recorder | None:
     """The recorder for this device; None if steps run one by one."""
-    return RecordedWork() if device.type == "cuda" else None
+    return Recorder() if device.type == "cuda" else None

@@ -18,7 +18,7 @@ from mnist_mlp.data.seeding import noise_seed, seed_torch
 from mnist_mlp.distributed.strategy import sum_over_ranks
 from mnist_mlp.engine.chunked_length import ChunkedLength
 from mnist_mlp.engine.chunks import Chunk
-from mnist_mlp.engine.cuda_graphs import RecordedWork
+from mnist_mlp.engine.cuda_graphs import Recorder
 from mnist_mlp.engine.flat import Flat
 from mnist_mlp.engine.stacked_loss import StackedLoss
 from mnist_mlp.engine.stacked_mlp import StackedMLP
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class HandWrittenStep:
     """Training step of all members; their parameters and optimizer states become views of rows of flat tensors."""
 
-    def __init__(self, members: Sequence[Member], length: ChunkedLength, recorder: RecordedWork | None = None) -> None:
+    def __init__(self, members: Sequence[Member], length: ChunkedLength, recorder: Recorder | None = None) -> None:
         """
         Args:
             length: that of the members; for a trial, with chunks of one step.

@@ -1,7 +1,8 @@
 """Hooks of Lightning, forwarded from the trainer of a stack to the module and the callbacks of each member.
 
 Before a hook is forwarded, `self.log` of the members is set to where the values of this hook belong.
-A module, a data module or a callback that overrides another hook is refused, and so are other loaders.
+A module, a data module or a callback that overrides a hook which is not forwarded here is refused. So is a data module
+whose loaders give other batches than the engine would make (see `loader_check`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class MemberHooks(L.Callback):
             refuse_other_loaders(first.datamodule, first.length.batch_size, trainer)
 
     def on_fit_start(self, *_: Any) -> None:
-        # `setup` of the callbacks is called here, not in `setup` above, before which a member has no trainer.
+        # `setup` of the callbacks is called here, not in `setup` above: a member gets its trainer only afterwards, in
+        # `Stack.configure_optimizers`.
         self.stack.call("setup", "fit", module=False)
         self.stack.restore_members()
         self.stack.call("on_fit_start")
@@ -82,10 +84,11 @@ class MemberHooks(L.Callback):
         for member in self.stack.training_members:
             member.log_epoch(member.evaluation_log)
             member.log_to(member.train_log)
-            member.module.train()
 
     def on_validation_end(self, *_: Any) -> None:
         self.stack.call("on_validation_end")
+        for member in self.stack.training_members:
+            member.end_evaluation()
 
     def on_train_epoch_end(self, *_: Any) -> None:
         self.stack.end_epoch(self.stack.training_members)

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.loggers import Logger
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
+from torch.nn import Module
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
@@ -65,6 +66,7 @@ class Member:
         self.trainer: MemberTrainer
         self.optimizer: Optimizer
         self.schedule: LRScheduler | None
+        self._modes: list[tuple[Module, bool]] = []
         self._log_files: list[logging.Handler] | None = None
 
     def join(self, trainer: L.Trainer) -> None:
@@ -81,7 +83,8 @@ class Member:
 
     def copy_for_trial(self) -> Member:
         """A member with a copy of the weights and a new optimizer, to try a step without side effects."""
-        # The data module too: it asks its trainer for the step that its noise is drawn for.
+        # The data module is copied as well: it reads the step that determines its noise from its trainer, here the
+        # trial's.
         trial = Member(self.job, type(self.module)(self.config, self.module.data), copy(self.datamodule), self.length)
         trial.module.load_state_dict(self.module.state_dict())
         trial.join(self.trainer.stack_trainer)
@@ -98,9 +101,16 @@ class Member:
         self.module.log = epoch_log.log  # type: ignore[method-assign,assignment]
 
     def begin_evaluation(self) -> None:
+        """Put the module into evaluation mode, and let it log to `evaluation_log`."""
+        self._modes = [(part, part.training) for part in self.module.modules()]
         self.module.eval()
         self.evaluation_log.reset()
         self.log_to(self.evaluation_log)
+
+    def end_evaluation(self) -> None:
+        """Give each part of the module the mode that it had before: one that a user froze stays in evaluation mode."""
+        for part, training in self._modes:
+            part.training = training
 
     def log_steps(self, losses: Sequence[float], sizes: Sequence[int], logits: Tensor, labels: Tensor) -> None:
         """Log what `training_step` would log.
@@ -198,15 +208,17 @@ class Member:
                 callback.load_state_dict(state)
         metrics = dict(self.module.metrics_of("train").items())
         self.train_log.load_state_dict(content["epoch_log"], metrics, rank=self.trainer.global_rank)
-        # A checkpoint does not say which callback stopped the run. So it stays stopped if all that it had then are here
-        # again; if one is missing, it goes on. Older checkpoints lack the list.
+        # A checkpoint does not say which callback stopped the run. So the run stays stopped only if every callback that
+        # it had then is configured again; if one was removed, training goes on. Older checkpoints lack the list.
         stopped = set(content.get("stopped", ()))
         if stopped and stopped <= {callback.state_key for callback in self.callbacks}:
             self.trainer.should_stop = True
 
 
 def overrides(owner: Any, base: type[Any], name: str) -> bool:
-    """Whether an object (as a `LambdaCallback`) or its class has an attribute of its own in the place of `base`'s."""
+    """Whether `owner` overrides the attribute `name` of `base`: in its class, or on the object itself, as a
+    `LambdaCallback` does.
+    """
     if name == "log" and name in vars(owner):  # set by `Member.log_to`
         return False
     return name in vars(owner) or getattr(type(owner), name, None) is not getattr(base, name)

@@ -20,7 +20,7 @@ from mnist_mlp.data.loader import Part
 from mnist_mlp.engine.autograd_step import AutogradStep
 from mnist_mlp.engine.choose_step import reason_for_autograd
 from mnist_mlp.engine.chunks import Chunk
-from mnist_mlp.engine.cuda_graphs import recorder
+from mnist_mlp.engine.cuda_graphs import recorder_for
 from mnist_mlp.engine.hand_written_step import HandWrittenStep
 from mnist_mlp.engine.job import even_parts
 from mnist_mlp.engine.member import Member
@@ -129,9 +129,9 @@ class Stack(L.LightningModule):
         if self._use_hand_written_step:
             most = max(1, MAX_IMAGES_PER_STEP // members[0].length.batch_size)
             parts = ceil(len(members) / most) if self.device.type == "cpu" else 1
-            recording = recorder(self.device) if self.trainer.world_size == 1 else None
+            recorder = recorder_for(self.device) if self.trainer.world_size == 1 else None
             self._steps = [
-                (part, HandWrittenStep(part, part[0].length, recording)) for part in even_parts(members, parts)
+                (part, HandWrittenStep(part, part[0].length, recorder)) for part in even_parts(members, parts)
             ]
         else:
             self._steps = [([member], AutogradStep(member)) for member in members]

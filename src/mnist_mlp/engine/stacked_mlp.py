@@ -82,7 +82,7 @@ class SiLU:
 
 
 class LeakyReLU:
-    SLOPE = 0.01  # of `nn.LeakyReLU()`
+    SLOPE = nn.LeakyReLU().negative_slope
 
     def forward(self, x: Tensor) -> Tensor:
         self.input = x
@@ -165,7 +165,10 @@ class StackedMLP:
 
 
 def is_known(layers: nn.Module) -> bool:
-    """Whether `layers` are a perceptron that `StackedMLP` can compute; compares exact types, not subclasses."""
+    """Whether `layers` are a perceptron that `StackedMLP` can compute.
+
+    Compares exact types, not subclasses. An activation needs the default settings, such as the slope of `LeakyReLU`.
+    """
     if type(layers) is not nn.Sequential or type(layers[-1]) is not nn.Linear or type(layers[0]) is not nn.Linear:
         return False
     kinds = [type(layer) for layer in layers if type(layer) is not nn.Dropout]
@@ -173,4 +176,15 @@ def is_known(layers: nn.Module) -> bool:
     # No layer without a bias, and none that stands there twice.
     has_all_parameters = len(list(layers.parameters())) == 2 * len(linear)
     alternate = all(kind is nn.Linear for kind in kinds[::2]) and all(kind in ACTIVATIONS for kind in kinds[1::2])
-    return has_all_parameters and alternate
+    as_by_default = all(_settings(layer) == _settings(type(layer)()) for layer in layers if type(layer) in ACTIVATIONS)
+    return has_all_parameters and alternate and as_by_default
+
+
+def _settings(activation: nn.Module) -> dict[str, object]:
+    """Arguments that the activation was made with, as far as they change its values."""
+    without_effect = {"training", "inplace"}
+    return {
+        name: value
+        for name, value in vars(activation).items()
+        if not name.startswith("_") and name not in without_effect
+    }

@@ -65,8 +65,8 @@ class StepInputs:
             minibatches: for each step, indices `(M, B)` of this rank's images.
             sizes: for each step, images of all ranks.
             first_step: optimizer steps of the run before this chunk.
-            generators: by the row of a member, for recorded steps; the noise of a member without one is a function of
-                (seed, step).
+            generators: for steps that are recorded as a CUDA graph, the noise generator of each member, by its row. The
+                noise of a member without one is a function of (seed, step).
         """
 
         def make(number: int) -> Tensor:

@@ -23,7 +23,7 @@ from mnist_mlp.runs.run_directory import locked_for_run, record_or_compare_data
 from mnist_mlp.runs.signals import interruptible, signals_deferred
 from mnist_mlp.runs.thinning import thin
 from mnist_mlp.training import train
-from mnist_mlp.training.process_settings import prepare_torch, quieten_lightning
+from mnist_mlp.training.process_settings import prepare_torch, quieten_lightning, threads_of_one_network
 from mnist_mlp.training.run import TrainingRun, begin_result, build_module, count_parameters, open_run
 
 
@@ -33,6 +33,7 @@ def train_stack(
     callbacks: Sequence[Sequence[L.Callback]] | None = None,
     test: bool = True,
     bar: str | None = "",
+    threads: int | None = None,
 ) -> list[Result]:
     """Train jobs whose networks have the same shape.
 
@@ -46,6 +47,7 @@ def train_stack(
         callbacks: for each job, callbacks in addition to those of its configuration.
         test: whether to test at the end.
         bar: title of the progress bar; None if another process draws one bar for all.
+        threads: of torch; None: one for several networks, and for one network as many as in a single run.
 
     Raises:
         UserError: the configuration cannot be trained, or the only job failed. The message is one line.
@@ -74,7 +76,11 @@ def train_stack(
                 record_or_compare_data(job.directory, data.sha256)
             modules = [build_module(job.config, data) for job in jobs]
             quieten_lightning()
-            prepare_torch(first.config, count_parameters(modules[0]), ranks=1, networks=len(jobs))
+            if threads is None:
+                # The matrix products of a stack are small: threads would wait for one another longer than they work.
+                alone = threads_of_one_network(first.config, count_parameters(modules[0]))
+                threads = alone if len(jobs) == 1 else 1
+            prepare_torch(first.config, threads)
             runs = [
                 cleanup.enter_context(
                     open_run(

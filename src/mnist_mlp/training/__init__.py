@@ -31,7 +31,7 @@ from mnist_mlp.runs.resume_checkpoint import newest_checkpoint
 from mnist_mlp.runs.run_directory import locked_for_run, record_or_compare_data, refuse_changes
 from mnist_mlp.runs.signals import interruptible
 from mnist_mlp.runs.thinning import thin
-from mnist_mlp.training.process_settings import prepare_torch, quieten_lightning
+from mnist_mlp.training.process_settings import prepare_torch, quieten_lightning, threads_of_one_network
 from mnist_mlp.training.run import begin_result, build_module, count_parameters, open_run
 from mnist_mlp.training.trainer import build_trainer
 
@@ -48,7 +48,8 @@ def train(
 ) -> Result:
     """Train and validate a network, and test the best checkpoint once.
 
-    If `config.resume` is not None, the run in `directory` is resumed; the path in it is not used here.
+    If `config.resume` is not None, the run in `directory` is resumed. The path in `config.resume` is not used here: the
+    command has resolved it to `directory`.
 
     Args:
         directory: gets checkpoints, logs and result.json, which is also written if the run fails (but not if
@@ -62,22 +63,23 @@ def train(
         Stopped: a signal ended the run, or a search pruned it; if training had begun, its state has been saved.
     """
     require_machine(config)
-    chosen = [*build_callbacks(config.callbacks), *callbacks]  # before any work: `own` may name no class
+    chosen = [*build_callbacks(config.callbacks), *callbacks]  # before any work: `callbacks.own` may name no class
     directory = Path(directory)
-    before = directories.read(directory)
+    recorded = directories.read(directory)
     if (
         config.resume is not None
-        and before.status == directories.COMPLETED
-        and _same_length(config, before.result["config"])
+        and recorded.status == directories.COMPLETED
+        and _same_length(config, recorded.result["config"])
     ):
-        refuse_changes(asdict(config), before.result["config"], scheduler=config.scheduler.name)
+        refuse_changes(asdict(config), recorded.result["config"], scheduler=config.scheduler.name)
         log.info("%s is complete already", directory)
         # The process may have been killed after it wrote the result, before it deleted files.
         thin(directory, config.sweep.keep)
-        return Result.of(before)
+        return Result.of(recorded)
 
     result = begin_result(config, directory)
-    # A context manager: starts the processes of all ranks (one per device), and yields the `World` of this one.
+    # A context manager: starts the processes of the other ranks (one rank per device), unless torchrun or srun has; and
+    # yields the `World` of this one.
     launch = launched(config, directory, on_rank_death=result.rank_died)
     with (
         locked_for_run(directory, config),
@@ -93,21 +95,23 @@ def train(
             record_or_compare_data(directory, data.sha256)
             module = build_module(config, data)
             quieten_lightning(resumes_within_epoch=data.resumes_within_epoch)
-            prepare_torch(config, count_parameters(module), ranks=world.local_size)
+            prepare_torch(config, threads_of_one_network(config, count_parameters(module), ranks=world.local_size))
             path = newest_checkpoint(config, directory) if config.resume is not None else None
             run = at_end.enter_context(
                 open_run(config, directory, module, data, result, callbacks=chosen, resume_path=path)
             )
             if config.engine == "fast":
-                # `engine.assembly.assemble`, for a stack of one network. It wraps module and data in its own; one batch
-                # of these is a chunk of many optimizer steps.
+                # `engine.assembly.assemble`, for a stack of one network. It returns a LightningModule and a data module
+                # of the engine, which wrap `module` and `data`. One batch of that data module is a chunk of many
+                # optimizer steps.
                 assemble = required("assemble")
                 model, batches, trainer = assemble([run], world, bar=bar)
             else:
                 model, batches, trainer = module, data, build_trainer(run, world, bar=bar)
         with result.timed("fit"):
             trainer.fit(model, datamodule=batches, ckpt_path=path, weights_only=True)
-        wait_for_ranks(world)  # rank 0 writes checkpoints in a thread, which its `fit` joins at its end
+        # The other ranks read best.ckpt below. Rank 0 writes it in a thread, which has ended when its `fit` returns.
+        wait_for_ranks(world)
         if world.rank == 0:
             run.calibrate()
         if test and data.sizes["test"] and config.trainer.limit_test_batches:
@@ -121,10 +125,7 @@ def train(
     return result
 
 
-def _same_length(config: Config, before: dict[str, Any]) -> bool:
-    """Whether `config` limits the length of the run as `before` does.
-
-    `before` is the configuration in the result.json that the run wrote when it completed.
-    """
+def _same_length(config: Config, recorded: dict[str, Any]) -> bool:
+    """Whether `config` limits the length of the run as the configuration `recorded` in its result.json does."""
     limits = [name.removeprefix("trainer.") for name in keys_where(limits_run)]
-    return all(asdict(config.trainer)[limit] == before["trainer"][limit] for limit in limits)
+    return all(asdict(config.trainer)[limit] == recorded["trainer"][limit] for limit in limits)

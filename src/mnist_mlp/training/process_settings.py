@@ -12,20 +12,17 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.distributed.hardware import cpu_threads, uses_gpu
 
 
-def prepare_torch(config: Config, parameters: int, *, ranks: int, networks: int = 1) -> None:
-    """Set the number of threads, and avoid two costs of torch in every step.
+def threads_of_one_network(config: Config, parameters: int, *, ranks: int = 1) -> int:
+    """Number of threads to train one network with; `ranks` on this machine share its cores."""
+    batch_size = config.data.batch_size * config.trainer.accumulate_grad_batches
+    return config.threads or cpu_threads(batch_size, parameters, ranks)
 
-    Args:
-        parameters: of one network.
-        ranks: on this machine; they share its cores.
-        networks: trained side by side.
-    """
+
+def prepare_torch(config: Config, threads: int) -> None:
+    """Set the number of threads, and avoid two costs of torch in every step."""
+    torch.set_num_threads(threads)
     # Deterministic mode would fill every new tensor with NaN; this code reads no memory before it writes it.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    batch_size = config.data.batch_size * config.trainer.accumulate_grad_batches
-    # The products of a stack are small: threads would wait for one another longer than they work.
-    alone = config.threads or cpu_threads(batch_size, parameters, ranks)
-    torch.set_num_threads(alone if networks == 1 else 1)
     if not uses_gpu(config.trainer.accelerator):
         # Adam calls `torch.cuda.is_available` in every step. Lightning sets an option with which each call looks for
         # NVIDIA's library. Without that option a call is a hundred times as fast.

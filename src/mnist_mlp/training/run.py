@@ -62,9 +62,10 @@ class TrainingRun:
         self.result.metrics |= best
 
     def calibrate(self, *, in_stack: bool = False) -> None:
-        """Calibrate the best checkpoint on its validation images; skipped if the extras were deleted.
+        """Fit temperature, confidence threshold and OOD limits of the best checkpoint on the validation images, and add
+        them to its file.
 
-        Data that do not fit in memory are skipped too.
+        Skipped if the extras were deleted, or the data do not fit in memory.
         """
         if not isinstance(self.datamodule, DigitsDataModule):
             return

@@ -36,11 +36,12 @@ def build_trainer(run: TrainingRun, world: World, *, bar: str | None = "") -> L.
         limit_val_batches=int(config.fast_dev_run) or config.limit_val_batches,
         limit_test_batches=int(config.fast_dev_run) or config.limit_test_batches,
         val_check_interval=between if between < run.length.steps_per_epoch else 1.0,
-        # Lightning warns of an interval longer than an epoch. `History`, which logs the points, has the configured one.
+        # Lightning warns of an interval longer than an epoch. Our callback `History` logs the values of a step, at the
+        # configured interval.
         log_every_n_steps=min(config.log_every_n_steps, run.length.steps_per_epoch),
         gradient_clip_val=config.gradient_clip_val,
         gradient_clip_algorithm=config.gradient_clip_algorithm,
-        callbacks=[EndAtLastStep(run), *run.callbacks, Interruption(run.checkpointing.save_last), *shown],
+        callbacks=[PlannedLength(run), *run.callbacks, Interruption(run.checkpointing.save_last), *shown],
         logger=run.loggers or False,
         # Without an explicit environment Lightning would detect SLURM, and install its handlers for requeueing.
         plugins=[BackgroundCheckpointIO(), WorldEnvironment(world)],
@@ -51,8 +52,11 @@ def build_trainer(run: TrainingRun, world: World, *, bar: str | None = "") -> L.
     return trainer
 
 
-class EndAtLastStep(L.Callback):
-    """Check the number of batches in an epoch; end the run at its last step, validated if its epoch is."""
+class PlannedLength(L.Callback):
+    """Planned length of a run: a check of the number of batches in an epoch, and the end after the last step.
+
+    If that step is within an epoch, the validation at the end of the epoch comes after it.
+    """
 
     def __init__(self, run: TrainingRun) -> None:
         self.run = run
@@ -71,7 +75,7 @@ class EndAtLastStep(L.Callback):
 
 
 def shared_arguments(config: Config, world: World, *, with_bar: bool) -> dict[str, Any]:
-    """Arguments of lightning.Trainer: keys of `trainer` passed on as they are; devices and strategy of this rank."""
+    """Arguments of lightning.Trainer that both engines share."""
     others = keys_where(not_passed_on)
     settings = {name: value for name, value in asdict(config.trainer).items() if f"trainer.{name}" not in others}
     if config.trainer.fast_dev_run:

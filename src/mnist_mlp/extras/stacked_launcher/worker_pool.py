@@ -28,7 +28,7 @@ class Worker:
 
     def __init__(self) -> None:
         read, write = os.pipe()
-        environment = {**os.environ, "PYTHONPATH": python_path()}
+        environment = {**os.environ, "PYTHONPATH": python_path(), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-m", MODULE, str(write)]
         self.process = Popen(command, env=environment, stdin=PIPE, start_new_session=True, pass_fds=[write])
         os.close(write)
@@ -104,7 +104,7 @@ class Processes:
         busy = {worker.replies.fileno(): worker for worker in self._workers if worker.ticket is not None}
         found: list[tuple[int, str | None]] = []
         for replies in wait(list(busy), timeout=seconds):
-            worker = busy[replies]  # type: ignore[index]  # numbers go in, and come out
+            worker = busy[replies]  # type: ignore[index]  # `wait` returns the file descriptors that it was given
             assert worker.ticket is not None
             ticket, worker.ticket = worker.ticket, None
             if worker.replies.readline():
