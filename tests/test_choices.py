@@ -40,7 +40,7 @@ def chosen(group: str, name: str) -> Any:
         pytest.param(VARIANTS["optimizer"], OPTIMIZERS, id="optimizer"),
         pytest.param(VARIANTS["scheduler"], SCHEDULES, id="scheduler"),
         pytest.param(schema.LOSS_NAMES, LOSSES, id="loss"),
-        pytest.param(schema.METRIC_FORMATS, METRICS, id="metrics"),
+        pytest.param(schema.METRIC_KINDS, METRICS, id="metrics"),
     ],
 )
 def test_the_names_of_the_schema_are_those_of_the_table(declared: Collection[str], table: Collection[str]) -> None:

@@ -120,14 +120,14 @@ class DigitClassifier(L.LightningModule):
                 f"trainer.accumulate_grad_batches={batches} or a larger data.batch_size, for the same optimizer steps"
             )
 
-    # To change the next two, override them in a subclass: the hand-written step of engine=fast has a copy of what they
-    # do. It gives way to a subclass, and to an edit here only if its trial shows another result (docs/yours.md).
+    # engine=fast has a hand-written copy of the next two. To change them, override them in a subclass: yours are then
+    # used. It notices an edit here only if its comparison before training shows another result (docs/yours.md).
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout and the like by (seed, step, rank), so that a resumed run draws the same noise."""
         seed_torch(self.config.seed, self.global_step, self.global_rank, self.device)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Update the EMA. Within an epoch, Lightning's own ModelCheckpoint saves before this: one update is missing."""
+        """Update the EMA. Lightning's own ModelCheckpoint, within an epoch, saves before this, so one update behind."""
         if self.ema_network is not None:
             weight = ema_weight(self.config.averaging.decay, step=self.global_step - 1)
             update_ema(self.ema_network, self.network, weight)

@@ -18,7 +18,7 @@ BY_LOSS = ("checkpoint.monitor=val/loss", "checkpoint.mode=min")
 
 
 def test_a_metric_is_printed_in_the_format_that_it_declares(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(schema.METRIC_FORMATS, "matthews", (".3f", "max"))
+    monkeypatch.setitem(schema.METRIC_KINDS, "matthews", (".3f", "max"))
     assert [metric_text(f"val/{name}", 0.42134) for name in ("acc", "f1", "loss", "matthews", "of_an_older_tree")] == [
         *("42.13%", "42.13%", "0.4213", "0.421", "0.4213")
     ]

@@ -21,14 +21,14 @@ from mnist_mlp.config.keys import (
     unstackable,
 )
 from mnist_mlp.config.parsing import from_dict
-from mnist_mlp.config.schema import CONFIGS, METRIC_FORMATS, Config, SchedulerConfig
+from mnist_mlp.config.schema import CONFIGS, METRIC_KINDS, Config, SchedulerConfig
 from mnist_mlp.model.metrics import build_metrics
 from mnist_mlp.optim.lr_schedule import lr_factor as rate
 
 
-@pytest.mark.parametrize("name", METRIC_FORMATS)
+@pytest.mark.parametrize("name", METRIC_KINDS)
 def test_the_best_value_of_a_metric_is_the_one_that_the_metric_itself_names(name: str) -> None:
-    assert METRIC_FORMATS[name][1] == (
+    assert METRIC_KINDS[name][1] == (
         "max" if build_metrics([name], 3, "val")[f"val/{name}"].higher_is_better else "min"
     )
 

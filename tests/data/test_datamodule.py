@@ -85,7 +85,7 @@ def test_evaluation_batches_are_the_part_in_its_own_order() -> None:
 def test_a_batch_of_evaluation_has_fewer_images_if_they_are_large(
     shape: tuple[int, ...], trained_at_once: int, expected: int
 ) -> None:
-    assert evaluation_batch(torch.empty(0, *shape), at_least=trained_at_once) == expected
+    assert evaluation_batch(torch.empty(0, *shape), known_to_fit=trained_at_once) == expected
 
 
 def test_outputs_for_large_images_are_computed_in_small_batches() -> None:

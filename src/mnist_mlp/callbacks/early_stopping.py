@@ -34,7 +34,9 @@ class EarlyStopping(callbacks.EarlyStopping):
         stopped = trainer.should_stop
         super().on_validation_end(trainer, pl_module)
         if trainer.should_stop and not stopped:
-            self.wait_count = self.patience  # also if it stopped for a value that is not finite
+            # By which `on_train_start` of a resumed run knows that it had stopped. Lightning does not set it where the
+            # value is not finite.
+            self.wait_count = self.patience
             log.info("early stopping: %s", self.stopping_reason_message)
 
     def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:

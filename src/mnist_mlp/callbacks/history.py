@@ -29,9 +29,8 @@ class History(Checkpoint):
     """
 
     def __init__(self, log_every_n_steps: int, total_steps: int) -> None:
-        """A point is logged at epoch ends, and when the step reaches a multiple of `log_every_n_steps`.
-
-        Or passes it: the engine reports many steps at once.
+        """A point is logged at epoch ends, and when the step reaches or passes a multiple of `log_every_n_steps`: the
+        engine reports many steps at once.
         """
         self.log_every_n_steps, self.total_steps = log_every_n_steps, total_steps
         self.rows: list[dict[str, Any]] = []
@@ -186,7 +185,7 @@ def _log(trainer: L.Trainer, scalars: dict[str, float | None]) -> None:
 
 
 def _line(row: dict[str, Any], epochs: int | None) -> str:
-    """The line of an epoch for the console; two lines if it is longer than 80 columns."""
+    """The line of an epoch for the console; longer than 80 columns, it is one line for each stage and other metric."""
     head, end = f"epoch {row['epoch'] + 1:>3}/{epochs}", f"{row['seconds']:.1f} s"
     stages = [f"{stage}{words}" for stage in ("train", "val") if (words := _metrics(row, f"{stage}/"))]
     parts = [*stages, *(f"{name} {metric_text(name, row[name])}" for name in row if _is_other_metric(name))]

@@ -16,5 +16,8 @@ def require_measured(section: str, monitor: str, names: Collection[str]) -> None
         ConfigError: it is not.
     """
     if monitor not in names:
-        known = ", ".join(name for name in names if name.startswith("val/"))
-        raise ConfigError(f"{section}.monitor: expected one of {known}, got {monitor!r}; metrics=[acc,f1] adds metrics")
+        if not (known := [name for name in names if name.startswith("val/")]):
+            raise ConfigError(f"{section}.monitor: expected that the module logs {monitor}, it logs nothing as val/...")
+        raise ConfigError(
+            f"{section}.monitor: expected one of {', '.join(known)}, got {monitor!r}; metrics=[acc,f1] adds metrics"
+        )

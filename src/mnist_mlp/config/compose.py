@@ -53,7 +53,7 @@ def parse(config: DictConfig, schema: type[Schema]) -> Schema:
         values = {str(name): _resolved(config, name) for name in config if name != "hydra"}
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema)) from error
-    # Such a group (as `experiment`) sets keys of other sections; there is no section with its name.
+    # `experiment` and `debug` are groups without a section of that name: their files set keys of other sections.
     for group in set(global_groups()) - set(sections()):
         if group in values:
             raise ConfigError(f"{group}: the chosen file puts its keys below {group}; {PACKAGE_HEADER}")

@@ -48,7 +48,7 @@ def explain_composition(error: Exception, schema: type[Any] = Config) -> str:
     return message
 
 
-# Patterns of Hydra's messages about files that cannot be composed, and the message to print instead.
+# Patterns of Hydra's messages about files and overrides that cannot be composed, and the message to print instead.
 _COMPOSITIONS = (
     (
         r"In '([^']+)': ConfigTypeError raised while composing config: Cannot merge DictConfig with ListConfig",

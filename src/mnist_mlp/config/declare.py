@@ -49,17 +49,17 @@ class Key:
     run_limit: Literal["steps", "seconds"] | None = None
     """It limits the length of a run, in optimizer steps (or epochs) or in time."""
     may_change_on_resume: bool = False
-    """A resumed run may have a new value; needed only if the key `affects_result`, as others may change anyway. Such a
-    key determines how long the run is, or its device, or its files, but not what is computed. A limit in steps may
-    change only under a schedule that does not depend on the length of the run."""
+    """A resumed run may have a new value; needed only if the key `affects_result`, as others may change anyway. A key
+    with this property determines how long the run is, or its device, or its files, but not what is computed. A limit in
+    steps may change only under a schedule that does not depend on the length of the run."""
     affects_result: bool = True
     """Runs that differ in it train different networks. If False (output folders, loggers), the leaderboard treats such
     runs as one configuration, and the key may change on resume."""
     per_member: bool = False
     """The members of a stack, networks that train together as one batched network, may differ in it."""
     not_passed_on: bool = False
-    """`shared_arguments` does not hand it to `lightning.Trainer` as it is: `build_trainer` and the engine pass a value
-    computed from it, or apply the key themselves."""
+    """The configured value does not go to `lightning.Trainer` as it is: `training/trainer.py` and the engine pass a
+    value computed from it, or apply the key themselves."""
     stackable: bool = False
     """`Section.stackable`, for a key outside of sections."""
     in_hparams: bool = False

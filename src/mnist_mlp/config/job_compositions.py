@@ -72,7 +72,10 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def _note_overrides(hydra: DictConfig, changed: dict[str, str]) -> None:
-    """Replace overrides in `hydra`, a copy of another job's section; `changed` maps each of that job to this one's."""
+    """Replace overrides in `hydra`, the section of another job that was copied for this one.
+
+    `changed`: from an override of that job to the one of this job in its place.
+    """
     task, dirname_format = hydra.overrides.task, hydra.job.config.override_dirname
     for place, override in enumerate(list(task)):
         if override in changed:

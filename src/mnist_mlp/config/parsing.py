@@ -1,4 +1,4 @@
-"""Parsing: from plain values, as in a checkpoint, to a typed configuration, with every check.
+"""Parsing: from plain values, as in a checkpoint, to a typed configuration, with every check but `check_monitors`.
 
 The checks do not depend on this machine; `mnist_mlp.distributed.preflight` has those that do.
 """
@@ -22,7 +22,7 @@ from mnist_mlp.config.keys import keys, leaves, sections
 from mnist_mlp.config.messages import as_text, explain, nearest, not_a_section, one_of, wrong_type
 from mnist_mlp.config.schema import (
     CONFIGS,
-    METRIC_FORMATS,
+    METRIC_KINDS,
     AdamConfig,
     CheckpointConfig,
     Config,
@@ -34,7 +34,7 @@ Schema = TypeVar("Schema")
 
 
 def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
-    """The inverse of `dataclasses.asdict`, with every check; also for the configuration in a checkpoint.
+    """The inverse of `dataclasses.asdict`, with every check but `check_monitors`; also for a checkpoint's values.
 
     Raises:
         ConfigError: one line that names the key, what is allowed and what was given.
@@ -148,10 +148,10 @@ def _check_together(config: Config) -> None:
 def check_monitors(config: Config) -> None:
     """Check `monitor` and `mode` of `checkpoint` and of early stopping.
 
-    A metric that is not in `METRIC_FORMATS` may be logged by your own code. Not part of `from_dict`: a checkpoint of an
+    A metric that is not in `METRIC_KINDS` may be logged by your own code. Not part of `from_dict`: a checkpoint of an
     older version may have what is refused here.
     """
-    modes = {"loss": "min"} | {name: mode for name, (_, mode) in METRIC_FORMATS.items()}
+    modes = {"loss": "min"} | {name: mode for name, (_, mode) in METRIC_KINDS.items()}
     sections: dict[str, CheckpointConfig | EarlyStoppingConfig] = {"checkpoint": config.checkpoint}
     if config.callbacks.early_stopping.patience is not None:
         sections["callbacks.early_stopping"] = config.callbacks.early_stopping
@@ -160,7 +160,7 @@ def check_monitors(config: Config) -> None:
         last = name.rpartition("/")[2]
         if not monitor.startswith("val/") and (section == "checkpoint" or last in modes):
             raise ConfigError(f"{section}.monitor: expected a metric of validation, as val/{last}, got {monitor!r}")
-        if name in METRIC_FORMATS and name not in config.metrics:
+        if name in METRIC_KINDS and name not in config.metrics:
             known = one_of(f"val/{metric}" for metric in ("loss", *config.metrics))
             raise ConfigError(f"{section}.monitor: expected {known}, got {monitor!r}; metrics=[acc,f1] adds metrics")
         if given.mode != modes.get(name, given.mode):

@@ -18,7 +18,10 @@ CONFIGS = PROJECT / "configs" if IN_CHECKOUT else PACKAGE / "configs"
 ACTIVATION_NAMES = ("relu", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "elu")
 LOSS_NAMES = ("cross_entropy", "nll", "mse")
 ENGINES = ("fast", "plain")
-METRIC_FORMATS = {"acc": (".2%", "max"), "f1": (".2%", "max")}  # format of the values (shares in percent), best value
+METRIC_KINDS = {
+    "acc": (".2%", "max"),
+    "f1": (".2%", "max"),
+}  # format (.2% for a share); its largest or smallest is best
 KEEP = ("all", "best", "results")
 
 
@@ -186,16 +189,16 @@ class AveragingConfig:
 @dataclass(kw_only=True)
 class CalibrationConfig:
     risk: float = key(
-        "largest error rate among the images that are answered: below a threshold of the highest class probability, "
-        "chosen on the validation images, an image is marked as unsure",
+        "error rate, at most, among the images that are answered; an image whose highest class probability is below a "
+        "threshold is marked as unsure, and the validation images decide the threshold",
         at_least=0,
         at_most=1,
         per_member=True,
     )
     ood_detector: bool | None = key(
-        "fit an out-of-distribution detector on synthetic outliers; false: the OOD score is the free energy; "
-        "null: a quick detector if the network is an MLP, the classes are 0 to 9, the data are not synthetic, and the "
-        "run is not in a stack; otherwise the same as false",
+        "fit a detector of out-of-distribution images, those that show no class, on synthetic outliers; false: judge "
+        "them by the free energy, -logsumexp of the logits; null: a quick detector if the network is an MLP, the "
+        "classes are 0 to 9, the data are not synthetic, and the run is not in a stack; otherwise the same as false",
         legacy_default=False,
         per_member=True,
     )
@@ -289,13 +292,13 @@ class Config:
         shown_by_default=True,
     )
     threads: int | None = key(
-        "CPU threads; null: one for a small network (and one for its augmentation), all cores for a large one; in a "
-        "stacked sweep: stacks trained at the same time",
+        "CPU threads of a run; null: one for a small network (and one for its augmentation), all cores for a large "
+        "one. In a stacked sweep it is instead the number of stacks that train at the same time",
         at_least=1,
         stackable=True,
     )
     engine: str = key("fast: mnist_mlp.engine; plain: Lightning's own loop", choices=ENGINES, stackable=True)
-    metrics: list[str] = key("metrics beside the loss", choices=METRIC_FORMATS, stackable=True)
+    metrics: list[str] = key("metrics beside the loss", choices=METRIC_KINDS, stackable=True)
     resume: str | None = key(
         "directory of a run to resume, or of a sweep to finish",
         affects_result=False,

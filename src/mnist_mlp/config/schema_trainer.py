@@ -20,11 +20,15 @@ class TrainerConfig:
     """
 
     accelerator: str = key(
-        "device to train on", choices=("auto", "cpu", "gpu", "cuda", "mps"), may_change_on_resume=True
+        "device to train on",
+        choices=("auto", "cpu", "gpu", "cuda", "mps"),
+        may_change_on_resume=True,
+        not_passed_on=True,
     )
     devices: Any = key(
         "processes on each node: a number, device indices as [0,1], or auto: one per GPU if strategy=ddp, else one",
         may_change_on_resume=True,
+        not_passed_on=True,
     )
     num_nodes: int = key(
         "machines; more than one needs torchrun or srun", at_least=1, legacy_default=1, may_change_on_resume=True
@@ -33,6 +37,7 @@ class TrainerConfig:
         "how processes share each batch; auto: ddp if trainer.devices or trainer.num_nodes asks for several",
         choices=("auto", "ddp"),
         may_change_on_resume=True,
+        not_passed_on=True,
     )
     precision: str = key("floating-point precision", choices=PRECISIONS)
     max_epochs: int = key(
@@ -88,7 +93,7 @@ class TrainerConfig:
     check_val_every_n_epoch: int = key("validate every n epochs", at_least=1)
     num_sanity_val_steps: int = key("validation batches to run before training, as a check", at_least=-1)
     log_every_n_steps: int = key("optimizer steps between two points in the loggers", at_least=1, not_passed_on=True)
-    enable_progress_bar: bool = key("draw a progress bar on a terminal", affects_result=False)
+    enable_progress_bar: bool = key("draw a progress bar on a terminal", affects_result=False, not_passed_on=True)
     enable_model_summary: bool = key("print the table of layers", affects_result=False)
     accumulate_grad_batches: int = key(
         "batches to average in one optimizer step; computed as one larger batch, so it saves no memory",

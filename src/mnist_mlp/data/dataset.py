@@ -32,7 +32,7 @@ class Dataset:
 
     name: str
     train_images: np.ndarray
-    """`(N, C, H, W)` uint8; C is 1 for grey levels and 3 for red, green and blue"""
+    """`(N, C, H, W)` uint8; C is 1 for grey levels, 3 for red, green and blue; data=npz may have others"""
     train_labels: np.ndarray
     """`(N,)` of an integer type, indices into `class_names`"""
     test_images: np.ndarray

@@ -74,7 +74,7 @@ def _parts(data: DataConfig) -> tuple[Files, Files]:
         ConfigError: a folder is missing, the two have different classes, or there is a third one for validation.
     """
     assert data.path is not None
-    root = Path(data.path).expanduser()
+    root = Path(data.path)
     try:
         for folder in (root, root / "train", root / "test"):
             if not folder.is_dir():

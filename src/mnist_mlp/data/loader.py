@@ -18,8 +18,11 @@ Part = tuple[Tensor, Tensor]
 """images `(N, C, H, W)` uint8 and labels `(N,)` int64"""
 
 
-class EpochOrder:
-    """Order of the training images, a function of (seed, epoch), so that a loader can start within an epoch."""
+class EpochLoader:
+    """Base class of the training loaders: the images, the share of this rank, and the order in an epoch.
+
+    The order is a function of (seed, epoch), so that a loader can start within an epoch.
+    """
 
     def __init__(self, part: Part, *, same_order: bool, rank: int, world_size: int) -> None:
         """
@@ -41,7 +44,7 @@ class EpochOrder:
         return epoch_order(len(self.images), seed, 0 if self.same_order else self.epoch)
 
 
-class TrainLoader(EpochOrder):
+class TrainLoader(EpochLoader):
     """Minibatches of an epoch; those that a resumed run has used are skipped."""
 
     def __init__(
@@ -72,8 +75,8 @@ class TrainLoader(EpochOrder):
 
     def __iter__(self) -> Iterator[Part]:
         order = self.order(self.seed)
-        # Batches are skipped only in the first epoch of this process, which a resume may begin within. Later
-        # `steps_done` (`global_step`) may be larger: a module may make several optimizer steps for each batch.
+        # Batches are skipped only in the first epoch of this process, within which a resume may begin. In later epochs
+        # `steps_done` (`global_step`) may exceed the number of batches: a module may make several steps for each.
         done = 0 if self._begun else max(0, self.steps_done() - self.epoch * limit_batches(self.limit, len(self)))
         self._begun = True
         for indices in order.split(self.batch_size)[done:]:
@@ -99,17 +102,17 @@ def limited_part(part: Part, limit: int | float, config: Config) -> Part:
     """Images and labels of the first batches, limited by `limit` (as `trainer.limit_*_batches`) or `fast_dev_run`."""
     images, labels = part
     batches = math.ceil(len(images) / config.data.batch_size)
-    few = int(config.trainer.fast_dev_run) if config.trainer.fast_dev_run else limit_batches(limit, batches)
+    few = limit_batches(int(config.trainer.fast_dev_run) or limit, batches)
     return images[: few * config.data.batch_size], labels[: few * config.data.batch_size]
 
 
-def evaluation_batch(images: Tensor, at_least: int = 1) -> int:
+def evaluation_batch(images: Tensor, known_to_fit: int = 1) -> int:
     """Number of images `(N, ...)` in one batch of evaluation: 2,500 of 28 x 28, fewer of a larger size.
 
     Args:
-        at_least: images that are known to fit into the memory, since training takes as many at once.
+        known_to_fit: number of images that fit into the memory, since training takes as many at once.
     """
-    return min(MAX_IMAGES, max(at_least, MAX_VALUES // math.prod(images.shape[1:])))
+    return min(MAX_IMAGES, max(known_to_fit, MAX_VALUES // math.prod(images.shape[1:])))
 
 
 def in_batches(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ def describe(data: DataConfig) -> DatasetInfo:
         ConfigError: there is no such file, or an array is missing, or has a wrong shape, dtype or label.
     """
     assert data.path is not None
-    path = Path(data.path).expanduser()
+    path = Path(data.path)
     with _reading(path) as archive:
         headers = {name: _header(archive, name) for name in _names(archive)}
         shape = _image_shape(path, headers)
@@ -53,7 +53,7 @@ def load(data: DataConfig) -> Dataset:
     """
     info = describe(data)
     assert data.path is not None
-    with _reading(Path(data.path).expanduser()) as archive:
+    with _reading(Path(data.path)) as archive:
         arrays = []
         for part in PARTS:
             images = _array(archive, f"{part}_images")

@@ -81,7 +81,9 @@ def load(data: DataConfig, *, sha256: str | None = None) -> Dataset:
 
 
 def describe(data: DataConfig) -> DatasetInfo:
-    """Shape, classes and sizes of a data set, within milliseconds and without torch: a check before any work.
+    """Shape, classes and sizes of a data set, for checks before any work: without torch, and without its images.
+
+    It takes milliseconds; for data=folder, which lists all files, half a second with 70,000 of them.
 
     Raises:
         ConfigError: there is no such data set, it is malformed, or has too few images for `data.val_size`.

@@ -17,7 +17,7 @@ from mnist_mlp.data.dataset import Dataset, DatasetInfo, checksum
 DIGITS = "0123456789"
 TRAIN_SIZE, TEST_SIZE = 6_000, 1_000  # images
 SIDE = 28  # pixels, as in MNIST
-DIGIT = 20  # pixels, height of an unchanged digit
+DIGIT_HEIGHT = 20  # pixels, before the random transformation
 DETAIL = 2  # pixels of a rendering per image pixel: bilinear sampling then shows no jagged edges
 OVERSIZE = 4  # rendered larger by this factor and averaged down, so that strokes can be a fraction of a pixel wide
 STROKES = (0, 1, 2, 4, 6)  # added on each side of the font's strokes, in pixels before averaging down
@@ -82,7 +82,7 @@ def _drawings() -> tuple[np.ndarray, np.ndarray]:
     from PIL import Image, ImageDraw, ImageFont  # imported here, as MNIST does not need Pillow
 
     side = CANVAS * OVERSIZE
-    font = ImageFont.load_default(size=DIGIT * DETAIL * OVERSIZE / 0.7)  # digits are 0.7 of the nominal size
+    font = ImageFont.load_default(size=DIGIT_HEIGHT * DETAIL * OVERSIZE / 0.7)  # digits are 0.7 of the nominal size
     drawings = []
     for digit in DIGITS:
         for stroke in STROKES:

@@ -48,7 +48,7 @@ class ChunkedData(L.LightningDataModule):
         rank, world_size = self.trainer.global_rank, self.trainer.world_size
         part = limited_part(self.datamodule.parts[stage], limit, self.config)
         images, labels = (values.tensor_split(world_size)[rank] for values in part)
-        size = evaluation_batch(images, at_least=self.config.data.batch_size)
+        size = evaluation_batch(images, known_to_fit=self.config.data.batch_size)
         return EvaluationLoader(self._on_device((images, labels)), size)
 
     def _on_device(self, part: Part) -> Part:

@@ -16,7 +16,7 @@ from math import ceil
 import torch
 from torch import Tensor
 
-from mnist_mlp.data.loader import EpochOrder, Part
+from mnist_mlp.data.loader import EpochLoader, Part
 from mnist_mlp.engine.chunked_length import ChunkedLength
 
 
@@ -54,7 +54,7 @@ class Chunk:
         return values.tensor_split(self.world_size, dim=dim)[self.rank] if self.world_size > 1 else values
 
 
-class ChunkLoader(EpochOrder):
+class ChunkLoader(EpochLoader):
     """The chunks of an epoch, for members with different seeds; those that a resumed run has used are skipped."""
 
     def __init__(

@@ -136,7 +136,10 @@ def _fully_connected(widths: Sequence[int], config: MLPConfig | CNNConfig) -> nn
 
 
 def _to_image_units(values: Sequence[float]) -> Tensor:
-    """Mean or std of grey levels in [0, 1] in units of the images, 0..255: a scalar, or `(C, 1, 1)` if they differ."""
+    """Mean or std, given for grey levels in [0, 1], scaled to those of the images, 0..255.
+
+    A scalar if all channels have the same, else `(C, 1, 1)`.
+    """
     levels = 255.0 * torch.tensor(values)
     return levels[0] if len(set(values)) == 1 else levels.view(-1, 1, 1)
 

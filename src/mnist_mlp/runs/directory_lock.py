@@ -1,7 +1,7 @@
 """Lock on a directory: one process works in it, a second one is refused.
 
 The lock is that of the operating system (`flock`), so it ends with its process. On a file system without `flock`,
-`filelock` uses a marker file with process and host, which it takes over some time after that process has ended.
+`filelock` writes a file with process and host; some time after that process has ended, it treats the file as stale.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Metrics as text: a loss with four decimals, others as `METRIC_FORMATS` in config/schema.py declares."""
+"""Metrics as text: a loss with four decimals, others as `METRIC_KINDS` in config/schema.py declares."""
 
 from __future__ import annotations
 
-from mnist_mlp.config.schema import METRIC_FORMATS
+from mnist_mlp.config.schema import METRIC_KINDS
 
 
 def metric_format(metric: str) -> str:
     """Format of the values of `val/acc` and the like."""
-    return METRIC_FORMATS.get(metric.rpartition("/")[2], (".4f",))[0]
+    return METRIC_KINDS.get(metric.rpartition("/")[2], (".4f",))[0]
 
 
 def is_share(metric: str) -> bool:

@@ -103,9 +103,9 @@ def recorded_configuration(directory: Path, composed: DictConfig, overrides: Seq
 
 
 def _kept(chosen: dict[str, Any], recorded: dict[str, Any]) -> dict[str, Any]:
-    """Values of `recorded` to keep where `chosen` is a whole option, such as trainer=ddp.
+    """Values of `recorded` to keep if a file of the group was chosen, as by trainer=ddp, which sets every key.
 
-    A key with the value that it has in configs/trainer/default.yaml counts as not set by the option. Such keys keep
+    A key with the value that it has in configs/trainer/default.yaml counts as not set by that file. Such keys keep
     their recorded values if they limit the run or must not change.
     """
     default = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(CONFIGS / "trainer" / "default.yaml")))

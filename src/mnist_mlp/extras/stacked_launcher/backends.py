@@ -31,8 +31,8 @@ class Resources:
     on: str = HERE
     """here: processes of this command; submitit_local: processes of their own; slurm; ray"""
     at_once: int | None = None
-    """at most so many stacks in the queue or running at any time; null: the cores of the machine divided by `cpus`; on
-    Ray twice those of the cluster divided by `cpus`; on SLURM 1,000"""
+    """at most so many stacks in the queue or running at any time; null: cores of this machine / `cpus`; on Ray 2 x
+    cores of the cluster / `cpus`; on SLURM 1,000"""
     attempts: int = 5
     """how many times a stack is started at most, restarts after a lost process or machine included"""
     cpus: int = 1

@@ -16,7 +16,6 @@ from mnist_mlp.runs import directories
 
 log = logging.getLogger(__name__)
 
-Stack = Sequence[Job]
 UNFINISHED = (directories.MISSING, directories.INTERRUPTED)
 MINUTE = 60
 
@@ -25,7 +24,7 @@ class Backend(Protocol):
     """Where stacks are trained: processes of this machine, or jobs of a cluster."""
 
     at_once: int
-    """stacks that it takes at any time"""
+    """how many stacks it can hold at the same time"""
     attempts: int
     """how many times a stack is started at most, restarts after a lost process or machine included"""
 
@@ -42,10 +41,10 @@ class Backend(Protocol):
 
 
 def train(
-    stacks: Sequence[Stack],
+    stacks: Sequence[Sequence[Job]],
     backend: Backend,
     *,
-    prepare: Callable[[Stack], Stack] = lambda stack: stack,
+    prepare: Callable[[Sequence[Job]], Sequence[Job]] = lambda stack: stack,
     console: dict[str, Any] | None = None,
 ) -> None:
     """Train all stacks. Once a minute a line tells how many jobs are done.
@@ -60,7 +59,7 @@ def train(
     """
     progress = Progress(sum(map(len, stacks)))
     waiting = deque((stack, 1) for stack in stacks)
-    running: dict[int, tuple[Stack, int, list[float]]] = {}
+    running: dict[int, tuple[Sequence[Job], int, list[float]]] = {}
     begun = 0
     drawing: int | None = None  # the ticket of the stack that draws the progress bar, one for all
     with backend.open():
@@ -94,11 +93,11 @@ def _written(job: Job) -> float:
         return 0.0
 
 
-def _unfinished(stack: Stack, before: Sequence[float]) -> list[Job]:
+def _unfinished(stack: Sequence[Job], before: Sequence[float]) -> list[Job]:
     """The jobs of a lost stack that are not at their end.
 
-    A result that was there `before` the stack was handed out, as of a job that had failed and is tried again, says
-    nothing.
+    A failed job is at its end only if its result was written after the stack was handed out; `before` has the times of
+    earlier results.
     """
     statuses = [directories.read(job.directory).status for job in stack]
     return [
@@ -108,7 +107,7 @@ def _unfinished(stack: Stack, before: Sequence[float]) -> list[Job]:
     ]
 
 
-def _task(stack: Stack, console: dict[str, Any] | None, bar: str | None) -> dict[str, Any]:
+def _task(stack: Sequence[Job], console: dict[str, Any] | None, bar: str | None) -> dict[str, Any]:
     """What `worker.work` takes: plain values, which can be sent anywhere."""
     return {
         "console": console,

@@ -34,8 +34,8 @@ def plan(jobs: Sequence[Job], most: int | None = None, at_once: int | None = Non
     """Divide the jobs into stacks of similar size, and into jobs that run alone.
 
     `most`: networks in a stack; None: what suits the device.
-    The number of stacks of a group is rounded up to a multiple of `at_once` (None: the cores of this machine), so that
-    no core is idle at the end, unless stacks of one network would result.
+    A group is divided into a multiple of `at_once` stacks (None: `stacks_at_once`), so that no core is idle at the end;
+    into fewer if a stack would otherwise have one network only.
     """
     groups, alone = stackable_groups(jobs)
     stacks = []
@@ -166,6 +166,6 @@ def _memory() -> int:
 def _gpu_memory() -> int:
     if has_mps():
         return _memory()  # it is shared
-    import torch  # loaded only where it will be used right away
+    import torch  # here, as only a sweep on a GPU needs it in this process
 
     return torch.cuda.mem_get_info()[0]

@@ -89,7 +89,7 @@ class SubmititJobs:
                 time.sleep(LOOK_LOCAL)
 
     def submit(self, task: dict[str, Any]) -> int:
-        """Jobs are submitted with the next look at them, so that many are one array."""
+        """Collect the task; the next call of `ended` submits all collected tasks as one job array."""
         self._tickets += 1
         self._new.append((self._tickets, task))
         return self._tickets
@@ -116,7 +116,7 @@ def what_was_lost(job: submitit.Job[None]) -> str | None:
     """Why its process or node was lost, so that it can be resubmitted; None if it completed or raised an exception."""
     try:
         job.result()
-    except FailedJobError as error:  # it raised an exception, and would again; a subclass of the next one
+    except FailedJobError as error:  # the job raised an exception, and would raise it again
         log.error("a stack failed: %s", str(error).strip().rpartition("\n")[2])
     except UncompletedJobError as error:
         return str(error).partition("\n")[0]
