@@ -18,10 +18,7 @@ CONFIGS = PROJECT / "configs" if IN_CHECKOUT else PACKAGE / "configs"
 ACTIVATION_NAMES = ("relu", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "elu")
 LOSS_NAMES = ("cross_entropy", "nll", "mse")
 ENGINES = ("fast", "plain")
-METRIC_KINDS = {
-    "acc": (".2%", "max"),
-    "f1": (".2%", "max"),
-}  # format (.2% for a share); its largest or smallest is best
+METRIC_KINDS = {"acc": (".2%", "max"), "f1": (".2%", "max")}  # format (.2% for a share), best value (max or min)
 KEEP = ("all", "best", "results")
 
 
