@@ -32,7 +32,7 @@ from mnist_mlp.extras.tensorboard import dashboard, projector
 from mnist_mlp.extras.tensorboard import summaries as events
 from mnist_mlp.extras.tensorboard.dashboard import snapshot_epochs
 from mnist_mlp.extras.tensorboard.probe import features, layers_of, probe, sees_pixels
-from mnist_mlp.model.networks import MLP
+from mnist_mlp.model.networks import MLP, NETWORKS, DataSpec, Network
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file, record
 from mnist_mlp.runs.loggers import build_loggers
@@ -168,6 +168,23 @@ def test_nothing_is_looked_at_where_nothing_is_shown(
 def test_an_unusual_run_is_shown_too(tmp_path: Path) -> None:
     words = ("model.hidden=[]", "model.loss=mse", "trainer.limit_val_batches=0", "trainer.max_steps=2")
     assert train(configuration(*words), tmp_path).status == "completed"
+
+
+class OwnLayer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(784, 10))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1) @ self.weight
+
+
+def test_a_network_without_layers_of_torch_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(config: Any, data: DataSpec) -> Network:
+        return Network(nn.Sequential(OwnLayer()), input_shape=data.image_shape, loss=config.loss, data=data)
+
+    monkeypatch.setitem(NETWORKS, "mlp", build)
+    assert train(configuration("trainer.max_steps=2"), tmp_path).status == "completed"
 
 
 @pytest.mark.parametrize(("snapshots", "epochs", "expected"), [(5, 10, {1, 3, 5, 7, 9}), (3, 2, {0, 1}), (0, 4, set())])

@@ -31,7 +31,11 @@ def masked_crc32c(data: bytes) -> int:
 
 
 def crc32c(data: bytes) -> int:
-    """The CRC is linear: what each byte of a block adds to it depends on the byte and its place alone."""
+    """CRC-32C of bytes. It is linear: what a byte of a block adds to it depends on the byte and its place alone.
+
+    The register after a block is the XOR of what its bytes add, and of what the register before it becomes after a
+    block of zeros, byte by byte.
+    """
     at_place, advanced = _tables()
     rest = len(data) % BLOCK
     register: int = pywrap_tensorflow.crc_update(0, data[:rest]) ^ 0xFFFFFFFF

@@ -81,7 +81,7 @@ class Dashboard(L.Callback):
         images, labels = (tensor[:PROBED] for tensor in _part(trainer, "train"))
         found = probe(network, module.evaluation_loss, images, labels)
         layers = layers_of(network)
-        if sees_pixels(layers[0], images[0].numel()):
+        if layers and sees_pixels(layers[0], images[0].numel()):
             picture = first_layer_picture(_array(layers[0].weight).reshape(-1, *images.shape[1:]))
             events.picture(writer, "pictures/first_layer", picture, step)
         for number, (layer, gradient) in enumerate(zip(layers, found.gradients, strict=True), start=1):

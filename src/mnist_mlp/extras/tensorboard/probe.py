@@ -46,7 +46,7 @@ def probe(network: nn.Module, loss: Loss, images: Tensor, labels: Tensor) -> Pro
     with torch.enable_grad():
         value = loss(copy(images), labels)
         weights = [layer.weight for layer in layers_of(copy)]
-        gradients = torch.autograd.grad(value, weights, allow_unused=True)
+        gradients = torch.autograd.grad(value, weights, allow_unused=True) if weights else ()
     return Probe(activations=activations, gradients=gradients)
 
 

@@ -35,7 +35,7 @@ BINS = 60
 
 
 def _file(writer: SummaryWriter) -> Any:
-    """Where whole events go; open as long as the run is."""
+    """The event file, for events that `SummaryWriter` has no method for; open until the run ends."""
     return writer.file_writer
 
 
