@@ -165,6 +165,23 @@ def test_runs_without_accuracy_are_ranked_by_what_they_monitored_apart_from_thos
     assert [entry.settings["optimizer.lr"] for entry in by_metric["val/f1"].entries] == [0.02, 0.01]
 
 
+def test_a_metric_whose_largest_value_is_best_is_not_ranked_with_runs_that_want_its_smallest(tmp_path: Path) -> None:
+    for mode, values in {"max": (0.3, 0.4), "min": (0.1, 0.2)}.items():
+        for seed, value in enumerate(values):
+            words = (
+                "metrics=[f1]",
+                "checkpoint.monitor=val/own",
+                f"checkpoint.mode={mode}",
+                f"optimizer.lr=0.0{seed + 1}",
+            )
+            metrics = {**dict.fromkeys(RESULT_METRICS), "val/own": value}
+            ran(tmp_path / f"{mode}{seed}", *words, accuracy=None, metrics=metrics)
+    boards = {board.data: board for board in compared(find([tmp_path])).boards}
+    assert boards.keys() == {"mnist, by val/own (max)", "mnist, by val/own (min)"}
+    for mode, best in (("max", 0.4), ("min", 0.1)):
+        assert boards[f"mnist, by val/own ({mode})"].best_run.result["metrics"]["val/own"] == best
+
+
 @pytest.mark.parametrize("part", ["config", "metrics", "seconds", "seed", "parameters", "history"])
 def test_a_result_that_lacks_a_part_is_not_ranked_and_no_traceback(tmp_path: Path, part: str) -> None:
     ran(tmp_path / "0", accuracy=0.98)

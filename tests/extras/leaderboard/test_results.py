@@ -70,6 +70,13 @@ def test_a_killed_run_has_its_settings_too(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "runs.json").read_text())[0]["config"] == config
 
 
+def test_images_of_ones_own_have_one_name_whether_their_run_was_completed_or_not(tmp_path: Path) -> None:
+    for status in ("completed", "failed"):
+        words = ("data=folder", f"data.path={tmp_path}/pictures")
+        ran(tmp_path / status, *words, accuracy=0.9 if status == "completed" else None, status=status)
+    assert {row["data"] for row in records(compared(find([tmp_path])))} == {f"folder {tmp_path}/pictures"}
+
+
 def test_a_frame_groups_by_any_key_and_unfolds_into_epochs(sweep: Path) -> None:
     history = [{"epoch": epoch, "val/f1": 0.9} for epoch in range(3)]  # other metrics than those of the others
     ran(sweep / "7", "model.hidden=[32]", accuracy=0.9, seed=3, history=history)

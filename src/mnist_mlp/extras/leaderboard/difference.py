@@ -55,7 +55,10 @@ def _compared(name: str, before: float | None, after: float | None) -> list[str]
 
 
 def _writer(name: str, value: float | None) -> Any:
-    """From a number and its sign's format to text: counts whole, shares in per cent, seconds to the tenth."""
+    """How to write such a number, as a function of it and of the sign option of a format, "+" for differences.
+
+    Counts are whole, shares in per cent, seconds to the tenth.
+    """
     if isinstance(value, int):
         return lambda number, sign: f"{number:{sign},}"
     if name.startswith("seconds/"):

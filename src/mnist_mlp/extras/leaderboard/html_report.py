@@ -108,14 +108,14 @@ def _plots(board: Leaderboard, number: int) -> Iterator[str]:
         yield section("Learning curves", "", "One epoch each, so there is no curve.")
     if board.keys:
         note = "Every configuration once in each panel; small grey dots are single runs."
-        yield section("By setting", f'<div class="plots">{"".join(figures.by_setting())}</div>', note)
+        yield section("By setting", f'<div class="plots">{"".join(figures.by_setting())}</div>', note, *some)
     if len(board.keys) > 1:
         note = "Parallel coordinates: one line per configuration, from its settings to its score; the best is bold."
         yield section(
-            "All settings together", scrollable(figures.parallel_coordinates(), "All settings together"), note
+            "All settings together", scrollable(figures.parallel_coordinates(), "All settings together"), note, *some
         )
     note = "Seconds of the whole run, on the machine that ran it; colours as in the leaderboard."
-    yield section("Against time", f'<div class="plots">{figures.score_against_seconds()}</div>', note)
+    yield section("Against time", f'<div class="plots">{figures.score_against_seconds()}</div>', note, *some)
 
 
 def _title(board: Leaderboard) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -81,14 +82,17 @@ class Leaderboard:
 
     @cached_property
     def metrics(self) -> list[str]:
-        """Metrics that a table shows, first the one that entries are ranked by; no others of training, no losses."""
+        """Metrics that a table shows: the one that ranks, then all others except those of training and the losses."""
         names = dict.fromkeys(name for entry in self.entries for name in entry.runs[0].result["metrics"])
         shown = [name for name in names if not name.startswith("train/") and not name.endswith("/loss")]
         return list(dict.fromkeys([self.monitor, *shown]))
 
     @cached_property
     def p_values(self) -> list[float | None]:
-        """Of each entry's difference from the first, corrected by Holm; None for the first and where no test can be."""
+        """Of each entry's difference from the first, corrected by Holm.
+
+        None for the first, and for an entry that shares fewer than two seeds with it.
+        """
         if len(self.entries) == 1 or all(len(entry.runs) == 1 for entry in self.entries):
             return [None] * len(self.entries)
         sign = -1.0 if self.mode == "min" else 1.0
@@ -118,15 +122,19 @@ class Comparison:
 
 def compared(found: Iterable[directories.Run]) -> Comparison:
     """The completed runs, grouped and ranked; a search's pruned runs and failed ones count as unfinished."""
-    by_board: dict[str, list[directories.Run]] = {}
+    by_board: dict[tuple[str, str], list[directories.Run]] = {}
     unfinished: list[directories.Run] = []
     for run in found:
         if run.status == directories.COMPLETED and _is_whole(run):
             by_board.setdefault(_board_of(run.result), []).append(run)
         else:
             unfinished.append(run)
-    newest_first = sorted(by_board, key=lambda title: max(map(_written, by_board[title])), reverse=True)
-    return Comparison(boards=[_leaderboard(title, by_board[title]) for title in newest_first], unfinished=unfinished)
+    newest_first = sorted(by_board.items(), key=lambda board: max(map(_written, board[1])), reverse=True)
+    titles = Counter(title for title, _ in by_board)
+    boards = [
+        _leaderboard(title if titles[title] == 1 else f"{title} ({mode})", runs) for (title, mode), runs in newest_first
+    ]
+    return Comparison(boards=boards, unfinished=unfinished)
 
 
 def _leaderboard(data: str, complete: Sequence[directories.Run]) -> Leaderboard:
@@ -182,13 +190,14 @@ def _comparable_by(result: Mapping[str, Any]) -> str | None:
     return next((name for name in names if result["metrics"].get(name) is not None), None)
 
 
-def _board_of(result: Mapping[str, Any]) -> str:
-    """The title of the leaderboard for a result: runs without accuracy cannot be ranked beside runs with it."""
-    metric = _comparable_by(result)
-    return _data_of(result["config"]) if metric == ACCURACY else f"{_data_of(result['config'])}, by {metric}"
+def _board_of(result: Mapping[str, Any]) -> tuple[str, str]:
+    """Title and mode of the leaderboard for a result: runs without accuracy cannot be ranked beside runs with it."""
+    metric, (monitor, mode) = _comparable_by(result), monitored(result["config"])
+    data = data_of(result["config"])
+    return (data, "max") if metric == ACCURACY else (f"{data}, by {monitor}", mode)
 
 
-def _data_of(config: Mapping[str, Any]) -> str:
+def data_of(config: Mapping[str, Any]) -> str:
     """The data set's name; with its path where the name is only a kind of source, as `folder` is."""
     data = config["data"]
     return f"{data['name']} {data['path']}" if data.get("path") else str(data["name"])

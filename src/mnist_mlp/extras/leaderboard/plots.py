@@ -177,7 +177,7 @@ class Figures:
         return self._drawn(f"{self.title} against seconds", draw)
 
     def _limit(self, axes: Axes, values: Sequence[float]) -> None:
-        """The ends of the axis of scores: around equal ones too, and without ticks beyond 0 and 100 %."""
+        """The ends of the axis of scores, which differ also if all scores are the same; no ticks beyond 0 and 100 %."""
         low, high = self.factor * min(values), self.factor * max(values)
         margin = 0.08 * (high - low) or 0.005 * self.factor
         if is_share(self.board.monitor):

@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 from mnist_mlp.config.errors import require
 from mnist_mlp.extras.leaderboard.find_runs import find
-from mnist_mlp.extras.leaderboard.leaderboard import Comparison, Entry, Leaderboard, compared, config_of, flattened
+from mnist_mlp.extras.leaderboard.leaderboard import (
+    Comparison,
+    Entry,
+    Leaderboard,
+    compared,
+    config_of,
+    data_of,
+    flattened,
+)
 from mnist_mlp.extras.leaderboard.table import shown
 from mnist_mlp.runs import directories
 from mnist_mlp.runs.result import RESULT_METRICS
@@ -55,7 +63,8 @@ def records(comparison: Comparison, *, keys: list[str] | None = None) -> Iterato
             for run in entry.runs:
                 yield {"data": board.data, "rank": rank, **_settings(run, keys), **outcome, **_of_run(run, curves)}
     for run in comparison.unfinished:
-        data = flattened(config_of(run)).get("data.name")
+        config = config_of(run)
+        data = data_of(config) if "data" in config else None
         yield {"data": data, "rank": None, **_settings(run, keys), **_of_run(run, curves)}
 
 

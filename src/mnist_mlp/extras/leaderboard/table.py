@@ -23,7 +23,7 @@ def text(comparison: Comparison) -> str:
     """What a terminal shows: the entries, what can be concluded, the runs that did not complete, the best again."""
     parts = []
     for board in comparison.boards:
-        table = entries(board)
+        table = entries_table(board)
         parts.append(f"data set {board.data}:\n{table}" if len(comparison.boards) > 1 else table)
         parts.append("\n".join(map(wrapped, remarks(board))))
     if comparison.unfinished:
@@ -33,7 +33,7 @@ def text(comparison: Comparison) -> str:
     return "\n\n".join(parts)
 
 
-def entries(board: Leaderboard) -> str:
+def entries_table(board: Leaderboard) -> str:
     """Each entry in a line, with whole names of keys, short ones, or settings on lines of their own: what fits."""
     shown_entries = board.entries[:ROWS]
     numbers = [_numbers(board, rank) for rank in range(len(shown_entries))]
