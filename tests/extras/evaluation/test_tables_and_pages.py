@@ -132,6 +132,22 @@ def test_the_most_frequent_mistakes_come_first() -> None:
     assert confused_pairs(matrix, "abc", 2) == [("b", "c", 7), ("a", "b", 2)]
 
 
+@pytest.mark.parametrize(
+    ("last", "shown"), [("network 6", [1, 2, 3, 4]), ("committee", [1, 2, 3, 6])], ids=["networks", "committee"]
+)
+def test_of_many_networks_the_first_and_the_committee_are_shown_and_the_others_counted(
+    last: str, shown: list[int]
+) -> None:
+    names = [*(f"network {number}" for number in range(1, 6)), last]
+    networks = [{"name": name, "accuracy": number / 10} for number, name in enumerate(names, start=1)]
+    rows = [{"name": kind, "networks": networks} for kind in ("unchanged", "noise")]
+    _, bars = plots.robustness(np.zeros((2, 3, 1, 28, 28), np.uint8), rows).axes
+    assert [text.get_text() for text in bars.get_legend().get_texts()] == [names[number - 1] for number in shown]
+    widths = [bar.get_width() for bar in bars.patches[:: len(rows)]]
+    assert widths == pytest.approx([number / 10 for number in shown])
+    assert bars.get_title() == "accuracy (2 more networks: metrics.json)"
+
+
 def test_the_risk_coverage_curve_never_falls() -> None:
     """The error at single thresholds falls after each mistake, in an arc; the least error at some coverage does not."""
     (axes,) = plots.risk_coverage_curve(answers(10, 500, 0.1).calibrated).axes

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mnist_mlp.extras.colours import BLUE, FAINT, INK, RED
-from mnist_mlp.extras.evaluation.lettering import width, write, write_upright
+from mnist_mlp.extras.evaluation.lettering import width, write, write_vertically
 from mnist_mlp.extras.text_table import shortened
 
 CELL = 32  # pixels, with the count written into it
@@ -42,7 +42,7 @@ def confusion_picture(counts: NDArray[np.int64], names: Sequence[str], *, scale:
     for index in range(0, classes, every):
         middle = margin + cell * index + cell // 2
         write(picture, names[index], 13 * scale, INK, (margin - 7 * scale, middle), align=1)
-        write_upright(picture, names[index], 13 * scale, INK, (middle, margin - 7 * scale))
+        write_vertically(picture, names[index], 13 * scale, INK, (middle, margin - 7 * scale))
     write(picture, CAPTION, 12 * scale, FAINT, (margin, side + 8 * scale), align=0)
     return picture
 

@@ -17,6 +17,13 @@ COMMITTEE = "committee"
 """the name of the ensemble, beside `network 1` and so on"""
 
 
+def side_by_side(names: Sequence[str], most: int) -> list[int]:
+    """Indices of the networks that a table or plot with room for `most` shows: the first ones, and a committee."""
+    if len(names) <= most:
+        return list(range(len(names)))
+    return [*range(most - 1), len(names) - 1] if names[-1] == COMMITTEE else list(range(most))
+
+
 @dataclass(frozen=True, kw_only=True)
 class NetworkPredictions:
     """Predictions of one network, or of a committee of them."""
@@ -31,25 +38,25 @@ class NetworkPredictions:
 
 
 def predict_all(
-    predictors: Sequence[Predictor], images: Tensor, labels: Tensor, *, committee: Calibration | None = None
+    predictors: Sequence[Predictor], images: Tensor, labels: Tensor, *, committee_calibration: Calibration | None = None
 ) -> list[NetworkPredictions]:
-    """The predictions of each network and, given the calibration of a committee, those of all of them together.
+    """The predictions of each network and, given its calibration, those of the committee of them.
 
     The probabilities of a committee are the mean of its members' calibrated ones.
     """
     predictions = []
     for number, predictor in enumerate(predictors, start=1):
-        scores = predictor.logits(images).log_softmax(dim=1).double().numpy()
-        raw = Predictions(log_probabilities=log_softmax(scores), labels=labels.numpy())
+        logits = predictor.logits(images).double().numpy()
+        raw = Predictions(log_probabilities=log_softmax(logits), labels=labels.numpy())
         name = f"network {number}" if len(predictors) > 1 else "network"
         predictions.append(NetworkPredictions(name=name, raw=raw, calibration=predictor.calibration))
-    if committee is not None:
+    if committee_calibration is not None:
         together = metrics.committee([network.calibrated for network in predictions])
-        predictions.append(NetworkPredictions(name=COMMITTEE, raw=together, calibration=committee))
+        predictions.append(NetworkPredictions(name=COMMITTEE, raw=together, calibration=committee_calibration))
     return predictions
 
 
-def committee_calibration(predictors: Sequence[Predictor], images: Tensor, labels: Tensor) -> Calibration:
+def fit_committee(predictors: Sequence[Predictor], images: Tensor, labels: Tensor) -> Calibration:
     """Fitted on validation images `(N, C, H, W)` uint8 and labels `(N,)`, for the risk that the first member allows."""
-    together = predict_all(predictors, images, labels, committee=Calibration())[-1].raw
+    together = predict_all(predictors, images, labels, committee_calibration=Calibration())[-1].raw
     return fit(together.log_probabilities, together.labels, predictors[0].config.calibration.risk)

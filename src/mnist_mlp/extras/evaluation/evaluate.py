@@ -22,7 +22,7 @@ from mnist_mlp.data.sources import load, with_data_at
 from mnist_mlp.data.split import split
 from mnist_mlp.extras.evaluation import metrics, pictures
 from mnist_mlp.extras.evaluation.corruptions import CORRUPTIONS, other_people
-from mnist_mlp.extras.evaluation.ensemble import NetworkPredictions, committee_calibration, predict_all
+from mnist_mlp.extras.evaluation.ensemble import NetworkPredictions, fit_committee, predict_all
 from mnist_mlp.extras.evaluation.page import write_page
 from mnist_mlp.extras.evaluation.tables import tables
 from mnist_mlp.extras.inference.predictions import Predictions, at_threshold, coverage_at_risk
@@ -51,8 +51,8 @@ def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -
     data = predictors[0].config.data
     dataset = load(with_data_at(data, config.data_dir), sha256=predictors[0].data_sha256)
     images, labels = _part(dataset, config.split, data.val_size)
-    committee = committee_calibration(predictors, *_part(dataset, "val", data.val_size)) if config.committee else None
-    predictions = predict_all(predictors, images, labels, committee=committee)
+    committee = fit_committee(predictors, *_part(dataset, "val", data.val_size)) if config.committee else None
+    predictions = predict_all(predictors, images, labels, committee_calibration=committee)
 
     numbers = [measured(network, class_names) for network in predictions]
     content: dict[str, Any] = {
@@ -133,7 +133,7 @@ def _robustness(
     rows, examples = [], []
 
     def take(name: str, images: Tensor, labels: Tensor, **more: int) -> None:
-        predictions = predict_all(predictors, images, labels, committee=committee)
+        predictions = predict_all(predictors, images, labels, committee_calibration=committee)
         numbers = [_in_brief(network) for network in predictions]
         rows.append({"name": name, "images": len(labels), "networks": numbers, **more})
         examples.append(images[:EXAMPLES].numpy())

@@ -11,12 +11,15 @@ Colour = str | int | tuple[int, int, int]
 
 
 def write(picture: Image.Image, word: str, size: int, ink: Colour, place: tuple[int, int], align: float) -> None:
-    """Left of `place` (align 1), around it (0.5), or right of it (0); `place` is in the middle of the line."""
+    """A line of text that ends at `place` (align 1), is centred on it (0.5), or begins there (0).
+
+    Vertically it is centred on `place`.
+    """
     shape = _shape(word, size)
     picture.paste(ink, (round(place[0] - align * shape.width), place[1] - shape.height // 2), shape)
 
 
-def write_upright(picture: Image.Image, word: str, size: int, ink: Colour, foot: tuple[int, int]) -> None:
+def write_vertically(picture: Image.Image, word: str, size: int, ink: Colour, foot: tuple[int, int]) -> None:
     """A long text from bottom to top, a short one as it is, ending above `foot`."""
     if len(word) < 3:
         write(picture, word, size, ink, (foot[0], foot[1] - size // 2), align=0.5)

@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from numpy.typing import NDArray
 
 from mnist_mlp.extras.colours import BLUE_HEX, GREY_HEX, RED_HEX
+from mnist_mlp.extras.evaluation.ensemble import side_by_side
 from mnist_mlp.extras.evaluation.metrics import Reliability, reliability, wilson
 from mnist_mlp.extras.evaluation.mistakes_picture import Images, as_picture
 from mnist_mlp.extras.inference.predictions import (
@@ -24,7 +25,7 @@ from mnist_mlp.extras.inference.predictions import (
 
 BLUE, RED, GREEN, GREY = BLUE_HEX, RED_HEX, "#2c8a4b", GREY_HEX
 COLOURS = (BLUE, RED, GREEN, GREY)
-"""One colour per network. A plot of more networks shows only the last four."""
+"""One colour per network; a plot shows at most so many."""
 DPI = 150
 RISK = 0.001
 SIDE = 28  # pixels of an example image, at most
@@ -134,19 +135,21 @@ def robustness(examples: Sequence[Images], rows: Sequence[dict[str, Any]]) -> Fi
     pictures.set_xticks([])
     pictures.tick_params(length=0)
     pictures.spines[:].set_visible(False)
-    shown = [network["name"] for network in rows[0]["networks"]][-len(COLOURS) :]  # a committee comes last
+    names = [network["name"] for network in rows[0]["networks"]]
+    shown = side_by_side(names, len(COLOURS))
     height = 0.7 * side / len(shown)
-    for number, name in enumerate(shown):
-        accuracy = [row["networks"][number - len(shown)]["accuracy"] for row in rows]
+    for number, index in enumerate(shown):
+        accuracy = [row["networks"][index]["accuracy"] for row in rows]
         places = middles + (number - (len(shown) - 1) / 2) * height
-        drawn = bars.barh(places, accuracy, height=0.9 * height, color=COLOURS[number], label=name)
+        drawn = bars.barh(places, accuracy, height=0.9 * height, color=COLOURS[number], label=names[index])
         bars.bar_label(drawn, [f"{share:.1%}" for share in accuracy], padding=4, size=(9, 9, 8, 6)[len(shown) - 1])
     bars.set_ylim(len(rows) * side, 0)
     bars.set_yticks([])
     bars.set_xlim(0, 1.15)
     bars.set_xticks([0, 0.5, 1], ["0%", "50%", "100%"])
     bars.spines[["top", "right", "left"]].set_visible(False)
-    bars.set_title("accuracy", size=11, pad=6 if len(shown) == 1 else 24)
+    left_out = f" ({len(names) - len(shown)} more networks: metrics.json)" if len(names) > len(shown) else ""
+    bars.set_title(f"accuracy{left_out}", size=11, pad=6 if len(shown) == 1 else 24)
     if len(shown) > 1:
         bars.legend(frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=8, columnspacing=1)
     return figure

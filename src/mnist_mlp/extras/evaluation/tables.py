@@ -9,6 +9,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from mnist_mlp.extras.evaluation.ensemble import side_by_side
 from mnist_mlp.extras.text_table import WIDTH, shortened, text_table, wrapped
 from mnist_mlp.runs.directories import shown
 from mnist_mlp.runs.newest import OUTPUTS, remarks
@@ -25,7 +26,7 @@ CLASSES = 20
 PAIRS = 12
 """Frequent mistakes printed instead of a confusion matrix that does not fit."""
 NETWORKS = 5
-"""Side by side under each corruption; of more, the last ones, as an ensemble comes last."""
+"""Side by side under each corruption, at most."""
 
 
 @dataclass(frozen=True)
@@ -194,10 +195,13 @@ def _pairs(matrix: list[list[int]], names: Sequence[str], style: TerminalStyle) 
 def _robustness(rows: Sequence[dict[str, Any]], networks: Sequence[dict[str, Any]], style: TerminalStyle) -> str:
     clean = rows[0]["networks"]
     if len(networks) > 1:
-        chosen = range(max(0, len(networks) - NETWORKS), len(networks))
-        header = ["accuracy on", *(networks[index]["name"] for index in chosen)]
+        names = [network["name"] for network in networks]
+        chosen = side_by_side(names, NETWORKS)
+        header = ["accuracy on", *(names[index] for index in chosen)]
         cells = [[row["name"], *(f"{row['networks'][index]['accuracy']:.2%}" for index in chosen)] for row in rows]
-        return text_table([header, *cells], emphasise=style.bold)
+        table = text_table([header, *cells], emphasise=style.bold)
+        left_out = len(names) - len(chosen)
+        return f"{table}\n\n{left_out} more networks: metrics.json" if left_out else table
     header = ["images", "accuracy", "change,\npoints", "nll", "answered", "of these\nwrong"]
     cells = []
     for row in rows:
