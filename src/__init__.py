@@ -1,8 +1,10 @@
 """Refuses `python -m src.train` with one line: the commands are scripts, as in `python src/train.py`."""
 
+import itertools
 import sys
 
-if sys.orig_argv[1:2] == ["-m"]:
-    command = sys.orig_argv[2].rpartition(".")[2]
-    print(f"{command}.py: expected python src/{command}.py, got python -m {sys.orig_argv[2]}", file=sys.stderr)
-    sys.exit(2)
+for option, module in itertools.pairwise(sys.orig_argv):  # `python -B -m ...` has an option before
+    if option == "-m" and module.startswith("src."):
+        command = module.removeprefix("src.")
+        print(f"{command}.py: expected python src/{command}.py, got python -m {module}", file=sys.stderr)
+        sys.exit(2)

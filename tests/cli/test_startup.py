@@ -68,7 +68,13 @@ def test_to_ask_where_torch_is_does_not_use_up_its_quick_import(monkeypatch: pyt
 
 
 def test_a_command_started_as_a_module_says_how_it_is_started():
-    words = [sys.executable, "-m", "src.train", "seed=1"]
-    answer = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True)
-    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
-    assert "expected python src/train.py" in answer.stderr
+    for options in (["-m"], ["-B", "-m"]):
+        words = [sys.executable, *options, "src.train", "seed=1"]
+        answer = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True)
+        assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+        assert "expected python src/train.py, got python -m src.train" in answer.stderr
+
+
+def test_another_program_may_import_the_folder_of_the_commands():
+    words = [sys.executable, "-c", "import sys; sys.orig_argv = ['python', '-m', 'pydoc', 'src.train']; import src"]
+    assert subprocess.run(words, cwd=PROJECT).returncode == 0
