@@ -27,7 +27,7 @@ confidence interval, ranked on validation, and what can be concluded.
 
 
 def main() -> None:
-    with exit_codes(os_error=BEFORE_WORK):  # what can fail here are paths that were given
+    with exit_codes(os_error=BEFORE_WORK):  # an OSError is about a path that was given: exit code 2
         compare(arguments())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import glob
-import io
 import os
 import sys
 from collections import Counter
@@ -81,7 +80,7 @@ def files_of(images: Sequence[str]) -> list[Path]:
         is_pattern = glob.has_magic(image) and not os.path.lexists(image)
         for path in map(Path, (sorted(glob.glob(image, recursive=True)) if is_pattern else []) or [image]):
             inside: list[Path] = []
-            if os.path.isdir(path):  # False for a name that is too long, too
+            if os.path.isdir(path):  # not path.is_dir(), which raises an error for a name that is too long
                 inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
             files += inside or [path]
     return list(dict.fromkeys(files))
@@ -150,9 +149,6 @@ def predict(options: argparse.Namespace) -> int:
 
 
 def main() -> NoReturn:
-    for stream in (sys.stdout, sys.stderr):  # file names may hold bytes that are not valid UTF-8
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
     with exit_codes():
         exit_code = predict(arguments())
     exit_process(exit_code)

@@ -91,7 +91,10 @@ def metadata(predictor: Predictor) -> dict[str, str]:
 
 
 def _in_unit_range(levels: Tensor) -> str:
-    """A grey level 0..255 for all channels, or one for each, as JSON in [0, 1]; to six digits, as float32 has seven."""
+    """Grey levels 0..255, one for all channels or one for each, divided by 255, as JSON.
+
+    Rounded to six digits: float32 is not exact beyond seven.
+    """
     values = [float(f"{level / 255:.6g}") for level in levels.flatten().tolist()]
     return json.dumps(values[0] if len(values) == 1 else values)
 

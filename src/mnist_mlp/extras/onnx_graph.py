@@ -46,7 +46,7 @@ def build(predictor: Predictor, *, dtype: str, channel: bool, metadata: dict[str
         graph.add("Flatten", axis=1)
     for name, layer in layers.named_children():
         _add_layer(graph, layer, f"layers.{name}")
-    # Whatever the loss made of the logits, its log-probabilities are their log-softmax.
+    # The layers end with logits, whichever loss trained them, so the softmax is the right head for each.
     graph.add("Div", np.float32(predictor.calibration.temperature))
     graph.add("Softmax", output=OUTPUT, axis=1)
     shape: list[str | int | None] = ["batch", *([channels] if channel or channels > 1 else []), height, width]
@@ -78,10 +78,12 @@ class _Graph:
     weights: list[TensorProto] = field(default_factory=list)
     last: str = INPUT
 
-    def add(self, kind: str, *values: Any, name: str = "", output: str = "", beside: str = "", **options: Any) -> None:
-        """A node of this kind on the last output, on `beside` if given, and on `values` (arrays)."""
+    def add(
+        self, kind: str, *values: Any, name: str = "", output: str = "", second_input: str = "", **options: Any
+    ) -> None:
+        """A node of this kind, whose inputs are the last output, the earlier output `second_input`, and arrays."""
         output = output or name or f"{kind.lower()}.{len(self.nodes)}"
-        inputs = [self.last, beside] if beside else [self.last]
+        inputs = [self.last, second_input] if second_input else [self.last]
         for number, value in enumerate(values):
             inputs.append(f"{output}.{number}")
             self.weights.append(numpy_helper.from_array(np.asarray(value), inputs[-1]))
@@ -113,12 +115,12 @@ def _add_layer(graph: _Graph, layer: nn.Module, name: str) -> None:
             graph.add("Elu", name=name, alpha=layer.alpha)
         case nn.SiLU():
             graph.add("Sigmoid")
-            graph.add("Mul", beside=start, name=name)
+            graph.add("Mul", second_input=start, name=name)
         case nn.GELU(approximate="none"):  # x (1 + erf(x / sqrt 2)) / 2; its own operator came with a later opset
             graph.add("Mul", np.float32(math.sqrt(0.5)))
             graph.add("Erf")
             graph.add("Add", np.float32(1))
-            graph.add("Mul", beside=start)
+            graph.add("Mul", second_input=start)
             graph.add("Mul", np.float32(0.5), name=name)
         case _:
             raise UnsupportedError(

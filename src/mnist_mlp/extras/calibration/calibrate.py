@@ -8,11 +8,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from mnist_mlp.config.schema import Config, MLPConfig
+from mnist_mlp.data.loader import Part
 from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, USUAL, DetectorTraining, fit_ood_detector
-from mnist_mlp.extras.handwriting.mnist_format import IMAGE_SHAPE
+from mnist_mlp.extras.handwriting.mnist_format import DIGITS, IMAGE_SHAPE
 from mnist_mlp.extras.inference.predictions import Predictions, coverage_at_risk
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor, free_energy
 from mnist_mlp.runs import checkpoint_file
@@ -21,11 +21,8 @@ log = logging.getLogger(__name__)
 
 # Limits of the temperature: for a network that has every validation image right the best one would be 0.
 LOWEST, HIGHEST = 0.1, 10.0
-DIGITS = list("0123456789")
 ABOVE_ALL = math.nextafter(1.0, 2.0)
 """threshold of a network that may answer nothing: finite, as JSON wants it, and above every probability"""
-
-Part = tuple[Tensor, Tensor]
 
 
 def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_stack: bool = False) -> Calibration:
@@ -79,7 +76,7 @@ def detector_training(predictor: Predictor, *, in_stack: bool) -> DetectorTraini
         return None
     if config.calibration.ood_detector is not None:
         return THOROUGH if config.calibration.ood_detector else None
-    reads_digits = list(predictor.class_names) == DIGITS and isinstance(config.model, MLPConfig)
+    reads_digits = tuple(predictor.class_names) == DIGITS and isinstance(config.model, MLPConfig)
     return QUICK if reads_digits and config.data.name != "synthetic" and not in_stack else None
 
 

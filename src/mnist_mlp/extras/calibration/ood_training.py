@@ -25,8 +25,8 @@ class Limits:
     sure: float
     """lowest product of the digits' probabilities: `Calibration.number_threshold`"""
     alone: float
-    """share of the validation images that a digit on its own has to look as much like: the limit is this quantile of
-    their OOD scores"""
+    """the limit of the OOD score of a digit on its own is this quantile of the validation images' scores: 0.95 refuses
+    what looks stranger than 95 % of them"""
     beside_others: float
     """the same for a digit beside others"""
 
@@ -43,7 +43,7 @@ class DetectorTraining:
     epochs: int
     lr: float
     limits: Limits = USUAL
-    """`USUAL` for a weak detector, or none; a stronger one makes fewer errors, so its limits may be more lenient"""
+    """a stronger detector makes fewer errors, so its limits may be more lenient; without a detector, `USUAL` holds"""
 
 
 # Training takes about ten seconds (THOROUGH) and one second (QUICK).

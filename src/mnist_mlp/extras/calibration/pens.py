@@ -21,7 +21,7 @@ def with_other_pens(images: Tensor, generator: torch.Generator) -> Tensor:
     """Grey levels `(N, 28, 28)` to uint8: a quarter each bolder, thinner, coarser and as they are; all slanted anew."""
     as_they_are, bold, thin, coarse = images.float()[:, None].tensor_split(4)
     bold = (bold + F.max_pool2d(bold, 3, stride=1, padding=1)) / 2
-    # The maximum of the negative: minus the least of 2 x 2 pixels.
+    # 0.4 of the pixel and 0.6 of the smallest of 2 x 2 pixels, which is the negative maximum of the negatives.
     thin = 0.4 * thin - 0.6 * F.max_pool2d(F.pad(-thin, (0, 1, 0, 1)), 2, stride=1)
     coarse = F.interpolate(F.avg_pool2d(coarse, 2), scale_factor=2.0, mode="bicubic").clamp(min=0)
     return normalised(_slanted(torch.cat([as_they_are, bold, thin, coarse]), generator))

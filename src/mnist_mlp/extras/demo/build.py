@@ -50,7 +50,8 @@ def demo(config: TrainedConfig, directory: Path) -> str:
         [
             f"network          {predictor.described(newest=config.checkpoint is None)}",
             f"page             {shown(target)}   {target.stat().st_size / 1e3:,.0f} kB",
-            f"                 its probabilities differ by at most {built.difference:.1e} on the test images",
+            f"                 on the test images its probabilities differ from the network's by at most "
+            f"{built.difference:.1e}",
             "next             open it in a browser",
         ]
     )

@@ -24,7 +24,7 @@ from mnist_mlp.extras.handwriting.mnist_format import IMAGE_SHAPE
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.model.networks import ACTIVATIONS
 
-TOLERANCE = 1e-4  # largest difference of a probability that the page's shorter weights may make
+TOLERANCE = 1e-4  # largest difference of a probability that weights of three bytes instead of four may make
 OF_EACH_CLASS, MISTAKES = 3, 30  # test images to try
 TRAINING, TESTS = 8_000, 1_000  # examples to learn from in the page, and to test what was learned
 LEVELS = 8  # of grey in those examples, so that the whole page stays below 2 MB

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mnist_mlp.extras.handwriting.resampling import Map, resample
 
 Grey = NDArray[np.uint8]
-Ink = Map  # in [0, 1]; grey levels as numbers in [0, 255] are a Map
+Ink = Map  # in [0, 1]; grey levels in [0, 255] are `Grey` as uint8, and `Map` as float32
 
 GRID_CELLS = 2_500  # polarity and paper are judged on a grid of about 50 x 50 cells
 OPAQUE = 128  # alpha at and above which a pixel counts as visible

@@ -51,7 +51,7 @@ def write_table(readings: Iterator[Reading], out: TextIO, files: Sequence[Path])
         out.write(line + "\n")
 
 
-def shown(file: Path) -> str:
-    """A name on one line of a terminal, whatever characters it has."""
+def shown(file: Path, most: int = WIDEST) -> str:
+    """A file name on one line, whatever characters it has; of a name longer than `most`, the end."""
     name = "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in str(file))
-    return name if len(name) <= WIDEST else "..." + name[3 - WIDEST :]
+    return name if len(name) <= most else "..." + name[3 - most :]

@@ -67,9 +67,7 @@ def _answer(axes: Axes, reading: Reading) -> None:
     tall = ANSWER + NAME
     colour = SURE if reading.status == OK else UNSURE
     axes.text(0, 1, reading.marked, size=size, weight="bold", va="top", color=colour)
-    name = shown(reading.file)
-    name = name if len(name) <= NAME_LENGTH else "..." + name[3 - NAME_LENGTH :]
-    axes.text(0, NAME / tall, name, va="top", color=FAINT)
+    axes.text(0, NAME / tall, shown(reading.file, NAME_LENGTH), va="top", color=FAINT)
     if reading.message:
         message = f"unsure: {reading.message}"
         axes.text(0, NAME / 2 / tall, message[:MESSAGE_LENGTH], va="top", color=UNSURE)
@@ -107,8 +105,8 @@ def _seen(axes: Axes, guesses: Sequence[Guess]) -> None:
     guesses = guesses[: ROWS * IN_A_ROW]
     across = min(len(guesses), IN_A_ROW)
     rows = -(-len(guesses) // IN_A_ROW)
-    # In pixels of the digits: a caption of some height stands above each, and one below where it fits.
-    columns = (WIDTH - RIGHT - EDGE) / TILES
+    aspect = (WIDTH - RIGHT - EDGE) / TILES  # width of these axes in heights
+    # Lengths in pixels of the 28 x 28. A caption stands above each digit, and one below where it fits.
     step = SIDE + 2
     above = max(0.22 * step, 0.07 * across * step)
     below = above if len(guesses) <= WITH_PROBABILITY else 0.0
@@ -125,7 +123,7 @@ def _seen(axes: Axes, guesses: Sequence[Guess]) -> None:
             axes.text(
                 x + SIDE / 2, y + SIDE + 1, f"{100 * guess.probability:.1f} %", ha="center", va="top", color=FAINT
             )
-    axes.set(xlim=(0, max(across * step, columns * tall)), ylim=(tall, 0))
+    axes.set(xlim=(0, max(across * step, aspect * tall)), ylim=(tall, 0))
 
 
 def _colour(guess: Guess) -> str:

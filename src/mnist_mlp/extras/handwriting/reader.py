@@ -13,7 +13,7 @@ import torch
 from mnist_mlp.config.errors import CheckpointError
 from mnist_mlp.data.image_file import UnreadableError
 from mnist_mlp.extras.handwriting.connected_components import Box
-from mnist_mlp.extras.handwriting.mnist_format import IMAGE_SHAPE
+from mnist_mlp.extras.handwriting.mnist_format import DIGITS, IMAGE_SHAPE
 from mnist_mlp.extras.handwriting.picture import read_picture
 from mnist_mlp.extras.handwriting.segmentation import Digit, find_digits
 from mnist_mlp.extras.inference.decision import ScoredDigit, doubts, is_two
@@ -21,7 +21,6 @@ from mnist_mlp.extras.inference.predictor import Calibration, Predictor
 
 OK, UNSURE, BLANK, ERROR = "ok", "unsure", "blank", "error"
 AT_ONCE = 256  # files whose digits are kept in memory together
-DIGITS = tuple("0123456789")
 UNKNOWN = "?"
 
 

@@ -10,7 +10,7 @@ Map = NDArray[np.float32]
 
 def resample(values: Map, shape: tuple[int, int]) -> Map:
     """Values (H, W) at a new shape (h, w): averaged along an axis that shrinks, interpolated where it grows."""
-    for length in shape:  # rows first, then, turned, columns
+    for length in shape:  # the rows and a transposition, twice: the second time the rows are the columns
         values = resample_rows(values, length).T
     return values
 
@@ -41,7 +41,7 @@ def interpolate_linear(values: Map, positions: NDArray[np.float64]) -> Map:
 def interpolate_cubic(values: Map, positions: NDArray[np.float64]) -> Map:
     """Values (H, W) read at fractional rows, on Catmull and Rom's cubic through four neighbours.
 
-    Straight lines would blur the strokes of a small digit. Beyond the first and last row the values stay as there.
+    Straight lines would blur the strokes of a small digit. Beyond the first and the last row their values are repeated.
     """
     below = np.floor(positions).astype(np.intp)
     t = (positions - below).astype(np.float32)[:, None]

@@ -19,8 +19,9 @@ MOST_PIECES = 200  # a page of text or of noise has more; it is no number
 # A piece may be a sheet of paper if both its sides are longer than this part of the picture's shorter side, and it
 # fills this part of its box.
 SHEET_SIDE, SHEET_FILL = 0.15, 0.72
-# Share of the pixels between the edges of a sheet that are the sheet's own: writing on it makes holes. Below the first,
-# the piece is a bold digit with large holes; above the second, nothing is written on the sheet.
+# Share of the pixels inside a piece's outline that belong to the piece. The others are holes, which writing makes in a
+# sheet of paper. Below the first value the piece is a bold digit with large holes; above the second, nothing is written
+# on the sheet.
 SHEET_WHOLE = 0.85, 0.99
 SHEET_RIM = 0.03  # of a sheet's longer side, left out as its edge
 # At least this share of the pixels around a connected piece of ink is paper; a patch of light has paper on one side.

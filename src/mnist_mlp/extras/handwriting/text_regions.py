@@ -92,7 +92,10 @@ def _otsu(values: Ink) -> float:
 
 
 def _sides_followed(labels: Labels, boxes: list[Box]) -> NDArray[np.int64]:
-    """For each label, 0 first: on how many sides of the picture more than half of the piece's width or height lies."""
+    """For each label, 0 first: how many sides of the picture the piece follows.
+
+    It follows a side that it touches along more than half of its width (top, bottom) or height (left, right).
+    """
     wide = np.array([np.inf] + [box.width for box in boxes])
     tall = np.array([np.inf] + [box.height for box in boxes])
     rows = [np.bincount(labels[row], minlength=len(wide)) > 0.5 * wide for row in (0, -1)]

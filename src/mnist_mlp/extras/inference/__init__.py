@@ -1,4 +1,4 @@
-"""A trained network ready for use, from its checkpoint alone: what evaluation, handwriting, export and page ask.
+"""A trained network ready for use, from its checkpoint alone: for evaluation, handwriting, export and the page.
 
 An *answer* is an accepted prediction; the others are rejected as unsure (selective classification).
 

@@ -90,7 +90,8 @@ class Predictor:
     def log_probabilities(self, images: Images) -> Tensor:
         """Images `(N, C, H, W)` to calibrated log-probabilities `(N, classes)`, in batches.
 
-        They may be flat, or lack a single channel. They are uint8, or floats in [0, 1] for the grey levels 0..255.
+        They may also be flat, `(N, pixels)`, or grey without a channel axis, `(N, H, W)`. They are uint8, or floats in
+        [0, 1] for the grey levels 0..255.
 
         Raises:
             UserError: they are anything else.

@@ -22,7 +22,7 @@ def is_helper() -> bool:
     return HELPING in os.environ
 
 
-def helpers_of(config: TuneConfig) -> int:
+def helper_count(config: TuneConfig) -> int:
     """How many others should work on the study beside this process: none where trials are trained one by one."""
     return min(stacks_at_once(config), config.tune.stack) - 1
 

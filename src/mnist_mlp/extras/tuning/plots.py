@@ -87,7 +87,7 @@ def _history(trials: Sequence[FrozenTrial], best: FrozenTrial, first: FrozenTria
 
 
 def _limits(floor: float, completed: Sequence[FrozenTrial]) -> tuple[float, float]:
-    """The ends of the accuracy axis, around trials that are all the same too."""
+    """The ends of the accuracy axis; they differ also where all trials are the same."""
     ceiling = max(trial.value or 0 for trial in completed)
     span = max(ceiling - floor, 0.002)
     return floor - 0.03 * span, ceiling + 0.06 * span

@@ -1,6 +1,6 @@
 """Pruners: which trials of a search end early, decided from nothing but the accuracies that the study has on disk.
 
-Asked again after a kill, a pruner gives the answer that it gave before.
+Asked again after a kill, a pruner gives the answer that it gave before, unless another process has added trials since.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class Halving(BasePruner):
     better half of the trials that have reached this epoch, itself included.
 
     Optuna's SuccessiveHalvingPruner notes in the study that a trial was asked about, before the trial is ended: one
-    that is killed in between would go on. It also compares a trial with those of its proposal that came before it only.
+    that is killed in between would go on. And of trials that train side by
+    side it would compare each with those before it alone, so the first ones would never be ended.
     """
 
     def __init__(self, first: int) -> None:

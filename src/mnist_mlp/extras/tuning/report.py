@@ -47,14 +47,14 @@ def report(study: SharedStudy, images: int) -> str:
     first = next((trial for trial in completed if trial.params == study.space.first()), None)
     compared = [f"started from     {_accuracy(first):.2%}"] if first and first is not best else []
     error = math.sqrt(_accuracy(best) * (1 - _accuracy(best)) / images)
-    words = study.space.overrides(best.params)
+    overrides = study.space.overrides(best.params)
     origin = f"The best of {len(trials)} trials: {_accuracy(best):.2%} of {images} validation images."
-    _write(study.directory / "experiment" / f"{BEST}.yaml", as_experiment(words, origin))
+    _write(study.directory / "experiment" / f"{BEST}.yaml", as_experiment(overrides, origin))
     _write(study.directory / "experiment" / f"{START}.yaml", as_experiment(study.space.fixed, "Before the search."))
     train = arguments_of("train.py", "--config-dir", str(where))
     lines += [
         f"best             {_accuracy(best):.2%} on validation, trial {best.number}",
-        *(f"                 {word}" for word in words[len(study.space.fixed) :]),
+        *(f"                 {override}" for override in overrides[len(study.space.fixed) :]),
         *compared,
         f"uncertainty      one seed, {images:,} images: a standard error of {100 * error:.2f} points",
         f"pictures         {_pictures(study, trials, best, first)}",

@@ -25,7 +25,7 @@ from mnist_mlp.engine.common_checkpoints import group_by_saved_step
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.train_stack import gc_frozen, train_stack
 from mnist_mlp.extras.stacked_launcher.grouping import differing, numbers, stackable_groups
-from mnist_mlp.extras.tuning.helpers import helped, helpers_of, is_helper, stop_with_parent
+from mnist_mlp.extras.tuning.helpers import helped, helper_count, is_helper, stop_with_parent
 from mnist_mlp.extras.tuning.report import report, trial_line
 from mnist_mlp.extras.tuning.space import SearchSpace
 from mnist_mlp.extras.tuning.study import Claim, SharedStudy
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 class Trial:
     claim: Claim
     job: Job
-    words: Sequence[str]
+    settings: Sequence[str]
     """The overrides that were drawn for this trial, without the sections of their keys, for the terminal."""
 
 
@@ -57,7 +57,7 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
     study = SharedStudy(directory, config, space)
     if space.left_out and not is_helper():
         log.info("not searched, as the chosen sections lack them: %s", ", ".join(space.left_out))
-    others = helpers_of(config)
+    others = helper_count(config)
     most = ceil(config.tune.stack / (others + 1))
     try:
         with gc_frozen():
@@ -122,7 +122,8 @@ def _stacks_that_resume_together(group: Sequence[Job]) -> list[list[Job]]:
     If a kill left only some members with a first checkpoint, all begin anew: they are compared at the same epochs.
     """
     stacks = group_by_saved_step(group)
-    # A member with a previous checkpoint has saved twice, so all have saved once.
+    # Members save one after another at the same step. So if one has saved twice, and has a previous checkpoint, all
+    # have saved at least once, and share a step.
     checkpoints = [job.directory / directories.CHECKPOINTS for job in group]
     if len(stacks) == 1 or any((directory / PREVIOUS).exists() for directory in checkpoints):
         return stacks
@@ -134,20 +135,20 @@ def _stacks_that_resume_together(group: Sequence[Job]) -> list[list[Job]]:
 def _begin(study: SharedStudy, claim: Claim) -> Trial | None:
     """The trial; None if its configuration is invalid, or it had already ended."""
     number, overrides = claim.trial.number, study.space.overrides(claim.trial.params)
-    words = [word[word.rfind(".", 0, word.index("=")) + 1 :] for word in overrides[len(study.space.fixed) :]]
+    settings = [given[given.rfind(".", 0, given.index("=")) + 1 :] for given in overrides[len(study.space.fixed) :]]
     try:
         composed = study.space.composed(overrides)
         config = parse(composed, Config)
         require_machine(config)
     except ConfigError as error:  # of this combination; the next one may be sound
         study.fail(claim, str(error))
-        log.info(trial_line(study, number, f"failed: {error}", words))
+        log.info(trial_line(study, number, f"failed: {error}", settings))
         return None
     _leave_record(claim.directory, composed, overrides)
     if claim.resumed:
         config = replace(config, resume=str(claim.directory))
     job = Job(number=number, config=config, directory=claim.directory, logging=_log_file(claim.directory))
-    trial = Trial(claim=claim, job=job, words=words)
+    trial = Trial(claim=claim, job=job, settings=settings)
     if claim.resumed:
         if _settle(study, trial):
             return None
@@ -160,7 +161,7 @@ def _train(study: SharedStudy, trials: Sequence[Trial]) -> None:
     pruning = [[Pruning(trial.claim.trial, trial.claim.reported)] for trial in trials]
     error: UserError | None = None
     try:
-        with _log_in(trials[0].claim.directory if len(trials) == 1 else None):
+        with _logging_to(trials[0].claim.directory if len(trials) == 1 else None):
             train_stack([trial.job for trial in trials], callbacks=pruning, test=False)
     except Pruned:  # of a trial alone; its result says so
         pass
@@ -174,7 +175,7 @@ def _train(study: SharedStudy, trials: Sequence[Trial]) -> None:
         if not _settle(study, trial):
             reason = error or directories.read(trial.claim.directory).result.get("error")
             study.fail(trial.claim, str(reason))
-            log.info(trial_line(study, trial.claim.trial.number, f"failed: {reason}", trial.words))
+            log.info(trial_line(study, trial.claim.trial.number, f"failed: {reason}", trial.settings))
 
 
 def _settle(study: SharedStudy, trial: Trial) -> bool:
@@ -208,7 +209,7 @@ def _settle(study: SharedStudy, trial: Trial) -> bool:
         outcome = f"failed: {reason}"
     else:
         return False
-    log.info(trial_line(study, claim.trial.number, outcome, trial.words))
+    log.info(trial_line(study, claim.trial.number, outcome, trial.settings))
     return True
 
 
@@ -236,7 +237,7 @@ def _log_file(directory: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _log_in(directory: Path | None) -> Iterator[None]:
+def _logging_to(directory: Path | None) -> Iterator[None]:
     """What training logs goes to train.log in `directory`, and not to the console, which keeps one line a trial.
 
     For a stack (None), each member's messages go only to its own train.log.

@@ -28,10 +28,10 @@ Drawn = Mapping[str, Any]
 class SearchSpace:
     """What the command fixes for every trial, and what is drawn around it."""
 
-    def __init__(self, words: Mapping[str, str], overrides: Sequence[str]) -> None:
+    def __init__(self, expressions: Mapping[str, str], overrides: Sequence[str]) -> None:
         """
         Args:
-            words: for each key its sweep expression, as in `tune.space`.
+            expressions: of each key, as in `tune.space`.
             overrides: of the command; a key that one of them fixes is not searched.
 
         Raises:
@@ -39,21 +39,21 @@ class SearchSpace:
         """
         self.fixed = [override for override in overrides if not key_of(override).startswith("tune.")]
         fixed_keys = {key_of(override) for override in self.fixed}
-        self.words = {str(key): str(text) for key, text in words.items() if key not in fixed_keys}
-        self.distributions = {key: _distribution(key, text) for key, text in self.words.items()}
+        self.expressions = {str(key): str(text) for key, text in expressions.items() if key not in fixed_keys}
+        self.distributions = {key: _distribution(key, text) for key, text in self.expressions.items()}
         self.left_out: list[str] = []
         self._compositions = JobCompositions(lambda overrides: compose("tune", overrides))
         if not self.distributions:
             raise ConfigError("tune.space: expected a key to search, as 'optimizer.lr=interval(1e-3,1e-2)', got none")
 
     @classmethod
-    def of(cls, words: Mapping[str, str], overrides: Sequence[str]) -> SearchSpace:
+    def of(cls, expressions: Mapping[str, str], overrides: Sequence[str]) -> SearchSpace:
         """The space without the entries of configs/tune.yaml whose key the chosen sections lack.
 
         So `model=cnn`, or a network of one's own, is searched without model.hidden.
         """
-        left_out = _not_in_sections(words, overrides)
-        space = cls({key: text for key, text in words.items() if key not in left_out}, overrides)
+        left_out = _not_in_sections(expressions, overrides)
+        space = cls({key: text for key, text in expressions.items() if key not in left_out}, overrides)
         space.left_out = left_out
         return space
 
@@ -62,7 +62,10 @@ class SearchSpace:
         return [*self.fixed, *(f"{key}={_word(value)}" for key, value in drawn.items())]
 
     def first(self) -> dict[str, Any]:
-        """The unsearched configuration as a first trial. Keys whose value lies outside their range are left out."""
+        """The values that the searched keys have without a search, for the first trial.
+
+        A key whose value lies outside of its range is left out.
+        """
         composed = compose("tune", self.fixed, return_hydra_config=True)
         groups = composed.hydra.runtime.choices
         values = {key: groups[key] if key in groups else OmegaConf.select(composed, key) for key in self.distributions}
@@ -95,13 +98,13 @@ class SearchSpace:
             require_machine(config)
 
 
-def _not_in_sections(words: Mapping[str, str], overrides: Sequence[str]) -> list[str]:
+def _not_in_sections(expressions: Mapping[str, str], overrides: Sequence[str]) -> list[str]:
     """The keys of default entries that are not in the configuration. An entry of the command's own stays: a mistake in
     it is to be reported.
     """
     composed, defaults = compose("tune", list(overrides)), compose("tune").tune.space
     left_out = []
-    for key, text in words.items():
+    for key, text in expressions.items():
         section, _, name = key.rpartition(".")
         there = not section or name in (OmegaConf.select(composed, section) or {})
         if not there and defaults.get(key) == text:
@@ -117,15 +120,15 @@ def _require_accuracy(config: Config) -> None:
         raise ConfigError(f"checkpoint.monitor: a search goes by val/acc: expected val/acc, got {found}")
 
 
-def _parsed(key: str, words: str) -> Override:
+def _parsed(key: str, expression: str) -> Override:
     try:
-        return OverridesParser.create().parse_override(f"{key}={words}")
+        return OverridesParser.create().parse_override(f"{key}={expression}")
     except HydraException as error:
         raise ConfigError(f"tune.space: {key}: {_one_line(error)}") from error
 
 
-def _distribution(key: str, words: str) -> BaseDistribution:
-    override = _parsed(key, words)
+def _distribution(key: str, expression: str) -> BaseDistribution:
+    override = _parsed(key, expression)
     sweep = override.value()
     try:
         if isinstance(sweep, ChoiceSweep):
@@ -143,8 +146,8 @@ def _distribution(key: str, words: str) -> BaseDistribution:
             steps = IntDistribution if isinstance(values[0], int) else FloatDistribution
             return steps(values[0], values[-1], step=sweep.step, log=_is_log(sweep))  # type: ignore[arg-type]
     except (HydraException, ValueError) as error:
-        raise ConfigError(f"tune.space: {key}: {_one_line(error)} in {words}") from error
-    raise ConfigError(f"tune.space: {key}: expected choice(...), range(...) or interval(...), got {words}")
+        raise ConfigError(f"tune.space: {key}: {_one_line(error)} in {expression}") from error
+    raise ConfigError(f"tune.space: {key}: expected choice(...), range(...) or interval(...), got {expression}")
 
 
 def _is_log(sweep: IntervalSweep | RangeSweep) -> bool:

@@ -66,7 +66,7 @@ class SharedStudy:
                 another = "tune.study=<another name> begins a new study"
                 raise ConfigError(f"{directory / JOURNAL}: damaged: {error}; {another}") from error
             settings = {name: value for name, value, _ in leaves(config) if not name.startswith("tune.")}
-            settings |= {f"tune.space: {key}": words for key, words in space.words.items()}
+            settings |= {f"tune.space: {key}": expression for key, expression in space.expressions.items()}
             before = self.study.user_attrs.get(STARTED_WITH)
             if before is None:
                 self.study.enqueue_trial(space.first(), skip_if_exists=True)
@@ -114,7 +114,7 @@ class SharedStudy:
 
         Args:
             number: how many trials were drawn before it.
-            proposal: the same for the first of the trials that are drawn together with it; see `proposal_of`.
+            proposal: `number` of the first of the trials that are drawn together with it; see `proposal_of`.
         """
         # A function of the seed and of how many trials were drawn before: a search can be repeated.
         seed = np.random.SeedSequence((self.seed, number)).generate_state(1)[0]
