@@ -11,7 +11,7 @@ from mnist_mlp.extras.leaderboard.html_report import write_report
 from mnist_mlp.extras.leaderboard.leaderboard import compared
 from mnist_mlp.extras.leaderboard.results import write_csv, write_json
 from mnist_mlp.extras.leaderboard.table import text
-from mnist_mlp.runs.atomic_write import refuse_unwritable_file, written
+from mnist_mlp.runs.atomic_write import refuse_unwritable_file, writing_output
 
 HELP = """\
 A leaderboard over runs, one for each data set: mean over seeds with its 95 %
@@ -52,7 +52,7 @@ def compare(given: argparse.Namespace) -> None:
     comparison = compared(found)
     print(difference(*found) if len(found) == len(given.directories) == 2 else text(comparison))
     for option, path in wanted.items():
-        with written(f"--{option}", path):
+        with writing_output(f"--{option}", path):
             files[option](comparison, path)
         print(f"{option:<16} {path}")
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 from mnist_mlp.cli.ending import exit_process
 from mnist_mlp.cli.exit_codes import Parser, exit_codes
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.runs.atomic_write import refuse_unwritable_file, written
+from mnist_mlp.runs.atomic_write import refuse_unwritable_file, writing_output
 
 MOST_PICTURED = 12  # files in one picture
 HELP = """\
@@ -140,7 +140,7 @@ def predict(options: argparse.Namespace) -> int:
     if pictured:
         from mnist_mlp.extras.handwriting.plots import draw
 
-        with written("--picture", options.picture):
+        with writing_output("--picture", options.picture):
             draw(pictured, options.picture)
         print(f"picture: {options.picture}", file=notes)
     elif options.picture is not None:

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from mnist_mlp.config.errors import ConfigError, SaveError
-from mnist_mlp.runs.atomic_write import refuse_unwritable_directory, refuse_unwritable_file, replacing, saving, written
+from mnist_mlp.runs.atomic_write import (
+    refuse_unwritable_directory,
+    refuse_unwritable_file,
+    replacing,
+    saving,
+    writing_output,
+)
 
 
 def test_the_new_content_takes_the_place_of_the_old_at_the_end_and_not_before(tmp_path: Path) -> None:
@@ -63,14 +69,14 @@ def test_a_file_is_refused_where_a_folder_is_or_none_can_be_made(tmp_path: Path)
 def test_an_option_names_a_file_in_folders_that_need_not_be_there(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "it"
     for content in ("first", "second"):  # the folders are there the second time
-        with written("option", path):
+        with writing_output("option", path):
             path.write_text(content)
     assert path.read_text() == "second"
 
 
 def test_a_disk_that_fails_is_told_in_one_line_beside_the_option(tmp_path: Path) -> None:
     path = tmp_path / "it"
-    with pytest.raises(SaveError) as caught, written("option", path):
+    with pytest.raises(SaveError) as caught, writing_output("option", path):
         raise OSError(28, "No space left on device")
     assert str(caught.value) == f"option {path}: cannot be written: No space left on device"
 

@@ -50,7 +50,7 @@ def _refuse_long_names(name: str, path: Path) -> None:
 
 
 @contextmanager
-def written(name: str, path: Path) -> Iterator[None]:
+def writing_output(name: str, path: Path) -> Iterator[None]:
     """Create the parent folders of `path`, for the block to write it; `name` is the option that gave `path`.
 
     Raises:
