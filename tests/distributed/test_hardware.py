@@ -88,7 +88,7 @@ def test_a_driver_of_the_same_major_version_serves_and_old_cards_beside_new_ones
     monkeypatch: pytest.MonkeyPatch, wheel: dict[str, str | None]
 ) -> None:
     monkeypatch.setattr(hardware, "_cuda_driver", lambda: Driver(13000, (9, 0), (7, 5), (6, 1)))
-    assert hardware.cuda_devices() == 2
+    assert hardware.cuda_devices() == [0, 1]
     require_accelerator(trainer(accelerator="gpu"))
     assert ranks_per_node(trainer(strategy="ddp", devices="auto")) == 2
 
@@ -124,6 +124,8 @@ def test_a_rank_has_the_gpu_that_the_list_names_or_the_only_one_that_its_task_se
     monkeypatch.setattr(hardware, "_cuda_driver", lambda: Driver(13020, *[(9, 0)] * 4))
     assert gpu_index(trainer(devices=[2, 3]), second) == 3
     assert gpu_index(trainer(devices=2), second) == 1
+    monkeypatch.setattr(hardware, "_cuda_driver", lambda: Driver(13020, (6, 1), (9, 0), (9, 0)))  # an old one first
+    assert gpu_index(trainer(devices=2), second) == 2
     monkeypatch.setattr(hardware, "_cuda_driver", lambda: Driver(13020, (9, 0)))
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
@@ -134,13 +136,14 @@ def test_a_rank_has_the_gpu_that_the_list_names_or_the_only_one_that_its_task_se
     ("gpus", "devices", "complaint"),
     [
         (0, [3], r"expected a number of processes on the CPU, got the indices \[3\]"),
-        (1, [3], r"expected at most 1 GPU, as this machine has, got \[3\]"),
+        (1, [3], r"expected GPUs that torch can use here, of \[0\], got \[3\]"),
+        (1, 2, "expected at most 1 GPU, as this machine has, got 2"),
         (0, [1, 0], None),
         (4, [3], None),
     ],
 )
 def test_a_device_that_is_not_there_is_refused_also_if_it_is_the_only_one(
-    monkeypatch: pytest.MonkeyPatch, wheel: dict[str, str | None], gpus: int, devices: list[int], complaint: str | None
+    monkeypatch: pytest.MonkeyPatch, wheel: dict[str, str | None], gpus: int, devices: Any, complaint: str | None
 ) -> None:
     monkeypatch.setattr(hardware, "_cuda_driver", lambda: Driver(13020, *[(9, 0)] * gpus))
     config = replace(configuration(), trainer=trainer(devices=devices))

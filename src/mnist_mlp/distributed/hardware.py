@@ -22,11 +22,11 @@ _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAP
 
 
 def has_cuda() -> bool:
-    return cuda_devices() > 0
+    return bool(cuda_devices())
 
 
-def cuda_devices() -> int:
-    """Number of NVIDIA GPUs that torch can use."""
+def cuda_devices() -> list[int]:
+    """Indices of the NVIDIA GPUs that torch can use, among those that the driver shows."""
     return _usable_cuda()[0]
 
 
@@ -35,26 +35,26 @@ def why_no_cuda() -> str | None:
     return _usable_cuda()[1]
 
 
-def _usable_cuda() -> tuple[int, str | None]:
-    """Number of usable GPUs, and why there are none, from the driver: /dev/nvidia* may exist without a GPU."""
+def _usable_cuda() -> tuple[list[int], str | None]:
+    """Indices of usable GPUs, and why there are none, from the driver: /dev/nvidia* may exist without a GPU."""
     driver = _cuda_driver()
     if driver is None or driver.cuInit(0) != 0:
-        return 0, None
+        return [], None
     count, version = ctypes.c_int(0), ctypes.c_int(0)
     if driver.cuDeviceGetCount(ctypes.byref(count)) != 0 or count.value == 0:
-        return 0, None
+        return [], None
     wheel = torch_built_for("cuda")
     if wheel is None:
-        return 0, "torch is built without CUDA; install one that is built for it"
+        return [], "torch is built without CUDA; install one that is built for it"
     driver.cuDriverGetVersion(ctypes.byref(version))
     if version.value // 1000 < int(wheel.partition(".")[0]):  # CUDA works across the minor versions of a major one
         newest = f"{version.value // 1000}.{version.value % 1000 // 10}"
-        return 0, f"the NVIDIA driver goes up to CUDA {newest}, torch is built for {wheel}; update the driver"
+        return [], f"the NVIDIA driver goes up to CUDA {newest}, torch is built for {wheel}; update the driver"
     capabilities = [_capability(driver, index) for index in range(count.value)]
-    usable = sum(capability >= OLDEST_CAPABILITY for capability in capabilities)
-    if usable == 0:
+    usable = [index for index, capability in enumerate(capabilities) if capability >= OLDEST_CAPABILITY]
+    if not usable:
         best, oldest = (f"{major}.{minor}" for major, minor in (max(capabilities), OLDEST_CAPABILITY))
-        return 0, f"the NVIDIA GPU has compute capability {best}, torch needs {oldest}"
+        return [], f"the NVIDIA GPU has compute capability {best}, torch needs {oldest}"
     return usable, None
 
 

@@ -76,16 +76,19 @@ def require_processes(config: Config) -> None:
             f"{trainer.num_nodes} nodes (trainer.num_nodes) make {asked}"
         )
     gpus = cuda_devices()
-    needed = max(devices) + 1 if isinstance(devices, list) else per_node
-    one_for_each_task = started_by_srun() and gpus == 1  # SLURM may show each task its own GPU only
+    one_for_each_task = started_by_srun() and len(gpus) == 1  # SLURM may show each task its own GPU only
     if not uses_gpu(trainer.accelerator) and isinstance(devices, list) and sorted(devices) != list(range(per_node)):
         raise ConfigError(f"trainer.devices: expected a number of processes on the CPU, got the indices {devices}")
-    if uses_mps(trainer.accelerator) and needed > 1:
+    if uses_mps(trainer.accelerator) and devices not in ("auto", 1, [0]):
         raise ConfigError(f"trainer.devices: an Apple GPU is one device, got {devices}; use 1, or accelerator=cpu")
-    if trainer.accelerator != "cpu" and 0 < gpus < needed and not one_for_each_task:
-        raise ConfigError(
-            f"trainer.devices: expected at most {gpus} GPU{'s' * (gpus != 1)}, as this machine has, got {devices}"
-        )
+    if trainer.accelerator != "cpu" and gpus and not one_for_each_task:
+        if isinstance(devices, list) and not set(devices) <= set(gpus):
+            raise ConfigError(f"trainer.devices: expected GPUs that torch can use here, of {gpus}, got {devices}")
+        if per_node > len(gpus):
+            raise ConfigError(
+                f"trainer.devices: expected at most {len(gpus)} GPU{'s' * (len(gpus) != 1)}, as this machine has, "
+                f"got {devices}"
+            )
     if asked == 1:
         return
     if config.engine == "plain":

@@ -52,7 +52,7 @@ def ranks_per_node(trainer: TrainerConfig) -> int:
     if trainer.devices == "auto":
         if trainer.strategy != "ddp" or trainer.accelerator == "cpu":
             return 1
-        return max(world().local_size, 1 if started_by_srun() else cuda_devices())
+        return max(world().local_size, 1 if started_by_srun() else len(cuda_devices()))
     return int(trainer.devices)
 
 
@@ -63,9 +63,12 @@ def ranks_of_run(trainer: TrainerConfig) -> int:
 
 def gpu_index(trainer: TrainerConfig, here: World) -> int:
     """Index of the GPU of this rank, among those visible to it."""
-    if started_by_srun() and cuda_devices() == 1:  # SLURM may make only one GPU visible to each task
-        return 0
-    return int(trainer.devices[here.local_rank]) if isinstance(trainer.devices, list) else here.local_rank
+    usable = cuda_devices()
+    if started_by_srun() and len(usable) == 1:  # SLURM may make only one GPU visible to each task
+        return usable[0]
+    if isinstance(trainer.devices, list):
+        return int(trainer.devices[here.local_rank])
+    return usable[here.local_rank] if usable else here.local_rank  # AMD's GPUs are not counted
 
 
 def python_path() -> str:
