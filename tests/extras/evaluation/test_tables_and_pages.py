@@ -148,6 +148,19 @@ def test_of_many_networks_the_first_and_the_committee_are_shown_and_the_others_c
     assert bars.get_title() == "accuracy (2 more networks: metrics.json)"
 
 
+def test_the_table_of_corruptions_shows_the_first_networks_and_counts_the_others(tmp_path: Path) -> None:
+    names = ["a", "b", "c"]
+    networks = [measured(replace(answers(3, 60, 0.1), name=f"network {number}"), names) for number in range(1, 7)]
+    row = {"name": "blurred", "networks": [{"accuracy": number / 10} for number in range(1, 7)]}
+    content = {"data": "folder", "split": "test", "images": 60, "class_names": names}
+    content |= {"checkpoints": ["it.ckpt"] * 6, "networks": networks, "robust": [row]}
+    text = tables(content, newest=False, directory=tmp_path, colour=False)
+    header, cells = (line.split() for line in text[text.index("accuracy on") :].splitlines()[:2])
+    assert " ".join(header).removeprefix("accuracy on ").split("network ")[1:] == ["1 ", "2 ", "3 ", "4 ", "5"]
+    assert cells == ["blurred", "10.00%", "20.00%", "30.00%", "40.00%", "50.00%"]
+    assert "\n\n1 more network: metrics.json\n" in text
+
+
 def test_the_risk_coverage_curve_never_falls() -> None:
     """The error at single thresholds falls after each mistake, in an arc; the least error at some coverage does not."""
     (axes,) = plots.risk_coverage_curve(answers(10, 500, 0.1).calibrated).axes

@@ -24,6 +24,12 @@ def side_by_side(names: Sequence[str], most: int) -> list[int]:
     return [*range(most - 1), len(names) - 1] if names[-1] == COMMITTEE else list(range(most))
 
 
+def left_out(names: Sequence[str], most: int) -> str:
+    """How many networks `side_by_side` leaves out, and where they are; empty for none."""
+    others = len(names) - len(side_by_side(names, most))
+    return f"{others} more network{'s' if others > 1 else ''}: metrics.json" if others else ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class NetworkPredictions:
     """Predictions of one network, or of a committee of them."""

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from numpy.typing import NDArray
 
 from mnist_mlp.extras.colours import BLUE_HEX, GREY_HEX, RED_HEX
-from mnist_mlp.extras.evaluation.ensemble import side_by_side
+from mnist_mlp.extras.evaluation.ensemble import left_out, side_by_side
 from mnist_mlp.extras.evaluation.metrics import Reliability, reliability, wilson
 from mnist_mlp.extras.evaluation.mistakes_picture import Images, as_picture
 from mnist_mlp.extras.inference.predictions import (
@@ -148,8 +148,8 @@ def robustness(examples: Sequence[Images], rows: Sequence[dict[str, Any]]) -> Fi
     bars.set_xlim(0, 1.15)
     bars.set_xticks([0, 0.5, 1], ["0%", "50%", "100%"])
     bars.spines[["top", "right", "left"]].set_visible(False)
-    left_out = f" ({len(names) - len(shown)} more networks: metrics.json)" if len(names) > len(shown) else ""
-    bars.set_title(f"accuracy{left_out}", size=11, pad=6 if len(shown) == 1 else 24)
+    note = left_out(names, len(COLOURS))
+    bars.set_title(f"accuracy ({note})" if note else "accuracy", size=11, pad=6 if len(shown) == 1 else 24)
     if len(shown) > 1:
         bars.legend(frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=8, columnspacing=1)
     return figure

@@ -9,7 +9,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from mnist_mlp.extras.evaluation.ensemble import side_by_side
+from mnist_mlp.extras.evaluation.ensemble import left_out, side_by_side
 from mnist_mlp.extras.text_table import WIDTH, shortened, text_table, wrapped
 from mnist_mlp.runs.directories import shown
 from mnist_mlp.runs.newest import OUTPUTS, remarks
@@ -200,8 +200,7 @@ def _robustness(rows: Sequence[dict[str, Any]], networks: Sequence[dict[str, Any
         header = ["accuracy on", *(names[index] for index in chosen)]
         cells = [[row["name"], *(f"{row['networks'][index]['accuracy']:.2%}" for index in chosen)] for row in rows]
         table = text_table([header, *cells], emphasise=style.bold)
-        left_out = len(names) - len(chosen)
-        return f"{table}\n\n{left_out} more networks: metrics.json" if left_out else table
+        return "\n\n".join([table, left_out(names, NETWORKS)]).rstrip()
     header = ["images", "accuracy", "change,\npoints", "nll", "answered", "of these\nwrong"]
     cells = []
     for row in rows:
