@@ -32,9 +32,6 @@ def build(predictor: Predictor, *, dtype: str, channel: bool, metadata: dict[str
     """
     network, graph = predictor.network, _Graph()
     channels, height, width = network.image_shape
-    layers = getattr(network, "layers", None)
-    if not isinstance(layers, nn.Sequential):
-        raise UnsupportedError(f"expected a network whose layers follow one another, got {type(network).__name__}")
     if dtype == "uint8":
         graph.add("Cast", to=TensorProto.FLOAT)
     else:
@@ -44,7 +41,7 @@ def build(predictor: Predictor, *, dtype: str, channel: bool, metadata: dict[str
     graph.add("Div", network.std.numpy())
     if len(network.input_shape) == 1:
         graph.add("Flatten", axis=1)
-    for name, layer in layers.named_children():
+    for name, layer in network.layers.named_children():
         _add_layer(graph, layer, f"layers.{name}")
     # The layers end with logits, whichever loss trained them, so the softmax is the right head for each.
     graph.add("Div", np.float32(predictor.calibration.temperature))

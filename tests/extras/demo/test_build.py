@@ -49,13 +49,6 @@ def test_a_layer_that_the_page_does_not_compute_is_refused_by_its_name(layers, t
         build(predictor, synthetic())
 
 
-def test_a_network_without_layers_in_a_row_is_refused(tmp_path):
-    predictor = untrained.predictor(tmp_path)
-    predictor.network.layers = nn.ModuleList(predictor.network.layers)
-    with pytest.raises(ExportError, match=r"expected a network whose layers follow one another, got MLP"):
-        build(predictor, synthetic())
-
-
 @pytest.mark.parametrize(
     "change", [pytest.param("a skip connection", marks=pytest.mark.slow), "two layers without activation between"]
 )

@@ -297,23 +297,19 @@ def test_precision_and_recall_are_those_that_torch_counts_class_by_class(tmp_pat
         assert event.step == 3
 
 
-class Branching(nn.Module):
+class Branching(Network):
     """A network of another kind: convolutions, a skip connection, a layer that nothing uses."""
 
     def __init__(self) -> None:
-        super().__init__()
+        shape, names = (3, 6, 8), tuple("abcdefg")
+        data = DataSpec(image_shape=shape, class_names=names, mean=(0.0,), std=(1.0,))
+        super().__init__(nn.Sequential(), input_shape=shape, loss="cross_entropy", data=data)
         self.first, self.second = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
         self.unused, self.activation, self.last = nn.Linear(5, 5), nn.ReLU(), nn.Linear(4 * 6 * 8, 7)
-        self.loss = "cross_entropy"
-
-    def normalise(self, images: Tensor) -> Tensor:
-        return images.float() / 255
 
     def logits(self, images: Tensor) -> Tensor:
         once = self.activation(self.first(self.normalise(images)))
         return self.last((once + self.activation(self.second(once))).flatten(1))
-
-    forward = logits
 
 
 def test_the_attention_of_a_network_is_no_activation() -> None:

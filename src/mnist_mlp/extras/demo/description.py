@@ -86,11 +86,7 @@ def linear_layers(predictor: Predictor) -> list[nn.Linear]:
     activation = predictor.config.model.activation
     if activation not in KNOWN:
         raise UnsupportedError(f"expected a network with one of {', '.join(KNOWN)}, got model.activation={activation}")
-    layers = getattr(predictor.network, "layers", None)
-    if not isinstance(layers, nn.Sequential):
-        raise UnsupportedError(
-            f"expected a network whose layers follow one another, got {type(predictor.network).__name__}"
-        )
+    layers = predictor.network.layers
     for name, layer in layers.named_children():
         if type(layer) not in (nn.Linear, nn.Dropout, ACTIVATIONS[activation]):
             raise UnsupportedError(

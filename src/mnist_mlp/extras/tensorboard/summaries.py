@@ -18,7 +18,7 @@ from tensorboard.compat.proto.node_def_pb2 import NodeDef
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
@@ -113,16 +113,13 @@ def graph(writer: SummaryWriter, network: Network, image: Tensor) -> None:
     Only a chain of layers is drawn: nothing for a network whose answer to `image` `(1, ...)` is not that of its chain.
     """
     copy = deepcopy(network).eval()
-    layers = getattr(copy, "layers", None)
-    if not isinstance(layers, nn.Sequential):
-        return
     value = copy.normalise(image)
     nodes = [
         _node("images", "Placeholder", [], value.shape),
         _node("normalise", "Normalise", ["images"], value.shape),
     ]
     before, number, scope = "normalise", 0, "input"
-    for position, part in enumerate(layers):
+    for position, part in enumerate(copy.layers):
         value, inputs = part(value), [before]
         if isinstance(part, Layer):
             number += 1
