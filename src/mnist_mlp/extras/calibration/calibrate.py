@@ -11,8 +11,9 @@ import numpy as np
 
 from mnist_mlp.config.schema import Config, MLPConfig
 from mnist_mlp.data.loader import Part
+from mnist_mlp.data.mnist import MNIST
 from mnist_mlp.extras.calibration.ood_training import QUICK, THOROUGH, USUAL, DetectorTraining, fit_ood_detector
-from mnist_mlp.extras.handwriting.mnist_format import DIGITS, IMAGE_SHAPE
+from mnist_mlp.extras.handwriting.mnist_format import IMAGE_SHAPE
 from mnist_mlp.extras.inference.predictions import Predictions, coverage_at_risk
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor, free_energy
 from mnist_mlp.runs import checkpoint_file
@@ -76,7 +77,7 @@ def detector_training(predictor: Predictor, *, in_stack: bool) -> DetectorTraini
         return None
     if config.calibration.ood_detector is not None:
         return THOROUGH if config.calibration.ood_detector else None
-    reads_digits = tuple(predictor.class_names) == DIGITS and isinstance(config.model, MLPConfig)
+    reads_digits = tuple(predictor.class_names) == MNIST.class_names and isinstance(config.model, MLPConfig)
     return QUICK if reads_digits and config.data.name != "synthetic" and not in_stack else None
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from mnist_mlp.extras.handwriting.ink_map import Ink
 from mnist_mlp.extras.handwriting.resampling import resample
 
-DIGITS = tuple("0123456789")
 SIDE = 28
 IMAGE_SHAPE = (1, SIDE, SIDE)  # (C, H, W)
 FIT = 20  # pixels, the longer side of a digit within the 28

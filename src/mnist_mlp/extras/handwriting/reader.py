@@ -12,8 +12,9 @@ import torch
 
 from mnist_mlp.config.errors import CheckpointError
 from mnist_mlp.data.image_file import UnreadableError
+from mnist_mlp.data.mnist import MNIST
 from mnist_mlp.extras.handwriting.connected_components import Box
-from mnist_mlp.extras.handwriting.mnist_format import DIGITS, IMAGE_SHAPE
+from mnist_mlp.extras.handwriting.mnist_format import IMAGE_SHAPE
 from mnist_mlp.extras.handwriting.picture import read_picture
 from mnist_mlp.extras.handwriting.segmentation import Digit, find_digits
 from mnist_mlp.extras.inference.decision import ScoredDigit, doubts, is_two
@@ -122,7 +123,7 @@ class Reader:
     def __init__(self, predictor: Predictor) -> None:
         """Raises CheckpointError: the network was trained on something other than digits as MNIST has them."""
         names = predictor.class_names
-        if tuple(names) != DIGITS:
+        if tuple(names) != MNIST.class_names:
             shown = ", ".join(names[:10]) + (f", ... ({len(names)} classes)" if len(names) > 10 else "")
             raise CheckpointError(f"{predictor.checkpoint}: expected a network trained on digits, got one for {shown}")
         if (shape := predictor.network.image_shape) != IMAGE_SHAPE:

@@ -35,8 +35,8 @@ class Calibration:
     threshold: float = 0.0
     """The best guess is an answer only if its probability is at least this; below, the network is unsure."""
     free_energy: float | None = None
-    """The highest free energy of an image of any of the classes; None: no limit, or there is a
-    detector, whose limit is 0."""
+    """The limit of what the function `free_energy` computes: an image above it shows none of the classes. None: no
+    limit, or there is a detector, whose limit is 0."""
     number_threshold: float = 0.0
     """A number read in a picture is accepted only if the product of its digits' probabilities is at least this."""
     number_margin: float = 0.0
