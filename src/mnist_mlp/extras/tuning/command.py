@@ -38,8 +38,8 @@ def searched_on_the_command_line(arguments: list[str]) -> list[str]:
             key = str(override.key_or_group)
             if _changes_no_result(key):
                 raise ConfigError(f"{key}: expected one value, as it changes no result that a search compares")
-            words = QuotedString(override.get_value_string(), Quote.double)
-            searched.append(f"{override.get_key_element()}:{words.with_quotes()}")
+            expression = QuotedString(override.get_value_string(), Quote.double)
+            searched.append(f"{override.get_key_element()}:{expression.with_quotes()}")
         else:
             kept.append(argument)
     return [*kept, f"++tune.space={{{','.join(searched)}}}"] if searched else kept
