@@ -19,7 +19,7 @@ from torchmetrics import MetricCollection
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import Config
-from mnist_mlp.data.image_data_module import Batch
+from mnist_mlp.data.loader import Batch
 from mnist_mlp.data.seeding import seed_torch
 from mnist_mlp.model.adversarial import adversarial_images
 from mnist_mlp.model.losses import build_loss

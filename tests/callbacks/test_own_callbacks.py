@@ -89,6 +89,15 @@ def test_a_callback_of_lightning_is_named_and_set_as_ones_own(engine: str, tmp_p
     assert len(history) == 1
 
 
+def test_two_of_which_a_checkpoint_could_hold_one_are_refused() -> None:
+    given = own({"lightning": {"EarlyStopping": {"monitor": "val/loss"}, "LambdaCallback": None}})
+    given.early_stopping.patience = 5
+    with pytest.raises(ConfigError, match=r"callbacks: expected callbacks that differ, got two of EarlyStopping\{"):
+        build_callbacks(given)
+    given.early_stopping.monitor = "val/acc"
+    assert len(build_callbacks(given)) == 3
+
+
 def test_arguments_that_it_does_not_take_are_refused() -> None:
     with pytest.raises(ConfigError, match="does not take these arguments: got an unexpected keyword argument 'often'"):
         build_callbacks(section("own_callback_of_a_test", "Noted", every=1, often=2))

@@ -16,7 +16,7 @@ from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import Config
 from mnist_mlp.model import losses, metrics, networks
-from mnist_mlp.optim import optimizers
+from mnist_mlp.optim import lr_schedule, optimizers
 
 MODEL = model_config()
 
@@ -32,6 +32,14 @@ MODEL = model_config()
                 replace(composed("data=synthetic").optimizer, name="mine"), nn.Linear(1, 1).parameters()
             ),
             "optimizer.name: mine .* OPTIMIZERS of",
+        ),
+        (
+            lambda: lr_schedule.lr_factor(replace(composed("data=synthetic").scheduler, name="mine"), 0, 10),
+            "scheduler.name: mine .* SCHEDULES of",
+        ),
+        (
+            lambda: networks.build_network(replace(MODEL, hidden=[4], activation="mine"), data_spec()),
+            "model.activation: mine .* ACTIVATIONS of",
         ),
     ],
 )

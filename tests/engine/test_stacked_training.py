@@ -208,7 +208,6 @@ def test_a_stack_that_ends_inside_an_epoch_keeps_its_sums(tmp_path: Path) -> Non
         assert lengthened.history[-1][name] == pytest.approx(whole.history[-1][name], abs=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore:Total length of `EvaluationLoader` across ranks is zero")
 def test_without_a_test_there_are_no_test_metrics(tmp_path: Path) -> None:
     words = [*COMMON, "trainer.limit_test_batches=0", "trainer.limit_train_batches=3"]
     train_stack(jobs([configuration(*words, f"seed={seed}") for seed in range(2)], tmp_path))

@@ -20,7 +20,7 @@ the name of a file, classes of `lightning.pytorch.callbacks` are meant:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from inspect import isclass, signature
 from types import ModuleType
@@ -43,7 +43,7 @@ def build_callbacks(config: CallbacksConfig) -> list[L.Callback]:
     """Callbacks of the section `callbacks`: early stopping, your own, and Lightning's that you name.
 
     Raises:
-        ConfigError: there is no such callback, or it does not accept these arguments.
+        ConfigError: there is no such callback, it does not accept these arguments, or two are the same.
     """
     built: list[L.Callback] = []
     if config.early_stopping.patience is not None:
@@ -55,7 +55,15 @@ def build_callbacks(config: CallbacksConfig) -> list[L.Callback]:
                 f"lightning, got {as_text({file: classes})}"
             )
         built += [_own(file, name, {} if given is None else given) for name, given in classes.items()]
+    _refuse_equal_states(built)
     return built
+
+
+def _refuse_equal_states(callbacks: Sequence[L.Callback]) -> None:
+    """Raise ConfigError if two callbacks have one key for their state: a checkpoint would hold that of one only."""
+    keys = [callback.state_key for callback in callbacks if type(callback).state_dict is not L.Callback.state_dict]
+    if twice := [key for key in keys if keys.count(key) > 1]:
+        raise ConfigError(f"callbacks: expected callbacks that differ, got two of {twice[0]}; leave one out")
 
 
 def _own(file: str, class_name: str, arguments: Any) -> L.Callback:

@@ -34,8 +34,8 @@ class EarlyStopping(callbacks.EarlyStopping):
         stopped = trainer.should_stop
         super().on_validation_end(trainer, pl_module)
         if trainer.should_stop and not stopped:
-            # By which `on_train_start` of a resumed run knows that it had stopped. Lightning does not set it where the
-            # value is not finite.
+            # By this `on_train_start` of a resumed run recognises that the run had stopped. Lightning leaves it as it
+            # is where the value is NaN or infinite.
             self.wait_count = self.patience
             log.info("early stopping: %s", self.stopping_reason_message)
 

@@ -87,6 +87,7 @@ class Pruned(Stopped):
     """A search pruned the trial: others were better after as many epochs."""
 
     WORD = "pruned"
+    """how the error in the result of a pruned trial begins, by which a continued search recognises it"""
 
     def __init__(self, epochs: int, of: int) -> None:
         super().__init__(f"{self.WORD} after epoch {epochs} of {of}")

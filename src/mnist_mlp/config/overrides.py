@@ -17,7 +17,7 @@ def key_of(override: str) -> str:
 
 
 def override_value(value: Any) -> str:
-    """A plain value as text that Hydra parses to the same value."""
+    """A plain value as text that Hydra parses to the same value. In a dict, the names have to be words."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -32,5 +32,5 @@ def override_value(value: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """Text in Hydra's quotes, with every character taken literally."""
+    """Text in Hydra's quotes: its parser takes every character literally. OmegaConf resolves `${...}` all the same."""
     return QuotedString(text, Quote.single).with_quotes()

@@ -92,7 +92,10 @@ def _section(name: str, values: dict[str, Any], schema: type[Any]) -> Any:
 
 
 def _literal(value: Any) -> Any:
-    """`value` with each `${` in a text escaped: interpolations are resolved already."""
+    """`value` with each `${` in a text escaped: interpolations are resolved already.
+
+    OmegaConf halves the number of backslashes before `${`, so they are doubled.
+    """
     if isinstance(value, dict):
         return {name: _literal(inner) for name, inner in value.items()}
     if isinstance(value, list):

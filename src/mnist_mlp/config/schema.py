@@ -1,4 +1,8 @@
-"""Schema of a training run: type, meaning and limits of every key. The values are in the YAML files in configs/."""
+"""Schema of a training run: type, meaning and limits of every key. The values are in the YAML files in configs/.
+
+Class `Key` in declare.py explains the properties of a key: `per_member` (networks that train together may differ in
+it), `legacy_default` (its value in checkpoints that are older than the key), and the others.
+"""
 
 from __future__ import annotations
 
@@ -195,7 +199,8 @@ class CalibrationConfig:
     ood_detector: bool | None = key(
         "fit a detector of out-of-distribution images, those that show no class, on synthetic outliers; false: judge "
         "them by the free energy, -logsumexp of the logits; null: a quick detector if the network is an MLP, the "
-        "classes are 0 to 9, the data are not synthetic, and the run is not in a stack; otherwise the same as false",
+        "images are grey, 28 x 28, of the classes 0 to 9, and not synthetic, and the run is not in a stack; otherwise "
+        "the same as false",
         legacy_default=False,
         per_member=True,
     )
@@ -223,7 +228,8 @@ class LoggerConfig:
 @dataclass(kw_only=True)
 class DashboardConfig:
     snapshots: int = key(
-        "how often images and histograms are written to TensorBoard, spread evenly over the epochs; 0: never",
+        "how many times during the run images and histograms are written to TensorBoard, spread evenly over the "
+        "epochs; 0: never",
         at_least=0,
         legacy_default=0,
         per_member=True,

@@ -60,7 +60,8 @@ class DigitsDataModule(ImageDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Split the official training images into `train` and `val`; `test` is the official test set.
 
-        With `trainer.overfit_batches`, `val` is the first batches of the first training epoch instead.
+        With `trainer.overfit_batches`, `val` is the first batches of the first training epoch instead. `training.train`
+        trains on these alone; a Trainer of your own needs the same number as `limit_train_batches`.
         """
         if hasattr(self, "parts"):  # Lightning calls it for each stage
             return

@@ -11,12 +11,10 @@ import torch
 
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.augment import Augmentation, augments
+from mnist_mlp.data.loader import Batch
 from mnist_mlp.data.run_length import limit_batches
 from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.model.networks import DataSpec
-
-Batch = tuple[torch.Tensor, torch.Tensor]
-"""images `(B, C, H, W)` uint8 and labels `(B,)` int64"""
 
 
 class ImageDataModule(L.LightningDataModule, ABC):

@@ -16,6 +16,8 @@ MAX_IMAGES, MAX_VALUES = 2_500, 2_500 * 28 * 28  # in one batch of evaluation
 
 Part = tuple[Tensor, Tensor]
 """images `(N, C, H, W)` uint8 and labels `(N,)` int64"""
+Batch = tuple[Tensor, Tensor]
+"""the same for the images of one batch"""
 
 
 class EpochLoader:
@@ -73,7 +75,7 @@ class TrainLoader(EpochLoader):
     def __len__(self) -> int:
         return math.ceil(len(self.images) / self.batch_size)
 
-    def __iter__(self) -> Iterator[Part]:
+    def __iter__(self) -> Iterator[Batch]:
         order = self.order(self.seed)
         # Batches are skipped only in the first epoch of this process, within which a resume may begin. In later epochs
         # `steps_done` (`global_step`) may exceed the number of batches: a module may make several steps for each.
@@ -94,7 +96,7 @@ class EvaluationLoader:
     def __len__(self) -> int:
         return math.ceil(len(self.images) / self.batch_size)
 
-    def __iter__(self) -> Iterator[Part]:
+    def __iter__(self) -> Iterator[Batch]:
         return zip(self.images.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
 
 

@@ -102,14 +102,15 @@ def _inverses(changes: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """
     rotation, shear, width, height, right, down = changes.T
     cosine, sine = np.cos(np.radians(ROTATION * rotation)), np.sin(np.radians(ROTATION * rotation))
-    shear, width, height = SHEAR * shear, DETAIL * np.exp(-SCALE * width), DETAIL * np.exp(-SCALE * height)
-    # Coefficients of x and of y, for each of the two coordinates in the rendering.
-    for_x = (cosine + shear * sine) * width, (sine - shear * cosine) * width
-    for_y = -sine * height, cosine * height
+    # Pixels of the rendering for each pixel of the image.
+    shear, per_x, per_y = SHEAR * shear, DETAIL * np.exp(-SCALE * width), DETAIL * np.exp(-SCALE * height)
+    # x in the rendering is a * x + b * y + a constant, with (a, b) = row_x; y likewise.
+    row_x = (cosine + shear * sine) * per_x, (sine - shear * cosine) * per_x
+    row_y = -sine * per_y, cosine * per_y
     middle_x, middle_y = (SIDE - 1) / 2 + SHIFT * right, (SIDE - 1) / 2 + SHIFT * down
     rows = [
         np.stack([a, b, centre - a * middle_x - b * middle_y], axis=1)
-        for (a, b), centre in zip((for_x, for_y), centres.T, strict=True)
+        for (a, b), centre in zip((row_x, row_y), centres.T, strict=True)
     ]
     # Rounded from float64, so that the last bit of a processor's cosine does not change an image.
     return np.stack(rows, axis=1).astype(np.float32)

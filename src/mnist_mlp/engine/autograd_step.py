@@ -13,7 +13,7 @@ from torchmetrics import MetricCollection
 
 from mnist_mlp.callbacks.history import loss_of
 from mnist_mlp.config.errors import ConfigError
-from mnist_mlp.data.image_data_module import Batch
+from mnist_mlp.data.loader import Batch
 from mnist_mlp.distributed.strategy import sum_over_ranks
 from mnist_mlp.engine.chunks import Chunk
 

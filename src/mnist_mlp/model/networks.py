@@ -115,7 +115,7 @@ class CNN(Network):
         layers = nn.Sequential()
         for next_channels in config.channels:
             layers.append(nn.Conv2d(channels, next_channels, kernel_size=3, padding=1))
-            layers.append(ACTIVATIONS[config.activation]())
+            layers.append(_activation(config))
             layers.append(nn.MaxPool2d(2))
             channels, height, width = next_channels, height // 2, width // 2
         layers.append(nn.Flatten())
@@ -128,11 +128,15 @@ def _fully_connected(widths: Sequence[int], config: MLPConfig | CNNConfig) -> nn
     """Linear layers of these widths, the inputs' and the outputs' included; between them activation and dropout."""
     layers = nn.Sequential()
     for width, next_width in pairwise(widths[:-1]):
-        layers.extend([nn.Linear(width, next_width), ACTIVATIONS[config.activation]()])
+        layers.extend([nn.Linear(width, next_width), _activation(config)])
         if config.dropout > 0:
             layers.append(nn.Dropout(config.dropout))
     layers.append(nn.Linear(widths[-2], widths[-1]))
     return layers
+
+
+def _activation(config: MLPConfig | CNNConfig) -> nn.Module:
+    return entry(ACTIVATIONS, config.activation, "model.activation", "ACTIVATIONS of model/networks.py")()
 
 
 def _to_image_units(values: Sequence[float]) -> Tensor:

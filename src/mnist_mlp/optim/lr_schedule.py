@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import depends_on_length
 from mnist_mlp.config.schema import SchedulerConfig
+from mnist_mlp.config.tables import entry
 
 
 def constant(config: Any, step: int, total_steps: int) -> float:
@@ -23,7 +24,10 @@ def constant(config: Any, step: int, total_steps: int) -> float:
 
 
 def one_cycle(config: Any, step: int, total_steps: int) -> float:
-    """Cosine warm-up, then cosine decay: the learning rate of `torch.optim.lr_scheduler.OneCycleLR` (Smith 2018)."""
+    """Cosine warm-up, then cosine decay (Smith 2018).
+
+    The learning rate of `torch.optim.lr_scheduler.OneCycleLR`, if the warm-up has at least one step.
+    """
     return _warmup_then_decay(config, step, total_steps, warmup=_cosine)
 
 
@@ -42,7 +46,8 @@ SCHEDULES: dict[str, Callable[[Any, int, int], float]] = {
 
 def lr_factor(config: SchedulerConfig, step: int, total_steps: int) -> float:
     """Learning rate of a step, as a multiple of `optimizer.lr`; after the last step, that of the last step."""
-    return SCHEDULES[config.name](config, min(step, total_steps - 1), total_steps)
+    schedule = entry(SCHEDULES, config.name, "scheduler.name", "SCHEDULES of optim/lr_schedule.py")
+    return schedule(config, min(step, total_steps - 1), total_steps)
 
 
 def build_lr_schedule(config: SchedulerConfig, optimizer: Optimizer, total_steps: float) -> LambdaLR:

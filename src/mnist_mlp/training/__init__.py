@@ -63,7 +63,10 @@ def train(
         Stopped: a signal ended the run, or a search pruned it; if training had begun, its state has been saved.
     """
     require_machine(config)
-    chosen = [*build_callbacks(config.callbacks), *callbacks]  # before any work: `callbacks.own` may name no class
+    chosen = [
+        *build_callbacks(config.callbacks),
+        *callbacks,
+    ]  # first, as `callbacks.own` may name a class that is not there
     directory = Path(directory)
     recorded = directories.read(directory)
     if (

@@ -44,5 +44,6 @@ def quieten_lightning(*, resumes_within_epoch: bool = True) -> None:
     warnings.filterwarnings(
         "ignore", message=".*csv exists and is not empty.*"
     )  # runs/loggers.py keeps the rows of that file
+    warnings.filterwarnings("ignore", message="Total length of .* across ranks is zero")  # trainer.limit_val_batches=0
     # torchmetrics has summed over all ranks already.
     warnings.filterwarnings("ignore", message=".*sync_dist=True.* when logging on epoch level.*")

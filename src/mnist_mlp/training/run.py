@@ -62,10 +62,13 @@ class TrainingRun:
         self.result.metrics |= best
 
     def calibrate(self, *, in_stack: bool = False) -> None:
-        """Fit temperature, confidence threshold and OOD limits of the best checkpoint on the validation images, and add
-        them to its file.
+        """Calibrate the best checkpoint on the validation images, and add the result to its file.
 
-        Skipped if the extras were deleted, or the data do not fit in memory.
+        That is a temperature, a confidence threshold, and the score from which on an image counts as out of
+        distribution (OOD). Skipped if the extras were deleted, or the data do not fit in memory.
+
+        Args:
+            in_stack: the run was trained beside others, so by default no OOD detector is fitted.
         """
         if not isinstance(self.datamodule, DigitsDataModule):
             return

@@ -35,6 +35,7 @@ def build_trainer(run: TrainingRun, world: World, *, bar: str | None = "") -> L.
         limit_train_batches=run.length.steps_per_epoch,
         limit_val_batches=int(config.fast_dev_run) or config.limit_val_batches,
         limit_test_batches=int(config.fast_dev_run) or config.limit_test_batches,
+        # A number of batches beyond those of an epoch is an error of Lightning's; `PlannedLength` has a clearer one.
         val_check_interval=between if between < run.length.steps_per_epoch else 1.0,
         # Lightning warns of an interval longer than an epoch. Our callback `History` logs the values of a step, at the
         # configured interval.

@@ -164,7 +164,6 @@ def test_nothing_is_looked_at_where_nothing_is_shown(
     assert (tmp_path / "tensorboard").exists() == (words == ("dashboard=off",))
 
 
-@pytest.mark.filterwarnings("ignore:Total length of `EvaluationLoader` across ranks is zero")
 def test_an_unusual_run_is_shown_too(tmp_path: Path) -> None:
     words = ("model.hidden=[]", "model.loss=mse", "trainer.limit_val_batches=0", "trainer.max_steps=2")
     assert train(configuration(*words), tmp_path).status == "completed"
