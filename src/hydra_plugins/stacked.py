@@ -71,10 +71,11 @@ class StackedLauncher(Launcher):
         overrides = dict(enumerate(job_overrides, start=initial_job_idx))
         stacks, alone = self._plan(overrides)
         returns: dict[int, JobReturn] = {}
-        words = {number: list(filter_overrides(of_job)) for number, of_job in overrides.items()}
+        # Without those of hydra.*
+        settings_of = {number: list(filter_overrides(of_job)) for number, of_job in overrides.items()}
 
         def open_stack(stack: Sequence[Job]) -> list[Job]:
-            settings = sweep_overrides([words[job.number] for job in stack], list(words.values()))
+            settings = sweep_overrides([settings_of[job.number] for job in stack], list(settings_of.values()))
             log.info("jobs %s: %s networks side by side", numbers(stack), len(stack))
             log.info(wrapped(f"  {settings}", indent="  "))
             return [self._open(job, self._compose(job.number, overrides[job.number])) for job in stack]
@@ -108,8 +109,8 @@ class StackedLauncher(Launcher):
     def _plan(self, overrides: dict[int, Sequence[str]]) -> tuple[list[list[Job]], dict[int, str]]:
         """The stacks, and why each other job runs alone."""
         jobs, alone = [], {}
-        for number, words in overrides.items():
-            config = self._compose(number, words)
+        for number, of_job in overrides.items():
+            config = self._compose(number, of_job)
             with hydra_settings_of(config):
                 directory = Path(config.hydra.sweep.dir, str(config.hydra.sweep.subdir))
                 try:
@@ -119,7 +120,8 @@ class StackedLauncher(Launcher):
         if self.on == HERE:
             planned = plan(jobs, self.most)
         else:
-            planned = plan(jobs, self.most or most_in_a_stack(self.resources), at_once=1)
+            # Elsewhere stacks wait in a queue: their number need not suit the cores of this machine.
+            planned = plan(jobs, self.most or most_in_a_stack(self.resources), multiple_of=1)
         return planned.stacks, alone | {job.number: reason for job, reason in planned.alone}
 
     def _open(self, job: Job, config: DictConfig) -> Job:

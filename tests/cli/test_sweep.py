@@ -73,6 +73,10 @@ def test_the_report_says_what_was_kept_and_how_to_finish(
         ("stacked hydra.launcher.most=-1", r"^hydra\.launcher\.most: expected a whole number from 1, got -1$"),
         ("stacked hydra.launcher.on=submitit_local hydra.launcher.cpus=0", r"^hydra\.launcher\.cpus: expected"),
         ("stacked hydra.launcher.on=ray hydra.launcher.attempts=0", r"^hydra\.launcher\.attempts: expected"),
+        (
+            "stacked hydra.launcher.on=submitit_local hydra.launcher.partition=gpu",
+            r"^hydra\.launcher\.partition: has no effect with .*\.on=submitit_local; it goes with on=slurm$",
+        ),
         ("submitit_local hydra.launcher.at_once=0", r"^hydra\.launcher\.at_once: expected a whole number"),
         ("submitit_local hydra.launcher.cpus_per_task=two", "got two$"),
         ("stacked hydra.job.chdir=true", r"^hydra\.job\.chdir: has no effect on jobs that are trained as one stack"),

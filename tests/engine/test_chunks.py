@@ -43,6 +43,8 @@ def test_the_minibatch_of_the_trial_has_an_image_for_each_rank() -> None:
         order = torch.arange(5, 5 + images).unsqueeze(0)
         chunk = Chunk(part_of(9), order, batch_size=8, rank=0, world_size=ranks)
         assert chunk.first_minibatch().order.tolist() == expected
+    one = Chunk(part_of(9), torch.tensor([[4, 5]]), batch_size=3, world_size=3).first_minibatch()
+    assert one.order.tolist() == [[4, 5, 4]]
 
 
 @st.composite

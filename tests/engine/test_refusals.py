@@ -17,7 +17,7 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.loader import EvaluationLoader, TrainLoader
 from mnist_mlp.module import DigitClassifier
-from mnist_mlp.training import train
+from mnist_mlp.training import run, train
 
 
 class Watcher(L.Callback):
@@ -26,7 +26,7 @@ class Watcher(L.Callback):
 
 
 def test_a_hook_that_the_engine_does_not_call_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match=r"Watcher\.on_after_backward: engine=fast does not call this hook"):
+    with pytest.raises(ConfigError, match=r"Watcher\.on_after_backward: engine=fast does not call this method"):
         train(configuration(*SHORT, *QUIET), tmp_path / "callback", callbacks=[Watcher()])
     monkeypatch.setattr(DigitClassifier, "optimizer_step", lambda *_: None, raising=False)
     with pytest.raises(ConfigError, match=r"DigitClassifier\.optimizer_step: engine=fast"):
@@ -41,6 +41,19 @@ def test_a_hook_that_is_set_on_an_object_counts_as_one_of_its_class(tmp_path: Pa
     callback = LambdaCallback(on_before_optimizer_step=lambda *_: None)
     with pytest.raises(ConfigError, match=r"LambdaCallback\.on_before_optimizer_step: engine=fast does not call"):
         train(configuration(*SHORT, *QUIET), tmp_path / "refused", callbacks=[callback])
+
+
+def test_a_module_may_save_a_state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[int] = []
+
+    class Counts(DigitClassifier):
+        def state_dict(self, *arguments: Any, **keywords: Any) -> Any:
+            saved.append(self.global_step)
+            return super().state_dict(*arguments, **keywords)
+
+    monkeypatch.setattr(run, "DigitClassifier", Counts)
+    train(configuration(*SHORT, *QUIET, "trainer.max_steps=2"), tmp_path)
+    assert saved[-1] == 2
 
 
 def test_a_module_that_logs_under_other_names_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,5 +134,5 @@ def test_a_hook_of_the_data_that_the_engine_does_not_call_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(DigitsDataModule, name, lambda _, batch, *__: batch)
-    with pytest.raises(ConfigError, match=rf"DigitsDataModule\.{name}: engine=fast does not call this hook"):
+    with pytest.raises(ConfigError, match=rf"DigitsDataModule\.{name}: engine=fast does not call this method"):
         train(configuration(*SHORT, *QUIET), tmp_path)

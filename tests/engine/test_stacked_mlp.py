@@ -80,6 +80,7 @@ def test_the_losses_of_this_project_and_every_activation_are_written_out() -> No
         nn.Sequential(nn.Linear(784, 8), nn.Hardtanh(), nn.Linear(8, 10)),
         nn.Sequential(nn.Linear(784, 8), nn.ReLU()),
         nn.ModuleList([nn.Linear(784, 10)]),
+        nn.Sequential(),
         nn.Sequential(nn.Linear(784, 8), nn.GELU(approximate="tanh"), nn.Linear(8, 10)),
         nn.Sequential(nn.Linear(784, 8), nn.ELU(alpha=2.0), nn.Linear(8, 10)),
     ],

@@ -11,12 +11,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
+import lightning as L
 import pytest
 from helpers.kill_and_resume import configuration
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mnist_mlp.config import errors
 from mnist_mlp.config.compose import composed
-from mnist_mlp.config.errors import Interrupted, MissingPackageError
+from mnist_mlp.config.errors import Interrupted, MissingPackageError, SaveError
 from mnist_mlp.config.parsing import from_dict
 from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.distributed.preflight import require_machine
@@ -100,6 +102,28 @@ def test_the_rows_of_a_resumed_run_are_on_the_disk_before_anything_can_fail(tmp_
     table.write_text("step,val/acc\n10,0.5\n20,0.75\n30,0.9\n")
     build_loggers(composed("logger=csv"), tmp_path, purge_step=21)
     assert table.read_text().splitlines() == ["step,val/acc", "10,0.5", "20,0.75"]
+
+
+class FailsOnce(L.Callback):
+    def __init__(self) -> None:
+        self.failed = False
+
+    def on_validation_start(self, *_: Any) -> None:
+        if not self.failed:
+            self.failed = True
+            raise SaveError("the disk is full")
+
+
+def test_a_run_that_failed_before_its_first_checkpoint_logs_each_step_once(tmp_path: Path) -> None:
+    fails, words = FailsOnce(), ("logger=tensorboard", "trainer.max_steps=8", "checkpoint.every_seconds=60")
+    with pytest.raises(SaveError):
+        train(configuration(*words), tmp_path, callbacks=[fails])
+    assert not list(tmp_path.glob("checkpoints/*"))
+    train(configuration(*words, f"resume={tmp_path}"), tmp_path, callbacks=[fails])
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    for tag in ("loss/train", "optimizer/lr"):
+        steps = [scalar.step for scalar in events.Scalars(tag)]
+        assert steps == sorted(set(steps)), tag
 
 
 @pytest.mark.slow

@@ -53,8 +53,8 @@ class CheckBeforeWork(Callback):
     def __init__(self, command: str | None = None, resuming: bool = False) -> None:
         """
         Args:
-            command: a key of `commands.SCHEMAS`; the configuration may come from a file of another name. None: the
-                file of --config-name lists no file of a command (train, evaluate, ...) under `defaults`; those set it.
+            command: a key of `commands.SCHEMAS`. configs/base/run.yaml, evaluate.yaml and the others set it as
+                `hydra.callbacks.check.command`. None: a file given by --config-name has none of them in `defaults`.
             resuming: whether the sweep in the directory is to be finished.
         """
         if command is None:

@@ -39,8 +39,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         # `run_app` puts this method into argparse.ArgumentParser, so `self` may be Hydra's own parser.
-        to_type = "" if isinstance(self, Parser) else _without_dashes(message)
-        raise ConfigError(f"{message}{to_type}; --help lists what there is")
+        advice = "" if isinstance(self, Parser) else _without_dashes(message)
+        raise ConfigError(f"{message}{advice}; --help lists what there is")
 
 
 def _without_dashes(message: str) -> str:

@@ -52,7 +52,8 @@ def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
             return f"{type(member.schedule).__name__} is no function of the step alone"
         if network.mean.dtype not in TOLERANCE or config.trainer.precision.endswith("mixed"):
             return f"the hand-written step does not support trainer.precision={config.trainer.precision}"
-        # One trial for all members that have these settings, which may differ in seed, learning rate, and the like.
+        # Members with equal `settings` share one trial. They may still differ in seed, learning rate, betas and the
+        # like, which both steps get in the same way.
         settings = repr((model, config.augment, config.averaging, config.optimizer.name, config.optimizer.weight_decay))
         if settings not in tried:
             tried.add(settings)
@@ -90,7 +91,8 @@ def _difference(member: Member, chunk: Chunk, step: int) -> str | None:
     if logged[0].keys() != logged[1].keys():
         return "other metrics"
     for name, value in logged[0].items():
-        # Rounding may change the predicted class of an image; a metric that counts something else differs by more.
+        # Rounding may change the predicted class of an image. A `training_step` that gives a metric other outputs makes
+        # a larger difference.
         allowed = METRIC_TOLERANCE if name in written.train_log.metrics else tolerance
         # Moved first: an Apple GPU has no 64 bits.
         if not torch.allclose(

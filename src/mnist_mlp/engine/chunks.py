@@ -36,7 +36,7 @@ class Chunk:
     def first_minibatch(self) -> Chunk:
         """The first minibatch, for the first member only; repeated until each rank has an image of it."""
         order = self.order[:1, : self.batch_size]
-        order = order.repeat(1, ceil(self.world_size / order.shape[1]))
+        order = order.repeat(1, ceil(self.world_size / order.shape[1]))[:, : self.batch_size]
         return Chunk(self.part, order, self.batch_size, self.rank, self.world_size)
 
     @property

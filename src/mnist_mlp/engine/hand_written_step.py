@@ -76,8 +76,8 @@ class HandWrittenStep:
         self.order = torch.empty(members, images, dtype=torch.int64, device=self.device)
         self.targets = torch.empty(members, images, classes, **like)
         self.logits = torch.empty(members, images, classes, **like)
-        masked = self.network.biases[:-1] if any(self.dropout) else []
-        self.masks = [torch.ones(members, self.length.batch_size, bias.shape[2], **like) for bias in masked]
+        hidden = [bias.shape[2] for bias in self.network.biases[:-1]] if any(self.dropout) else []
+        self.masks = [torch.ones(members, self.length.batch_size, width, **like) for width in hidden]
         self.rates = torch.empty(steps, members, 1, **like)
         self.ema_shares = torch.empty(steps, len(self.averaged), 1, **like)
 
@@ -92,6 +92,7 @@ class HandWrittenStep:
         labels = chunk.labels.index_select(0, order.flatten()).view(order.shape)
         self.targets[:, :count] = self.loss.targets(labels)
         rates = self._learning_rates(first_step, len(sizes))
+        self._fill_ema_shares(first_step, len(sizes))
 
         def work() -> None:
             minibatches = self.order[:, :count].split(own_sizes, dim=1)
@@ -117,7 +118,10 @@ class HandWrittenStep:
         return losses
 
     def _learning_rates(self, first_step: int, steps: int) -> Sequence[Any]:
-        """Learning rates of all members in each step: numbers, or views of the tensor that a CUDA graph reads."""
+        """Learning rates of all members in each step: numbers, or views of the tensor that a CUDA graph reads.
+
+        Each optimizer gets that of its last step, which `History` and other callbacks read.
+        """
         rates = [
             [member.learning_rates(step)[0] for member in self.members]
             for step in range(first_step, first_step + steps)
@@ -127,13 +131,17 @@ class HandWrittenStep:
         if self.recorder is None:
             return rates
         self.rates[:steps] = torch.tensor(rates, dtype=self.dtype).unsqueeze(2)
-        if self.averaged:
-            shares = [
-                [ema_weight(self.configs[row].averaging.decay, step) for row in self.averaged]
-                for step in range(first_step, first_step + steps)
-            ]
-            self.ema_shares[:steps] = torch.tensor(shares, dtype=self.dtype).unsqueeze(2)
         return list(self.rates[:steps])
+
+    def _fill_ema_shares(self, first_step: int, steps: int) -> None:
+        """Fill the tensor from which a CUDA graph reads the weights of the EMA."""
+        if self.recorder is None or not self.averaged:
+            return
+        shares = [
+            [ema_weight(self.configs[row].averaging.decay, step) for row in self.averaged]
+            for step in range(first_step, first_step + steps)
+        ]
+        self.ema_shares[:steps] = torch.tensor(shares, dtype=self.dtype).unsqueeze(2)
 
     def _step(self, x: Tensor, taken: slice, size: int, step: int, number: int, rates: Any, chunk: Chunk) -> None:
         """Make one optimizer step.

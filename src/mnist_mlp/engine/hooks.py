@@ -122,7 +122,7 @@ FORWARDED = {name for name in vars(MemberHooks) if name.startswith("on_")} | {
 }
 MODULE_HOOKS = FORWARDED | {
     *("forward", "training_step", "validation_step", "test_step", "predict_step"),
-    *("configure_optimizers", "load_from_checkpoint"),
+    *("configure_optimizers", "load_from_checkpoint", "state_dict", "load_state_dict"),
 }
 DATA_MODULE_HOOKS = {
     *("prepare_data", "setup", "on_after_batch_transfer", "load_from_checkpoint", "from_datasets"),
@@ -158,8 +158,8 @@ def refuse_unknown_hooks(
         for name in sorted(hooks):
             if overrides(owner, base, name) and callable(getattr(base, name)):
                 raise ConfigError(
-                    f"{type(owner).__name__}.{name}: engine=fast does not call this hook; engine=plain does. "
-                    "docs/yours.md lists those that it calls"
+                    f"{type(owner).__name__}.{name}: engine=fast does not call this method as Lightning's own loop "
+                    "does; engine=plain does. docs/yours.md lists the hooks that it calls"
                 )
 
 

@@ -68,7 +68,7 @@ def refuse_other_loaders(datamodule: DigitsDataModule, batch_size: int, trainer:
 
 
 def _gives_minibatch(datamodule: DigitsDataModule, epoch: int, batch: int, batch_size: int, trainer: L.Trainer) -> bool:
-    """Whether the training loader of a run that goes on at this minibatch begins with it."""
+    """Whether the training loader of a run that was resumed just before this minibatch gives it first."""
     images, labels = datamodule.parts["train"]
     batches, config = ceil(len(labels) / batch_size), datamodule.config
     own = copy(datamodule)

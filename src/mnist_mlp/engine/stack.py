@@ -200,7 +200,7 @@ class Stack(L.LightningModule):
 
     @contextmanager
     def failing_alone(self, member: Member) -> Iterator[None]:
-        """An error in the block that would end a single run ends this member; the others continue."""
+        """A UserError or `Pruned` in the block ends this member; the others continue."""
         try:
             yield
         except (UserError, Pruned) as error:

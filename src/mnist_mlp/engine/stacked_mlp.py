@@ -169,7 +169,9 @@ def is_known(layers: nn.Module) -> bool:
 
     Compares exact types, not subclasses. An activation needs the default settings, such as the slope of `LeakyReLU`.
     """
-    if type(layers) is not nn.Sequential or type(layers[-1]) is not nn.Linear or type(layers[0]) is not nn.Linear:
+    if type(layers) is not nn.Sequential or len(layers) == 0:
+        return False
+    if type(layers[0]) is not nn.Linear or type(layers[-1]) is not nn.Linear:
         return False
     kinds = [type(layer) for layer in layers if type(layer) is not nn.Dropout]
     linear = [layer for layer in layers if type(layer) is nn.Linear]

@@ -39,8 +39,8 @@ def train_stack(
 
     The optimizer steps are made for all networks together, a chunk of steps at a time.
 
-    A job that diverges, is pruned, or fails in a hook or a callback ends alone, and the others continue. An error in a
-    training step ends all of them, and is raised.
+    A job that diverges or is pruned ends alone, and the others continue; so does one whose hook or callback raises a
+    UserError. Any other error ends all of them, and is raised.
     With engine=plain the jobs train one after another, and the first error ends them all.
 
     Args:
@@ -159,8 +159,8 @@ def _timed(results: Sequence[Result], part: str) -> Iterator[None]:
 def gc_frozen() -> Iterator[None]:
     """In the block the garbage collector ignores all objects that exist when the block begins.
 
-    For a process that calls `gc.collect` after each of many stacks, which then takes 10 ms, not 200. Without that call
-    they would stay in memory, 110 MB each with MNIST: a trainer, its modules and its data set refer to one another.
+    For a process that calls `gc.collect` after each of many stacks, which then takes 10 ms, not 200. Without it the
+    finished stacks would stay in memory, 110 MB each with MNIST: trainer, modules and data refer to one another.
     """
     gc.freeze()
     try:

@@ -11,7 +11,7 @@
     resume                          `resume=<directory>`: the command line and configuration of a stopped run
     loggers, run_name               TensorBoard, CSV, MLflow, Weights & Biases; the overrides by which they name a run
     directory_lock, atomic_write    a lock on a directory; files that are replaced as a whole
-    monitored, metric_text          the metric that decides; a metric as text
+    monitored, metric_text          the metric that decides which epoch or run is the best; a metric as text
     signals                         SIGINT, SIGTERM and SIGHUP
     command_line                    commands to print for the user
 

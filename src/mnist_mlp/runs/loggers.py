@@ -1,4 +1,4 @@
-"""Loggers of Lightning for the section `logger`; a resumed run continues its record in each of them."""
+"""Loggers of Lightning for the section `logger`; a resumed run continues what it logged in each of them."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def build_loggers(config: Config, directory: Path, purge_step: int | None) -> li
     if config.logger.csv:
         loggers.append(_csv_logger(directory, purge_step or 0))
     if config.logger.mlflow:
-        record = directory / "mlflow" / "id"
+        id_file = directory / "mlflow" / "id"
         store = f"sqlite:///{PROJECT / 'outputs' / 'mlflow.db'}"
         logger: Logger = MLFlowLogger(
-            "mnist-mlp", run_name=directory.name, tracking_uri=store, run_id=_known_id(record)
+            "mnist-mlp", run_name=directory.name, tracking_uri=store, run_id=_known_id(id_file)
         )
-        loggers.append(_recording(logger, config, record))
+        loggers.append(_recording(logger, config, id_file))
     if config.logger.wandb:
         import wandb
 
-        wandb.finish()  # else Lightning would continue the record of an earlier run in this process
-        record = directory / "wandb" / "id"
+        wandb.finish()  # else Lightning would continue that of an earlier run in this process
+        id_file = directory / "wandb" / "id"
         logger = WandbLogger(
-            directory.name, save_dir=directory, offline=True, project="mnist-mlp", id=_known_id(record)
+            directory.name, save_dir=directory, offline=True, project="mnist-mlp", id=_known_id(id_file)
         )
-        loggers.append(_recording(logger, config, record))
+        loggers.append(_recording(logger, config, id_file))
     return loggers
 
 
@@ -85,19 +85,22 @@ def _tensorboard_logger(directory: Path, purge_step: int | None) -> TensorBoardL
     )
 
 
-def _known_id(record: Path) -> str | None:
+def _known_id(id_file: Path) -> str | None:
     """The id of this run in a logger's database, if it was resumed."""
-    return (record.read_text().strip() or None) if record.exists() else None
+    return (id_file.read_text().strip() or None) if id_file.exists() else None
 
 
-def _recording(logger: Logger, config: Config, record: Path) -> Logger:
-    """Log the configuration when the record begins, and save its id in the file `record`, for a resumed run."""
-    if _known_id(record) is None:
+def _recording(logger: Logger, config: Config, id_file: Path) -> Logger:
+    """When MLflow or W&B begins a run of its own, log the configuration, and save the id of that run in `id_file`.
+
+    So a resumed run continues it.
+    """
+    if _known_id(id_file) is None:
         logger.log_hyperparams(asdict(config))
-        if id_of_record := logger.version:  # None on ranks above 0
-            record.parent.mkdir(exist_ok=True)
-            with replacing(record) as draft:
-                draft.write_text(f"{id_of_record}\n")
+        if run_id := logger.version:  # None on ranks above 0
+            id_file.parent.mkdir(exist_ok=True)
+            with replacing(id_file) as draft:
+                draft.write_text(f"{run_id}\n")
     return logger
 
 

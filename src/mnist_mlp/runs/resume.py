@@ -52,7 +52,7 @@ def expand(arguments: list[str]) -> list[str]:
             raise ConfigError(f"resume: a run resumes with its own configuration, without {argument}")
         if key_of(argument) in (*NOT_RECORDED, "hydra.output_subdir"):
             raise ConfigError(f"{key_of(argument)}: a run resumes in its own directory; leave {argument} out")
-    # output_subdir=null keeps the .hydra folder from the start of the run.
+    # output_subdir=null: Hydra does not overwrite the .hydra folder that it wrote when the run was started.
     return [*others, f"resume={quoted}", f"hydra.run.dir={quoted}", "hydra.output_subdir=null"]
 
 
@@ -103,10 +103,11 @@ def recorded_configuration(directory: Path, composed: DictConfig, overrides: Seq
 
 
 def _kept(chosen: dict[str, Any], recorded: dict[str, Any]) -> dict[str, Any]:
-    """Values of `recorded` to keep if a file of the group was chosen, as by trainer=ddp, which sets every key.
+    """Values of `recorded` to keep if another file of the group was chosen, as by trainer=ddp.
 
-    A key with the value that it has in configs/trainer/default.yaml counts as not set by that file. Such keys keep
-    their recorded values if they limit the run or must not change.
+    `chosen` has every key, also those that the file only inherits from configs/trainer/default.yaml. A key whose value
+    is the one in default.yaml is taken as inherited; it keeps its recorded value if it limits the run or must not
+    change.
     """
     default = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(CONFIGS / "trainer" / "default.yaml")))
     free = {key.removeprefix("trainer.") for key in keys_where(may_change_on_resume) - keys_where(limits_run)}

@@ -22,7 +22,10 @@ def run_name(directory: Path) -> str:
     except ConfigError:  # a damaged record: no name
         return ""
     given = run.command.task if run and run.command else []
-    varied = [override for override in given if not sweep or override not in sweep.command.task]
+    if sweep and sweep.jobs:
+        varied = [override for override in given if any(override not in job.overrides for job in sweep.jobs)]
+    else:
+        varied = [override for override in given if not sweep or override not in sweep.command.task]
     pairs = [override.partition("=") for override in varied or given if "=" in override]
     return " ".join(f"{key.rpartition('.')[2]}={value}" for key, _, value in pairs)
 

@@ -118,7 +118,7 @@ def open_run(
     """The run with callbacks, loggers and the checkpoint that it resumes from.
 
     However the block ends, what was measured is copied to the result, and the loggers are closed. Sets
-    `data.first_step` and `result.parameters`.
+    `data.first_step`, the steps already done, whose batches the training loader skips, and `result.parameters`.
 
     Args:
         data: after its `setup`.
@@ -139,6 +139,7 @@ def open_run(
         )
     if config.resume is not None:
         record_changes(directory, config)
+    purge_step = None if config.resume is None else data.first_step + 1 if checkpoint else 0
     history = History(config.trainer.log_every_n_steps, length.total_steps)
     checkpointing = Checkpointing(directory, config.checkpoint, length, checkpoint_metadata(config, data))
     all_callbacks = [history, *callbacks, checkpointing]
@@ -155,7 +156,7 @@ def open_run(
         checkpointing=checkpointing,
         chosen_callbacks=list(callbacks),
         callbacks=all_callbacks,
-        loggers=build_loggers(config, directory, purge_step=checkpoint["global_step"] + 1 if checkpoint else None),
+        loggers=build_loggers(config, directory, purge_step=purge_step),
         resume_path=resume_path,
         checkpoint=checkpoint,
         result=result,

@@ -56,7 +56,7 @@ def build_trainer(run: TrainingRun, world: World, *, bar: str | None = "") -> L.
 class PlannedLength(L.Callback):
     """Planned length of a run: a check of the number of batches in an epoch, and the end after the last step.
 
-    If that step is within an epoch, the validation at the end of the epoch comes after it.
+    If `max_steps` ends the run within an epoch, the validation of that epoch follows at once.
     """
 
     def __init__(self, run: TrainingRun) -> None:

@@ -124,6 +124,14 @@ def test_a_row_of_the_hparams_tab_is_named_by_the_overrides_and_the_place_of_its
     record.write_sweep(directory.parent, record.SweepRecord(command=of, config={}, jobs=None))
     record.write_run(directory, record.RunRecord(config={}, command=replace(command, task=task[::2]), sweep=".."))
     assert events.row_name(directory) == "lr=0.003 (noon/3)"
+    typed = replace(of, task=["optimizer.lr=3e-3", "seed=1,2"])  # Hydra writes the value of a job in its own way
+    jobs = [record.JobRecord(number=n, directory=str(n), overrides=["optimizer.lr=0.003", f"seed={n}"]) for n in (1, 2)]
+    record.write_sweep(directory.parent, record.SweepRecord(command=typed, config={}, jobs=jobs))
+    given = replace(command, task=["optimizer.lr=0.003", "seed=1"])
+    record.write_run(directory, record.RunRecord(config={}, command=given, sweep=".."))
+    assert events.row_name(directory) == "seed=1 (noon/3)"
+    record.write_sweep(directory.parent, record.SweepRecord(command=of, config={}, jobs=None))
+    record.write_run(directory, record.RunRecord(config={}, command=replace(command, task=task[::2]), sweep=".."))
     with SummaryWriter(directory) as writer:
         events.hyperparameters(writer, configuration(), events.row_name(directory))
     start = EventAccumulator(str(directory)).Reload().summary_metadata["_hparams_/session_start_info"]

@@ -5,7 +5,6 @@ Hydra imports this module whatever command runs.
 
 import logging
 import os
-import re
 import shutil
 from dataclasses import dataclass
 from typing import Any
@@ -29,20 +28,21 @@ class Resources:
     """Where stacks are trained, and, elsewhere than `here`, what each of them is given."""
 
     on: str = HERE
-    """here: processes of this command; submitit_local: processes of their own; slurm; ray"""
+    """here: a process for each core, which trains one stack after another; submitit_local: a process for each stack,
+    started again if it dies; slurm; ray"""
     at_once: int | None = None
     """at most so many stacks in the queue or running at any time; null: cores of this machine / `cpus`; on Ray 2 x
     cores of the cluster / `cpus`; on SLURM 1,000"""
     attempts: int = 5
     """how many times a stack is started at most, restarts after a lost process or machine included"""
     cpus: int = 1
-    """cores of one stack"""
+    """cores that are set aside for one stack; its steps use one of them"""
     gpus: int = 0
     """GPUs of a stack"""
     mem_gb: float | None = None
     """memory of a stack on SLURM; null: SLURM's own default"""
     timeout_min: int = 240
-    """minutes after which SLURM ends a stack; it goes back to the queue and continues"""
+    """minutes after which submitit ends a stack; it goes back to the queue and continues"""
     partition: str | None = None
     account: str | None = None
     qos: str | None = None
@@ -54,6 +54,15 @@ class Resources:
     """of a Ray cluster; null: one of this machine, for this sweep"""
 
 
+LONGEST_SAVE = 60
+"""Seconds that stopped stacks have to save what they have."""
+OF_SLURM = ("partition", "account", "qos", "constraint", "setup")
+# The backends on which these keys have an effect; other keys have one on all but `here`.
+COUNTS_ON = {
+    "address": (RAY,),
+    "timeout_min": (SUBMITIT_LOCAL, SLURM),
+    **dict.fromkeys(("mem_gb", *OF_SLURM), (SLURM,)),
+}
 # Keys of `hydra.launcher` that count something, of any launcher of ours; null is allowed too.
 AT_LEAST_ONE = ("most", "at_once", "attempts", "cpus", "cpus_per_task", "nodes", "tasks_per_node", "timeout_min")
 
@@ -73,10 +82,13 @@ def refuse_unusable(hydra: DictConfig) -> None:
     on = hydra.launcher.on
     if on not in BACKENDS:
         raise ConfigError(f"hydra.launcher.on: expected one of {', '.join(BACKENDS)}, got {on}")
-    for name in sorted(key_of(override) for override in overrides_of(hydra)["hydra"]):
-        if on == HERE and re.match(r"hydra\.launcher\.(?!on$|most$)", name):
-            elsewhere = ", ".join(BACKENDS[1:])
-            raise ConfigError(f"{name}: has no effect with hydra.launcher.on={HERE}; it goes with on={elsewhere}")
+    for override in sorted(map(key_of, overrides_of(hydra)["hydra"])):
+        name = override.removeprefix("hydra.launcher.")
+        where = COUNTS_ON.get(name, BACKENDS[1:])
+        if name not in (override, "on", "most") and on not in where:
+            raise ConfigError(
+                f"{override}: has no effect with hydra.launcher.on={on}; it goes with on={', '.join(where)}"
+            )
     for name in ("chdir", "env_set"):
         if hydra.job.get(name):
             raise ConfigError(f"hydra.job.{name}: has no effect on jobs that are trained as one stack; leave it out")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mnist_mlp.config.keys import keys_where, leaves, per_member, unstackable
@@ -30,12 +33,12 @@ class Plan:
     """jobs to be run one after another, each with the reason"""
 
 
-def plan(jobs: Sequence[Job], most: int | None = None, at_once: int | None = None) -> Plan:
+def plan(jobs: Sequence[Job], most: int | None = None, multiple_of: int | None = None) -> Plan:
     """Divide the jobs into stacks of similar size, and into jobs that run alone.
 
     `most`: networks in a stack; None: what suits the device.
-    A group is divided into a multiple of `at_once` stacks (None: `stacks_at_once`), so that no core is idle at the end;
-    into fewer if a stack would otherwise have one network only.
+    A group is divided into a multiple of `multiple_of` stacks (None: `stacks_at_once`), so that no core is idle at the
+    end; into fewer if a stack would otherwise have one network only.
     """
     groups, alone = stackable_groups(jobs)
     stacks = []
@@ -44,7 +47,7 @@ def plan(jobs: Sequence[Job], most: int | None = None, at_once: int | None = Non
         if len(group) == 1:
             alone.append((group[0], _difference(number, groups, keys_of_groups)))
             continue
-        width = at_once or stacks_at_once(group[0].config)
+        width = multiple_of or stacks_at_once(group[0].config)
         parts = math.ceil(len(group) / (most or members_at_once(group[0].config)))
         stacks += even_parts(group, max(parts, min(width * math.ceil(parts / width), len(group) // 2)))
     return Plan(stacks=stacks, alone=alone)
@@ -156,7 +159,11 @@ def bytes_of_member(config: Config) -> int:
 
 
 def _memory() -> int:
-    """Bytes that are free on this machine."""
+    """Bytes that new processes can have on this machine; what its page cache holds is among them."""
+    with suppress(OSError, AttributeError):  # a Linux has this file
+        found = re.search(r"^MemAvailable: *(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
+        if found:
+            return int(found[1]) * 1024
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):  # not a Linux

@@ -16,10 +16,9 @@ import ray
 from ray.exceptions import RayError
 
 from mnist_mlp.distributed.world import python_path
-from mnist_mlp.extras.stacked_launcher.backends import Resources
+from mnist_mlp.extras.stacked_launcher.backends import LONGEST_SAVE, Resources
 from mnist_mlp.runs.signals import interruptible
 
-LONGEST_SAVE = 60
 # Tasks submitted per free slot: one runs and one waits. A cluster that grows with its queue needs to see a queue.
 QUEUED = 2
 

@@ -20,7 +20,7 @@ from submitit.core.utils import FailedJobError, UncompletedJobError
 from mnist_mlp.cli.app import await_slurm
 from mnist_mlp.config.errors import ConfigError, Interrupted
 from mnist_mlp.distributed.hardware import cores
-from mnist_mlp.extras.stacked_launcher.backends import SLURM, Resources, prepare_for_submitit
+from mnist_mlp.extras.stacked_launcher.backends import LONGEST_SAVE, OF_SLURM, SLURM, Resources, prepare_for_submitit
 from mnist_mlp.runs.signals import interruptible
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 LOOK_LOCAL, LOOK_SLURM = 0.2, 10.0
 # What SLURM keeps in its queue for one user, usually.
 MOST_ON_SLURM = 1000
-LONGEST_SAVE = 60
-OF_SLURM = ("partition", "account", "qos", "constraint", "setup")
 
 
 class Work:

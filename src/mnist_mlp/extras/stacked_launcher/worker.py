@@ -59,7 +59,7 @@ def _attempt(jobs: list[Job], bar: str | None) -> None:
     from mnist_mlp.engine.train_stack import train_stack
 
     try:
-        train_stack(jobs, bar=bar, threads=1)  # other stacks use the other cores
+        train_stack(jobs, bar=bar, threads=1)  # as in any stack, also for the only network that is left of one
     except UserError as error:
         log.error("jobs %s failed: %s", numbers(jobs), error)
     except Exception as error:
