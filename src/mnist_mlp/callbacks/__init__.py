@@ -4,7 +4,6 @@
     model_checkpoint.py  best.ckpt (the best by `checkpoint.monitor`) and last.ckpt
     loop_progress.py     the state of Lightning's loops in a checkpoint
     early_stopping.py    stops a run that no longer improves
-    monitors.py          checks that the metric of checkpointing, or of early stopping, was measured
     interruption.py      on a signal: save a checkpoint and stop
     progress_bar.py      one progress bar for the whole run
 

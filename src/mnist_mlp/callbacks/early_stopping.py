@@ -8,8 +8,8 @@ from typing import Any
 import lightning as L
 from lightning.pytorch import callbacks
 
-from mnist_mlp.callbacks.monitors import require_measured
 from mnist_mlp.config.schema import EarlyStoppingConfig
+from mnist_mlp.runs.monitored import require_measured
 
 log = logging.getLogger(__name__)
 

@@ -14,14 +14,14 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from mnist_mlp.callbacks.loop_progress import set_progress
-from mnist_mlp.callbacks.monitors import LOSS, require_measured
 from mnist_mlp.config.errors import DivergedError
 from mnist_mlp.config.schema import CheckpointConfig, Config
-from mnist_mlp.data.image_data_module import ImageDataModule
+from mnist_mlp.data.image_datamodule import ImageDataModule
 from mnist_mlp.data.run_length import RunLength
 from mnist_mlp.distributed.strategy import max_over_ranks
 from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.runs.directories import CHECKPOINTS
+from mnist_mlp.runs.monitored import LOSS, require_measured
 from mnist_mlp.runs.result import versions
 
 

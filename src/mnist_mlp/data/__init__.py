@@ -8,8 +8,8 @@
     split.split         labels -> indices of the training and of the validation images
     normalisation       mean and standard deviation of each channel, given or computed from the training images
     datamodule          the LightningDataModule; its batches come from loader.py
-    image_data_module   its base class, with the augmentation of augment.py
-    loader_data_module  the LightningDataModule for images that do not fit in memory: a DataLoader
+    image_datamodule   its base class, with the augmentation of augment.py
+    loader_datamodule  the LightningDataModule for images that do not fit in memory: a DataLoader
     run_length          length of a run in optimizer steps
     seeding             random seeds as a function of (seed, purpose, number)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.dataset import Dataset
-from mnist_mlp.data.image_data_module import ImageDataModule
+from mnist_mlp.data.image_datamodule import ImageDataModule
 from mnist_mlp.data.loader import EvaluationLoader, Part, TrainLoader
 from mnist_mlp.data.normalisation import normalisation
 from mnist_mlp.data.sources import load, require_plain_engine_for_own_loaders, source_of

@@ -18,7 +18,7 @@ from mnist_mlp.data.mnist import FASHION_MNIST, MNIST
 from mnist_mlp.data.normalisation import refuse_unusable_normalisation
 
 if TYPE_CHECKING:
-    from mnist_mlp.data.image_data_module import ImageDataModule
+    from mnist_mlp.data.image_datamodule import ImageDataModule
 
 # The split must leave at least this many training images. The schema requires as many for validation.
 MIN_IMAGES = 10

@@ -3,18 +3,33 @@ smallest value is the best."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.runs.directories import Run
 
-ACCURACY = "val/acc"
+ACCURACY, LOSS = "val/acc", "val/loss"
 
 
 def monitored(config: Mapping[str, Any]) -> tuple[str, str]:
     """`checkpoint.monitor` and `checkpoint.mode` in the configuration of a run; accuracy in one of an older version."""
     section = config.get("checkpoint") or {}
     return str(section.get("monitor", ACCURACY)), str(section.get("mode", "max"))
+
+
+def require_measured(section: str, monitor: str, names: Collection[str]) -> None:
+    """Check after a validation that the metric `monitor` is among `names`, those that have been measured.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if monitor not in names:
+        if not (known := [name for name in names if name.startswith("val/")]):
+            raise ConfigError(f"{section}.monitor: expected that the module logs {monitor}, it logs nothing as val/...")
+        raise ConfigError(
+            f"{section}.monitor: expected one of {', '.join(known)}, got {monitor!r}; metrics=[acc,f1] adds metrics"
+        )
 
 
 def monitored_by_all(runs: Sequence[Run]) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.optional import optional
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
-from mnist_mlp.data.image_data_module import ImageDataModule
+from mnist_mlp.data.image_datamodule import ImageDataModule
 from mnist_mlp.data.loader import limited_part
 from mnist_mlp.data.run_length import RunLength, run_length
 from mnist_mlp.module import DigitClassifier

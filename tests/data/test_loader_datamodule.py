@@ -19,8 +19,8 @@ from mnist_mlp.config.schema import Config
 from mnist_mlp.data import sources
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.data.dataset import DatasetInfo
-from mnist_mlp.data.image_data_module import ImageDataModule
-from mnist_mlp.data.loader_data_module import LoaderDataModule
+from mnist_mlp.data.image_datamodule import ImageDataModule
+from mnist_mlp.data.loader_datamodule import LoaderDataModule
 from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.model.networks import DataSpec
 from mnist_mlp.runs import checkpoint_file

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Sampler, Subset
 
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.dataset import DatasetInfo
-from mnist_mlp.data.image_data_module import ImageDataModule
+from mnist_mlp.data.image_datamodule import ImageDataModule
 from mnist_mlp.data.normalisation import given_normalisation
 from mnist_mlp.data.run_length import limit_batches
 from mnist_mlp.data.seeding import epoch_order
