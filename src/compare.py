@@ -50,7 +50,10 @@ def compare(given: argparse.Namespace) -> None:
         raise ConfigError("--csv, --json, --report: expected a file of its own for each, got one for two of them")
     found = find(given.directories)
     comparison = compared(found)
-    print(difference(*found) if len(found) == len(given.directories) == 2 else text(comparison))
+    two_runs = len(found) == 2 and {run.directory.resolve() for run in found} == {
+        d.resolve() for d in given.directories
+    }
+    print(difference(*found) if two_runs else text(comparison))
     for option, path in wanted.items():
         with writing_output(f"--{option}", path):
             files[option](comparison, path)

@@ -7,4 +7,5 @@ the place of RED.
 BLUE, RED = (20, 89, 199), (200, 60, 24)  # dark enough to write on white
 INK, FAINT = (30, 34, 40), (86, 96, 107)
 
-BLUE_HEX, RED_HEX, GREY_HEX = "#1459c7", "#c83c18", "#8a919c"
+BLUE_HEX, RED_HEX = ("#{:02x}{:02x}{:02x}".format(*colour) for colour in (BLUE, RED))
+GREY_HEX = "#8a919c"

@@ -98,6 +98,12 @@ def test_a_large_picture_is_shrunk_and_its_boxes_are_in_its_own_pixels(tmp_path)
     assert picture.in_original(Box(0, 0, 601, 801)) == Box(0, 0, 1800, 2400)
 
 
+def test_colours_that_pillow_cannot_turn_to_grey_are_refused(tmp_path):
+    Image.new("LAB", (40, 40)).save(tmp_path / "lab.tif")
+    with pytest.raises(UnreadableError, match="expected grey levels or RGB, got colours of the kind LAB"):
+        read_picture(tmp_path / "lab.tif")
+
+
 def png(width: int, height: int, data: bytes = b"") -> bytes:
     def chunk(name: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))

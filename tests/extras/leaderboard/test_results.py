@@ -60,6 +60,16 @@ def test_the_json_file_has_the_whole_configuration_and_the_history_of_every_run(
         assert (row["status"], row["error"], row["seed"]) == (written["status"], written["error"], written["seed"])
 
 
+def test_a_history_of_another_program_is_left_out(tmp_path: Path) -> None:
+    ran(tmp_path / "ours", accuracy=0.9)
+    (tmp_path / "theirs").mkdir()
+    content = {"status": "completed", "history": [{"val/acc": 0.5}, 3]}
+    (tmp_path / "theirs" / "result.json").write_text(json.dumps(content))
+    comparison = compared(find([tmp_path]))
+    assert [run.directory.name for run in comparison.unfinished] == ["theirs"]
+    assert [len(record["history/epoch"]) for record in records(comparison)] == [3, 0]
+
+
 def test_a_killed_run_has_its_settings_too(tmp_path: Path) -> None:
     (tmp_path / "0").mkdir()
     config = asdict(composed("optimizer.lr=0.1"))

@@ -116,7 +116,7 @@ def test_two_runs_are_shown_by_what_differs(tmp_path: Path) -> None:
     rows = {words[0]: words[1:] for line in said.splitlines() if (words := re.split(r"  +", line.strip()))}
     assert rows["optimizer.lr"] == ["0.003", "0.01"]
     assert rows["seed"] == ["0", "1"]
-    assert rows["val/acc"] == ["98.00%", "98.50%", "+0.50%"]
+    assert rows["val/acc"] == ["98.00%", "98.50%", "+0.50 points"]
     assert rows["best epoch"] == ["3", "3", "+0"]
     assert rows["b"] == [str(tmp_path / "b")]
     assert "model.hidden" not in rows

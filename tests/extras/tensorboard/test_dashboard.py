@@ -341,6 +341,8 @@ def test_a_network_of_any_kind_is_looked_at_as_far_as_that_goes(tmp_path: Path) 
     once = network.activation(network.first(images / 255))
     expected = (once + network.activation(network.second(once))).flatten(1)
     torch.testing.assert_close(features(network, images), expected.detach())
+    network.never_used = nn.Linear(3, 3)  # and defined after the last one that is
+    torch.testing.assert_close(features(network, images), expected.detach())
     with SummaryWriter(tmp_path) as writer:
         events.graph(writer, network, images[:1])  # no chain, so nothing is drawn, and nothing fails
     assert not EventAccumulator(str(tmp_path)).Reload().Tags()["graph"]

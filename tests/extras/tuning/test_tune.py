@@ -79,6 +79,8 @@ def test_a_key_that_changes_no_result_is_not_searched(key: str) -> None:
         (["optimizer=sgd,adamw", "seed=1"], ["seed=1"], {"optimizer": "sgd,adamw"}),
         (["model.hidden=[8],[4,2]"], [], {"model.hidden": "[8],[4,2]"}),
         (["a.b=tag(log,interval(1e-3,1))", "c=range(3)"], [], {"a.b": "tag(log,interval(1e-3,1))", "c": "range(3)"}),
+        (["++optimizer.lr=1e-3,1e-2"], [], {"optimizer.lr": "1e-3,1e-2"}),
+        (["+a.new=1,2"], [], {"+a.new": "1,2"}),
         (["""a=choice("x y",'z"')"""], [], {"a": """choice("x y",'z"')"""}),
     ],
 )

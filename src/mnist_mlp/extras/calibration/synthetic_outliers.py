@@ -2,7 +2,7 @@
 
 Most are made from training images (two classes mixed, two side by side, one taken apart); others are random strokes and
 blots. Like MNIST digits, all are scaled to a longer side of 20 pixels and centred by mass. A few look like a digit all
-the same, as a 4 above a 9 does.
+the same, as the upper half of a 4 on the lower half of a 9 does.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Corruption:
     amount: str
     """In words, with the unit."""
     change: Change
-    """`(N, C, H, W)` float32 in 0..255 to the same; what falls outside is cut off."""
+    """`(N, C, H, W)` float32 in 0..255 to the same shape; `__call__` clamps values beyond 0..255"""
 
     @property
     def name(self) -> str:

@@ -10,6 +10,8 @@ from PIL import Image, ImageDraw
 
 from mnist_mlp.extras.colours import FAINT, INK
 from mnist_mlp.extras.evaluation.lettering import write
+from mnist_mlp.extras.evaluation.metrics import worst_mistakes
+from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.text_table import shortened
 
 LINE = (210, 210, 210)
@@ -26,6 +28,22 @@ def as_picture(image: Images) -> Image.Image:
     if len(image) == 3:
         return Image.fromarray(np.moveaxis(image, 0, -1))
     return Image.fromarray(image.mean(axis=0).astype(np.uint8))  # of channels without a meaning known here
+
+
+def worst_mistakes_picture(
+    images: Images, predicted: Predictions, class_names: Sequence[str], most: int, *, scale: int = 1
+) -> Image.Image | None:
+    """The mistakes of which the network was most sure, among images `(N, C, H, W)`; None if it made none."""
+    worst = worst_mistakes(predicted, most)
+    if not len(worst):
+        return None
+    return mistakes_picture(
+        images[worst],
+        [class_names[truth] for truth in predicted.labels[worst]],
+        [class_names[guess] for guess in predicted.guesses[worst]],
+        predicted.confidences[worst].tolist(),
+        scale=scale,
+    )
 
 
 def mistakes_picture(

@@ -9,8 +9,8 @@ from typing import Any
 from mnist_mlp.extras.evaluation import plots
 from mnist_mlp.extras.evaluation.confusion_picture import confusion_picture
 from mnist_mlp.extras.evaluation.ensemble import NetworkPredictions
-from mnist_mlp.extras.evaluation.metrics import confusion, worst_mistakes
-from mnist_mlp.extras.evaluation.mistakes_picture import Images, mistakes_picture
+from mnist_mlp.extras.evaluation.metrics import confusion
+from mnist_mlp.extras.evaluation.mistakes_picture import Images, worst_mistakes_picture
 
 MISTAKES = 16
 SCALE = 3  # enlargement of the two pictures that TensorBoard shows as well
@@ -21,15 +21,8 @@ def draw(folder: Path, network: NetworkPredictions, images: Images, class_names:
     folder.mkdir(exist_ok=True)
     predicted = network.calibrated
     confusion_picture(confusion(predicted), class_names, scale=SCALE).save(folder / "confusion.png")
-    worst = worst_mistakes(predicted, MISTAKES)
-    if len(worst):
-        mistakes_picture(
-            images[worst],
-            [class_names[truth] for truth in predicted.labels[worst]],
-            [class_names[guess] for guess in predicted.guesses[worst]],
-            predicted.confidences[worst].tolist(),
-            scale=SCALE,
-        ).save(folder / "mistakes.png")
+    if (mistakes := worst_mistakes_picture(images, predicted, class_names, MISTAKES, scale=SCALE)) is not None:
+        mistakes.save(folder / "mistakes.png")
     raw = network.raw if network.calibration.temperature != 1 else None
     plots.reliability_diagram(predicted, raw).savefig(folder / "reliability.png", dpi=plots.DPI)
     curve = plots.risk_coverage_curve(predicted, network.calibration.threshold or None)

@@ -11,7 +11,7 @@
 
 `find_digits` and all below it is plain array arithmetic, ported to JavaScript in extras/demo. The port must reproduce
 `find_digits`: the same digits, boxes to the pixel, grey levels to within 1 of 255 (sums are taken in another order).
-Before that the page too shrinks a picture to `WORKING_PIXELS` by means over k x k pixels, k a whole number
-(`picture.py`), and fills what is transparent as `ink_map.flatten` does. The page differs from Python for an opened
-picture above 4 million pixels, which the browser's canvas scales first.
+Like `picture.py`, the page first shrinks a picture to `WORKING_PIXELS`, by means over k x k pixels, k a whole number,
+and fills what is transparent as `ink_map.flatten` does. It differs from Python for a picture file above 4 million
+pixels, which the browser's canvas scales first.
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mnist_mlp.data.image_file import open_image
+from mnist_mlp.data.image_file import UnreadableError, open_image
 from mnist_mlp.extras.handwriting.connected_components import Box
 from mnist_mlp.extras.handwriting.ink_map import Grey, flatten
 
@@ -35,11 +35,14 @@ def read_picture(path: Path) -> Picture:
     """The picture in a file, upright and grey.
 
     Raises:
-        UnreadableError: as for `open_image`.
+        UnreadableError: as for `open_image`, or its colours have no conversion to grey levels.
     """
     image = open_image(path)
     shrink = int(np.ceil(np.sqrt(image.width * image.height / WORKING_PIXELS)))
-    return Picture(grey=_grey(image, shrink), size=image.size, shrink=shrink)
+    try:
+        return Picture(grey=_grey(image, shrink), size=image.size, shrink=shrink)
+    except ValueError:  # of Pillow's, for LAB
+        raise UnreadableError(f"expected grey levels or RGB, got colours of the kind {image.mode}") from None
 
 
 def _grey(image: Image.Image, shrink: int) -> Grey:

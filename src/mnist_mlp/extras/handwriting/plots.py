@@ -26,7 +26,7 @@ STYLE: dict[Any, Any] = {"font.family": "sans-serif", "font.size": 10, "text.col
 DPI = 100
 # Inches.
 WIDTH, HEIGHT, EDGE = 6.4, 2.15, 0.15  # of a file's cell
-ORIGINAL, RIGHT = 2.1, 2.45  # width of the original, left side of what stands beside it
+ORIGINAL, BESIDE = 2.1, 2.45  # width of the original; where answer, name and digits begin, to the right of it
 ANSWER, NAME, TILES = 0.5, 0.4, 1.0  # heights of the answer, of the file's name, of the digits seen
 LARGEST, NAME_LENGTH, MESSAGE_LENGTH = 27, 40, 48  # points; characters
 IN_A_ROW, ROWS = 12, 2  # digits seen of one file, at most
@@ -52,17 +52,17 @@ def draw(readings: Sequence[Reading], path: Path) -> None:
                 place = (left + x) / width, 1 - (top + y + tall) / height, wide / width, tall / height
                 return figure.add_axes(place)
 
-            beside = WIDTH - RIGHT - EDGE
+            beside = WIDTH - BESIDE - EDGE
             _original(axes(EDGE, 0, ORIGINAL, HEIGHT - 2 * EDGE), reading)
-            _answer(axes(RIGHT, 0, beside, ANSWER + NAME), reading)
-            _seen(axes(RIGHT, ANSWER + NAME, beside, TILES), reading.guesses)
+            _answer(axes(BESIDE, 0, beside, ANSWER + NAME), reading)
+            _seen(axes(BESIDE, ANSWER + NAME, beside, TILES), reading.guesses)
         figure.savefig(path, dpi=DPI, facecolor="white")
 
 
 def _answer(axes: Axes, reading: Reading) -> None:
     """The digits read, as large as fits, above the file's name and a doubt."""
     axes.set_axis_off()
-    available = (WIDTH - RIGHT - EDGE) * 72  # points
+    available = (WIDTH - BESIDE - EDGE) * 72  # points
     size = min(LARGEST, available / (0.66 * max(len(reading.marked), 1)))
     tall = ANSWER + NAME
     colour = SURE if reading.status == OK else UNSURE
@@ -105,7 +105,7 @@ def _seen(axes: Axes, guesses: Sequence[Guess]) -> None:
     guesses = guesses[: ROWS * IN_A_ROW]
     across = min(len(guesses), IN_A_ROW)
     rows = -(-len(guesses) // IN_A_ROW)
-    aspect = (WIDTH - RIGHT - EDGE) / TILES  # width of these axes in heights
+    aspect = (WIDTH - BESIDE - EDGE) / TILES  # width of these axes in heights
     # Lengths in pixels of the 28 x 28. A caption stands above each digit, and one below where it fits.
     step = SIDE + 2
     above = max(0.22 * step, 0.07 * across * step)

@@ -36,7 +36,7 @@ class Guess:
     box: Box
     """In pixels of the upright original."""
     doubt: str | None
-    """Why it is no answer, or None."""
+    """Why it is not accepted, or None."""
 
     @property
     def digit(self) -> int:
@@ -163,7 +163,7 @@ class Reader:
 
 
 def accept_or_doubt(candidates: list[Candidate], limit: float, calibration: Calibration) -> list[Guess]:
-    """The digits of one picture, accepted or in doubt; `limit` is the highest OOD score of a digit alone."""
+    """The digits of one picture, accepted or in doubt; `limit` as in `decision.doubts`."""
     read: list[ScoredPiece] = []
     for whole, halves in candidates:
         is_pair = is_two(whole.score, [half.score for half in halves], limit, calibration)

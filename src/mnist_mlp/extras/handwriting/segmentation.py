@@ -26,7 +26,7 @@ SHEET_WHOLE = 0.85, 0.99
 SHEET_RIM = 0.03  # of a sheet's longer side, left out as its edge
 # At least this share of the pixels around a connected piece of ink is paper; a patch of light has paper on one side.
 LEAST_PAPER = 0.55
-LEAST_RING = 8  # pixels; fewer say nothing
+LEAST_RING = 8  # pixels around a piece; with fewer it counts as surrounded by paper
 # A picture of at most so many pixels a side is taken as a single digit: shrinking may have broken its strokes into
 # several pieces.
 THUMBNAIL = 32
@@ -157,7 +157,10 @@ def _cut_out(ink: Ink, labels: Labels, boxes: list[Box], members: list[int]) -> 
 
 
 def _halves(patch: Ink, own: NDArray[np.bool_]) -> list[Digit]:
-    """The ink (H, W) of a piece and its pixels, cut in two; their boxes in the patch. None where one half is empty."""
+    """The ink (H, W) of a piece and its pixels, cut in two; their boxes in the patch.
+
+    No digits where one half is empty.
+    """
     is_left = left_of_cut(patch)
     found = []
     for side in (is_left, ~is_left):

@@ -13,7 +13,7 @@ NOISE = 6  # times the noise of the paper: ink below it is paper, too
 PEN_SHARE = 0.4  # of the pen's own ink: what is darker is pen
 LEAST_LENGTH = 4  # pixels of the longest piece, below which nothing is written
 LEAST_SHARE = 0.02  # the same limit, as a share of the picture's shorter side
-# The share once pieces along the edge were removed: what remains may be a remnant of them.
+# The same share after pieces along the edge were removed: what remains may be a remnant of them.
 LEAST_SHARE_INSIDE = 0.04
 SPECK = 0.08  # of the longest piece: a shorter piece is a speck and is dropped
 
@@ -29,9 +29,9 @@ def find_writing(ink: Ink) -> tuple[Labels, list[Box]]:
     labels, boxes = _pieces(ink, pen, least)
     while (sides := _sides_followed(labels, boxes)).any():
         ink = np.where(grown(sides[labels] > 0), 0, ink)
-        removed_from, pen = PEN_SHARE * pen, _pen_level(ink)
+        removed_level, pen = PEN_SHARE * pen, _pen_level(ink)
         inner, inner_boxes = _pieces(ink, pen, max(LEAST_LENGTH, LEAST_SHARE_INSIDE * min(ink.shape)))
-        if not inner_boxes or pen <= removed_from:  # so faint a pen may be the blurred rim of what was removed
+        if not inner_boxes or pen <= removed_level:  # no darker than what was removed, perhaps its blurred rim
             filled = np.bincount(labels.ravel(), minlength=len(sides)) / [1, *(box.area for box in boxes)]
             fills = [
                 _fills_picture(box, ink.shape, count, share)

@@ -50,13 +50,13 @@ def doubts(digits: Sequence[ScoredDigit], limit: float, calibration: Calibration
     remaining probabilities is large enough.
 
     Args:
-        limit: the highest out-of-distribution score of a digit alone.
+        limit: the highest out-of-distribution score with which the only digit of a picture is accepted.
     """
     beside_others = limit + (calibration.number_margin if len(digits) > 1 else 0.0)
     found: list[str | None] = []
     for digit in digits:
-        looks_like_one = digit.score <= (limit if digit.is_half else beside_others)
-        found.append(NO_DIGIT if not looks_like_one else TWO_DIGITS if digit.aspect > TOO_WIDE else None)
+        looks_like_a_digit = digit.score <= (limit if digit.is_half else beside_others)
+        found.append(NO_DIGIT if not looks_like_a_digit else TWO_DIGITS if digit.aspect > TOO_WIDE else None)
     together = 1.0
     for place in sorted(range(len(digits)), key=lambda place: -digits[place].probability):
         together *= digits[place].probability

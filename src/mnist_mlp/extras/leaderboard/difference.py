@@ -51,7 +51,8 @@ def _numbers(result: dict[str, Any]) -> dict[str, float | None]:
 def _compared(name: str, before: float | None, after: float | None) -> list[str]:
     write = _writer(name, before if after is None else after)
     cells = [MISSING_VALUE if value is None else write(value, "") for value in (before, after)]
-    return [name, *cells, "" if before is None or after is None else write(after - before, "+")]
+    change = "" if before is None or after is None else write(after - before, "+").replace("%", " points")
+    return [name, *cells, change]
 
 
 def _writer(name: str, value: float | None) -> Any:

@@ -177,8 +177,14 @@ def _is_whole(run: directories.Run) -> bool:
         isinstance(data, dict)
         and "name" in data
         and "total" in result["seconds"]
+        and all(map(has_epoch, result["history"]))
         and _comparable_by(result) is not None
     )
+
+
+def has_epoch(row: Any) -> bool:
+    """Whether something is a row of a history."""
+    return isinstance(row, dict) and isinstance(row.get("epoch"), int)
 
 
 def _comparable_by(result: Mapping[str, Any]) -> str | None:

@@ -27,6 +27,7 @@ from mnist_mlp.extras.leaderboard.leaderboard import (
     config_of,
     data_of,
     flattened,
+    has_epoch,
 )
 from mnist_mlp.extras.leaderboard.table import shown
 from mnist_mlp.runs import directories
@@ -101,7 +102,7 @@ def _of_run(run: directories.Run, curves: Iterable[str]) -> dict[str, Any]:
         "status": run.status,
         "error": result.get("error"),
         "directory": str(run.directory),
-        **_curves(result.get("history") or [], curves),
+        **_curves(_history(run), curves),
     }
 
 
@@ -112,8 +113,14 @@ def _runs(comparison: Comparison) -> list[directories.Run]:
 
 
 def _names_of_curves(comparison: Comparison) -> Iterable[str]:
-    histories = [run.result.get("history") or [] for run in _runs(comparison)]
-    return dict.fromkeys(["epoch", *(name for history in histories for row in history for name in row)])
+    rows = (row for run in _runs(comparison) for row in _history(run))
+    return dict.fromkeys(["epoch", *(name for row in rows for name in row)])
+
+
+def _history(run: directories.Run) -> list[dict[str, Any]]:
+    """The rows of its epochs; a result of another program may have others."""
+    rows = run.result.get("history")
+    return [row for row in rows if has_epoch(row)] if isinstance(rows, list) else []
 
 
 def _curves(history: list[dict[str, Any]], names: Iterable[str]) -> dict[str, list[Any]]:
@@ -145,6 +152,6 @@ def write_json(comparison: Comparison, path: Path) -> None:
     names = _names_of_curves(comparison)
     for record, run in zip(records(comparison, keys=[]), _runs(comparison), strict=True):
         flat = {name: value for name, value in record.items() if not name.startswith("history/")}
-        history = [{name: _value(row, name) for name in names} for row in run.result.get("history") or []]
+        history = [{name: _value(row, name) for name in names} for row in _history(run)]
         rows.append({**flat, "history": history, "config": config_of(run) or None})
     path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

@@ -3,6 +3,7 @@ least 8 times the smallest; other values at equal distances."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -26,7 +27,7 @@ class Scale:
             if places[0] > 0 and places[-1] / places[0] >= 8:
                 places = np.log(places)
         else:
-            # Lists of widths by their sum, texts in the order of their first use.
+            # Numbers by value and lists of widths by their sum, then texts in the order of their first use.
             names = sorted(by_label, key=lambda name: _size(by_label[name]))
             places = np.arange(len(names), dtype=float)
         span = places[-1] - places[0]
@@ -57,4 +58,5 @@ class Scale:
 
 
 def _size(value: Any) -> float:
-    return float(sum(value)) if isinstance(value, list) and all(isinstance(item, int) for item in value) else 0.0
+    numbers = value if isinstance(value, list) else [value]
+    return float(sum(numbers)) if all(type(number) in (int, float) for number in numbers) else math.inf

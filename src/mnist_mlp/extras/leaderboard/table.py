@@ -20,7 +20,9 @@ ROWS = 50
 
 
 def text(comparison: Comparison) -> str:
-    """What a terminal shows: the entries, what can be concluded, the runs that did not complete, the best again."""
+    """What a terminal shows: the entries, what can be concluded, the runs that did not complete, and the best run with
+    the command that trains it again.
+    """
     parts = []
     for board in comparison.boards:
         table = entries_table(board)

@@ -19,8 +19,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from mnist_mlp.config.schema import Config
 from mnist_mlp.extras.evaluation.confusion_picture import confusion_picture
-from mnist_mlp.extras.evaluation.metrics import confusion, worst_mistakes
-from mnist_mlp.extras.evaluation.mistakes_picture import mistakes_picture
+from mnist_mlp.extras.evaluation.metrics import confusion
+from mnist_mlp.extras.evaluation.mistakes_picture import worst_mistakes_picture
 from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.tensorboard import crc32c, projector
 from mnist_mlp.extras.tensorboard import summaries as events
@@ -95,15 +95,8 @@ class Dashboard(L.Callback):
     def _log_predictions(self, writer: SummaryWriter, step: int, images: Tensor, predicted: Predictions) -> None:
         events.precision_recall(writer, self.names[:CURVES], predicted, THRESHOLDS, step)
         events.picture(writer, "pictures/confusion", confusion_picture(confusion(predicted), self.names), step)
-        worst = worst_mistakes(predicted, MISTAKES)
-        if len(worst):
-            drawn = mistakes_picture(
-                _array(images[worst]),
-                [self.names[truth] for truth in predicted.labels[worst]],
-                [self.names[guess] for guess in predicted.guesses[worst]],
-                predicted.confidences[worst].tolist(),
-            )
-            events.picture(writer, "pictures/worst_mistakes", drawn, step)
+        if (mistakes := worst_mistakes_picture(_array(images), predicted, self.names, MISTAKES)) is not None:
+            events.picture(writer, "pictures/worst_mistakes", mistakes, step)
 
 
 def snapshot_epochs(snapshots: int, epochs: int) -> set[int]:

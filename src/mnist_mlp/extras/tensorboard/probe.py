@@ -58,9 +58,15 @@ def logits_of(network: Network, images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def features(network: nn.Module, images: Tensor) -> Tensor:
-    """What the last layer takes in for each of these images: `(N, width)`."""
+    """What the last layer of the computation takes in for each of these images: `(N, width)`."""
     copy = deepcopy(network).eval()
-    taken: list[Tensor] = []
-    layers_of(copy)[-1].register_forward_pre_hook(lambda _layer, inputs: taken.append(inputs[0]))
+    taken = images
+
+    def take(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        nonlocal taken
+        taken = inputs[0]
+
+    for layer in layers_of(copy):
+        layer.register_forward_pre_hook(take)
     copy(images)
-    return torch.cat([part.flatten(1) for part in taken]).float()
+    return taken.flatten(1).float()

@@ -147,8 +147,9 @@ def _node(name: str, operation: str, inputs: list[str], shape: Sequence[int | No
 
 
 def hyperparameters(writer: SummaryWriter, config: Config, name: str) -> None:
-    """A row of the HParams tab, called `name`; its metrics are logged at the end of the run as `final/...`, which
-    `tensorboard_tag` turns into `result/...`.
+    """A row of the HParams tab, called `name`.
+
+    Its metrics are those that `log_final` logs as `final/<metric>`, which TensorBoard has as `result/<metric>`.
     """
     given = {key: value for key, value, _ in leaves(config)}
     row = {key: value for key, value in given.items() if key in keys_where(in_hparams)}

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from mnist_mlp.cli.exit_codes import exit_codes
 from mnist_mlp.config.errors import ConfigError, require
-from mnist_mlp.config.keys import keys_without_effect, sections_without_effect
+from mnist_mlp.config.keys import keys, keys_without_effect, sections_without_effect
 
 
 def searched_on_the_command_line(arguments: list[str]) -> list[str]:
@@ -39,7 +39,8 @@ def searched_on_the_command_line(arguments: list[str]) -> list[str]:
             if _changes_no_result(key):
                 raise ConfigError(f"{key}: expected one value, as it changes no result that a search compares")
             expression = QuotedString(override.get_value_string(), Quote.double)
-            searched.append(f"{override.get_key_element()}:{expression.with_quotes()}")
+            name = key if key in keys() else override.get_key_element()  # ++optimizer.lr is optimizer.lr
+            searched.append(f"{name}:{expression.with_quotes()}")
         else:
             kept.append(argument)
     return [*kept, f"++tune.space={{{','.join(searched)}}}"] if searched else kept

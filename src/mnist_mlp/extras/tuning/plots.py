@@ -94,7 +94,11 @@ def _limits(floor: float, completed: Sequence[FrozenTrial]) -> tuple[float, floa
 
 
 def _floor(completed: Sequence[FrozenTrial]) -> float:
-    """Where the accuracy axis begins: below most epochs of what completed; what lies lower is drawn there."""
+    """Where the accuracy axis begins; what lies lower is drawn there.
+
+    Nine tenths of the epochs of completed trials lie above it, and every final accuracy. It is below 1, so that the
+    axis has a length.
+    """
     values = sorted(value for trial in completed for value in trial.intermediate_values.values())
     low = values[len(values) // 10] if values else 0.0
     return min(low, *(trial.value or 0 for trial in completed), 0.999)

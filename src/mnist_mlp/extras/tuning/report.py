@@ -44,7 +44,8 @@ def report(study: SharedStudy, images: int) -> str:
     if not completed:
         return "\n".join(lines)
     best = max(completed, key=_accuracy)  # of several equal ones the earliest
-    first = next((trial for trial in completed if trial.params == study.space.first()), None)
+    start = study.space.first()
+    first = next((trial for trial in completed if trial.params == start), None)
     compared = [f"started from     {_accuracy(first):.2%}"] if first and first is not best else []
     error = math.sqrt(_accuracy(best) * (1 - _accuracy(best)) / images)
     overrides = study.space.overrides(best.params)

@@ -58,15 +58,15 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
     if space.left_out and not is_helper():
         log.info("not searched, as the chosen sections lack them: %s", ", ".join(space.left_out))
     others = helper_count(config)
-    most = ceil(config.tune.stack / (others + 1))
+    at_once = ceil(config.tune.stack / (others + 1))  # the share of this process in the trials that train together
     try:
         with gc_frozen():
             if is_helper():
                 stop_with_parent()
             with interruptible(), helped(0 if is_helper() else others):
-                _work(study, most)
-            _work(study, most)  # finish the trials of helpers that have died
-    except (Interrupted, KeyboardInterrupt):  # its trials stay running, and the next start resumes them
+                _work(study, at_once)
+            _work(study, at_once)  # finish the trials of helpers that have died
+    except (Interrupted, KeyboardInterrupt):  # its trials keep the state RUNNING, by which the next start finds them
         if not is_helper():
             log.info(_report(study, config))
         raise
@@ -79,8 +79,8 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
     return found
 
 
-def _work(study: SharedStudy, most: int) -> None:
-    while claims := study.claim(most):
+def _work(study: SharedStudy, at_once: int) -> None:
+    while claims := study.claim(at_once):
         with ExitStack() as held:
             for claim in claims:
                 held.enter_context(claim.held)
@@ -199,9 +199,8 @@ def _settle(study: SharedStudy, trial: Trial) -> bool:
         study.prune(claim)
         thin(claim.directory, trial.job.config.sweep.keep)
         outcome = error
-    elif (
-        status == directories.FAILED and kind == DivergedError.__name__
-    ):  # tells the sampler as much as a poor accuracy
+    elif status == directories.FAILED and kind == DivergedError.__name__:
+        # Pruned, not failed: the sampler ignores failed trials, and this one tells it as much as a poor accuracy does.
         study.prune(claim, reason)
         outcome = f"diverged: {reason}"
     elif status == directories.FAILED and kind == ConfigError.__name__:

@@ -81,7 +81,10 @@ class SharedStudy:
         return [trial for trial in every if trial.params.keys() == self.space.distributions.keys()]
 
     def claim(self, most: int = 1) -> list[Claim]:
-        """Trials to train together: abandoned ones of one proposal, if any; otherwise up to `most` new ones."""
+        """Trials to train together: those that a process which died has left, of one proposal (see `proposal_of`).
+
+        If there are none, up to `most` new ones.
+        """
         with self._lock:
             if left := self._left_over(most):
                 return left
@@ -155,9 +158,8 @@ class SharedStudy:
 
 def _refuse_changes(settings: dict[str, Any], before: dict[str, Any]) -> None:
     free = keys_where(may_change_on_resume) - keys_where(limits_run)  # trials stay comparable: all of one length
-    for key in dict.fromkeys(
-        [*settings, *before]
-    ):  # of a section `name` comes first, before the keys that follow from it
+    # The first key that differs is named. In a section `name` comes first, then keys that may differ because of it.
+    for key in dict.fromkeys([*settings, *before]):
         was, now = before.get(key, "left out"), settings.get(key, "left out")
         if was != now and key not in free:
             raise ConfigError(

@@ -26,7 +26,8 @@ class Pruning(L.Callback):
             self.trial.report(accuracy, step=epochs)
 
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        # At the start of an epoch: the one before has been saved by then, and no trial ends after its last epoch.
+        # At the start of an epoch: the one before is saved by then, and a trial that has all its epochs is complete,
+        # never pruned.
         # After a kill, some epochs that were reported are trained again: the pruner has let the trial pass, and is not
         # asked again.
         trained_again = trainer.current_epoch < max(self.reported, default=0)
