@@ -27,6 +27,7 @@ from torch.utils.tensorboard.summary import compute_curve
 from mnist_mlp.config.errors import DivergedError
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.extras.evaluation import mistakes_picture
 from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.tensorboard import dashboard, projector
 from mnist_mlp.extras.tensorboard import summaries as events
@@ -227,10 +228,10 @@ def test_confusion_is_counted_as_scikit_learn_does_and_mistakes_begin_with_the_w
 
     def keep(module: Any, name: str) -> None:
         what = getattr(module, name)
-        monkeypatch.setattr(module, name, lambda *given: seen.update({name: given}) or what(*given))
+        monkeypatch.setattr(module, name, lambda *given, **named: seen.update({name: given}) or what(*given, **named))
 
     keep(dashboard, "confusion_picture")
-    keep(dashboard, "mistakes_picture")
+    keep(mistakes_picture, "mistakes_picture")
     keep(dashboard, "predictions")
     train(configuration("trainer.max_epochs=1", *words), tmp_path)
     truths = seen["predictions"][1].numpy()
