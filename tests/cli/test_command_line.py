@@ -30,7 +30,7 @@ WRONG = {
     "model.hidden=[128,64": "cannot read the override",
     "optimizer.lr=0": "optimizer.lr: expected a number above 0",
     "seed=a": "seed: expected int, got 'a'",
-    "seed=0,1": "seed=0,1: expected one value, got several; add -m for a sweep over them, or put a list in brackets",
+    "seed=0,1": "seed=0,1: expected one value, got several; add -m for a sweep over them",
     "data.val_size=60000": "data.val_size: expected at most 59990",
     "data.mean=grey": "data.mean: expected a number, a list of one for each channel, or null, got 'grey'",
     "data=folder": "data.path: expected the place of the images, as data=folder data.path=..., got null",

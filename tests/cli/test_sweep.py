@@ -229,11 +229,13 @@ def test_jobs_that_differ_in_values_are_composed_once_to_what_hydra_composes(mon
 def test_a_key_that_is_set_a_second_time_in_another_way_has_the_value_that_hydra_gives_it() -> None:
     jobs = [[f"optimizer.lr={lr}", "++optimizer.lr=0.005"] for lr in (0.001, 0.003)]
     jobs += [[f"model.dropout={dropout}", "model={dropout:0.3}"] for dropout in (0.1, 0.2)]
+    jobs += [[f"seed={seed}", "seed=2"] for seed in (0, 1)]
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         compositions = JobCompositions(lambda overrides: compose("train", overrides))
         found = [compositions(job) for job in jobs]
     assert [job.optimizer.lr for job in found[:2]] == [0.005, 0.005]
-    assert [job.model.dropout for job in found[2:]] == [0.3, 0.3]
+    assert [job.model.dropout for job in found[2:4]] == [0.3, 0.3]
+    assert [job.seed for job in found[4:]] == [2, 2]
 
 
 @pytest.mark.slow

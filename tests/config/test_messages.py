@@ -126,6 +126,8 @@ def test_what_was_meant_is_found_in_any_section_and_any_case(typed: str, words: 
     [
         ("model.hidden=64", "type 'model.hidden=[64]'"),
         ("model.hidden=64,32", "put a list in brackets, as in 'model.hidden=[64,32]'"),
+        ("optimizer=sgd,adam", "expected one value, got several; add -m for a sweep over them"),
+        ("model=[mlp,cnn]", "model=[mlp,cnn]: expected one option of the group model, got 2"),
         ("model.hidden=(64,32)", "a list stands in square brackets, as 'model.hidden=[64,32]'"),
         ("model.hidden=null", "got null; an empty list is 'model.hidden=[]'"),
         ("model.hidden=[64,32", "[ and ] do not match; expected key=value, as 'model.hidden=[128,64]'"),

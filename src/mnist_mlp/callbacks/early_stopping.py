@@ -34,8 +34,8 @@ class EarlyStopping(callbacks.EarlyStopping):
         stopped = trainer.should_stop
         super().on_validation_end(trainer, pl_module)
         if trainer.should_stop and not stopped:
-            # By this `on_train_start` of a resumed run recognises that the run had stopped. Lightning leaves it as it
-            # is where the value is NaN or infinite.
+            # `wait_count` is saved, and `on_train_start` of a resumed run sees by it that the run had stopped.
+            # Lightning does not raise it when it stops because of a value that is NaN or infinite.
             self.wait_count = self.patience
             log.info("early stopping: %s", self.stopping_reason_message)
 

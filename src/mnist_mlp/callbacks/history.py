@@ -105,10 +105,10 @@ class History(Checkpoint):
     def on_validation_end(self, trainer: L.Trainer, *_: Any) -> None:
         # Copied here, as `callback_metrics` keeps old values in epochs without a validation.
         if not trainer.sanity_checking:
-            self.validated = _stage_metrics("val", trainer)
+            self.validated = stage_metrics("val", trainer)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        metrics = _stage_metrics("train", trainer) | self.validated | _other_metrics(trainer)
+        metrics = stage_metrics("train", trainer) | self.validated | _other_metrics(trainer)
         now = time.perf_counter()
         row = {
             "epoch": trainer.current_epoch,
@@ -122,8 +122,8 @@ class History(Checkpoint):
         # a larger limit. The row is replaced.
         row["seconds"] += sum(old["seconds"] for old in self.rows if old["epoch"] == trainer.current_epoch)
         self.rows = [*(old for old in self.rows if old["epoch"] < trainer.current_epoch), row]
-        # Lightning's own loop logs what `self.log` has collected. The trainer of a network in the engine, which is no
-        # L.Trainer in spite of the annotation, does not.
+        # Lightning's own loop logs what `self.log` has collected. In the engine `trainer` is a `MemberTrainer`, which
+        # does not.
         if not isinstance(trainer, L.Trainer):
             _log(trainer, metrics)
         log.info(_line(row, epochs=trainer.max_epochs))
@@ -158,7 +158,8 @@ def _lr(trainer: L.Trainer) -> float:
     return float(trainer.optimizers[0].param_groups[0]["lr"])
 
 
-def _stage_metrics(stage: str, trainer: L.Trainer) -> dict[str, float]:
+def stage_metrics(stage: str, trainer: L.Trainer) -> dict[str, float]:
+    """Metrics of `train`, `val` or `test` that have been logged, under their whole names."""
     return {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(f"{stage}/")}
 
 

@@ -13,6 +13,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
+from mnist_mlp.callbacks.history import stage_metrics
 from mnist_mlp.callbacks.loop_progress import set_progress
 from mnist_mlp.config.errors import DivergedError
 from mnist_mlp.config.schema import CheckpointConfig, Config
@@ -73,7 +74,7 @@ class Checkpointing(Checkpoint):
     def on_validation_end(self, trainer: L.Trainer, *_: Any) -> None:
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
-        values = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        values = stage_metrics("val", trainer)
         # Computed even if there is no best value yet, so that a missing metric is reported at the first validation.
         score = self._score(values)
         if not self.best or score > self._score(self.best):

@@ -18,6 +18,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mnist_mlp.config.composition_errors import COMPOSITION_ERRORS, PACKAGE_HEADER, explain_composition
+from mnist_mlp.config.declare import VARIANTS
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import global_groups, keys, sections
 from mnist_mlp.config.messages import explain
@@ -132,6 +133,8 @@ def _refuse_wrong_option(override: Override) -> None:
         raise ConfigError(
             f"{override.input_line}: expected an option of the group {group}: one of {', '.join(options)}"
         )
+    if len(names) > 1 and group in VARIANTS:
+        raise ConfigError(f"{override.input_line}: expected one option of the group {group}, got {len(names)}")
 
 
 def without_sections(config: DictConfig, *sections: str) -> DictConfig:

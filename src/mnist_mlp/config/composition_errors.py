@@ -59,6 +59,7 @@ _COMPOSITIONS = (
         r"In '([^'/]+)/([^']+)': Could not override '\1/(\S+)'",
         r"\1/\2.yaml: expected a / before the name of a group, as in - override /optimizer: sgd",
     ),
+    # Without the header Hydra looks for `optimizer@experiment.optimizer`.
     (r"In '([^'/]+)/([^']+)': Could not override '[^'@]*@\1\.", rf"\1/\2.yaml: {PACKAGE_HEADER}"),
     (
         r"Multiple values for (\S+)\. To override a value use 'override (\S+): (\S+)'",
@@ -80,12 +81,11 @@ def _several(override: str, schema: type[Any]) -> str:
     name, _, value = override.partition("=")
     if "interval(" in value:
         return f"{override}: expected values, got an interval, which only tune.py searches; with -m: {name}=1,2,3"
-    in_brackets = "[128,64]"
-    is_list = name in ("logger", "callbacks") or (name in keys(schema) and keys(schema)[name].type.startswith("list"))
-    if is_list and re.fullmatch(r"[\w.,+-]+", value):
-        in_brackets = shell_override(name, f"[{value}]")
-    sweep = "add -m for a sweep over them, or " if issubclass(schema, Config) else ""
-    return f"{override}: expected one value, got several; {sweep}put a list in brackets, as in {in_brackets}"
+    advice = ["add -m for a sweep over them"] if issubclass(schema, Config) else []
+    if name in ("logger", "callbacks") or (name in keys(schema) and keys(schema)[name].type.startswith("list")):
+        example = shell_override(name, f"[{value}]") if re.fullmatch(r"[\w.,+-]+", value) else "[128,64]"
+        advice.append(f"put a list in brackets, as in {example}")
+    return f"{override}: expected one value, got several" + (f"; {', or '.join(advice)}" if advice else "")
 
 
 def _unreadable_override(override: str) -> str:

@@ -49,9 +49,10 @@ class Key:
     run_limit: Literal["steps", "seconds"] | None = None
     """It limits the length of a run, in optimizer steps (or epochs) or in time."""
     may_change_on_resume: bool = False
-    """A resumed run may have a new value; needed only if the key `affects_result`, as others may change anyway. A key
-    with this property determines how long the run is, or its device, or its files, but not what is computed. A limit in
-    steps may change only under a schedule that does not depend on the length of the run."""
+    """A resumed run may have a new value: that of the length, the device or the place of the files. The steps that it
+    has made remain valid, although runs that differ in the key from the start are different configurations. Keys with
+    affects_result=False may change anyway. A limit in steps may change only under a schedule that does not depend on
+    the length of the run."""
     affects_result: bool = True
     """Runs that differ in it train different networks. If False (output folders, loggers), the leaderboard treats such
     runs as one configuration, and the key may change on resume."""

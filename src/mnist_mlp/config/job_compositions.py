@@ -6,6 +6,7 @@ Hydra takes a tenth of a second to compose a configuration, and a sweep may have
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -29,30 +30,39 @@ class JobCompositions:
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
         """A new configuration, equal to `compose(overrides)`."""
-        others = [key_of(override) for override in overrides if _sets_keys_otherwise(override)]
-        values = [
-            None if value is None or any(_overlap(value[0], other) for other in others) else value
-            for value in map(_value, overrides)
+        # An override that only gives a key a value can be exchanged for another value of that key. Not if a second
+        # override, `+`, `~` or `section={...}` also sets that key: then their order matters.
+        set_otherwise = [key_of(override) for override in overrides if _sets_keys_otherwise(override)]
+        assignments = [_assignment(override) for override in overrides]
+        times = Counter(assignment[0] for assignment in assignments if assignment is not None)
+        exchangeable = [
+            None
+            if assignment is None
+            or times[assignment[0]] > 1
+            or any(_overlap(assignment[0], other) for other in set_otherwise)
+            else assignment
+            for assignment in assignments
         ]
-        alike = tuple(
-            override if value is None else value[0] for override, value in zip(overrides, values, strict=True)
+        pattern = tuple(
+            override if assignment is None else assignment[0]
+            for override, assignment in zip(overrides, exchangeable, strict=True)
         )
-        if alike not in self._composed:
-            self._composed[alike] = list(overrides), pickle.dumps(self.compose(list(overrides)))
-        first, content = self._composed[alike]
+        if pattern not in self._composed:
+            self._composed[pattern] = list(overrides), pickle.dumps(self.compose(list(overrides)))
+        first, content = self._composed[pattern]
         own: DictConfig = pickle.loads(content)  # safe: pickled two lines above; a fifth of the time of a deep copy
-        triples = zip(first, overrides, values, strict=True)
-        changed = [(before, override, value) for before, override, value in triples if before != override]
-        for _, _, value in changed:
-            assert value is not None
-            OmegaConf.update(own, *value)
+        triples = zip(first, overrides, exchangeable, strict=True)
+        changed = [(before, override, assignment) for before, override, assignment in triples if before != override]
+        for _, _, assignment in changed:
+            assert assignment is not None
+            OmegaConf.update(own, *assignment)
         if changed and "hydra" in own:
             _note_overrides(own.hydra, {before: override for before, override, _ in changed})
         return own
 
 
 @lru_cache(maxsize=10_000)
-def _value(override: str) -> tuple[str, Any] | None:
+def _assignment(override: str) -> tuple[str, Any] | None:
     """Key and value of an override that gives a key of the configuration a value; None if it may change other keys."""
     key = override.partition("=")[0]
     if key not in keys(Config):  # `+key`, `~key`, and groups

@@ -97,12 +97,12 @@ def _unknown(name: str, schema: type[Any]) -> str:
     for own, entry in known.items():
         if entry.type.startswith("dict") and name.startswith(f"{own}."):
             return f"{own}: an entry is added with a + before the key, as in {shell_override('+' + own, '{...}')}"
-    if name in known:
+    if name in known:  # in the schema, but not in the composed configuration
         if owners := _some_of_the_variants(name):
             return f"{name}: not a key of the chosen {section}; {section}={' or '.join(owners)} has it"
         if section in VARIANTS or known[name].default is not MISSING:
             return f"{name}: no file under configs/ sets it; type +{name}=<value> to add it"
-        return f"{section}: expected a section with keys of its own; a file sets it to null"
+        return f"{name}: no file under configs/ gives it a value, or a file sets the section {section} to null"
     groups = list(dict.fromkeys([*sections(schema), *global_groups()])) if issubclass(schema, Config) else []
     if name in groups:
         return f"{name}: is a group and has no keys here; choose an option by {name}=<option>, --help lists them"

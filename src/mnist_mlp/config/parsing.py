@@ -1,4 +1,4 @@
-"""Parsing: from plain values, as in a checkpoint, to a typed configuration, with every check but `check_monitors`.
+"""Parsing: from plain values, as in a checkpoint, to a typed and checked configuration.
 
 The checks do not depend on this machine; `mnist_mlp.distributed.preflight` has those that do.
 """
@@ -34,7 +34,7 @@ Schema = TypeVar("Schema")
 
 
 def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
-    """The inverse of `dataclasses.asdict`, with every check but `check_monitors`; also for a checkpoint's values.
+    """The inverse of `dataclasses.asdict`, also for a checkpoint's values; with all checks but `check_monitors`.
 
     Raises:
         ConfigError: one line that names the key, what is allowed and what was given.

@@ -197,10 +197,10 @@ class CalibrationConfig:
         per_member=True,
     )
     ood_detector: bool | None = key(
-        "fit a detector of out-of-distribution images, those that show no class, on synthetic outliers; false: judge "
-        "them by the free energy, -logsumexp of the logits; null: a quick detector if the network is an MLP, the "
-        "images are grey, 28 x 28, of the classes 0 to 9, and not synthetic, and the run is not in a stack; otherwise "
-        "the same as false",
+        "true: fit a detector of out-of-distribution images, those that show no class, on synthetic outliers, in ten "
+        "seconds; false: judge images by the free energy, -logsumexp of the logits; null: fit one in a second if the "
+        "network is an MLP, the images are grey, 28 x 28, of the classes 0 to 9, and not synthetic, and the run is not "
+        "in a stack; otherwise as false",
         legacy_default=False,
         per_member=True,
     )

@@ -28,8 +28,8 @@ class ImageDataModule(L.LightningDataModule, ABC):
     """whether the training loader of a resumed run continues with the next batch; else Lightning warns that the results
     may be unreliable"""
     first_step = 0
-    """optimizer steps that earlier processes of this run have done; a training loader skips their batches. `open_run`
-    sets it"""
+    """optimizer steps that earlier processes of this run have done; `open_run` sets it. The training loader skips their
+    batches: that of `LoaderDataModule` by this number, that of `DigitsDataModule` by its trainer's `global_step`"""
 
     def __init__(self, config: Config) -> None:
         super().__init__()

@@ -86,7 +86,7 @@ class EpochSampler(Sampler[int]):
         batches, epoch = ceil(len(self) / data.batch_size), 0
         if data.trainer is not None:
             batches = limit_batches(data.trainer.limit_train_batches, batches)
-            # On resume the workers ask for indices while `current_epoch` is still 0.
+            # On resume the DataLoader draws its first indices while `current_epoch` is still 0.
             epoch = max(data.trainer.current_epoch, data.first_step // batches)
         done = max(0, data.first_step - epoch * batches) * data.batch_size
         order = epoch_order(len(self), config.seed, 0 if config.trainer.overfit_batches else epoch)

@@ -63,10 +63,8 @@ def train(
         Stopped: a signal ended the run, or a search pruned it; if training had begun, its state has been saved.
     """
     require_machine(config)
-    chosen = [
-        *build_callbacks(config.callbacks),
-        *callbacks,
-    ]  # first, as `callbacks.own` may name a class that is not there
+    # Before anything is written, as `callbacks.own` may name a class that does not exist.
+    chosen = [*build_callbacks(config.callbacks), *callbacks]
     directory = Path(directory)
     recorded = directories.read(directory)
     if (

@@ -11,7 +11,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-from mnist_mlp.callbacks.history import History
+from mnist_mlp.callbacks.history import History, stage_metrics
 from mnist_mlp.callbacks.model_checkpoint import Checkpointing, checkpoint_metadata
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.optional import optional
@@ -84,7 +84,7 @@ class TrainingRun:
     def finish(self) -> None:
         """After the test: add its metrics to the result, and log the final metrics."""
         trainer = self.module.trainer
-        tested = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+        tested = stage_metrics("test", trainer)
         self.copy_metrics()
         self.result.metrics |= tested
         log_final(self.loggers, self.result.metrics, trainer.global_step)
@@ -118,7 +118,7 @@ def open_run(
     """The run with callbacks, loggers and the checkpoint that it resumes from.
 
     However the block ends, what was measured is copied to the result, and the loggers are closed. Sets
-    `data.first_step`, the steps already done, whose batches the training loader skips, and `result.parameters`.
+    `data.first_step`, the steps already done, and `result.parameters`.
 
     Args:
         data: after its `setup`.
@@ -139,7 +139,10 @@ def open_run(
         )
     if config.resume is not None:
         record_changes(directory, config)
-    purge_step = None if config.resume is None else data.first_step + 1 if checkpoint else 0
+    # The loggers of a resumed run drop what was logged after its checkpoint, since those steps are made again.
+    purge_step = None
+    if config.resume is not None:
+        purge_step = data.first_step + 1 if checkpoint else 0
     history = History(config.trainer.log_every_n_steps, length.total_steps)
     checkpointing = Checkpointing(directory, config.checkpoint, length, checkpoint_metadata(config, data))
     all_callbacks = [history, *callbacks, checkpointing]

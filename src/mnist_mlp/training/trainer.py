@@ -35,7 +35,8 @@ def build_trainer(run: TrainingRun, world: World, *, bar: str | None = "") -> L.
         limit_train_batches=run.length.steps_per_epoch,
         limit_val_batches=int(config.fast_dev_run) or config.limit_val_batches,
         limit_test_batches=int(config.fast_dev_run) or config.limit_test_batches,
-        # A number of batches beyond those of an epoch is an error of Lightning's; `PlannedLength` has a clearer one.
+        # 1.0 instead of a whole epoch's batches: of a loader with fewer batches than planned Lightning would say that
+        # the interval is too long, before `PlannedLength` can say what is wrong.
         val_check_interval=between if between < run.length.steps_per_epoch else 1.0,
         # Lightning warns of an interval longer than an epoch. Our callback `History` logs the values of a step, at the
         # configured interval.
