@@ -95,7 +95,7 @@ def check(options: argparse.Namespace, files: Sequence[Path]) -> None:
         if options.picture.suffix.lower() not in (".png", ".pdf", ".svg"):
             raise ConfigError(f"--picture: expected a name that ends in .png, .pdf or .svg, got {options.picture}")
         refuse_unwritable_file("--picture", options.picture)
-        if options.picture.exists() and any(file.exists() and file.samefile(options.picture) for file in files):
+        if options.picture.exists() and any(os.path.exists(file) and file.samefile(options.picture) for file in files):
             raise ConfigError(f"--picture: expected a file other than those to be read, got {options.picture}")
 
 

@@ -95,8 +95,11 @@ def test_where_no_file_can_be_read_it_exits_with_2(tmp_path, checkpoint):
 
 
 def test_a_picture_is_drawn_and_said_to_lie_where_it_does(folder, checkpoint, tmp_path, capsys):
+    (folder / "a.JPG").rename(folder / "cost$5_$.JPG")  # no formula
     assert run(folder, "--checkpoint", checkpoint, "--picture", tmp_path / "new" / "out.png") == 0
     assert f"picture: {tmp_path / 'new' / 'out.png'}" in capsys.readouterr().out.splitlines()
+    long = "x" * 300
+    assert run(folder, long, "--checkpoint", checkpoint, "--picture", tmp_path / "new" / "out.png") == 1
     with Image.open(tmp_path / "new" / "out.png") as picture:
         assert picture.width > 1000
 

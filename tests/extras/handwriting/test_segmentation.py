@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
 from mnist_mlp.data.synthetic import draw
-from mnist_mlp.extras.handwriting.connected_components import Box
+from mnist_mlp.extras.handwriting.connected_components import Box, gather
 from mnist_mlp.extras.handwriting.segmentation import find_digits
+
+
+def test_a_small_piece_joins_a_body_in_reach_also_if_a_smaller_one_is_nearer():
+    tall, piece, low = Box(0, 0, 40, 100), Box(20, 115, 60, 145), Box(70, 115, 100, 145)
+    assert gather([tall, piece]) == [[0, 1]]
+    assert gather([tall, piece, low]) == [[0, 1], [2]]
 
 
 def grey(picture: Image.Image) -> np.ndarray:

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 # Limits of the temperature: for a network that has every validation image right the best one would be 0.
 LOWEST, HIGHEST = 0.1, 10.0
 ABOVE_ALL = math.nextafter(1.0, 2.0)
-"""threshold of a network that may answer nothing: finite, as JSON wants it, and above every probability"""
+"""threshold with which a network answers nothing: finite, as JSON wants it, and above every probability"""
 
 
 def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_stack: bool = False) -> Calibration:
@@ -32,7 +32,8 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_st
     Args:
         val: images `(N, C, H, W)` uint8 and labels `(N,)`.
         train: the same, for a detector to learn from.
-        in_stack: trained in a stack; then no detector is fitted unless `calibration.ood_detector=true`.
+        in_stack: trained together with others, in a stacked sweep; then no detector is fitted unless
+            `calibration.ood_detector=true`.
     """
     content = checkpoint_file.read(checkpoint)
     predictor = replace(Predictor.of(content, checkpoint, config), calibration=Calibration(), ood_detector=None)
@@ -63,8 +64,9 @@ def calibrate(checkpoint: Path, val: Part, train: Part, config: Config, *, in_st
 def detector_training(predictor: Predictor, *, in_stack: bool) -> DetectorTraining | None:
     """Training settings of the OOD detector; None: no detector, the free energy is the OOD score.
 
-    If the configuration does not decide, only networks that may read people's pictures get a detector: MLPs trained on
-    digits. Those trained on synthetic digits, which teach nothing about handwriting, and members of a stack do not.
+    If the configuration does not decide, only MLPs trained on digits get a detector, with which predict.py usually
+    reads. Those trained on synthetic digits, which teach nothing about handwriting, and those of a stacked sweep get
+    none.
     """
     config, image_shape = predictor.config, predictor.network.image_shape
     if image_shape != IMAGE_SHAPE:  # the only one that the detector supports; synthetic outliers have it

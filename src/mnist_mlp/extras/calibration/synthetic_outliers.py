@@ -68,10 +68,9 @@ def neighbours(left: Tensor, right: Tensor) -> Tensor:
 
 def _moved_to_edge(images: Tensor, *, last: bool) -> Tensor:
     """Each image `(N, 28, 28)` rolled sideways, until its ink meets the right (`last`) or the left edge."""
-    inked = (images > 127).any(1)  # fainter rims overlap, so that strokes meet
-    along = torch.arange(SIDE)
-    shift = SIDE - 1 - torch.where(inked, along, -1).amax(1) if last else -torch.where(inked, along, SIDE).amin(1)
-    columns = (along - shift[:, None]) % SIDE
+    begin, end = _span((images > 127).any(1))  # fainter rims overlap, so that strokes meet
+    shift = SIDE - 1 - end if last else -begin
+    columns = (torch.arange(SIDE) - shift[:, None]) % SIDE
     return images.gather(2, columns[:, None].expand_as(images))
 
 
@@ -159,10 +158,14 @@ def normalised(images: Tensor) -> Tensor:
 
 def _extent(profile: Tensor) -> Tensor:
     """From the first to the last True of each row `(N, 28)`, both included: `(N,)`."""
-    along = torch.arange(SIDE)
-    last = torch.where(profile, along, -1).amax(1)
-    first = torch.where(profile, along, SIDE).amin(1)
+    first, last = _span(profile)
     return (last - first + 1).float()
+
+
+def _span(profile: Tensor) -> tuple[Tensor, Tensor]:
+    """Places `(N,)` of the first and of the last True of each row `(N, 28)`."""
+    along = torch.arange(SIDE)
+    return torch.where(profile, along, SIDE).amin(1), torch.where(profile, along, -1).amax(1)
 
 
 def _pairs(labels: Tensor, number: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -82,9 +82,9 @@ export function gather(boxes) {
     groups.push({ box, members });
   }
   for (const i of positions.filter((i) => !isBody[i])) {
-    const gaps = groups.map((group) => gap(group.box, boxes[i]));
-    const near = groups[gaps.indexOf(Math.min(...gaps))];
-    if (gap(near.box, boxes[i]) <= REACH * heightOf(near.box)) near.members.push(i);
+    const within = groups.filter((group) => gap(group.box, boxes[i]) <= REACH * heightOf(group.box));
+    const gaps = within.map((group) => gap(group.box, boxes[i]));
+    if (within.length > 0) within[gaps.indexOf(Math.min(...gaps))].members.push(i);
   }
   return groups.map((group) => group.members);
 }

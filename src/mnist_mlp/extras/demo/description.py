@@ -32,7 +32,9 @@ KNOWN = ("relu", "sigmoid", "tanh", "gelu", "silu", "leaky_relu", "elu")  # acti
 
 
 def describe(predictor: Predictor, dataset: Dataset) -> tuple[dict[str, Any], float]:
-    """What network.mjs, samples.mjs and lesson.mjs read; and by how much a probability differs from the network's.
+    """What network.mjs, samples.mjs and lesson.mjs read, and the largest difference of a probability.
+
+    That is between the page and the network, over the test images.
 
     Raises:
         ExportError: the page cannot show the data, a layer or the activation, or would answer otherwise.

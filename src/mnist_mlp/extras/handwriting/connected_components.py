@@ -135,9 +135,10 @@ def gather(boxes: list[Box]) -> list[list[int]]:
             box, members = box.union(group[0]), members + group[1]
         groups.append((box, members))
     for i in small:
-        near = min(groups, key=lambda group: group[0].gap(boxes[i]))
-        if near[0].gap(boxes[i]) <= REACH * near[0].height:
-            near[1].append(i)
+        within = [(body, members) for body, members in groups if body.gap(boxes[i]) <= REACH * body.height]
+        if within:
+            _, members = min(within, key=lambda group: group[0].gap(boxes[i]))
+            members.append(i)
     return [members for _, members in groups]
 
 

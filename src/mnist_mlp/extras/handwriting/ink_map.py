@@ -76,8 +76,8 @@ def paper_level(grid: Map) -> Map:
     """The paper's brightness under dark writing: a closing, wider than any stroke.
 
     A closing keeps the straight edge of a shadow as it is, where a blur would smear it. The minimum reaches one
-    cell further than the maximum: the edge of a shadow may lie anywhere within a cell, and its dark part must not count
-    as ink.
+    cell further than the maximum: the mean of a cell that a shadow's edge crosses is brighter than its dark part, which
+    would count as ink.
     """
     reach = int(np.ceil(min(grid.shape) / 5))
     return sliding(np.min, sliding(np.max, grid, reach), reach + 1)

@@ -15,12 +15,12 @@ from mnist_mlp.extras.handwriting.resampling import resample
 SIDE = 28
 IMAGE_SHAPE = (1, SIDE, SIDE)  # (C, H, W)
 FIT = 20  # pixels, the longer side of a digit within the 28
-THINNEST = 2.8  # pixels of the 28, a stroke's width; half of MNIST's are between 2.1 and 3.0
-FAINTEST = 0.12  # ink that still counts as part of a digit when it is cut out
+THINNEST = 2.8  # pixels of the 28 that a stroke is wide, after thickening; half of MNIST's are between 2.1 and 3.0
+FAINTEST = 0.12  # of the ink after `saturated`: what still counts as part of a digit when it is cut out
 
 
 def as_mnist(patch: Ink) -> NDArray[np.uint8]:
-    """The ink (H, W) of one digit, some of it at least FAINTEST, to an image (28, 28)."""
+    """The ink (H, W) of one digit, some of it above 0, to an image (28, 28)."""
     patch = trimmed(saturated(patch))
     if max(patch.shape) > 2 * FIT:
         patch = saturated(fitted(patch, 2 * FIT))  # small enough to thicken quickly

@@ -22,7 +22,13 @@ from mnist_mlp.extras.handwriting.reader import OK, Guess, Reading
 
 ORIGINAL_PIXELS = 400  # the longer side of an original, as drawn
 SURE, UNSURE, OTHER, TEXT, FAINT = "#0b6fc2", "#b45309", "#c3ccd8", "#1e293b", "#64748b"
-STYLE: dict[Any, Any] = {"font.family": "sans-serif", "font.size": 10, "text.color": TEXT, "axes.edgecolor": OTHER}
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": TEXT,
+    "axes.edgecolor": OTHER,
+    "text.parse_math": False,
+}
 DPI = 100
 # Inches.
 WIDTH, HEIGHT, EDGE = 6.4, 2.15, 0.15  # of a file's cell
@@ -108,6 +114,7 @@ def _seen(axes: Axes, guesses: Sequence[Guess]) -> None:
     aspect = (WIDTH - BESIDE - EDGE) / TILES  # width of these axes in heights
     # Lengths in pixels of the 28 x 28. A caption stands above each digit, and one below where it fits.
     step = SIDE + 2
+    # The more digits stand in a row, the smaller each is drawn, and the more of its pixels a line of text takes.
     above = max(0.22 * step, 0.07 * across * step)
     below = above if len(guesses) <= WITH_PROBABILITY else 0.0
     tall = rows * (step + above + below)
@@ -117,8 +124,7 @@ def _seen(axes: Axes, guesses: Sequence[Guess]) -> None:
         row, column = divmod(number, IN_A_ROW)
         x, y = column * step, row * (step + above + below) + above
         axes.imshow(guess.image, cmap="gray", vmin=0, vmax=255, extent=(x, x + SIDE, y + SIDE, y), aspect="equal")
-        label = f"{guess.digit}" if guess.doubt is None else f"({guess.digit})"
-        axes.text(x + SIDE / 2, y - 1, label, ha="center", va="bottom", weight="bold", color=_colour(guess))
+        axes.text(x + SIDE / 2, y - 1, guess.marked, ha="center", va="bottom", weight="bold", color=_colour(guess))
         if below:
             axes.text(
                 x + SIDE / 2, y + SIDE + 1, f"{100 * guess.probability:.1f} %", ha="center", va="top", color=FAINT

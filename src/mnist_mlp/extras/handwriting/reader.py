@@ -43,6 +43,11 @@ class Guess:
         return int(np.argmax(self.probabilities))
 
     @property
+    def marked(self) -> str:
+        """The digit; in parentheses if it is in doubt."""
+        return str(self.digit) if self.doubt is None else f"({self.digit})"
+
+    @property
     def second(self) -> int:
         return int(np.argsort(self.probabilities)[-2])
 
@@ -77,7 +82,7 @@ class Reading:
     @property
     def marked(self) -> str:
         """The number, with digits in doubt in parentheses."""
-        return "".join(str(guess.digit) if guess.doubt is None else f"({guess.digit})" for guess in self.guesses)
+        return "".join(guess.marked for guess in self.guesses)
 
     @property
     def least_sure(self) -> Guess | None:
@@ -109,7 +114,7 @@ class ScoredPiece(NamedTuple):
     digit: Digit
     probabilities: np.ndarray
     """(10,), calibrated."""
-    score: ScoredDigit
+    scored: ScoredDigit
 
 
 class Candidate(NamedTuple):
@@ -166,9 +171,9 @@ def accept_or_doubt(candidates: list[Candidate], limit: float, calibration: Cali
     """The digits of one picture, accepted or in doubt; `limit` as in `decision.doubts`."""
     read: list[ScoredPiece] = []
     for whole, halves in candidates:
-        is_pair = is_two(whole.score, [half.score for half in halves], limit, calibration)
+        is_pair = is_two(whole.scored, [half.scored for half in halves], limit, calibration)
         read += halves if is_pair else [whole]
-    found = doubts([piece.score for piece in read], limit, calibration)
+    found = doubts([piece.scored for piece in read], limit, calibration)
     return [
         Guess(image=piece.digit.image, probabilities=piece.probabilities, box=piece.digit.box, doubt=doubt)
         for piece, doubt in zip(read, found, strict=True)

@@ -24,13 +24,14 @@ SHEET_SIDE, SHEET_FILL = 0.15, 0.72
 # on the sheet.
 SHEET_WHOLE = 0.85, 0.99
 SHEET_RIM = 0.03  # of a sheet's longer side, left out as its edge
-# At least this share of the pixels around a connected piece of ink is paper; a patch of light has paper on one side.
+# At least this share of the pixels around a piece of writing is paper. At the edge of a shadow or of a patch of light
+# it is less: paper lies on one side only.
 LEAST_PAPER = 0.55
 LEAST_RING = 8  # pixels around a piece; with fewer it counts as surrounded by paper
 # A picture of at most so many pixels a side is taken as a single digit: shrinking may have broken its strokes into
 # several pieces.
 THUMBNAIL = 32
-WIDE = 1.2  # times its height: a piece from this width on may be two digits that touch; letters are narrower
+WIDE = 1.2  # times its height: a piece from this width on may be two digits that touch, and hardly a single letter
 CONTENT = 0.25  # of the height of a sheet, frame or circle: what is written inside is at least so tall
 
 
@@ -45,7 +46,7 @@ class Digit:
     is_half: bool = False
 
     def with_boxes(self, change: Callable[[Box], Box]) -> Digit:
-        """The same, where boxes are counted otherwise."""
+        """The same digit, with `change` applied to its box and to those of its halves."""
         return replace(self, box=change(self.box), halves=tuple(half.with_boxes(change) for half in self.halves))
 
     def moved(self, right: int, down: int) -> Digit:
@@ -98,7 +99,8 @@ def _is_surrounded_by_paper(page: Map, ink: Ink, labels: Labels, number: int, bo
     ring = page[window][grown(near) & ~near & ~grown(labels[window] > 0)]
     if ring.size < LEAST_RING:
         return True
-    # The harmonic mean of the pen's level m and the paper's, p = m / (1 - ink): 2 m p / (m + p) = m / (1 - ink / 2).
+    # A level between the pen's, m, and the paper's, p. Ink is (p - m) / p, so p = m / (1 - ink). The harmonic mean of m
+    # and p is m / (1 - ink / 2), which is finite for ink = 1 too.
     between_pen_and_paper = page[window][own].mean() / (1 - ink[window][own].mean() / 2)
     return bool(np.count_nonzero(ring >= between_pen_and_paper) >= LEAST_PAPER * ring.size)
 

@@ -29,9 +29,9 @@ def find_writing(ink: Ink) -> tuple[Labels, list[Box]]:
     labels, boxes = _pieces(ink, pen, least)
     while (sides := _sides_followed(labels, boxes)).any():
         ink = np.where(grown(sides[labels] > 0), 0, ink)
-        removed_level, pen = PEN_SHARE * pen, _pen_level(ink)
+        faintest_removed, pen = PEN_SHARE * pen, _pen_level(ink)
         inner, inner_boxes = _pieces(ink, pen, max(LEAST_LENGTH, LEAST_SHARE_INSIDE * min(ink.shape)))
-        if not inner_boxes or pen <= removed_level:  # no darker than what was removed, perhaps its blurred rim
+        if not inner_boxes or pen <= faintest_removed:  # too faint to count before: perhaps a blurred rim
             filled = np.bincount(labels.ravel(), minlength=len(sides)) / [1, *(box.area for box in boxes)]
             fills = [
                 _fills_picture(box, ink.shape, count, share)
@@ -107,6 +107,6 @@ def _sides_followed(labels: Labels, boxes: list[Box]) -> NDArray[np.int64]:
 def _fills_picture(box: Box, shape: tuple[int, ...], sides: int, filled: float) -> bool:
     """Whether a piece along `sides` sides of the picture is a digit that fills it, rather than a table or a shadow.
 
-    A table on three sides leaves most of its box (the paper) empty; a 1 does not.
+    Of pieces along three or four sides, a table leaves most of its box (the paper) empty; a thick digit does not.
     """
     return (sides <= 2 or filled > 0.5) and box.height > 0.5 * shape[0] and box.width > 0.5 * shape[1]

@@ -1,9 +1,9 @@
 """The decision rule for people's own pictures: when the digits that were read are an answer, and which are in doubt.
 
-A number is accepted if the product of its digits' probabilities reaches the threshold, and the OOD score of each digit
-is at most the limit, which is a little higher for a digit beside others. A wide piece of ink that would be accepted as
-one digit is read as one. Otherwise it is read as two touching digits, if each half has a lower OOD score than the
-whole.
+A number is accepted if the product of its digits' probabilities reaches the threshold, the OOD score of each digit is
+at most the limit, which is a little higher for a digit beside others, and no digit is wider than `TOO_WIDE`. A wide
+piece of ink that would be accepted as one digit is read as one. Otherwise it is read as two touching digits, if each
+half has a lower OOD score than the whole.
 demo/decision.mjs holds the same rule for the page.
 """
 
@@ -27,7 +27,7 @@ class ScoredDigit:
 
     probability: float
     """Of the best guess."""
-    score: float
+    ood_score: float
     """Out-of-distribution (OOD) score: the higher, the less like a digit."""
     aspect: float = 0.0
     """Its width in heights."""
@@ -37,10 +37,10 @@ class ScoredDigit:
 
 def is_two(whole: ScoredDigit, halves: Sequence[ScoredDigit], limit: float, calibration: Calibration) -> bool:
     """Whether a wide piece is to be read as two digits that touch, its `halves`; there may be none."""
-    alone = whole.probability >= calibration.number_threshold and whole.score <= limit
+    alone = whole.probability >= calibration.number_threshold and whole.ood_score <= limit
     if not halves or (alone and whole.aspect <= TOO_WIDE):
         return False
-    return max(half.score for half in halves) < whole.score
+    return max(half.ood_score for half in halves) < whole.ood_score
 
 
 def doubts(digits: Sequence[ScoredDigit], limit: float, calibration: Calibration) -> list[str | None]:
@@ -55,7 +55,7 @@ def doubts(digits: Sequence[ScoredDigit], limit: float, calibration: Calibration
     beside_others = limit + (calibration.number_margin if len(digits) > 1 else 0.0)
     found: list[str | None] = []
     for digit in digits:
-        looks_like_a_digit = digit.score <= (limit if digit.is_half else beside_others)
+        looks_like_a_digit = digit.ood_score <= (limit if digit.is_half else beside_others)
         found.append(NO_DIGIT if not looks_like_a_digit else TWO_DIGITS if digit.aspect > TOO_WIDE else None)
     together = 1.0
     for place in sorted(range(len(digits)), key=lambda place: -digits[place].probability):

@@ -127,7 +127,9 @@ def as_grey_levels(images: Images, image_shape: tuple[int, ...]) -> Tensor:
         UserError: they are neither uint8 nor floats in [0, 1], or of another shape.
     """
     try:
-        levels = images if isinstance(images, Tensor) else torch.from_numpy(np.array(images))  # of any strides
+        levels = (
+            images if isinstance(images, Tensor) else torch.from_numpy(np.array(images))
+        )  # a copy: its strides suit torch
     except (TypeError, ValueError) as error:  # objects, rows of several lengths, another byte order
         raise UserError(f"expected images as uint8 in 0..255 or as floats in [0, 1]: {error}") from error
     shapes = {image_shape, (prod(image_shape),), image_shape[1:] if image_shape[0] == 1 else image_shape}

@@ -30,6 +30,7 @@ DRAWN = 200
 PANEL = (4.6, 3.2)  # inches; a phone shows a panel in its whole width
 INK, LINE = "#010203", "#040506"  # placeholders: the page's text colour, and its fainter one
 STYLE: dict[Any, Any] = {
+    "text.parse_math": False,
     "font.family": "sans-serif",
     "font.size": 10,
     "svg.fonttype": "none",
