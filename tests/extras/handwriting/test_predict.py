@@ -99,7 +99,18 @@ def test_a_picture_is_drawn_and_said_to_lie_where_it_does(folder, checkpoint, tm
     assert run(folder, "--checkpoint", checkpoint, "--picture", tmp_path / "new" / "out.png") == 0
     assert f"picture: {tmp_path / 'new' / 'out.png'}" in capsys.readouterr().out.splitlines()
     long = "x" * 300
-    assert run(folder, long, "--checkpoint", checkpoint, "--picture", tmp_path / "new" / "out.png") == 1
+    assert (
+        run(
+            folder / "b.png",
+            folder / "cost$5_$.JPG",
+            long,
+            "--checkpoint",
+            checkpoint,
+            "--picture",
+            tmp_path / "new" / "out.png",
+        )
+        == 1
+    )
     with Image.open(tmp_path / "new" / "out.png") as picture:
         assert picture.width > 1000
 
