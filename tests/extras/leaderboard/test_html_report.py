@@ -171,6 +171,7 @@ def test_numbers_are_placed_by_magnitude_where_they_span_it_and_words_in_turn() 
     assert [Scale([0.001, 0.01, 0.1]).of(value) for value in (0.001, 0.01, 0.1)] == pytest.approx([0, 0.5, 1])
     assert [Scale([1, 2, 3]).of(value) for value in (1, 2, 3)] == pytest.approx([0, 0.5, 1])
     assert [Scale(["b", "a", "c"]).of(value) for value in "bac"] == pytest.approx([0, 0.5, 1])
+    assert [place for place, _ in Scale([1, 1.0, 2]).ticks] == pytest.approx([0, 0.5, 1])
     assert [Scale([0.9, "–", 0.5]).of(value) for value in (0.5, 0.9, "–")] == pytest.approx([0, 0.5, 1])
     assert [Scale([[128], [16]]).of(value) for value in ([16], [128])] == pytest.approx([0, 1])
 

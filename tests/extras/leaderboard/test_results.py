@@ -15,6 +15,7 @@ from scipy.stats import ttest_rel
 
 from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import MissingPackageError
+from mnist_mlp.extras.leaderboard.difference import difference
 from mnist_mlp.extras.leaderboard.find_runs import find
 from mnist_mlp.extras.leaderboard.leaderboard import compared
 from mnist_mlp.extras.leaderboard.results import records, results, write_csv, write_json
@@ -63,8 +64,9 @@ def test_the_json_file_has_the_whole_configuration_and_the_history_of_every_run(
 def test_a_history_of_another_program_is_left_out(tmp_path: Path) -> None:
     ran(tmp_path / "ours", accuracy=0.9)
     (tmp_path / "theirs").mkdir()
-    content = {"status": "completed", "history": [{"val/acc": 0.5}, 3]}
+    content = {"status": "completed", "history": [{"val/acc": 0.5}, 3], "config": {"data": "mnist"}, "metrics": None}
     (tmp_path / "theirs" / "result.json").write_text(json.dumps(content))
+    assert difference(*find([tmp_path / "ours", tmp_path / "theirs"]))
     comparison = compared(find([tmp_path]))
     assert [run.directory.name for run in comparison.unfinished] == ["theirs"]
     assert [len(record["history/epoch"]) for record in records(comparison)] == [3, 0]

@@ -15,12 +15,12 @@ from mnist_mlp.extras.text_table import shortened
 CELL = 32  # pixels, with the count written into it
 COUNTED = 25  # with more classes, no counts are written into the cells
 SIDE = 600  # pixels of a matrix of more than COUNTED classes; of more than 600 classes, each is one pixel wide
-NAME = 22  # characters of a class
+NAME = 22  # characters of a class name, at most
 CAPTION = "rows: the true class; columns: the network's guess"
 
 
 def confusion_picture(counts: NDArray[np.int64], names: Sequence[str], *, scale: int = 1) -> Image.Image:
-    """Counts `(truth, guess)`, `(C, C)`: what is right in blue, the darker the more of its row; mistakes in red.
+    """Counts `(truth, guess)`, `(C, C)`: right answers in blue, darker for a larger share of the row; mistakes in red.
 
     `scale` enlarges everything; at 1 it is as wide as a card of TensorBoard.
     """

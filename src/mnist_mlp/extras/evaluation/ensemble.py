@@ -46,7 +46,7 @@ class NetworkPredictions:
 def predict_all(
     predictors: Sequence[Predictor], images: Tensor, labels: Tensor, *, committee_calibration: Calibration | None = None
 ) -> list[NetworkPredictions]:
-    """The predictions of each network and, given its calibration, those of the committee of them.
+    """The predictions of each network and, if `committee_calibration` is given, those of the committee.
 
     The probabilities of a committee are the mean of its members' calibrated ones.
     """

@@ -16,7 +16,7 @@ from mnist_mlp.extras.text_table import shortened
 
 LINE = (210, 210, 210)
 SIDE = 84  # pixels of an image
-NAME = 16  # characters of a class
+NAME = 16  # characters of a class name, at most
 
 Images = NDArray[np.uint8]
 
@@ -33,7 +33,7 @@ def as_picture(image: Images) -> Image.Image:
 def worst_mistakes_picture(
     images: Images, predicted: Predictions, class_names: Sequence[str], most: int, *, scale: int = 1
 ) -> Image.Image | None:
-    """The mistakes of which the network was most sure, among images `(N, C, H, W)`; None if it made none."""
+    """The mistakes with the least probability of the true class, of images `(N, C, H, W)`; None if there are none."""
     worst = worst_mistakes(predicted, most)
     if not len(worst):
         return None

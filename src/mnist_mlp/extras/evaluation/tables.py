@@ -19,8 +19,8 @@ SIGNIFICANT = 0.05
 """The p-value below which two networks count as different."""
 
 CORNER = "true \\ guess"
-CUT = 6  # letters of a class that head its column
-NAME = 17  # letters of a class elsewhere
+CUT = 6  # characters of a class name that head its column
+NAME = 17  # characters of a class name elsewhere
 CLASSES = 20
 """With more classes than this, only the worst ones are shown, as many as this."""
 PAIRS = 12

@@ -30,8 +30,8 @@ def checkpoint(run: directories.Run) -> str:
 def command(config: Mapping[str, Any], seeds: Sequence[int]) -> list[str]:
     """The arguments of a command line; a sweep over `seeds` where there are several.
 
-    Found by comparing with what the files under configs/ give now, so it holds whatever wrote the configuration: a
-    command line, a sweep, a search, or an experiment file that has changed since.
+    Its overrides are the differences from what the files under configs/ compose now. So the command is right whatever
+    wrote the configuration: a command line, a sweep, a search, or an experiment file that has changed since.
     """
     words = [*(["-m"] if len(seeds) > 1 else []), *overrides(config)]
     words += [f"seed={_sweep_over(seeds)}"] if list(seeds) != [_flattened_composition()["seed"]] else []

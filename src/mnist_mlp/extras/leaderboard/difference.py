@@ -38,7 +38,7 @@ def difference(one: directories.Run, other: directories.Run) -> str:
 
 
 def _numbers(result: dict[str, Any]) -> dict[str, float | None]:
-    metrics, seconds = result.get("metrics", {}), result.get("seconds", {})
+    metrics, seconds = result.get("metrics") or {}, result.get("seconds") or {}
     best_epoch = result.get("best_epoch")
     return {
         **{name: metrics.get(name) for name in dict.fromkeys([*RESULT_METRICS, *metrics])},
@@ -56,7 +56,7 @@ def _compared(name: str, before: float | None, after: float | None) -> list[str]
 
 
 def _writer(name: str, value: float | None) -> Any:
-    """How to write such a number, as a function of it and of the sign option of a format, "+" for differences.
+    """A function from a value of this metric and a sign ("+" for a difference, else empty) to text.
 
     Counts are whole, shares in per cent, seconds to the tenth.
     """

@@ -188,9 +188,9 @@ def has_epoch(row: Any) -> bool:
 
 
 def _comparable_by(result: Mapping[str, Any]) -> str | None:
-    """The metric that decides which board a run is on: accuracy or, if `metrics` leaves it out, the monitored one.
+    """The metric that decides which board a run is on: accuracy or, if the run did not measure it, the monitored one.
 
-    None if neither was measured. `monitored_by_all` is the metric that a board ranks by.
+    None if it measured neither. A board may rank by another metric: see `monitored_by_all`.
     """
     names = (ACCURACY, monitored(result["config"])[0])
     return next((name for name in names if result["metrics"].get(name) is not None), None)
@@ -200,12 +200,17 @@ def _board_of(result: Mapping[str, Any]) -> tuple[str, str]:
     """Title and mode of the leaderboard for a result: runs without accuracy cannot be ranked beside runs with it."""
     metric, (monitor, mode) = _comparable_by(result), monitored(result["config"])
     data = data_of(result["config"])
-    return (data, "max") if metric == ACCURACY else (f"{data}, by {monitor}", mode)
+    return (str(data), "max") if metric == ACCURACY else (f"{data}, by {monitor}", mode)
 
 
-def data_of(config: Mapping[str, Any]) -> str:
-    """The data set's name; with its path where the name is only a kind of source, as `folder` is."""
-    data = config["data"]
+def data_of(config: Mapping[str, Any]) -> str | None:
+    """The data set's name; with its path where the name is only a kind of source, as `folder` is.
+
+    None for a configuration that this project did not write.
+    """
+    data = config.get("data")
+    if not isinstance(data, dict) or "name" not in data:
+        return None
     return f"{data['name']} {data['path']}" if data.get("path") else str(data["name"])
 
 
@@ -243,7 +248,7 @@ def config_of(run: directories.Run) -> dict[str, Any]:
 
     Keys that are newer than the run have their `legacy_default`, so that it is compared with runs of today.
     """
-    if found := run.result.get("config"):
+    if isinstance(found := run.result.get("config"), dict) and found:
         return with_legacy_defaults(found)
     try:
         started = record.read_run(run.directory)

@@ -56,7 +56,7 @@ def results(*directories: str | Path) -> pandas.DataFrame:
 
 def records(comparison: Comparison, *, keys: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """A flat record for each run, with the configuration keys in `keys`; None: all of them."""
-    # Every record has all curves, as lists of one length, so that a data frame can be exploded by them.
+    # Every record has all curves, in it as lists of the same length, so that a data frame can be exploded by them.
     curves = _names_of_curves(comparison)
     for board in comparison.boards:
         for rank, entry in enumerate(board.entries, start=1):
@@ -64,9 +64,7 @@ def records(comparison: Comparison, *, keys: list[str] | None = None) -> Iterato
             for run in entry.runs:
                 yield {"data": board.data, "rank": rank, **_settings(run, keys), **outcome, **_of_run(run, curves)}
     for run in comparison.unfinished:
-        config = config_of(run)
-        data = data_of(config) if "data" in config else None
-        yield {"data": data, "rank": None, **_settings(run, keys), **_of_run(run, curves)}
+        yield {"data": data_of(config_of(run)), "rank": None, **_settings(run, keys), **_of_run(run, curves)}
 
 
 def _settings(run: directories.Run, keys: list[str] | None) -> dict[str, Any]:
@@ -118,7 +116,7 @@ def _names_of_curves(comparison: Comparison) -> Iterable[str]:
 
 
 def _history(run: directories.Run) -> list[dict[str, Any]]:
-    """The rows of its epochs; a result of another program may have others."""
+    """The rows of its epochs; a result that this project did not write may have others."""
     rows = run.result.get("history")
     return [row for row in rows if has_epoch(row)] if isinstance(rows, list) else []
 

@@ -21,7 +21,7 @@ class Scale:
     def __init__(self, values: Sequence[Any]) -> None:
         by_label = {shown(value): value for value in values}
         numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in by_label.values())
-        if numeric:
+        if numeric and len(set(by_label.values())) == len(by_label):  # 1 and 1.0 may mean different things
             names = sorted(by_label, key=lambda name: by_label[name])
             places = np.array([by_label[name] for name in names], dtype=float)
             if places[0] > 0 and places[-1] / places[0] >= 8:

@@ -100,7 +100,8 @@ def remarks(board: Leaderboard) -> list[str]:
     if board.repeated:
         left_out = "1 run is" if board.repeated == 1 else f"{board.repeated:,} runs are"
         lines.append(
-            f"{left_out} left out: of those with one configuration and seed, the newest that was tested counts."
+            f"{left_out} left out as repeats: of those with the same configuration and seed, the newest tested one "
+            "counts."
         )
     return lines
 

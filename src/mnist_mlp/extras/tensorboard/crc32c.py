@@ -33,8 +33,8 @@ def masked_crc32c(data: bytes) -> int:
 def crc32c(data: bytes) -> int:
     """CRC-32C of bytes. It is linear: what a byte of a block adds to it depends on the byte and its place alone.
 
-    The register after a block is the XOR of what each byte of the block adds, and of what the register before would be
-    after a block of zeros: the XOR of what each of its four bytes becomes.
+    The register after a block is the XOR of `at_place` of each byte of the block, and of what a block of zeros makes of
+    the register before: the XOR of `advanced` of each of its four bytes.
     """
     at_place, advanced = _tables()
     rest = len(data) % BLOCK

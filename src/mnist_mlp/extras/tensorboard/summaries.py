@@ -52,7 +52,7 @@ def picture(writer: SummaryWriter, tag: str, image: Image.Image, step: int) -> N
 
 def histogram(writer: SummaryWriter, tag: str, values: Tensor, step: int) -> None:
     """As `add_histogram`, ten times as fast, of the finite values; nothing where there are none."""
-    values = values.detach().flatten().cpu().double()  # a range of floats may be too narrow to be divided in floats
+    values = values.detach().flatten().cpu().double()  # in float32 a narrow range divided by BINS may be 0
     values = values[values.isfinite()]
     if len(values) == 0:
         return
@@ -149,7 +149,8 @@ def _node(name: str, operation: str, inputs: list[str], shape: Sequence[int | No
 def hyperparameters(writer: SummaryWriter, config: Config, name: str) -> None:
     """A row of the HParams tab, called `name`.
 
-    Its metrics are those that `log_final` logs as `final/<metric>`, which TensorBoard has as `result/<metric>`.
+    Its metrics are the final ones: `runs.loggers.log_final` calls them `final/<metric>`, and `tensorboard_tag` turns
+    that into `result/<metric>`.
     """
     given = {key: value for key, value, _ in leaves(config)}
     row = {key: value for key, value in given.items() if key in keys_where(in_hparams)}

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from mnist_mlp.config.compose import without_sections
 from mnist_mlp.config.keys import global_groups, sections_without_effect
 
-# Of the search, not of the network that it found.
+# Recipes, whose values are written key by key instead; sections that change no result; and the search itself.
 LEFT_OUT = (*global_groups(), *sections_without_effect(), "tune", "hydra")
 
 

@@ -39,7 +39,7 @@ def searched_on_the_command_line(arguments: list[str]) -> list[str]:
             if _changes_no_result(key):
                 raise ConfigError(f"{key}: expected one value, as it changes no result that a search compares")
             expression = QuotedString(override.get_value_string(), Quote.double)
-            name = key if key in keys() else override.get_key_element()  # ++optimizer.lr is optimizer.lr
+            name = key if key in keys() else override.get_key_element()  # a known key without ++
             searched.append(f"{name}:{expression.with_quotes()}")
         else:
             kept.append(argument)

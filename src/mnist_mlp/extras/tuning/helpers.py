@@ -23,7 +23,10 @@ def is_helper() -> bool:
 
 
 def helper_count(config: TuneConfig) -> int:
-    """How many others should work on the study beside this process: none where trials are trained one by one."""
+    """How many processes should work on the study beside this one: one for each stack that this machine trains at once.
+
+    No more processes than `tune.stack`, which is the number of trials drawn together over all of them.
+    """
     return min(stacks_at_once(config), config.tune.stack) - 1
 
 

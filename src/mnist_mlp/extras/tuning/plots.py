@@ -112,7 +112,7 @@ def _importance(study: optuna.Study) -> Figure:
     bars = axes.barh(names, shares, color=BLUE)
     axes.bar_label(bars, [f"{share:.0%}" for share in shares], padding=4, color=INK)
     axes.set(
-        xlabel="share of what sets the best of the completed trials apart (PED-ANOVA)", title="Which keys mattered"
+        xlabel="how much a key sets the best of the completed trials apart (PED-ANOVA)", title="Which keys mattered"
     )
     axes.set_xlim(0, 1.12 * max(shares))
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -26,9 +26,10 @@ def pruner(search: SearchConfig) -> BasePruner:
 
 
 def proposal_of(trial: optuna.Trial | FrozenTrial) -> int:
-    """The proposal that a trial belongs to, as the number of trials that existed when it was made.
+    """The proposal that a trial belongs to: the trials that one process drew together, before any had a result.
 
-    Trials of one proposal train side by side, and after a kill resume at one step.
+    Its number is how many trials the study had before. Its trials train side by side, and after a kill resume at one
+    step. A trial without the attribute is a proposal of its own.
     """
     return int(trial.user_attrs.get(PROPOSAL, trial.number))
 
@@ -38,8 +39,8 @@ class MedianOfTheOthers(BasePruner):
 
     Optuna's MedianPruner compares with completed trials alone, so of trials that train side by side it would end none.
     Here those of the same proposal count as well; one that has been ended early counts with its last accuracy, or else
-    the median would rise when a poor trial ends. For trials trained one by one, with a validation in every epoch, this
-    is Optuna's with `n_startup_trials=4`.
+    the median would rise when a poor trial ends. For trials trained one by one, with a validation in every epoch
+    and without early stopping, this is Optuna's with `n_startup_trials=4`.
     """
 
     FEWEST = 4

@@ -94,7 +94,7 @@ def time_left(study: SharedStudy) -> str:
     for trial in trials:
         if trial.datetime_start and trial.datetime_complete:
             ended.setdefault(proposal_of(trial), []).append((trial.datetime_start, trial.datetime_complete))
-    # An estimate: the others of a stack end about when its first does.
+    # All trials of a proposal count as done if one has ended: the others end at about the same time.
     due = study.search.trials - sum(proposal_of(trial) in ended for trial in trials)
     timed = ended.keys() - paused
     if not timed or due <= 0:

@@ -58,7 +58,7 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
     if space.left_out and not is_helper():
         log.info("not searched, as the chosen sections lack them: %s", ", ".join(space.left_out))
     others = helper_count(config)
-    at_once = ceil(config.tune.stack / (others + 1))  # the share of this process in the trials that train together
+    at_once = ceil(config.tune.stack / (others + 1))  # `tune.stack` counts over all processes
     try:
         with gc_frozen():
             if is_helper():
@@ -122,8 +122,8 @@ def _stacks_that_resume_together(group: Sequence[Job]) -> list[list[Job]]:
     If a kill left only some members with a first checkpoint, all begin anew: they are compared at the same epochs.
     """
     stacks = group_by_saved_step(group)
-    # Members save one after another at the same step. So if one has saved twice, and has a previous checkpoint, all
-    # have saved at least once, and share a step.
+    # Without any previous checkpoint the kill came during the first save, and some members have no checkpoint. With
+    # one, all members have saved, and if they are several stacks, a checkpoint is damaged.
     checkpoints = [job.directory / directories.CHECKPOINTS for job in group]
     if len(stacks) == 1 or any((directory / PREVIOUS).exists() for directory in checkpoints):
         return stacks

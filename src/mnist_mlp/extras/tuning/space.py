@@ -106,6 +106,7 @@ def _not_in_sections(expressions: Mapping[str, str], overrides: Sequence[str]) -
     left_out = []
     for key, text in expressions.items():
         section, _, name = key.rpartition(".")
+        # A group, or a key outside of sections, is there whatever is chosen.
         there = not section or name in (OmegaConf.select(composed, section) or {})
         if not there and defaults.get(key) == text:
             left_out.append(key)
@@ -131,6 +132,8 @@ def _distribution(key: str, expression: str) -> BaseDistribution:
     override = _parsed(key, expression)
     sweep = override.value()
     try:
+        if getattr(sweep, "shuffle", False):
+            raise ValueError("expected values in one order, got shuffle(...)")
         if isinstance(sweep, ChoiceSweep):
             return CategoricalDistribution(list(override.sweep_string_iterator()))
         if isinstance(sweep, IntervalSweep):
@@ -140,11 +143,13 @@ def _distribution(key: str, expression: str) -> BaseDistribution:
             interval = IntDistribution if whole else FloatDistribution
             return interval(sweep.start, sweep.end, log=_is_log(sweep))  # type: ignore[arg-type]
         if isinstance(sweep, RangeSweep):
-            values = list(sweep.range())  # Hydra's range, as Python's, ends before its stop
+            values = list(sweep.range())
             if not values:
                 raise ValueError("an empty range")
             steps = IntDistribution if isinstance(values[0], int) else FloatDistribution
-            return steps(values[0], values[-1], step=sweep.step, log=_is_log(sweep))  # type: ignore[arg-type]
+            # Hydra adds up the steps: its last value may be too small, by rounding, for Optuna to reach it.
+            last = round(values[0] + (len(values) - 1) * sweep.step, 12)  # type: ignore[operator]
+            return steps(values[0], last, step=sweep.step, log=_is_log(sweep))  # type: ignore[arg-type]
     except (HydraException, ValueError) as error:
         raise ConfigError(f"tune.space: {key}: {_one_line(error)} in {expression}") from error
     raise ConfigError(f"tune.space: {key}: expected choice(...), range(...) or interval(...), got {expression}")

@@ -81,9 +81,10 @@ class SharedStudy:
         return [trial for trial in every if trial.params.keys() == self.space.distributions.keys()]
 
     def claim(self, most: int = 1) -> list[Claim]:
-        """Trials to train together: those that a process which died has left, of one proposal (see `proposal_of`).
+        """Trials for this process to train together, at most `most`.
 
-        If there are none, up to `most` new ones.
+        First those of one proposal (see `proposal_of`) that a dead process left unfinished; if there are none, new
+        ones.
         """
         with self._lock:
             if left := self._left_over(most):
