@@ -69,8 +69,8 @@ class Halving(BasePruner):
     better half of the trials that have reached this epoch, itself included.
 
     Optuna's SuccessiveHalvingPruner notes in the study that a trial was asked about, before the trial is ended: one
-    that is killed in between would go on. And of trials that train side by side it would compare each with those
-    before it alone, so the first ones would never be ended.
+    that is killed in between would go on. And trials of a stack are asked about one after another, at the same
+    epoch: it would compare each only with those before it, and never end the first.
     """
 
     def __init__(self, first: int) -> None:
