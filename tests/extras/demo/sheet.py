@@ -44,14 +44,21 @@ def tap(page, x, y):
     page.mouse.click(frame["x"] + x * frame["width"], frame["y"] + y * frame["height"])
 
 
+def wait_until_shown(page):
+    """Wait for two frames: the page answers in the first. After a change of its size Chromium may draw none."""
+    frames = "requestAnimationFrame(() => requestAnimationFrame(done))"
+    page.evaluate(f"new Promise((done) => {{ setTimeout(done, 5000); {frames}; }})")
+
+
 def said(page):
     """What the page says once it has shown it."""
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    wait_until_shown(page)
     return page.locator("#words").inner_text()
 
 
 def seen(page):
     """The picture that the network is shown to see, as grey levels from paper to ink: (28, 28) in [0, 1]."""
+    wait_until_shown(page)
     pixels = page.evaluate("[...document.getElementById('seen').getContext('2d').getImageData(0, 0, 28, 28).data]")
     red = np.array(pixels, float).reshape(28, 28, 4)[..., 0]
     style = "getComputedStyle(document.documentElement).getPropertyValue('--{}').slice(1, 3)"
