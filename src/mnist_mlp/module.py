@@ -127,7 +127,7 @@ class DigitClassifier(L.LightningModule):
         seed_torch(self.config.seed, self.global_step, self.global_rank, self.device)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Update the EMA. Lightning's own ModelCheckpoint, within an epoch, saves before this, so one update behind."""
+        """Update the EMA. Lightning's own ModelCheckpoint, within an epoch, saves before this: without this update."""
         if self.ema_network is not None:
             weight = ema_weight(self.config.averaging.decay, step=self.global_step - 1)
             update_ema(self.ema_network, self.network, weight)

@@ -162,6 +162,27 @@ def test_a_check_of_a_few_batches_validates_whatever_the_interval(engine: str, t
     assert result.metrics["val/acc"] is not None
 
 
+class LastBatch(L.Callback):
+    """Logs a value for each batch, whose mean over an epoch weighs it by its images."""
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        pl_module.log("train/last", float(batch_idx), on_step=False, on_epoch=True)
+
+
+def test_what_a_callback_logs_after_a_batch_weighs_by_the_images_of_that_batch(tmp_path: Path) -> None:
+    means = []
+    for engine in ("fast", "plain"):
+        words = (
+            "data.val_size=5950",
+            "data.batch_size=40",
+            "trainer.max_epochs=1",
+            f"engine={engine}",
+        )  # 40, 10 images
+        history = train(configuration(*QUIET, *words), tmp_path / engine, callbacks=[LastBatch()]).history
+        means.append(history[0]["train/last"])
+    assert means == pytest.approx([0.2, 0.2])
+
+
 class Freezes(L.Callback):
     """Puts the last layer into evaluation mode, as one that is not to be trained; sees the modes in each epoch."""
 

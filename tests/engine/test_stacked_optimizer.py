@@ -94,6 +94,7 @@ def test_an_optimizer_or_a_setting_without_an_update_is_not_taken_for_another() 
     unknown = [
         NAdam(network.parameters()),
         AdamW(network.parameters(), amsgrad=True),
+        Adam(network.parameters(), weight_decay=0.1, decoupled_weight_decay=True),
         SGD(network.parameters(), lr=0.1, momentum=0.9, dampening=0.5),
         SGD([{"params": [network.weight]}, {"params": [network.bias]}], lr=0.1),
         AdamW([network.weight]),

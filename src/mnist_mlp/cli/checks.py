@@ -168,7 +168,9 @@ class CheckBeforeWork(Callback):
         if self.schema is not Config:
             return
         directory = Path(config.hydra.runtime.output_dir)
-        if config.get("resume") is not None or (directory / CHECKPOINTS).exists():  # it has a record
+        if (
+            config.get("resume") is not None or (directory / CHECKPOINTS).exists()
+        ):  # a run that has begun keeps its record
             return
         in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         with exit_codes(self.schema):

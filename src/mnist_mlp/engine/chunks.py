@@ -3,8 +3,8 @@
 Lightning's work around a batch (hooks, progress, logging) takes about a millisecond, longer than an optimizer step of a
 small network. So the batch that Lightning gets is a *chunk*: at most `trainer.log_every_n_steps` minibatches, never
 beyond a validation or the end of the epoch. The engine loops over the minibatches of a chunk. With
-validations within an epoch, its length is the greatest common divisor of `log_every_n_steps` and the steps between two
-of them: 1 in the worst case.
+validations within an epoch, a chunk has as many minibatches as the greatest common divisor of `log_every_n_steps` and
+the steps between two validations: 1 in the worst case.
 `global_step`, `max_steps`, the schedule, checkpoints and loggers still count optimizer steps.
 """
 

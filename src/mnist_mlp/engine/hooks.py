@@ -52,6 +52,10 @@ class MemberHooks(L.Callback):
 
     def on_train_batch_start(self, trainer: L.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         self.stack.stop_members()
+        # The weight of what these hooks log: the images of the chunk's last minibatch on this rank.
+        images = batch.share_of_rank(batch.minibatches()[-1], dim=1).shape[1]
+        for member in self.stack.training_members:
+            member.train_log.batch_size = images
         # `AutogradStep` calls the module's own hooks around a batch, for each minibatch of the chunk.
         self.stack.call("on_train_batch_start", batch, batch_idx, module=False)
 

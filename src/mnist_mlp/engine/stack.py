@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 # Images of all members in one step on the CPU: a core's cache would not hold the activations of more. A larger stack
-# makes its step in parts. `grouping.MOST_ON_A_CORE` limits the networks, whose weights have to fit as well.
+# makes its step in parts. `MOST_ON_A_CORE` of the stacked launcher limits the networks: their weights have to fit too.
 MAX_IMAGES_PER_STEP = 1024
 
 

@@ -32,7 +32,8 @@ def is_known(optimizer: Optimizer, network: nn.Module) -> bool:
     ours = list(network.parameters())
     same = len(group["params"]) == len(ours) and all(a is b for a, b in zip(group["params"], ours, strict=True))
     changed = [name for name in ("amsgrad", "maximize", "differentiable", "dampening") if group.get(name)]
-    return same and not changed
+    decoupled = type(optimizer) is Adam and group.get("decoupled_weight_decay")  # as in AdamW
+    return same and not changed and not decoupled
 
 
 def build_update(optimizers: Sequence[Optimizer], flat: Flat, *, fused: bool) -> Update:

@@ -46,7 +46,10 @@ def refuse_unusable(given: Any) -> None:
             raise CheckpointError(f"{path}: {error}") from error
         held_out.setdefault((data.name, data.val_size, content.get("data_sha256")), path)
     if len(held_out) > 1:
-        found = ", ".join(f"{size:,} of {name} ({whose})" for (name, size, _), whose in held_out.items())
+        found = ", ".join(
+            f"{size:,} of {name} ({whose}, data {str(checksum)[:12]})"
+            for (name, size, checksum), whose in held_out.items()
+        )
         raise CheckpointError(f"checkpoint: expected networks with the same images kept from training, got {found}")
 
 

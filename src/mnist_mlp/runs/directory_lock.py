@@ -66,7 +66,9 @@ def acquire(directory: Path, name: str = "hydra.run.dir") -> None:
             lock.acquire(blocking=False)
         except Timeout:
             raise ConfigError(f"{name}: {directory} is in use by {_owner(directory)}") from None
-        if not isinstance(lock, SoftFileLock):  # without flock, filelock makes it one, which writes this file itself
+        if not isinstance(
+            lock, SoftFileLock
+        ):  # what `acquire` has made of it without flock; it writes this file itself
             with suppress(OSError):  # the lock holds, even if its file cannot be written
                 (directory / LOCK).write_text(json.dumps(_self()) + "\n")
     _held[key] = lock, count + 1

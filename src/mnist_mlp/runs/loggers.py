@@ -22,7 +22,7 @@ def build_loggers(config: Config, directory: Path, purge_step: int | None) -> li
     """The loggers of the section `logger`.
 
     Args:
-        purge_step: first step that a resumed run repeats; TensorBoard and CSV drop what was logged from this step on.
+        purge_step: the first step, counted from 1, that is logged again; TensorBoard and CSV drop entries from it on.
     """
     loggers: list[Logger] = []
     if config.logger.tensorboard:

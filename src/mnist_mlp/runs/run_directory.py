@@ -92,6 +92,7 @@ def refuse_changes(new: Any, recorded: Any, *, scheduler: str, key: str = "") ->
     Both are whole configurations as plain values, or the values of `key`. A key that the version of the record did not
     have is not compared.
     """
+    # A section is compared key by key; a key with a dictionary as its value, such as callbacks.own, as one.
     if key not in keys() and isinstance(new, dict) and isinstance(recorded, dict):
         for name, before in recorded.items():
             refuse_changes(new.get(name), before, scheduler=scheduler, key=f"{key}.{name}" if key else name)

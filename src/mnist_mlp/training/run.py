@@ -139,7 +139,8 @@ def open_run(
         )
     if config.resume is not None:
         record_changes(directory, config)
-    # The loggers of a resumed run drop what was logged after its checkpoint, since those steps are made again.
+    # The loggers of a resumed run drop what was logged after its checkpoint, since those steps are made again. Entries
+    # have the number of steps done: that of the checkpoint, `first_step`, stays.
     purge_step = None
     if config.resume is not None:
         purge_step = data.first_step + 1 if checkpoint else 0

@@ -57,8 +57,8 @@ class Resources:
 LONGEST_SAVE = 60
 """Seconds that stopped stacks have to save what they have."""
 OF_SLURM = ("partition", "account", "qos", "constraint", "setup")
-# The backends on which these keys have an effect; other keys have one on all but `here`.
-COUNTS_ON = {
+# Keys that have an effect on these backends only. Every other key has one on all backends but `here`.
+EFFECTIVE_ON = {
     "address": (RAY,),
     "timeout_min": (SUBMITIT_LOCAL, SLURM),
     **dict.fromkeys(("mem_gb", *OF_SLURM), (SLURM,)),
@@ -84,7 +84,7 @@ def refuse_unusable(hydra: DictConfig) -> None:
         raise ConfigError(f"hydra.launcher.on: expected one of {', '.join(BACKENDS)}, got {on}")
     for override in sorted(map(key_of, overrides_of(hydra)["hydra"])):
         name = override.removeprefix("hydra.launcher.")
-        where = COUNTS_ON.get(name, BACKENDS[1:])
+        where = EFFECTIVE_ON.get(name, BACKENDS[1:])
         if name not in (override, "on", "most") and on not in where:
             raise ConfigError(
                 f"{override}: has no effect with hydra.launcher.on={on}; it goes with on={', '.join(where)}"

@@ -24,7 +24,7 @@ class Backend(Protocol):
     """Where stacks are trained: processes of this machine, or jobs of a cluster."""
 
     at_once: int
-    """how many stacks it can hold at the same time"""
+    """how many stacks it can hold at the same time; it falls with each process that a signal has stopped"""
     attempts: int
     """how many times a stack is started at most, restarts after a lost process or machine included"""
 
@@ -58,26 +58,25 @@ def train(
         Interrupted: SIGINT, SIGTERM or SIGHUP came; those who train have saved what they had.
     """
     progress = Progress(sum(map(len, stacks)))
-    waiting = deque((stack, 1) for stack in stacks)
-    running: dict[int, tuple[Sequence[Job], int, list[float]]] = {}
-    begun = 0
+    waiting = deque((number, stack, 1) for number, stack in enumerate(stacks, start=1))
+    running: dict[int, tuple[int, Sequence[Job], int, list[float]]] = {}
     drawing: int | None = None  # the ticket of the stack that draws the progress bar, one for all
     with backend.open():
+        # at_once = 0: nothing is left to train those that wait; the sweep reports them as not completed.
         while (waiting and backend.at_once > 0) or running:
             while waiting and len(running) < backend.at_once:
-                stack, attempt = waiting.popleft()
+                number, stack, attempt = waiting.popleft()
                 ready = prepare(stack) if attempt == 1 else stack
-                begun += attempt == 1
-                title = f"stack {begun}/{len(stacks)} " if len(stacks) > backend.at_once else ""
+                title = f"stack {number}/{len(stacks)} " if len(stacks) > backend.at_once else ""
                 ticket = backend.submit(_task(ready, console, bar=None if drawing in running else title))
                 drawing = drawing if drawing in running else ticket
-                running[ticket] = ready, attempt, [_written(job) for job in ready]
+                running[ticket] = number, ready, attempt, [_written(job) for job in ready]
             for ticket, lost in backend.ended(progress.seconds_to_next_line()):
-                stack, attempt, before = running.pop(ticket)
+                number, stack, attempt, before = running.pop(ticket)
                 left = _unfinished(stack, before) if lost else []
                 if left and attempt < backend.attempts:
                     log.warning("jobs %s are started again: %s", numbers(left), lost)
-                    waiting.appendleft((stack, attempt + 1))
+                    waiting.appendleft((number, stack, attempt + 1))
                     continue
                 if left:
                     log.error("jobs %s are lost: %s", numbers(left), lost)

@@ -145,7 +145,8 @@ def _on_gpu(config: Config) -> bool:
 
 
 def bytes_of_member(config: Config) -> int:
-    """Memory that one member takes: weights, gradients, up to three running means, an epoch's order, one step."""
+    """Memory that one member takes: weights, gradients, means of Adam, the EMA, the order of the images in an epoch,
+    and the activations of a step."""
     from mnist_mlp.data.sources import describe  # imports NumPy, and Hydra imports this module for every command
 
     info = describe(config.data)

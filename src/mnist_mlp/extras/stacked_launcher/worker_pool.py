@@ -99,7 +99,8 @@ class Processes:
     def ended(self, seconds: float) -> list[tuple[int, str | None]]:
         """Wait until a stack has ended, at most so long. Returns a list of (ticket, error).
 
-        The error says how the process died. It is None if the stack ended normally, or by a signal.
+        The error says how the process died. It is None if the stack ended normally, or was stopped by SIGINT, SIGTERM
+        or SIGHUP.
         """
         busy = {worker.replies.fileno(): worker for worker in self._workers if worker.ticket is not None}
         found: list[tuple[int, str | None]] = []
