@@ -50,9 +50,8 @@ def compare(given: argparse.Namespace) -> None:
         raise ConfigError("--csv, --json, --report: expected a file of its own for each, got one for two of them")
     found = find(given.directories)
     comparison = compared(found)
-    two_runs = len(found) == 2 and {run.directory.resolve() for run in found} == {
-        d.resolve() for d in given.directories
-    }
+    named = {directory.resolve() for directory in given.directories}
+    two_runs = len(found) == 2 and named == {run.directory.resolve() for run in found}
     print(difference(*found) if two_runs else text(comparison))
     for option, path in wanted.items():
         with writing_output(f"--{option}", path):

@@ -168,9 +168,8 @@ class CheckBeforeWork(Callback):
         if self.schema is not Config:
             return
         directory = Path(config.hydra.runtime.output_dir)
-        if (
-            config.get("resume") is not None or (directory / CHECKPOINTS).exists()
-        ):  # a run that has begun keeps its record
+        # A run that has begun keeps its record.
+        if config.get("resume") is not None or (directory / CHECKPOINTS).exists():
             return
         in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         with exit_codes(self.schema):

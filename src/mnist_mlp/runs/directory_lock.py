@@ -66,9 +66,8 @@ def acquire(directory: Path, name: str = "hydra.run.dir") -> None:
             lock.acquire(blocking=False)
         except Timeout:
             raise ConfigError(f"{name}: {directory} is in use by {_owner(directory)}") from None
-        if not isinstance(
-            lock, SoftFileLock
-        ):  # what `acquire` has made of it without flock; it writes this file itself
+        # On a file system without flock, `acquire` has made it a SoftFileLock, which writes this file itself.
+        if not isinstance(lock, SoftFileLock):
             with suppress(OSError):  # the lock holds, even if its file cannot be written
                 (directory / LOCK).write_text(json.dumps(_self()) + "\n")
     _held[key] = lock, count + 1
