@@ -172,10 +172,8 @@ def _is_whole(run: directories.Run) -> bool:
     kinds = {"metrics": dict, "config": dict, "seconds": dict, "seed": int, "parameters": int, "history": list}
     if not all(isinstance(result.get(name), kind) for name, kind in kinds.items()):
         return False
-    data = result["config"].get("data")
     return (
-        isinstance(data, dict)
-        and "name" in data
+        data_of(result["config"]) is not None
         and "total" in result["seconds"]
         and all(map(has_epoch, result["history"]))
         and _comparable_by(result) is not None
