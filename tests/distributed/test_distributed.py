@@ -230,6 +230,30 @@ def test_a_process_that_dies_fails_the_run_instead_of_hanging(tmp_path: Path) ->
     assert result(tmp_path)["status"] == "failed"
 
 
+# Process 1 dies where it would load the data, while process 0 waits for something else.
+AT_LOADING_ALONE = """
+import os, signal, time
+from mnist_mlp.data import synthetic
+from mnist_mlp.distributed import launch
+
+def draw(number, seed):
+    os.kill(os.getpid(), signal.SIGKILL) if os.environ.get("RANK") == "1" else time.sleep(60)
+
+launch.GRACE_SECONDS = 0.1
+synthetic.draw = draw
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_ends_one_that_does_not_notice(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(AT_LOADING_ALONE)
+    directory = tmp_path / "run"
+    code, output = run(*TINY, f"hydra.run.dir={directory}", modules=tmp_path, workers=1)
+    assert code == 1
+    assert output.splitlines()[-1] == "train.py: process 1 was ended by SIGKILL"
+    assert result(directory)["status"] == "failed"
+
+
 @pytest.mark.slow
 def test_torchrun_starts_the_same_run(tmp_path: Path, left_alone: Path) -> None:
     torchrun = [torch.distributed.run.__file__, "--standalone", "--nproc-per-node=2"]

@@ -27,6 +27,7 @@ from mnist_mlp.config.errors import ConfigError, Interrupted, UserError, needed
 from mnist_mlp.config.keys import keys
 from mnist_mlp.config.schema import Config
 from mnist_mlp.runs import directory_lock
+from mnist_mlp.runs.command_line import error_line
 
 BEFORE_WORK, FAILED = 2, 1
 
@@ -126,7 +127,7 @@ def _thread_failed(failure: threading.ExceptHookArgs) -> None:
 def stop(line: str, code: int) -> NoReturn:
     """Print `<command>: <line>` to standard error, if it can be written, and exit."""
     with suppress(OSError, ValueError):
-        print(f"{Path(sys.argv[0]).name}: {line}", file=sys.stderr, flush=True)
+        print(error_line(line), file=sys.stderr, flush=True)
     sys.exit(code)
 
 

@@ -27,6 +27,11 @@ def arguments_of(script: str, *arguments: str, **paths: Path) -> list[str]:
     return [_python(), str(shown(PROJECT / "src" / script)), *arguments, *values]
 
 
+def error_line(message: str) -> str:
+    """The line that ends a failed command: its name and the message."""
+    return f"{Path(sys.argv[0]).name}: {message}"
+
+
 def sweep_overrides(jobs: Sequence[Sequence[str]], all_jobs: Sequence[Sequence[str]]) -> str:
     """Overrides of `jobs` as one sweep, `optimizer.lr=1e-3,3e-3 seed=0`, without those that all of `all_jobs` share."""
     shared = set.intersection(*map(set, all_jobs)) if len(all_jobs) > 1 else set()

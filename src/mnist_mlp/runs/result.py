@@ -21,6 +21,7 @@ from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.distributed.world import world
 from mnist_mlp.runs import directories
 from mnist_mlp.runs.atomic_write import replacing, saving
+from mnist_mlp.runs.command_line import error_line
 from mnist_mlp.runs.record import FORMAT
 from mnist_mlp.runs.signals import signals_deferred
 
@@ -118,7 +119,7 @@ class Result:
         """Write that the run failed; called from a thread, while the main thread waits for a rank that has died."""
         self.error = reason
         self._write_if_possible()
-        print(reason, file=sys.stderr)
+        print(error_line(reason), file=sys.stderr)
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
