@@ -12,7 +12,7 @@ import torch
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.augment import Augmentation, augments
 from mnist_mlp.data.loader import Batch
-from mnist_mlp.data.run_length import limit_batches
+from mnist_mlp.data.run_length import images_per_step, limit_batches
 from mnist_mlp.data.seeding import epoch_order
 from mnist_mlp.model.networks import DataSpec
 
@@ -35,7 +35,7 @@ class ImageDataModule(L.LightningDataModule, ABC):
         super().__init__()
         self.config = config
         # Accumulation is computed as one larger batch: the same gradient in less time.
-        self.batch_size = config.data.batch_size * config.trainer.accumulate_grad_batches
+        self.batch_size = images_per_step(config.data, config.trainer)
         self._augmentation: Augmentation | None = None
 
     @property

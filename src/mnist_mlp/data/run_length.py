@@ -36,6 +36,11 @@ def limit_batches(limit: int | float, batches: int) -> int:
     return min(limit, batches) if isinstance(limit, int) else int(batches * limit)
 
 
+def images_per_step(data: DataConfig, trainer: TrainerConfig) -> int:
+    """Number of images in one optimizer step, on all ranks together."""
+    return data.batch_size * trainer.accumulate_grad_batches
+
+
 def run_length(data: DataConfig, trainer: TrainerConfig, sizes: Mapping[str, int]) -> RunLength:
     """The length of a run.
 
@@ -45,7 +50,7 @@ def run_length(data: DataConfig, trainer: TrainerConfig, sizes: Mapping[str, int
     Raises:
         ConfigError: the limits leave no step to train, or no batch of an evaluation that is not switched off.
     """
-    batch_size = data.batch_size * trainer.accumulate_grad_batches
+    batch_size = images_per_step(data, trainer)
     in_epoch = math.ceil(sizes["train"] / batch_size)
     limiting = "overfit_batches" if trainer.overfit_batches else "limit_train_batches"
     steps, epochs = limit_batches(getattr(trainer, limiting), in_epoch), trainer.max_epochs

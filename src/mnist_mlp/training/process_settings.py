@@ -9,13 +9,13 @@ import warnings
 import torch
 
 from mnist_mlp.config.schema import Config
+from mnist_mlp.data.run_length import images_per_step
 from mnist_mlp.distributed.hardware import cpu_threads, uses_gpu
 
 
 def threads_of_one_network(config: Config, parameters: int, *, ranks: int = 1) -> int:
     """Number of threads to train one network with; `ranks` on this machine share its cores."""
-    batch_size = config.data.batch_size * config.trainer.accumulate_grad_batches
-    return config.threads or cpu_threads(batch_size, parameters, ranks)
+    return config.threads or cpu_threads(images_per_step(config.data, config.trainer), parameters, ranks)
 
 
 def prepare_torch(config: Config, threads: int) -> None:

@@ -59,7 +59,7 @@ def test_a_study_whose_trials_are_all_the_same_is_drawn(tmp_path: Path, value: f
 
 def test_ticks_do_not_lie_on_one_another() -> None:
     study = study_of([0.9, 0.95])
-    figure = plots._slices(study.get_trials(), study.best_trial)
+    figure = plots._slices(study.get_trials(), [], study.best_trial)
     figure.draw_without_rendering()
     panels = [axes for axes in figure.axes if axes.get_visible()]
     assert len(panels) == 4

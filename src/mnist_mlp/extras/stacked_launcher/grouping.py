@@ -147,7 +147,9 @@ def _on_gpu(config: Config) -> bool:
 def bytes_of_member(config: Config) -> int:
     """Memory that one member takes: weights, gradients, means of Adam, the EMA, the order of the images in an epoch,
     and the activations of a step."""
-    from mnist_mlp.data.sources import describe  # imports NumPy, and Hydra imports this module for every command
+    # Imported here: they import NumPy, and Hydra imports this module for every command.
+    from mnist_mlp.data.run_length import images_per_step
+    from mnist_mlp.data.sources import describe
 
     info = describe(config.data)
     assert isinstance(config.model, MLPConfig)
@@ -155,7 +157,7 @@ def bytes_of_member(config: Config) -> int:
     assert weights is not None
     units = math.prod(info.image_shape) + sum(config.model.hidden) + len(info.class_names)
     number = 8 if config.trainer.precision == "64-true" else 4
-    step = config.data.batch_size * config.trainer.accumulate_grad_batches * units * number
+    step = images_per_step(config.data, config.trainer) * units * number
     return 5 * weights * number + 8 * info.train_size + 4 * step
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,12 @@ def draw(
 
     `first`: the trial with the settings that the search started from, if it completed.
     """
-    figures = {"history.png": _history(trials, best, first), "slices.png": _slices(trials, best)}
     completed = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    pruned = [trial for trial in trials if trial.state == TrialState.PRUNED and trial.intermediate_values]
+    figures = {
+        "history.png": _history(completed, pruned, best, first, last=trials[-1].number),
+        "slices.png": _slices(completed, pruned, best),
+    }
     if len(completed) >= ENOUGH and len({trial.value for trial in completed}) > 1:
         figures["importance.png"] = _importance(study)
     for name, figure in figures.items():
@@ -45,11 +50,17 @@ def draw(
     return list(figures)
 
 
-def _history(trials: Sequence[FrozenTrial], best: FrozenTrial, first: FrozenTrial | None) -> Figure:
+def _history(
+    completed: Sequence[FrozenTrial],
+    pruned: Sequence[FrozenTrial],
+    best: FrozenTrial,
+    first: FrozenTrial | None,
+    *,
+    last: int,
+) -> Figure:
+    """Accuracy of each trial, and of each of its epochs; `last` is the number of the last trial."""
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    completed = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    pruned = [trial for trial in trials if trial.state == TrialState.PRUNED and trial.intermediate_values]
     floor = _floor(completed)
 
     for trial in pruned:
@@ -57,13 +68,13 @@ def _history(trials: Sequence[FrozenTrial], best: FrozenTrial, first: FrozenTria
     left.plot([t.number for t in completed], [t.value for t in completed], "o", color=BLUE, label="completed")
     if pruned:
         left.plot([], [], "x", color=GREY, markeredgewidth=1.8, label="ended early (at its last epoch)")
-    so_far = [max(t.value or 0 for t in completed[: index + 1]) for index in range(len(completed))]
-    reached = [*(t.number for t in completed), trials[-1].number]
+    so_far = list(accumulate((t.value or 0 for t in completed), max))
+    reached = [*(t.number for t in completed), last]
     left.step(reached, [*so_far, so_far[-1]], where="post", color=ORANGE, label="best so far")
     if first is not None and first.value is not None:
         left.axhline(first.value, color=INK, linewidth=1, linestyle=":", label="the settings it started from")
     left.set(xlabel="trial", ylabel="validation accuracy", title=f"Best so far: {best.value:.2%}, trial {best.number}")
-    left.set_xlim(-0.5, max(trials[-1].number, 1) + 0.5)
+    left.set_xlim(-0.5, max(last, 1) + 0.5)
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.legend(loc="lower right", fontsize=8)
 
@@ -121,15 +132,13 @@ def _importance(study: optuna.Study) -> Figure:
     return figure
 
 
-def _slices(trials: Sequence[FrozenTrial], best: FrozenTrial) -> Figure:
+def _slices(completed: Sequence[FrozenTrial], pruned: Sequence[FrozenTrial], best: FrozenTrial) -> Figure:
     keys = list(best.params)
     rows = math.ceil(len(keys) / 4)
     columns = math.ceil(len(keys) / rows)
     figure = Figure(figsize=(1 + 3.3 * columns, 0.6 + 3.2 * rows), layout="constrained")
     figure.suptitle("Every trial at its value of each key; ended early in grey")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    completed = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    pruned = [trial for trial in trials if trial.state == TrialState.PRUNED and trial.intermediate_values]
     floor = min(trial.value or 0.0 for trial in completed)
     for axes, key in zip(grid.flat, keys, strict=False):
         place = _axis_of(axes, key, best)
