@@ -12,15 +12,12 @@ from typing import Any
 from mnist_mlp.extras.evaluation.ensemble import COMMITTEE, NetworkPredictions
 from mnist_mlp.extras.evaluation.metrics import worst_mistakes
 from mnist_mlp.extras.evaluation.mistakes_picture import Images, as_picture
-from mnist_mlp.extras.evaluation.tables import SPLITS, class_rows, comparison, confused_pairs
+from mnist_mlp.extras.evaluation.tables import CLASSES, PAIRS, SPLITS, class_rows, comparison, confused_pairs
 from mnist_mlp.extras.html_page import page, scrollable, section
 from mnist_mlp.runs.directories import shown
 
 PAGE = "report.html"
 MISTAKES = 24
-PAIRS = 12
-UNFOLDED = 20
-"""With more classes than this, the table starts collapsed."""
 PICTURES = {
     "confusion.png": "Confusion matrix: rows are the true class, columns the network's guess",
     "reliability.png": "Reliability: how often guesses of each confidence are right",
@@ -103,7 +100,7 @@ def _of_network(
     yield section(f"Pictures{heading_suffix}", f'<div class="pictures">{"".join(found)}</div>')
     header, *rows = class_rows(network, names)
     table = scrollable(_table(header, rows), f"Classes{heading_suffix}")
-    if len(names) > UNFOLDED:
+    if len(names) > CLASSES:  # the table starts collapsed
         table = f"<details><summary>{len(names):,} classes</summary>{table}</details>"
     yield section(f"Classes{heading_suffix}", table)
     if pairs := confused_pairs(network["confusion"], names, PAIRS):
