@@ -94,6 +94,11 @@ def test_two_processes_end_in_the_weights_of_one(one_process: Path, two_processe
 def test_two_processes_tell_the_metrics_of_one(one_process: Path, two_processes: Path) -> None:
     one, two = result(one_process), result(two_processes)
     assert two["metrics"] == pytest.approx(one["metrics"], rel=1e-6)
+    sums = [
+        checkpoint_file.read(path / directories.CHECKPOINTS / checkpoint_file.LAST)["epoch_log"]["sums"]["train/loss"]
+        for path in (one_process, two_processes)
+    ]
+    assert sums[1] == pytest.approx(sums[0], rel=1e-6)  # from which a run goes on with another number of processes
     for ours, theirs in zip(two["history"], one["history"], strict=True):
         assert {**ours, "seconds": 0} == pytest.approx({**theirs, "seconds": 0}, rel=1e-6)
 

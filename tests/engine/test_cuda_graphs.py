@@ -241,14 +241,16 @@ def test_no_garbage_is_collected_while_a_graph_is_recorded(monkeypatch: pytest.M
             events.append("replay")
 
     @contextmanager
-    def capture(graph: Graph) -> Iterator[None]:
-        events.append("begin")
+    def capture(graph: Graph, stream: str) -> Iterator[None]:
+        events.append(f"begin on {stream}")
         yield
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     monkeypatch.setattr(torch.cuda, "graph", capture)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: "a new stream")
+    monkeypatch.setattr(cuda_graphs, "FINDS_GENERATORS", "99")
     replay = cuda_graphs.record(lambda: events.append(f"collecting: {gc.isenabled()}"), [Generator()])
     assert gc.isenabled()
     replay()
-    assert events == ["generator", "begin", "collecting: False", "replay"]
+    assert events == ["generator", "begin on a new stream", "collecting: False", "replay"]

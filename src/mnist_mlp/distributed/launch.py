@@ -73,6 +73,8 @@ def _started(size: int, on_rank_death: Callable[[str], None]) -> Iterator[Store]
     store = TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach())
     common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     common |= {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), "PYTHONPATH": python_path()}
+    # Without the stack of torch's C++ code, which a rank prints when this process is killed.
+    common |= {"TORCH_CPP_LOG_LEVEL": os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR")}
     os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = ""  # our own handlers save a checkpoint first
     logging.getLogger("torch.distributed.elastic.multiprocessing").setLevel(logging.CRITICAL)  # one line is enough
     block_ended = threading.Event()

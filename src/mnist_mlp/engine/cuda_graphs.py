@@ -17,6 +17,8 @@ from torch import Generator
 log = logging.getLogger(__name__)
 
 Work = Callable[[], None]
+FINDS_GENERATORS = "2.15"
+"""the version of torch from which a capture finds the generators itself; registering them prints a warning"""
 
 
 def record(work: Work, generators: Sequence[Generator]) -> Work:
@@ -26,10 +28,12 @@ def record(work: Work, generators: Sequence[Generator]) -> Work:
     gc.disable()
     try:
         graph = torch.cuda.CUDAGraph()
-        for generator in generators:
-            graph.register_generator_state(generator)
+        if torch.__version__ < FINDS_GENERATORS:
+            for generator in generators:
+                graph.register_generator_state(generator)
         torch.cuda.synchronize()
-        with torch.cuda.graph(graph):
+        # On a stream of its own: torch's default one stays on the GPU of the first capture in this process.
+        with torch.cuda.graph(graph, stream=torch.cuda.Stream()):
             work()
     finally:
         if collecting:

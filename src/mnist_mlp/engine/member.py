@@ -116,12 +116,14 @@ class Member:
         """Log what `training_step` would log.
 
         Args:
-            losses: mean loss of each step.
-            sizes: images in each step.
+            losses: mean loss of each step, over the images of all ranks.
+            sizes: images in each step, on all ranks together.
             logits: `(n, classes)` of all images of these steps on this rank; `labels` `(n,)` likewise.
         """
+        # Every rank has these losses, and the sums of all ranks are added up. So only rank 0 counts their images.
+        counted = self.trainer.global_rank == 0
         for loss, size in zip(losses, sizes, strict=True):
-            self.train_log.add("train/loss", loss, size)
+            self.train_log.add("train/loss", loss, size if counted else 0)
         metrics = self.module.metrics_of("train")
         if len(labels) > 0:  # a rank may have had no image
             metrics.update(self.module.network.head(logits), labels)
