@@ -112,18 +112,15 @@ class DigitClassifier(L.LightningModule):
         schedule = build_lr_schedule(self.config.scheduler, optimizer, total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def on_train_epoch_start(self) -> None:
-        """Refuse accumulation by the trainer or a callback: noise and EMA count optimizer steps, not batches."""
-        if (batches := self.trainer.accumulate_grad_batches) > 1:
-            raise ConfigError(
-                f"L.Trainer(accumulate_grad_batches={batches}): expected 1. In the configuration set "
-                f"trainer.accumulate_grad_batches={batches} or a larger data.batch_size, for the same optimizer steps"
-            )
-
     # engine=fast has a hand-written copy of the next two. To change them, override them in a subclass: yours are then
     # used. It notices an edit here only if its comparison before training shows another result (docs/yours.md).
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed dropout and the like by (seed, step, rank), so that a resumed run draws the same noise."""
+        if (batches := self.trainer.accumulate_grad_batches) > 1:  # noise and EMA count optimizer steps
+            raise ConfigError(
+                f"L.Trainer(accumulate_grad_batches={batches}): expected 1. In the configuration set "
+                f"trainer.accumulate_grad_batches={batches} or a larger data.batch_size, for the same optimizer steps"
+            )
         seed_torch(self.config.seed, self.global_step, self.global_rank, self.device)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:

@@ -49,6 +49,20 @@ def two_groups(module: DigitClassifier) -> dict[str, Any]:
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+class Floor(torch.optim.lr_scheduler.LambdaLR):
+    def get_lr(self) -> list[float]:
+        return [max(float(rate), 5e-3) for rate in super().get_lr()]
+
+
+def with_floor(module: DigitClassifier) -> dict[str, Any]:
+    """A `configure_optimizers` with a schedule that only its class knows."""
+    optimizer = torch.optim.AdamW(module.network.parameters(), lr=1e-2)
+    return {
+        "optimizer": optimizer,
+        "lr_scheduler": {"scheduler": Floor(optimizer, lambda step: 1 / (1 + step) ** 2), "interval": "step"},
+    }
+
+
 CHANGES: dict[str, tuple[type, str, Any]] = {
     "another forward": (MLP, "logits", skip_connection),
     "the last layer alone": (
@@ -84,6 +98,19 @@ CHANGES: dict[str, tuple[type, str, Any]] = {
             "optimizer": (optimizer := torch.optim.AdamW(module.network.parameters(), lr=1e-2)),
             "lr_scheduler": {"scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 5), "interval": "step"},
         },
+    ),
+    "a schedule with a formula of its own": (DigitClassifier, "configure_optimizers", with_floor),
+    "a warm-up in each epoch": (
+        DigitClassifier,
+        "training_step",
+        lambda module, batch, number: (
+            module.loss(module.network(batch[0]), batch[1]) * (number + 1) / module.trainer.num_training_batches
+        ),
+    ),
+    "a layer that a hook freezes for the second epoch": (
+        DigitClassifier,
+        "on_train_epoch_start",
+        lambda module: module.network.layers[0].requires_grad_(module.current_epoch == 0),
     ),
     "another hook": (
         DigitClassifier,
@@ -170,6 +197,8 @@ def test_a_step_may_compute_its_metrics_and_log_by_position(tmp_path: Path, monk
     def step(module: DigitClassifier, batch: Any, batch_idx: int) -> Tensor:
         loss = original(module, batch, batch_idx)
         module.log("train/so_far", module.train_metrics.compute()["train/acc"], False, None, False, True)
+        module.log("train/one", module.train_metrics["acc"].compute(), on_step=False, on_epoch=True)
+        module.log("train/lr", module.optimizers().param_groups[0]["lr"], on_step=False, on_epoch=True)
         return loss
 
     monkeypatch.setattr(DigitClassifier, "training_step", step)
@@ -177,7 +206,7 @@ def test_a_step_may_compute_its_metrics_and_log_by_position(tmp_path: Path, monk
         train(configuration(*SHORT, *QUIET, f"engine={engine}"), tmp_path / engine).history
         for engine in ("fast", "plain")
     )
-    for name in ("train/so_far", "train/acc"):
+    for name in ("train/so_far", "train/one", "train/lr", "train/acc"):
         assert [row[name] for row in fast] == pytest.approx([row[name] for row in plain], rel=1e-6)
 
 

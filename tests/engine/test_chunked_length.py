@@ -18,6 +18,9 @@ def test_a_chunk_ends_at_every_logged_step_and_at_every_validation(steps: int, b
     )
     ends = set(range(length.chunk_steps, steps + 1, length.chunk_steps)) | {steps}
     assert set(range(between, steps + 1, between)) <= ends
+    chunks = range(length.chunks_between_validations, length.chunks_per_epoch + 1, length.chunks_between_validations)
+    if between < steps:  # Lightning validates after each of these chunks
+        assert len(chunks) == steps // between
     assert length.chunks_between_validations * length.chunk_steps == between or between == steps
     assert length.chunk_steps <= logged
     assert logged % length.chunk_steps == 0 or length.chunk_steps == steps

@@ -11,13 +11,14 @@ import pytest
 import torch
 from helpers.kill_and_resume import configuration, difference
 from torch.nn import functional as F
+from torchmetrics import MeanMetric
 
 from mnist_mlp.config.errors import ConfigError, SaveError
 from mnist_mlp.engine.member_checkpoint_io import MemberCheckpointIO
 from mnist_mlp.model.networks import MLP
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file
-from mnist_mlp.training import train
+from mnist_mlp.training import run, train
 
 SHORT = ("trainer.limit_train_batches=20", "trainer.limit_test_batches=0", "checkpoint.every_seconds=60")
 
@@ -65,6 +66,26 @@ def test_an_optimizer_may_come_alone_in_its_dictionary(tmp_path: Path, monkeypat
     assert train(configuration(*SHORT, "trainer.max_epochs=1"), tmp_path).history[0]["lr"] == 1e-2
 
 
+def test_a_metric_of_ones_own_is_resumed_within_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Measuring(DigitClassifier):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.mean_label = MeanMetric()
+
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            self.mean_label.update(batch[1].double())
+            self.log("train/mean_label", self.mean_label, on_step=False, on_epoch=True)
+            return super().training_step(batch, batch_idx)
+
+    monkeypatch.setattr(run, "DigitClassifier", Measuring)
+    words = (*SHORT, "scheduler=constant")
+    whole = train(configuration(*words), tmp_path / "whole")
+    train(configuration(*words, "trainer.max_steps=5"), tmp_path / "parts")
+    parts = train(configuration(*words, f"resume={tmp_path / 'parts'}"), tmp_path / "parts")
+    means = [[row["train/mean_label"] for row in found.history] for found in (whole, parts)]
+    assert means[0] == means[1] and min(means[0]) > 3
+
+
 @pytest.mark.parametrize("interval", [{}, {"interval": "epoch"}, {"interval": "step", "frequency": 2}])
 def test_a_schedule_that_only_lightnings_loop_can_step_is_refused(
     interval: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -77,7 +98,7 @@ def test_a_schedule_that_only_lightnings_loop_can_step_is_refused(
         }
 
     monkeypatch.setattr(DigitClassifier, "configure_optimizers", configured)
-    with pytest.raises(ConfigError, match="configure_optimizers: engine=fast expects an optimizer, or a dictionary"):
+    with pytest.raises(ConfigError, match="configure_optimizers: engine=fast expects an optimizer other than"):
         train(configuration(*SHORT), tmp_path)
 
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import lightning as L
 import pytest
+import torch
 from helpers.kill_and_resume import configuration
 from helpers.short_runs import QUIET, SHORT
 from lightning.pytorch.callbacks import LambdaCallback, StochasticWeightAveraging
+from torch.optim import LBFGS, SGD
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 
 from mnist_mlp.config.errors import ConfigError
@@ -60,6 +63,51 @@ def test_a_module_that_logs_under_other_names_is_refused(tmp_path: Path, monkeyp
     monkeypatch.setattr(DigitClassifier, "log", lambda *_, **__: None, raising=False)
     with pytest.raises(ConfigError, match=r"DigitClassifier\.log: engine=fast"):
         train(configuration(*SHORT, *QUIET), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("automatic_optimization", False, r"automatic_optimization: engine=fast makes the steps of the optimizer"),
+        (
+            "training_step",
+            lambda *_: (torch.tensor(1.0), 2),
+            "training_step: expected a loss, or a dictionary with one",
+        ),
+        ("configure_optimizers", lambda module: LBFGS(module.network.parameters()), "an optimizer other than LBFGS"),
+        (
+            "configure_optimizers",
+            lambda module: {
+                "optimizer": (optimizer := SGD(module.network.parameters(), lr=0.1)),
+                "lr_scheduler": {"scheduler": ReduceLROnPlateau(optimizer), "interval": "step"},
+            },
+            "an lr_scheduler other than ReduceLROnPlateau",
+        ),
+        (
+            "on_train_epoch_end",
+            lambda module: module.lr_schedulers(),
+            r"lr_schedulers: engine=fast computes .* self\.optimizers\(\)\.param_groups",
+        ),
+    ],
+)
+def test_what_only_lightnings_own_loop_can_do_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: Any, message: str
+) -> None:
+    monkeypatch.setattr(DigitClassifier, name, value)
+    with pytest.raises(ConfigError, match=message):
+        train(configuration(*SHORT, *QUIET), tmp_path)
+
+
+def test_several_optimizers_are_refused_as_each_batch_is_one_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def two(module: DigitClassifier) -> list[Any]:
+        module.automatic_optimization = False
+        return [SGD([weights], lr=0.1) for weights in module.network.layers[0].parameters()]
+
+    monkeypatch.setattr(DigitClassifier, "configure_optimizers", two)
+    with pytest.raises(ConfigError, match="configure_optimizers: expected one optimizer, perhaps with several groups"):
+        train(configuration(*SHORT, *QUIET, "engine=plain"), tmp_path)
 
 
 def test_a_callback_that_replaces_the_schedule_is_refused(tmp_path: Path) -> None:

@@ -45,8 +45,8 @@ def test_a_stack_trains_in_one_process(tmp_path: Path) -> None:
 
 
 class OverflowsAndStops(L.Callback):
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
-        if trainer.global_step == 5:
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.current_epoch == 1:
             with torch.no_grad():
                 next(pl_module.parameters()).fill_(torch.inf)
             signal.raise_signal(signal.SIGTERM)
@@ -57,7 +57,7 @@ def test_a_run_that_cannot_be_saved_at_a_signal_does_not_keep_the_others_from_it
     with pytest.raises(Interrupted):
         train_stack(jobs, callbacks=[[OverflowsAndStops()], []])
     assert [result["status"] for result in results(jobs)] == ["failed", "interrupted"]
-    assert checkpoint_file.read(jobs[1].directory / "checkpoints" / checkpoint_file.LAST)["global_step"] == 5
+    assert checkpoint_file.read(jobs[1].directory / "checkpoints" / checkpoint_file.LAST)["global_step"] == 14
 
 
 class Diverges(L.Callback):

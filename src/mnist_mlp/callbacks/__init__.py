@@ -11,6 +11,9 @@ To add one: a class in a new file of this folder, and a file in configs/callback
 
     own: {my_file: {MyCallback: {some_argument: 3}}}
 
+If it changes neither network nor optimizer, say so by `only_reads = True` in the class: then the fast engine keeps its
+hand-written step.
+
 `callbacks=<name of that file>` switches it on, `callbacks=[early_stopping,<name>]` several. With `lightning` instead of
 the name of a file, classes of `lightning.pytorch.callbacks` are meant:
 
@@ -36,6 +39,8 @@ from mnist_mlp.config.schema import CallbacksConfig
 
 LIGHTNING = "lightning"
 """in `callbacks.own`, this instead of the name of a file means `lightning.pytorch.callbacks`"""
+READ_ONLY = (lightning_callbacks.EarlyStopping, lightning_callbacks.ModelSummary, lightning_callbacks.RichModelSummary)
+"""callbacks of Lightning that change neither network nor optimizer, and have no hook around a batch"""
 
 
 def build_callbacks(config: CallbacksConfig) -> list[L.Callback]:
@@ -56,6 +61,11 @@ def build_callbacks(config: CallbacksConfig) -> list[L.Callback]:
         built += [_own(file, name, {} if given is None else given) for name, given in classes.items()]
     _refuse_equal_states(built)
     return built
+
+
+def only_reads(callback: L.Callback) -> bool:
+    """Whether the callback changes neither network nor optimizer: it says so, or is one of Lightning's that do not."""
+    return getattr(callback, "only_reads", False) or type(callback) in READ_ONLY
 
 
 def _refuse_equal_states(callbacks: Sequence[L.Callback]) -> None:

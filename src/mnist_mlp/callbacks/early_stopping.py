@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 class EarlyStopping(callbacks.EarlyStopping):
     """Lightning's EarlyStopping; in addition a run that has stopped, and is resumed, stops again at once."""
 
+    only_reads = True
+
     def __init__(self, config: EarlyStoppingConfig) -> None:
         assert config.patience is not None
         super().__init__(

@@ -77,8 +77,7 @@ class History(Checkpoint):
         losses, images = losses_and_image_count(outputs, batch)
         step_values = {}  # values logged with on_step=True; with engine=plain Lightning writes them
         if _of_many_steps(outputs):
-            self._lr = _lr(trainer)  # the engine sets it in each step of the chunk
-            step_values = outputs["step_values"]
+            self._lr, step_values = outputs["lr"], outputs["step_values"]
         if len(losses) > 0:
             self._losses.append(losses)
             self._images += images
@@ -145,12 +144,13 @@ def loss_of(output: Any) -> Tensor:
     """The loss in what `training_step` returned.
 
     Raises:
-        ConfigError: there is none. Lightning would skip such a batch.
+        ConfigError: there is none (Lightning would skip such a batch), or it is no tensor.
     """
     loss = output.get("loss") if isinstance(output, dict) else output
     if loss is None:
         raise ConfigError("training_step: expected a loss for each batch, got None")
-    assert isinstance(loss, Tensor)
+    if not isinstance(loss, Tensor):
+        raise ConfigError(f"training_step: expected a loss, or a dictionary with one, got a {type(loss).__name__}")
     return loss
 
 

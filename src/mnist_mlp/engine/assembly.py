@@ -17,9 +17,9 @@ from mnist_mlp.distributed.strategy import WorldEnvironment
 from mnist_mlp.distributed.world import World
 from mnist_mlp.engine.chunked_data import ChunkedData
 from mnist_mlp.engine.chunked_length import in_chunks
-from mnist_mlp.engine.hooks import MemberHooks, wants_each_step
+from mnist_mlp.engine.hooks import MemberHooks
 from mnist_mlp.engine.job import Job
-from mnist_mlp.engine.member import Member
+from mnist_mlp.engine.member import Member, wants_each_step
 from mnist_mlp.engine.member_checkpoint_io import MemberCheckpointIO
 from mnist_mlp.engine.stack import Stack
 from mnist_mlp.training.run import TrainingRun
@@ -47,7 +47,7 @@ def assemble(
     first = runs[0]
     length = in_chunks(first.length, first.config.trainer.log_every_n_steps)
     if any(wants_each_step(callback) for callback in chain.from_iterable(run.chosen_callbacks for run in runs)):
-        length = replace(length, chunk_steps=1)
+        length = replace(length, chunk_steps=1)  # what these callbacks stop or save is of that step
     members = [
         Member(
             job,
@@ -55,6 +55,7 @@ def assemble(
             _in_memory(run),
             length,
             callbacks=run.callbacks,
+            chosen_callbacks=run.chosen_callbacks,
             loggers=run.loggers,
             start=run.checkpoint,
             cleanup=cleanup,

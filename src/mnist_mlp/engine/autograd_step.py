@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MetricCollection
 
 from mnist_mlp.callbacks.history import loss_of
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 class AutogradStep:
-    """The optimizer step of Lightning's own loop, with the hooks of one module and of its data module."""
+    """The optimizer step of Lightning's own loop, with the hooks of one module, of its data module, and of
+    `Member.each_step`.
+    """
 
     def __init__(self, member: Member) -> None:
         self.member = member
@@ -30,6 +32,9 @@ class AutogradStep:
         by_norm, by_value = nn.utils.clip_grad_norm_, nn.utils.clip_grad_value_
         algorithms: dict[str, Callable[..., object]] = {"norm": by_norm, "value": by_value}
         self.clip = algorithms[member.config.trainer.gradient_clip_algorithm]
+        # Lightning's order: callbacks that save checkpoints come last.
+        self._before_module = [callback for callback in member.each_step if not isinstance(callback, Checkpoint)]
+        self._after_module = [callback for callback in member.each_step if isinstance(callback, Checkpoint)]
 
     def run(self, chunk: Chunk, first_step: int) -> Tensor:
         """Make one optimizer step for each minibatch of the chunk; returns the losses `(1, steps)`."""
@@ -44,16 +49,14 @@ class AutogradStep:
         member = self.member
         module, optimizer = member.module, member.optimizer
         member.trainer.global_step = step
-        # A LambdaLR is a function of the step. Any other schedule has a state, which checkpoints hold, and is stepped.
-        if isinstance(member.schedule, LambdaLR):
-            for group, rate in zip(optimizer.param_groups, member.learning_rates(step), strict=True):
-                group["lr"] = rate
         whole = chunk.images.index_select(0, minibatch), chunk.labels.index_select(0, minibatch)
         # Every rank augments the whole minibatch, so that the noise of an image does not depend on the world size.
         images, labels = member.datamodule.on_after_batch_transfer(whole, 0)
         own_labels = chunk.share_of_rank(labels)
         batch, batch_idx = (chunk.share_of_rank(images), own_labels), step % member.length.steps_per_epoch
         member.train_log.batch_size, member.train_log.in_step = len(own_labels), True
+        for callback in member.each_step:
+            callback.on_train_batch_start(member.trainer, module, batch, batch_idx)  # type: ignore[arg-type]
         # Ours returns None, but that of a subclass may return -1.
         if module.on_train_batch_start(batch, batch_idx) == -1:  # type: ignore[func-returns-value]
             raise ConfigError("on_train_batch_start: engine=fast cannot end an epoch by -1; engine=plain does")
@@ -65,12 +68,20 @@ class AutogradStep:
         else:
             loss = backward_over_ranks(loss, len(own_labels) / len(minibatch), list(module.parameters()))
         if self.clip_val is not None:
-            self.clip(module.parameters(), self.clip_val)
+            self.clip([weights for group in optimizer.param_groups for weights in group["params"]], self.clip_val)
         optimizer.step()
+        member.last_lr = float(optimizer.param_groups[0]["lr"])
         member.trainer.global_step = step + 1
-        if member.schedule is not None and not isinstance(member.schedule, LambdaLR):
+        if member.lr_is_function_of_step:
+            member.set_learning_rates(step + 1)
+        elif member.schedule is not None:
             member.schedule.step()
-        module.on_train_batch_end(output, batch, batch_idx)
+        outputs = {**(output if isinstance(output, dict) else {}), "loss": loss.detach()}
+        for callback in self._before_module:
+            callback.on_train_batch_end(member.trainer, module, outputs, batch, batch_idx)  # type: ignore[arg-type]
+        module.on_train_batch_end(outputs, batch, batch_idx)
+        for callback in self._after_module:
+            callback.on_train_batch_end(member.trainer, module, outputs, batch, batch_idx)  # type: ignore[arg-type]
         member.train_log.in_step = False
         return loss.detach()
 
@@ -112,7 +123,7 @@ def _updated_at_once(metrics: MetricCollection) -> Iterator[None]:
 
     Each call of `update` takes as long as computing the loss.
     """
-    update, compute = metrics.update, metrics.compute
+    update = metrics.update
     seen: list[tuple[Tensor, Tensor]] = []
 
     def note(*given: Any, **named: Any) -> None:
@@ -127,13 +138,23 @@ def _updated_at_once(metrics: MetricCollection) -> Iterator[None]:
             seen.clear()
             update(torch.cat(outputs), torch.cat(labels))
 
-    def computed() -> dict[str, Any]:
-        update_with_seen()
-        return compute()
+    def up_to_date(compute: Callable[[], Any]) -> Callable[[], Any]:
+        def computed() -> Any:
+            update_with_seen()
+            return compute()
 
-    metrics.update, metrics.compute = note, computed  # type: ignore[method-assign]
+        return computed
+
+    single = list(metrics.values(copy_state=False))
+    computes = [metric.compute for metric in single]
+    metrics.update = note  # type: ignore[method-assign]
+    metrics.compute = up_to_date(metrics.compute)  # type: ignore[method-assign]
+    for metric, compute in zip(single, computes, strict=True):
+        metric.compute = up_to_date(compute)  # type: ignore[method-assign]
     try:
         yield
     finally:
         del metrics.update, metrics.compute
+        for metric, compute in zip(single, computes, strict=True):
+            metric.compute = compute  # type: ignore[method-assign]
     update_with_seen()

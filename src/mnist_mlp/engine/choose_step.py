@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+import lightning as L
 import torch
-from torch import Tensor
-from torch.optim.lr_scheduler import LambdaLR
+from torch import Tensor, nn
 
+from mnist_mlp.callbacks import only_reads
 from mnist_mlp.engine import stacked_mlp, stacked_optimizer
 from mnist_mlp.engine.autograd_step import AutogradStep
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.hand_written_step import HandWrittenStep
 from mnist_mlp.engine.member import Member, overrides
 from mnist_mlp.engine.stacked_loss import HAND_WRITTEN
+from mnist_mlp.model.networks import Network
 from mnist_mlp.module import DigitClassifier
 
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-9}
@@ -28,16 +31,32 @@ METRIC_TOLERANCE = 0.05
 """absolute tolerance of a metric such as accuracy, a share of images"""
 
 
+HOOKS_OF_A_FIT: dict[str, type[L.LightningModule]] = dict.fromkeys(
+    (
+        *("on_fit_start", "on_train_start", "on_train_epoch_start", "on_train_epoch_end"),
+        *("on_validation_start", "on_validation_epoch_start", "on_validation_batch_start"),
+        *("on_validation_batch_end", "on_validation_epoch_end", "on_validation_end"),
+    ),
+    L.LightningModule,
+) | dict.fromkeys(("on_train_batch_start", "on_train_batch_end"), DigitClassifier)
+"""hooks in which a module may change how it is trained, and the class whose hook the hand-written step replaces"""
+
+
 def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
     """Why autograd has to train these members, as text for the log; None if the hand-written step can."""
     tried = set()
     for member in members:
         config, model, network = member.config, member.config.model, member.module.network
-        for hook in ("on_train_batch_start", "on_train_batch_end"):
-            if overrides(member.module, DigitClassifier, hook):
+        for callback in member.chosen_callbacks:
+            if callback in member.each_step or not only_reads(callback):
+                return f"{type(callback).__name__} may change the network or the optimizer"
+        for hook, base in HOOKS_OF_A_FIT.items():
+            if overrides(member.module, base, hook):
                 return f"{type(member.module).__name__} has a hook {hook} of its own"
         if not stacked_mlp.is_known(network.layers):
             return f"the network has layers other than a perceptron's (model.name={model.name})"
+        if _kinds(network) != _kinds(members[0].module.network):
+            return "the networks differ in their layers"
         if len(list(network.parameters())) != len(list(network.layers.parameters())):
             return f"the network has weights outside of its layers (model.name={model.name})"
         if not all(weight.requires_grad for weight in network.parameters()):
@@ -48,7 +67,7 @@ def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
             return f"the hand-written step does not support model.adversarial={model.adversarial}"
         if not stacked_optimizer.is_known(member.optimizer, network):
             return f"the hand-written step does not support {type(member.optimizer).__name__} with these settings"
-        if type(member.schedule) is not LambdaLR:
+        if not member.lr_is_function_of_step:
             return f"{type(member.schedule).__name__} is no function of the step alone"
         if network.mean.dtype not in TOLERANCE or config.trainer.precision.endswith("mixed"):
             return f"the hand-written step does not support trainer.precision={config.trainer.precision}"
@@ -64,6 +83,11 @@ def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
     return None
 
 
+def _kinds(network: Network) -> list[type[nn.Module]]:
+    """Types of the layers; dropout, which members may have or not, left out."""
+    return [type(layer) for layer in network.layers if not isinstance(layer, nn.Dropout)]
+
+
 def _difference(member: Member, chunk: Chunk, step: int) -> str | None:
     """What differs between the two steps on the first minibatch of the chunk, made as step number `step` of the run.
 
@@ -73,6 +97,7 @@ def _difference(member: Member, chunk: Chunk, step: int) -> str | None:
     written, original = member.copy_for_trial(), member.copy_for_trial()
     for trial in (written, original):
         trial.trainer.current_epoch = step // member.length.steps_per_epoch
+        trial.set_learning_rates(step)
     before = _weights(original)
     losses = [
         HandWrittenStep([written], replace(member.length, chunk_steps=1)).run(one_step, step),
@@ -87,6 +112,12 @@ def _difference(member: Member, chunk: Chunk, step: int) -> str | None:
     # allow for some of these. Not in the last step, whose learning rate may be so small that rounding decides.
     if step == 0 and not _agree(_weights(written) - before, _weights(original) - before, 100 * tolerance):
         return "other weights"
+    for (name, ours), (_, other) in zip(written.module.named_buffers(), original.module.named_buffers(), strict=True):
+        if not torch.equal(ours, other):
+            return f"another buffer {name}"
+    for name, value in _plain_attributes(original).items():
+        if value != _plain_attributes(written)[name]:
+            return f"another {name}"
     logged = [trial.train_log.compute(world_size=chunk.world_size) for trial in (written, original)]
     if logged[0].keys() != logged[1].keys():
         return "other metrics"
@@ -104,6 +135,15 @@ def _difference(member: Member, chunk: Chunk, step: int) -> str | None:
 
 def _agree(left: Tensor, right: Tensor, tolerance: float) -> bool:
     return bool((left - right).abs().mean() <= tolerance * right.abs().mean())
+
+
+def _plain_attributes(member: Member) -> dict[str, Any]:
+    """Numbers and texts among the public attributes of the module, which a `training_step` may count or set."""
+    return {
+        name: value
+        for name, value in vars(member.module).items()
+        if not name.startswith("_") and isinstance(value, int | float | str)
+    }
 
 
 def _weights(member: Member) -> Tensor:

@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import Metric
 
 from mnist_mlp.config.errors import ConfigError
@@ -118,8 +118,11 @@ class EpochLog:
         sums = sum_over_ranks(torch.tensor(list(self.sums.values()), dtype=torch.float64))
         return {name: (total, count) for name, (total, count) in zip(self.sums, sums.tolist(), strict=True)}
 
-    def state_dict(self, *, world_size: int = 1) -> dict[str, Any]:
-        """Sums and metric states of all ranks, for a checkpoint in the middle of an epoch."""
+    def state_dict(self, module: nn.Module, *, world_size: int = 1) -> dict[str, Any]:
+        """Sums and metric states of all ranks, for a checkpoint in the middle of an epoch.
+
+        `module` holds the metrics.
+        """
         self.add_up()
         sums = self._of_all_ranks() if world_size > 1 else self.sums
         metrics = {}
@@ -127,18 +130,20 @@ class EpochLog:
             with metric.sync_context():
                 metrics[name] = dict(metric.metric_state)
         pairs = {name: list(pair) for name, pair in sums.items()}
+        places = {part: place for place, part in module.named_modules() if isinstance(part, Metric)}
         return {
             "sums": pairs,
             "metrics": metrics,
+            "metric_places": {name: places[metric] for name, metric in self.metrics.items() if metric in places},
             "reported": self.reported,
             "step_values": {name: float(value) for name, value in self.step_values.items()},
             "with_step": sorted(self._with_step),
         }
 
-    def load_state_dict(self, state: dict[str, Any], metrics: dict[str, Metric], *, rank: int = 0) -> None:
+    def load_state_dict(self, state: dict[str, Any], module: nn.Module, *, rank: int = 0) -> None:
         """Restore the sums of all ranks on rank 0; the other ranks start from zero.
 
-        `metrics` are the metrics of the module, by the names under which it logs them.
+        `module` holds the metrics. One that it no longer has is left out.
         """
         self.reset()
         self.reported = state.get("reported", False)
@@ -147,7 +152,14 @@ class EpochLog:
         self.sums = {
             name: (total, count) if rank == 0 else (0.0, 0.0) for name, (total, count) in state["sums"].items()
         }
+        if "metric_places" in state:
+            parts = dict(module.named_modules())
+            known = {name: parts.get(place) for name, place in state["metric_places"].items()}
+        else:  # an older checkpoint
+            known = dict(module.metrics_of("train").items())  # type: ignore[operator]
         for name, values in state["metrics"].items():
-            metric = self.metrics[name] = metrics[name]
+            if (metric := known.get(name)) is None:
+                continue
+            self.metrics[name] = metric
             for key, value in values.items() if rank == 0 else ():
                 setattr(metric, key, value.to(metric.device))

@@ -120,14 +120,15 @@ class HandWrittenStep:
     def _learning_rates(self, first_step: int, steps: int) -> Sequence[Any]:
         """Learning rates of all members in each step: numbers, or views of the tensor that a CUDA graph reads.
 
-        Each optimizer gets that of its last step, which `History` and other callbacks read.
+        Each optimizer gets that of the step after the chunk, as Lightning's own loop leaves it.
         """
         rates = [
             [member.learning_rates(step)[0] for member in self.members]
             for step in range(first_step, first_step + steps)
         ]
         for member, rate in zip(self.members, rates[-1], strict=True):
-            member.optimizer.param_groups[0]["lr"] = rate
+            member.last_lr = rate
+            member.set_learning_rates(first_step + steps)
         if self.recorder is None:
             return rates
         self.rates[:steps] = torch.tensor(rates, dtype=self.dtype).unsqueeze(2)

@@ -56,15 +56,18 @@ class MemberHooks(L.Callback):
         images = batch.share_of_rank(batch.minibatches()[-1], dim=1).shape[1]
         for member in self.stack.training_members:
             member.train_log.batch_size = images
-        # `AutogradStep` calls the module's own hooks around a batch, for each minibatch of the chunk.
-        self.stack.call("on_train_batch_start", batch, batch_idx, module=False)
+        # Those of the module, and of `Member.each_step`, are called by `AutogradStep` for each minibatch of the chunk.
+        step = trainer.global_step % self.stack.members[0].length.steps_per_epoch
+        self.stack.call("on_train_batch_start", batch, step, by_chunk=True)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         # Lightning's own `max_steps` would leave out the validation after a last step within an epoch.
         if trainer.global_step >= self.stack.members[0].length.total_steps:
             end_run(trainer)
+        step = (trainer.global_step - 1) % self.stack.members[0].length.steps_per_epoch
         for member in self.stack.training_members:
-            self.stack.call_member(member, "on_train_batch_end", member.outputs, batch, batch_idx, module=False)
+            self.stack.call_member(member, "on_train_batch_end", member.outputs, batch, step, by_chunk=True)
+        self.stack.end_if_all_stop()
 
     def on_validation_start(self, *_: Any) -> None:
         for member in self.stack.training_members:
@@ -146,8 +149,13 @@ def refuse_unknown_hooks(
 
     Raises:
         ConfigError: one of them overrides a hook that only Lightning's own loop calls, or replaces the schedule of the
-            learning rate, which the engine computes itself.
+            learning rate, or the module makes the optimizer's steps: both are what the engine does itself.
     """
+    if not module.automatic_optimization:
+        raise ConfigError(
+            f"{type(module).__name__}.automatic_optimization: engine=fast makes the steps of the optimizer itself, and "
+            "expects True; engine=plain takes False too"
+        )
     if any(isinstance(callback, StochasticWeightAveraging) for callback in callbacks):
         raise ConfigError(
             "StochasticWeightAveraging: engine=fast computes the learning rate itself, and this callback replaces it; "
@@ -165,8 +173,3 @@ def refuse_unknown_hooks(
                     f"{type(owner).__name__}.{name}: engine=fast does not call this method as Lightning's own loop "
                     "does; engine=plain does. docs/yours.md lists the hooks that it calls"
                 )
-
-
-def wants_each_step(callback: L.Callback) -> bool:
-    """Whether the callback has a hook around a batch, which the engine would otherwise call once for each chunk."""
-    return any(overrides(callback, L.Callback, name) for name in ("on_train_batch_start", "on_train_batch_end"))

@@ -15,8 +15,8 @@ from lightning.pytorch.loggers import Logger
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 from torch.nn import Module
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim import LBFGS, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 
 from mnist_mlp.callbacks.loop_progress import timer_state
 from mnist_mlp.config.errors import ConfigError, DivergedError, Pruned, UserError
@@ -41,26 +41,33 @@ class Member:
         length: ChunkedLength,
         *,
         callbacks: Sequence[L.Callback] = (),
+        chosen_callbacks: Sequence[L.Callback] = (),
         loggers: Sequence[Logger] = (),
         start: dict[str, Any] | None = None,
         cleanup: ExitStack | None = None,
     ) -> None:
         """
         Args:
+            chosen_callbacks: those of `callbacks` that the user chose; the others are the project's own.
             start: content of the checkpoint to resume from.
             cleanup: closes the loggers and writes result.json; closed early if this run fails alone.
         """
         self.job, self.config, self.directory = job, job.config, job.directory
         self.module, self.datamodule, self.length = module, datamodule, length
         self.callbacks, self.loggers, self.start = list(callbacks), list(loggers), start
+        self.chosen_callbacks = list(chosen_callbacks)
+        self.each_step = [callback for callback in chosen_callbacks if wants_each_step(callback)]
+        """callbacks whose hooks around a batch are called for each step; those of the others, for each chunk"""
         self.train_log, self.evaluation_log = EpochLog(), EpochLog()
         self.training = True
         """False after it has failed, or was stopped early"""
         self.error: UserError | Pruned | None = None
         self.cleanup = cleanup or ExitStack()
         self.outputs: dict[str, Any] = {}
-        """what `on_train_batch_end` gets: of the latest chunk its last `loss`, its `losses` `(steps,)`,
-        the number of its `images`, and `step_values`, the latest values logged with `on_step`"""
+        """what `on_train_batch_end` gets for a chunk: its last `loss`, its `losses` `(steps,)`, the number of its
+        `images`, the `lr` of its last step, and `step_values`, the latest values logged with `on_step`"""
+        self.last_lr = 0.0
+        """learning rate of the latest step"""
         self.evaluation_output: Any = None
         """what `validation_step` or `test_step` returned for the latest batch"""
         self.trainer: MemberTrainer
@@ -71,15 +78,23 @@ class Member:
 
     def join(self, trainer: L.Trainer) -> None:
         """Attach to the trainer of the stack: move the module to its device, and build the optimizer."""
-        self.trainer = MemberTrainer(
-            trainer, self.module, self.datamodule, self.callbacks, self.loggers, self.length.total_steps
-        )
+        self.trainer = MemberTrainer(trainer, self.module, self.datamodule, self.callbacks, self.loggers, self.length)
         self.module.trainer = self.datamodule.trainer = self.trainer  # type: ignore[assignment]
         self.log_to(self.train_log)
         self.module.to(trainer.strategy.root_device)
         trainer.precision_plugin.convert_module(self.module)
         self.optimizer, self.schedule = _optimizer_and_schedule(self.module.configure_optimizers())
         self.trainer.optimizers = [self.optimizer]
+        self.module.optimizers = lambda *_, **__: self.optimizer  # type: ignore[method-assign,assignment]
+        self.module.lr_schedulers = self._lr_schedulers  # type: ignore[method-assign]
+
+    def _lr_schedulers(self) -> LRScheduler | None:
+        if self.lr_is_function_of_step:
+            raise ConfigError(
+                "lr_schedulers: engine=fast computes the learning rate of each step itself, without stepping the "
+                "scheduler; self.optimizers().param_groups[0]['lr'] has it; engine=plain has the scheduler too"
+            )
+        return self.schedule
 
     def copy_for_trial(self) -> Member:
         """A member with a copy of the weights and a new optimizer, to try a step without side effects."""
@@ -90,11 +105,25 @@ class Member:
         trial.join(self.trainer.stack_trainer)
         return trial
 
+    @property
+    def lr_is_function_of_step(self) -> bool:
+        """Whether the schedule is a plain `LambdaLR`. Any other has a state, which checkpoints hold, and is stepped."""
+        return type(self.schedule) is LambdaLR
+
     def learning_rates(self, step: int) -> list[float]:
-        """Learning rate of a step in each parameter group; the schedule has to be a `LambdaLR`."""
+        """Learning rate of a step in each parameter group, where `lr_is_function_of_step`."""
         assert isinstance(self.schedule, LambdaLR)
         groups = zip(self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True)
         return [float(base * factor(step)) for base, factor in groups]
+
+    def set_learning_rates(self, step: int) -> None:
+        """Give the optimizer the learning rates of a step, where `lr_is_function_of_step`.
+
+        As in Lightning's own loop they are those of the next step as soon as a step is done, and a hook in between may
+        set others for that step.
+        """
+        for group, rate in zip(self.optimizer.param_groups, self.learning_rates(step), strict=True):
+            group["lr"] = rate
 
     def log_to(self, epoch_log: EpochLog) -> None:
         """Make `self.log` of the module add to `epoch_log` from now on."""
@@ -177,7 +206,7 @@ class Member:
 
     def checkpoint(self, stack_checkpoint: dict[str, Any]) -> dict[str, Any]:
         """The checkpoint that Lightning would save for this run alone, from its checkpoint of the stack."""
-        saved_schedule = [] if self.schedule is None or isinstance(self.schedule, LambdaLR) else [self.schedule]
+        saved_schedule = [] if self.schedule is None or self.lr_is_function_of_step else [self.schedule]
         content = {
             **stack_checkpoint,
             "state_dict": _cloned(self.module.state_dict()),
@@ -188,7 +217,7 @@ class Member:
             | {callback.state_key: state for callback in self.callbacks if (state := callback.state_dict())},
             "hyper_parameters": dict(self.module.hparams),
             # With several ranks `Stack.on_save_checkpoint` has summed it over them.
-            "epoch_log": stack_checkpoint.get("epoch_log") or self.train_log.state_dict(),
+            "epoch_log": stack_checkpoint.get("epoch_log") or self.train_log.state_dict(self.module),
             "stopped": [callback.state_key for callback in self.callbacks] if self.trainer.should_stop else [],
         }
         for callback in self.callbacks:
@@ -204,12 +233,13 @@ class Member:
         for schedule in content["lr_schedulers"]:
             assert self.schedule is not None
             self.schedule.load_state_dict(schedule)
+        if self.lr_is_function_of_step:
+            self.set_learning_rates(content["global_step"])
         for callback in self.callbacks:
             callback.on_load_checkpoint(self.trainer, self.module, content)  # type: ignore[arg-type]
             if state := content["callbacks"].get(callback.state_key):
                 callback.load_state_dict(state)
-        metrics = dict(self.module.metrics_of("train").items())
-        self.train_log.load_state_dict(content["epoch_log"], metrics, rank=self.trainer.global_rank)
+        self.train_log.load_state_dict(content["epoch_log"], self.module, rank=self.trainer.global_rank)
         # A checkpoint does not say which callback stopped the run. So the run stays stopped only if every callback that
         # it had then is configured again; if one was removed, training goes on. Older checkpoints lack the list.
         stopped = set(content.get("stopped", ()))
@@ -221,9 +251,14 @@ def overrides(owner: Any, base: type[Any], name: str) -> bool:
     """Whether `owner` overrides the attribute `name` of `base`: in its class, or on the object itself, as a
     `LambdaCallback` does.
     """
-    if name == "log" and name in vars(owner):  # set by `Member.log_to`
+    if name in ("log", "optimizers", "lr_schedulers") and name in vars(owner):  # set by `Member`
         return False
     return name in vars(owner) or getattr(type(owner), name, None) is not getattr(base, name)
+
+
+def wants_each_step(callback: L.Callback) -> bool:
+    """Whether the callback has a hook around a batch."""
+    return any(overrides(callback, L.Callback, name) for name in ("on_train_batch_start", "on_train_batch_end"))
 
 
 def _optimizer_and_schedule(configured: Any) -> tuple[Optimizer, LRScheduler | None]:
@@ -233,16 +268,16 @@ def _optimizer_and_schedule(configured: Any) -> tuple[Optimizer, LRScheduler | N
         ConfigError: the result has a form that only Lightning's own loop supports.
     """
     if isinstance(configured, Optimizer):
-        return configured, None
-    if isinstance(configured, dict) and isinstance(configured.get("optimizer"), Optimizer):
-        schedule = configured.get("lr_scheduler")
-        if schedule is None:
-            return configured["optimizer"], None
-        if isinstance(schedule, dict) and schedule.get("interval") == "step" and schedule.get("frequency", 1) == 1:
-            return configured["optimizer"], schedule["scheduler"]
+        configured = {"optimizer": configured}
+    if isinstance(configured, dict) and isinstance(optimizer := configured.get("optimizer"), Optimizer):
+        given = configured.get("lr_scheduler") or {"scheduler": None, "interval": "step"}
+        by_step = isinstance(given, dict) and given.get("interval") == "step" and given.get("frequency", 1) == 1
+        # LBFGS computes the loss several times for each step, ReduceLROnPlateau wants a metric.
+        if by_step and not isinstance(optimizer, LBFGS) and not isinstance(given["scheduler"], ReduceLROnPlateau):
+            return optimizer, given["scheduler"]
     raise ConfigError(
-        "configure_optimizers: engine=fast expects an optimizer, or a dictionary of an optimizer and an lr_scheduler "
-        "with interval='step'; engine=plain takes whatever Lightning takes"
+        "configure_optimizers: engine=fast expects an optimizer other than LBFGS, or a dictionary of it and an "
+        "lr_scheduler other than ReduceLROnPlateau with interval='step'; engine=plain takes whatever Lightning takes"
     )
 
 

@@ -10,14 +10,15 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mnist_mlp.data.datamodule import DigitsDataModule
+from mnist_mlp.data.run_length import RunLength
 from mnist_mlp.module import DigitClassifier
 
 
 class MemberTrainer:
     """A view of the stack's trainer for one member.
 
-    Its own are module, data module, optimizers, callbacks, loggers, `callback_metrics`, step, epoch and stop flag; all
-    else, `logged_metrics` too, is the stack's.
+    Its own are module, data module, optimizers, callbacks, loggers, `callback_metrics`, step, epoch, length and stop
+    flag; all else, `logged_metrics` too, is the stack's.
     """
 
     def __init__(
@@ -27,13 +28,15 @@ class MemberTrainer:
         datamodule: DigitsDataModule,
         callbacks: list[L.Callback],
         loggers: list[Logger],
-        total_steps: int,
+        length: RunLength,
     ) -> None:
         self.stack_trainer = stack_trainer
         self.lightning_module, self.datamodule = module, datamodule
         self.callbacks, self.loggers = callbacks, loggers
         self.logger = loggers[0] if loggers else None
-        self.estimated_stepping_batches = total_steps
+        # In optimizer steps: for the stack's trainer a batch is a chunk.
+        self.estimated_stepping_batches = self.max_steps = length.total_steps
+        self.num_training_batches = length.steps_per_epoch
         self.optimizers: list[Optimizer] = []
         self.callback_metrics: dict[str, Tensor] = {}
         self.should_stop = False

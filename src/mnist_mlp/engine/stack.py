@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from math import ceil
 from typing import Any
 
@@ -68,8 +68,8 @@ class Stack(L.LightningModule):
         # With several ranks there is one member. Its sums are added over all ranks here, because every rank calls this
         # hook, and only rank 0 calls `Member.checkpoint`.
         if self.trainer.world_size > 1:
-            train_log = self.members[0].train_log
-            checkpoint["epoch_log"] = train_log.state_dict(world_size=self.trainer.world_size)
+            first = self.members[0]
+            checkpoint["epoch_log"] = first.train_log.state_dict(first.module, world_size=self.trainer.world_size)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Recomputed, because the resumed run may have more steps than before. A step that ended the shorter run may lie
@@ -100,18 +100,21 @@ class Stack(L.LightningModule):
         for group, step in self._assign_steps(members, chunk):
             rows = [self.members.index(member) for member in group]
             own_chunk = chunk if len(rows) == len(self.members) else chunk.of(rows)
-            losses = step.run(own_chunk, first_step)
-            for member, own_losses in zip(group, losses, strict=True):
-                member.outputs = {
-                    "loss": own_losses[-1],
-                    "losses": own_losses,
-                    "images": chunk.order.shape[1],
-                    "step_values": member.train_log.step_values,
-                }
+            # By autograd there is one member in a group, whose hooks are called: they may fail, and log.
+            with self.failing_alone(group[0]), group[0].own_log_files() if len(group) == 1 else nullcontext():
+                for member, losses in zip(group, step.run(own_chunk, first_step), strict=True):
+                    member.outputs = {
+                        "loss": losses[-1],
+                        "losses": losses,
+                        "images": chunk.order.shape[1],
+                        "lr": member.last_lr,
+                        "step_values": member.train_log.step_values,
+                    }
         # Lightning computes `global_step` from this counter of manual optimization.
         self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_by(len(chunk.sizes))
         for member in members:
             member.trainer.global_step = None
+        for member in self.training_members:
             with self.failing_alone(member):
                 member.refuse_infinite(member.outputs["losses"], first_step)
         return {}
@@ -160,10 +163,7 @@ class Stack(L.LightningModule):
     def stop_members(self, *, at_epoch_end: bool = False) -> None:
         """Remove members whose `should_stop` is set; within an epoch, end that epoch for them first."""
         for member in self.training_members:
-            limits = member.config.trainer
-            may_stop = self.trainer.current_epoch + at_epoch_end >= (limits.min_epochs or 0)
-            may_stop = may_stop and self.trainer.global_step >= (limits.min_steps or 0)
-            if member.trainer.should_stop and may_stop:
+            if self._stops(member, at_epoch_end):
                 if not at_epoch_end and member.train_log.sums and not member.train_log.reported:
                     self.end_epoch([member])
                 self.call_member(member, "on_train_end")
@@ -171,18 +171,37 @@ class Stack(L.LightningModule):
         if not self.training_members:
             self.trainer.should_stop = True
 
-    def call(self, hook: str, *arguments: Any, members: Sequence[Member] | None = None, module: bool = True) -> None:
-        for member in self.training_members if members is None else members:
-            self.call_member(member, hook, *arguments, module=module)
+    def end_if_all_stop(self) -> None:
+        """After a chunk: if every member stops here, let Lightning validate, and end the epoch and the run."""
+        if all(self._stops(member) for member in self.training_members):
+            self.trainer.should_stop = True
 
-    def call_member(self, member: Member, hook: str, *arguments: Any, module: bool = True) -> None:
+    def _stops(self, member: Member, at_epoch_end: bool = False) -> bool:
+        limits = member.config.trainer
+        epochs = self.trainer.current_epoch + at_epoch_end
+        may_stop = epochs >= (limits.min_epochs or 0) and self.trainer.global_step >= (limits.min_steps or 0)
+        return member.trainer.should_stop and may_stop
+
+    def call(self, hook: str, *arguments: Any, members: Sequence[Member] | None = None, **options: bool) -> None:
+        for member in self.training_members if members is None else members:
+            self.call_member(member, hook, *arguments, **options)
+
+    def call_member(
+        self, member: Member, hook: str, *arguments: Any, module: bool = True, by_chunk: bool = False
+    ) -> None:
         """Call a hook in Lightning's order: callbacks, the module, and last the callbacks that save checkpoints.
 
         At the end of an epoch, those that stop early come after the module too.
+
+        Args:
+            module: whether to call it for the module.
+            by_chunk: it is a hook around a batch, which `AutogradStep` calls for the module and `Member.each_step`.
         """
+        module = module and not by_chunk
+        called = [callback for callback in member.callbacks if not (by_chunk and callback in member.each_step)]
         after_module = (EarlyStopping, Checkpoint) if hook == "on_train_epoch_end" else Checkpoint
-        first = [callback for callback in member.callbacks if not isinstance(callback, after_module)]
-        last = [callback for callback in member.callbacks if isinstance(callback, after_module)]
+        first = [callback for callback in called if not isinstance(callback, after_module)]
+        last = [callback for callback in called if isinstance(callback, after_module)]
         member.train_log.in_step = hook.startswith("on_train_batch_")
         try:
             with self.failing_alone(member), member.own_log_files():

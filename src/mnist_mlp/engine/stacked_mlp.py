@@ -177,6 +177,8 @@ def is_known(layers: nn.Module) -> bool:
     linear = [layer for layer in layers if type(layer) is nn.Linear]
     # No layer without a bias, and none that stands there twice.
     has_all_parameters = len(list(layers.parameters())) == 2 * len(linear)
+    # Not `weight_orig` and the like of spectral norm or pruning.
+    has_all_parameters &= all({name for name, _ in layer.named_parameters()} == {"weight", "bias"} for layer in linear)
     alternate = all(kind is nn.Linear for kind in kinds[::2]) and all(kind in ACTIVATIONS for kind in kinds[1::2])
     as_by_default = all(_settings(layer) == _settings(type(layer)()) for layer in layers if type(layer) in ACTIVATIONS)
     return has_all_parameters and alternate and as_by_default

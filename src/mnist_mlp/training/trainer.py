@@ -55,7 +55,7 @@ def build_trainer(run: TrainingRun, world: World, *, bar: str | None = "") -> L.
 
 
 class PlannedLength(L.Callback):
-    """Planned length of a run: a check of the number of batches in an epoch, and the end after the last step.
+    """Planned length of a run: a check of the batches in an epoch and the optimizers, and the end after the last step.
 
     If `max_steps` ends the run within an epoch, the validation of that epoch follows at once.
     """
@@ -69,6 +69,11 @@ class PlannedLength(L.Callback):
             raise ConfigError(
                 f"{type(data).__name__}.train_dataloader: expected {planned} batches of {data.batch_size} images, "
                 f"and the last one not dropped, got {trainer.num_training_batches}"
+            )
+        if len(trainer.optimizers) > 1:
+            raise ConfigError(
+                f"configure_optimizers: expected one optimizer, perhaps with several groups of parameters, got "
+                f"{len(trainer.optimizers)}: the length of a run and its checkpoints count one step for each batch"
             )
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:

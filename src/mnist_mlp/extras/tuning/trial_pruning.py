@@ -13,6 +13,8 @@ from mnist_mlp.config.errors import Pruned
 
 
 class Pruning(L.Callback):
+    only_reads = True
+
     def __init__(self, trial: optuna.Trial, reported: Set[int]) -> None:
         """`reported`: numbers of epochs that the study knows already, of a resumed trial."""
         self.trial, self.reported = trial, reported
