@@ -235,7 +235,8 @@ def test_a_run_may_leave_validation_and_test_out(tmp_path: Path) -> None:
     words = ("trainer.limit_val_batches=0", "trainer.limit_test_batches=0", "trainer.limit_train_batches=5")
     result = train(configuration(*BASE, *words), tmp_path)
     assert (result.status, result.best_epoch) == (directories.COMPLETED, None)
-    assert set(result.metrics.values()) == {None}
+    assert {name for name, value in result.metrics.items() if value is not None} == {"train/loss"}
+    assert result.metrics["train/loss"] == result.history[-1]["train/loss"]
 
 
 @pytest.mark.slow

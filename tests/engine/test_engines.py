@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +55,17 @@ def test_fast_and_plain_report_the_same_history(tmp_path: Path, network: list[st
         assert names == set(one) - {"seconds"}
         assert {name: one[name] for name in names} == pytest.approx({name: other[name] for name in names}, abs=1e-6)
     assert fast.metrics == pytest.approx(plain.metrics, abs=1e-6)
+
+
+def test_fast_and_plain_log_every_validation(tmp_path: Path) -> None:
+    logged = []
+    for engine in ("fast", "plain"):
+        words = ("logger=csv", "threads=1", "trainer.val_check_interval=5", f"engine={engine}")
+        train(configuration(*SHORT, *words), tmp_path / engine)
+        with (tmp_path / engine / "csv" / "metrics.csv").open() as table:
+            logged.append([float(row["val/loss"]) for row in csv.DictReader(table) if row["val/loss"]])
+    assert len(logged[0]) == 2 * 2 + 1  # and after the last step
+    assert logged[0] == pytest.approx(logged[1], rel=1e-5)
 
 
 class StopAt(L.Callback):

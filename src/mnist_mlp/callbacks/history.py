@@ -105,14 +105,16 @@ class History(Checkpoint):
         # Copied here, as `callback_metrics` keeps old values in epochs without a validation.
         if not trainer.sanity_checking:
             self.validated = stage_metrics("val", trainer)
+            if _in_engine(trainer):
+                _log(trainer, self.validated)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: Any) -> None:
-        metrics = stage_metrics("train", trainer) | self.validated | _other_metrics(trainer)
+        trained, others = stage_metrics("train", trainer), _other_metrics(trainer)
         now = time.perf_counter()
         row = {
             "epoch": trainer.current_epoch,
             **dict.fromkeys(("train/loss", "val/loss", "val/acc")),  # None if there was no validation
-            **metrics,
+            **(trained | self.validated | others),
             "lr": self._lr,
             "seconds": now - self._epoch_began,
         }
@@ -121,11 +123,14 @@ class History(Checkpoint):
         # a larger limit. The row is replaced.
         row["seconds"] += sum(old["seconds"] for old in self.rows if old["epoch"] == trainer.current_epoch)
         self.rows = [*(old for old in self.rows if old["epoch"] < trainer.current_epoch), row]
-        # Lightning's own loop logs what `self.log` has collected. In the engine `trainer` is a `MemberTrainer`, which
-        # does not.
-        if not isinstance(trainer, L.Trainer):
-            _log(trainer, metrics)
+        if _in_engine(trainer):
+            _log(trainer, trained | others)
         log.info(_line(row, epochs=trainer.max_epochs))
+
+
+def _in_engine(trainer: L.Trainer) -> bool:
+    """Whether `trainer` is a `MemberTrainer`, which leaves it to `History` to log what `self.log` has collected."""
+    return not isinstance(trainer, L.Trainer)
 
 
 def losses_and_image_count(outputs: Any, batch: Any) -> tuple[Tensor, int]:

@@ -138,12 +138,16 @@ class Result:
             self.seconds[part] = self.seconds.get(part, 0.0) + time.perf_counter() - began
 
     def take_history(self, rows: list[dict[str, Any]], best_epoch: int | None) -> None:
-        """Set the history, and the metrics of the best epoch in it; without any rows nothing changes."""
+        """Set the history, and the metrics of the best epoch in it, or of the last one if there was no validation.
+
+        Without any rows nothing changes.
+        """
         if not rows:
             return
         self.history, self.epochs, self.best_epoch = rows, len(rows), best_epoch
+        chosen = rows[-1]["epoch"] if best_epoch is None else best_epoch
         for row in rows:
-            if row["epoch"] == best_epoch:
+            if row["epoch"] == chosen:
                 self.metrics |= {name: row[name] for name in ("val/acc", "val/loss", "train/loss")}
 
     def _write(self) -> None:
