@@ -13,6 +13,7 @@ from helpers.kill_and_resume import configuration
 from helpers.short_runs import QUIET, SHORT, furthest, skip_connection, slow, trained
 from torch import Tensor, nn
 
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.engine import hand_written_step, stack
 from mnist_mlp.model import networks
 from mnist_mlp.model.networks import MLP, NETWORKS
@@ -189,6 +190,12 @@ def test_layers_without_a_bias_are_trained_too(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(networks, "_fully_connected", without_bias)
     fast, plain = (trained(tmp_path / engine, f"engine={engine}") for engine in ("fast", "plain"))
     assert furthest(fast, plain) < 1e-9
+
+
+def test_a_lazy_layer_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "_fully_connected", lambda *_: nn.Sequential(nn.LazyLinear(10)))
+    with pytest.raises(ConfigError, match=r"model=mlp: expected layers with weights, got a lazy one"):
+        train(configuration(*SHORT, *QUIET), tmp_path)
 
 
 def test_a_step_may_compute_its_metrics_and_log_by_position(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
@@ -184,7 +185,7 @@ def _gradient_norm(optimizer: torch.optim.Optimizer) -> float | None:
     return float(get_total_norm(gradients)) if gradients else None
 
 
-def _log(trainer: L.Trainer, scalars: dict[str, float | None]) -> None:
+def _log(trainer: L.Trainer, scalars: Mapping[str, float | None]) -> None:
     known = {name: value for name, value in scalars.items() if value is not None}
     for logger in trainer.loggers:
         logger.log_metrics(known, step=trainer.global_step)

@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from torch.nn.parameter import UninitializedParameter
 
 from mnist_mlp.callbacks.history import History, stage_metrics
 from mnist_mlp.callbacks.model_checkpoint import Checkpointing, checkpoint_metadata
@@ -99,9 +100,19 @@ def begin_result(config: Config, directory: Path) -> Result:
 
 
 def build_module(config: Config, data: ImageDataModule) -> DigitClassifier:
-    """The LightningModule, with initial weights from the seed of the configuration."""
+    """The LightningModule, with initial weights from the seed of the configuration.
+
+    Raises:
+        ConfigError: a layer has no weights before the first batch.
+    """
     L.seed_everything(config.seed, verbose=False)
-    return DigitClassifier(config, data.spec)
+    module = DigitClassifier(config, data.spec)
+    if any(isinstance(weights, UninitializedParameter) for weights in module.parameters()):
+        raise ConfigError(
+            f"model={config.model.name}: expected layers with weights, got a lazy one, such as nn.LazyLinear, which has "
+            "none before the first batch; give it the number of its inputs"
+        )
+    return module
 
 
 @contextmanager

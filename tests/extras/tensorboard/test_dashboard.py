@@ -195,6 +195,19 @@ def test_a_network_without_layers_of_torch_is_trained(tmp_path: Path, monkeypatc
     assert train(configuration("trainer.max_steps=2"), tmp_path).status == "completed"
 
 
+@pytest.mark.filterwarnings("ignore:.torch.nn.utils.weight_norm. is deprecated")
+def test_a_network_that_cannot_be_copied_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def build(config: Any, data: DataSpec) -> Network:
+        layers = nn.Sequential(nn.utils.weight_norm(nn.Linear(784, 10)))
+        return Network(layers, input_shape=[784], loss=config.loss, data=data)
+
+    monkeypatch.setitem(NETWORKS, "mlp", build)
+    assert train(configuration("trainer.max_steps=2"), tmp_path).status == "completed"
+    assert caplog.text.count("TensorBoard gets no pictures of this network") == 1
+
+
 @pytest.mark.parametrize(("snapshots", "epochs", "expected"), [(5, 10, {1, 3, 5, 7, 9}), (3, 2, {0, 1}), (0, 4, set())])
 def test_snapshots_are_spread_evenly_and_end_with_the_run(snapshots: int, epochs: int, expected: set[int]) -> None:
     assert snapshot_epochs(snapshots, epochs) == expected

@@ -6,6 +6,7 @@ random numbers, and its gradients come from a backward pass of their own.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.tensorboard import crc32c, projector
 from mnist_mlp.extras.tensorboard import summaries as events
 from mnist_mlp.extras.tensorboard.first_layer import first_layer_picture
-from mnist_mlp.extras.tensorboard.probe import features, layers_of, logits_of, probe, sees_pixels
+from mnist_mlp.extras.tensorboard.probe import can_be_copied, features, layers_of, logits_of, probe, sees_pixels
 from mnist_mlp.module import DigitClassifier
 
 PROBED = 256  # training images whose activations and gradients are shown, always the same ones
@@ -33,6 +34,9 @@ MISTAKES = 16
 THRESHOLDS = 64  # points of a precision-recall curve
 CURVES = 20  # classes with a precision-recall curve, the first ones
 EMBEDDED = 400  # validation images in the projector
+
+
+log = logging.getLogger(__name__)
 
 
 class Dashboard(L.Callback):
@@ -43,10 +47,14 @@ class Dashboard(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         logger, writer = _logger(trainer), _writer(trainer)
-        if logger is None or writer is None or trainer.global_step > 0:  # a resumed run has shown this
-            return
         assert isinstance(pl_module, DigitClassifier)
         network = pl_module.network
+        if logger is None or writer is None:
+            return
+        if not can_be_copied(network):
+            log.warning("TensorBoard gets no pictures of this network, as Python cannot copy it")
+        if trainer.global_step > 0 or not can_be_copied(network):  # a resumed run has shown this
+            return
         events.text(writer, self.config)
         events.hyperparameters(writer, self.config, events.row_name(Path(str(logger.save_dir))))
         events.layout(writer)
@@ -55,9 +63,11 @@ class Dashboard(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         writer = _writer(trainer)
+        assert isinstance(pl_module, DigitClassifier)
         if writer is None or trainer.current_epoch not in snapshot_epochs(self.config.dashboard.snapshots, self.epochs):
             return
-        assert isinstance(pl_module, DigitClassifier)
+        if not can_be_copied(pl_module.network):
+            return
         images, labels = _part(trainer, "val")
         logits = logits_of(pl_module.evaluated_network, images)
         if not bool(logits.isfinite().all()):  # training has diverged, and ends when it saves its next checkpoint
@@ -70,7 +80,9 @@ class Dashboard(L.Callback):
         writer = _writer(trainer)
         assert isinstance(pl_module, DigitClassifier)
         images, labels = (tensor[:EMBEDDED] for tensor in _part(trainer, "val"))
-        if writer is not None and len(layers_of(pl_module.evaluated_network)) > 1 and len(images):
+        if writer is None or not can_be_copied(pl_module.network):
+            return
+        if len(layers_of(pl_module.evaluated_network)) > 1 and len(images):
             names = [self.names[label] for label in labels.tolist()]
             points = _array(features(pl_module.evaluated_network, images))
             place = Path(writer.log_dir)

@@ -24,6 +24,15 @@ class Probe:
     """Of the loss by the weights of each of `layers_of`; None for a layer that the network does not use."""
 
 
+def can_be_copied(network: nn.Module) -> bool:
+    """Whether `deepcopy` can copy it: not if weights are computed, as by `torch.nn.utils.weight_norm` or pruning."""
+    try:
+        deepcopy(network)
+    except RuntimeError:
+        return False
+    return True
+
+
 def layers_of(network: nn.Module) -> list[Layer]:
     """The fully connected and convolutional layers, in the order of their definition."""
     return [layer for layer in network.modules() if isinstance(layer, Layer)]
