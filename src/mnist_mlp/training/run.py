@@ -109,7 +109,7 @@ def build_module(config: Config, data: ImageDataModule) -> DigitClassifier:
     module = DigitClassifier(config, data.spec)
     if any(isinstance(weights, UninitializedParameter) for weights in module.parameters()):
         raise ConfigError(
-            f"model={config.model.name}: expected layers with weights, got a lazy one, such as nn.LazyLinear, which has "
+            f"model={config.model.name}: expected layers with weights, got a lazy one, as nn.LazyLinear, which has "
             "none before the first batch; give it the number of its inputs"
         )
     return module
