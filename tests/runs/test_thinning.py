@@ -9,7 +9,7 @@ from helpers.kill_and_resume import configuration
 
 from mnist_mlp.runs import directories
 from mnist_mlp.runs.record import Command, RunRecord, write_run
-from mnist_mlp.runs.thinning import thin
+from mnist_mlp.runs.thinning import summary_line, thin
 from mnist_mlp.training import train
 
 WORDS = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "logger=tensorboard", "logger.csv=true")
@@ -30,6 +30,20 @@ def test_a_completed_job_keeps_what_was_asked_for(tmp_path: Path, keep: str, kep
     train(config, tmp_path / "0", test=False)
     assert files(tmp_path / "0") == {*kept, "notes.txt"}
     assert directories.read(tmp_path / "0").status == directories.COMPLETED
+
+
+def test_the_only_weights_of_a_run_without_validation_are_kept_and_the_summary_names_them(tmp_path: Path) -> None:
+    for job, checkpoints in enumerate((("best", "last"), ("last", "previous"), ("last",))):
+        (tmp_path / str(job) / "checkpoints").mkdir(parents=True)
+        for name in ("result.json", "train.log", *(f"checkpoints/{name}.ckpt" for name in checkpoints)):
+            (tmp_path / str(job) / name).touch()
+        thin(tmp_path / str(job), "best")
+    best, last = ({"result.json", f"checkpoints/{name}.ckpt"} for name in ("best", "last"))
+    jobs = [tmp_path / str(job) for job in range(3)]
+    assert list(map(files, jobs)) == [best, last, last]
+    line = summary_line("best", jobs)
+    assert "result.json and checkpoints/best.ckpt of 1 completed run," in line
+    assert "result.json and checkpoints/last.ckpt of 2 completed runs " in line
 
 
 def test_a_folder_among_the_checkpoints_does_not_fail_a_completed_run(tmp_path: Path) -> None:

@@ -148,7 +148,8 @@ def report() -> bool:
     record = read_sweep(_directory)
     keep = record.config.get("sweep", {}).get("keep", "all") if record is not None else "all"
     if keep != "all":
-        print(thinning.summary_line(keep, sum(job.status == directories.COMPLETED for job in jobs)))
+        completed = [job.directory for job in jobs if job.status == directories.COMPLETED]
+        print(thinning.summary_line(keep, completed))
     print(f"sweep directory  {directories.shown(_directory)}")
     unfinished = sum(job.status != directories.COMPLETED for job in jobs)
     if unfinished:

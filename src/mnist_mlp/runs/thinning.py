@@ -4,35 +4,44 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from mnist_mlp.runs import directories
+from mnist_mlp.runs.checkpoint_file import BEST, LAST
 from mnist_mlp.runs.directory_lock import LOCK
 from mnist_mlp.runs.record import read_run
 
-KEPT = {
-    "best": (directories.RESULT, f"{directories.CHECKPOINTS}/{directories.BEST}"),
-    "results": (directories.RESULT,),
-}
 # Files and folders that a run writes, besides result.json. Other files in the run directory are kept. Inside these
-# folders every file is deleted that `KEPT` does not name.
+# folders every file is deleted that `kept` does not name.
 WRITTEN = (*directories.RUN_MARKERS, "tensorboard", "csv", "mlflow", "wandb", LOCK)
 PLAIN_NAME = re.compile(r"\.?\w[\w.-]*")
 
 
 def thin(directory: Path, keep: str) -> None:
-    """Delete what the completed run in `directory` has written, except for the files of `KEPT[keep]`."""
+    """Delete what the completed run in `directory` has written, except for the files that `kept` names."""
     if keep == "all":
         return
-    kept = {directory / name for name in KEPT[keep]}
+    spared = {directory / name for name in kept(directory, keep)}
     for path in (directory / name for name in (*WRITTEN, *_written_by_hydra(directory))):
-        if any(path in file.parents for file in kept):
+        if any(path in file.parents for file in spared):
             for inner in path.iterdir():
-                if inner not in kept:
+                if inner not in spared:
                     _delete(inner)
         else:
             _delete(path)
+
+
+def kept(directory: Path, keep: str) -> tuple[str, ...]:
+    """The files that a completed run keeps: with `best` also its last checkpoint if there is no best one.
+
+    Without validation no checkpoint is the best, and the last one has the only weights.
+    """
+    checkpoints = [f"{directories.CHECKPOINTS}/{name}" for name in (BEST, LAST)] if keep == "best" else []
+    there = [name for name in checkpoints if (directory / name).is_file()]
+    return (directories.RESULT, *there[:1])
 
 
 def _written_by_hydra(directory: Path) -> list[str]:
@@ -57,6 +66,11 @@ def _delete(path: Path) -> None:
             path.unlink()
 
 
-def summary_line(keep: str, runs_thinned: int) -> str:
-    """Line for the end of a sweep, with the files that `sweep.keep` has kept."""
-    return f"kept             {' and '.join(KEPT[keep])} of {runs_thinned:,} completed runs (sweep.keep={keep})"
+def summary_line(keep: str, completed: Iterable[Path]) -> str:
+    """Line for the end of a sweep, with the files that `sweep.keep` has kept of the completed runs."""
+    runs = Counter(kept(directory, keep) for directory in completed) or {(directories.RESULT,): 0}
+    counts = [
+        f"{' and '.join(files)} of {count:,} completed run{'' if count == 1 else 's'}"
+        for files, count in sorted(runs.items())
+    ]
+    return f"kept             {', '.join(counts)} (sweep.keep={keep})"

@@ -89,8 +89,10 @@ def _work(study: SharedStudy, at_once: int) -> None:
 
 def _report(study: SharedStudy, config: TuneConfig) -> str:
     words = report(study, _validation_images(config))
-    keep, ended = config.sweep.keep, sum(trial.state.is_finished() for trial in study.trials)
-    return words if keep == "all" else f"{words}\n{summary_line(keep, ended)}"
+    if (keep := config.sweep.keep) == "all":
+        return words
+    ended = [trial.number for trial in study.trials if trial.state.is_finished()]
+    return f"{words}\n{summary_line(keep, [study.directory / str(number) for number in ended])}"
 
 
 def _validation_images(config: TuneConfig) -> int:
