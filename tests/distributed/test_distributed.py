@@ -235,6 +235,22 @@ def test_a_process_that_dies_fails_the_run_instead_of_hanging(tmp_path: Path) ->
     assert result(tmp_path)["status"] == "failed"
 
 
+@pytest.mark.slow
+def test_a_second_signal_ends_a_run_whose_other_process_hangs(tmp_path: Path) -> None:
+    process = start(*TINY, "trainer.max_epochs=1000", f"hydra.run.dir={tmp_path}", workers=1)
+    while not (tmp_path / directories.CHECKPOINTS / checkpoint_file.LAST).exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    (child,) = children(process.pid)
+    os.kill(child, signal.SIGSTOP)
+    for _ in range(2):
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    os.kill(child, signal.SIGKILL)
+    assert process.returncode == 143
+
+
 # Process 1 dies where it would load the data, while process 0 waits for something else.
 AT_LOADING_ALONE = """
 import os, signal, time

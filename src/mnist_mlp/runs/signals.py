@@ -5,8 +5,10 @@ They raise `Interrupted`, so that the run saves its state and its result; never 
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from subprocess import Popen
@@ -46,6 +48,36 @@ def interruptible() -> Iterator[None]:
     """A signal in this block raises Interrupted."""
     with _handled_by(stop_at_once):
         yield
+
+
+@contextmanager
+def second_signal_ends_process() -> Iterator[None]:
+    """A second signal in this block ends the process within a second or so, even if no handler of Python can run.
+
+    None runs while the main thread waits in a collective operation of torch, perhaps for a rank that hangs.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)  # Python writes the number of each signal at once
+    threading.Thread(target=_end_at_second, args=(reading,), daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writing)
+
+
+def _end_at_second(reading: int) -> None:
+    received = 0
+    with os.fdopen(reading, "rb", buffering=0) as numbers:
+        while number := numbers.read(1):
+            received += number[0] in SIGNALS
+            if received == 2:
+                time.sleep(1)  # handlers come first, if they can run
+                os._exit(128 + number[0])
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,12 @@ from mnist_mlp.data.datamodule import build_datamodule
 from mnist_mlp.distributed.launch import launched
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.distributed.strategy import wait_for_ranks
+from mnist_mlp.distributed.world import ranks_of_run
 from mnist_mlp.runs import directories
 from mnist_mlp.runs.result import Result
 from mnist_mlp.runs.resume_checkpoint import newest_checkpoint
 from mnist_mlp.runs.run_directory import locked_for_run, record_or_compare_data, refuse_changes
-from mnist_mlp.runs.signals import interruptible
+from mnist_mlp.runs.signals import interruptible, second_signal_ends_process
 from mnist_mlp.runs.thinning import thin
 from mnist_mlp.training.process_settings import prepare_torch, quieten_lightning, threads_of_one_network
 from mnist_mlp.training.run import begin_result, build_module, count_parameters, open_run
@@ -85,6 +86,7 @@ def train(
     with (
         locked_for_run(directory, config),
         interruptible(),
+        second_signal_ends_process() if ranks_of_run(config.trainer) > 1 else nullcontext(),
         result.written(),
         launch as world,
         ExitStack() as at_end,
