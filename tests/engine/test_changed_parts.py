@@ -177,6 +177,37 @@ def test_a_value_that_is_logged_otherwise_is_in_the_result(
     assert [row[name] for row in found] == pytest.approx([row[name] for row in expected], rel=1e-6)
 
 
+def test_what_a_step_counts_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[DigitClassifier] = []
+
+    class Counting(DigitClassifier):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            made.append(self)
+
+    class WithNumber(Counting):
+        steps = 0
+
+        def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+            self.steps += 1
+            return super().training_step(batch, batch_idx)
+
+    class WithBuffer(Counting):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.register_buffer("steps", torch.tensor(0))
+
+        def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+            self.steps += 1
+            return super().training_step(batch, batch_idx)
+
+    for counting in (WithNumber, WithBuffer):
+        made.clear()
+        monkeypatch.setattr("mnist_mlp.training.run.DigitClassifier", counting)
+        trained(tmp_path / counting.__name__)
+        assert int(made[0].steps) == 24
+
+
 def test_layers_without_a_bias_are_trained_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = networks._fully_connected
 
