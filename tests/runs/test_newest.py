@@ -84,6 +84,13 @@ def test_the_best_of_a_sweep_is_so_by_the_metric_that_its_runs_monitored(
     assert told in remarks(chosen.directory / "checkpoints" / "best.ckpt", tmp_path)
 
 
+def test_a_run_whose_result_has_a_part_of_another_kind_is_passed_over(tmp_path: Path) -> None:
+    older = trained(tmp_path / "older", 0.9, 1)
+    trained(tmp_path / "newer", 0.9, 2, config={"checkpoint": 3})
+    chosen = newest_or_best(tmp_path)
+    assert chosen is not None and chosen.directory == older
+
+
 def test_a_run_that_promises_less_says_so(tmp_path: Path) -> None:
     metrics = {"val/acc": 0.9, "test/acc": None}
     run = trained(tmp_path / "run", 0.9, 1, "trainer.limit_train_batches=1", metrics=metrics)

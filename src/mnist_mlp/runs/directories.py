@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.keys import sections
 from mnist_mlp.runs import record
 
 RESULT = "result.json"
@@ -27,21 +29,65 @@ RUN_MARKERS = (record.RUN, ".hydra", CHECKPOINTS, "train.log")
 class Run:
     directory: Path
     result: dict[str, Any]
-    """content of result.json; empty if it is missing or cannot be read"""
+    """content of result.json; empty if it is missing or cannot be used"""
+    damage: str | None = None
+    """why result.json cannot be used; None if it can, or if there is none"""
 
     @property
     def status(self) -> str:
-        return str(self.result.get("status", MISSING))
+        return str(self.result.get("status") or MISSING)
 
 
 def read(directory: Path) -> Run:
-    """The run in `directory`; one without a readable result has the status MISSING, which is not an error."""
+    """The run in `directory`; one without a usable result has the status MISSING, which is not an error."""
     try:
         result = json.loads((directory / RESULT).read_text("utf-8"))
+        _refuse_other_kinds(result)
         record.refuse_later_version(result, directory / RESULT)
-    except (OSError, ValueError, ConfigError, AttributeError, TypeError):
-        result = {}
-    return Run(directory=directory, result=result if isinstance(result, dict) else {})
+    except (FileNotFoundError, NotADirectoryError):
+        return Run(directory=directory, result={})
+    except (OSError, ValueError, TypeError, ConfigError) as error:
+        return Run(directory=directory, result={}, damage=f"{RESULT} cannot be used: {error}")
+    return Run(directory=directory, result=result)
+
+
+# Kinds of the parts of result.json. Each part may be missing or null, as in a result of an older version.
+PARTS = {
+    **dict.fromkeys(("status", "error", "git"), str),
+    **dict.fromkeys(("seed", "parameters", "epochs", "best_epoch"), int),
+    **dict.fromkeys(("config", "metrics", "seconds", "versions"), dict),
+    "history": list,
+}
+NAMES = {str: "a text", int: "a whole number", dict: "an object", list: "a list"}
+
+
+def _refuse_other_kinds(result: Any) -> None:
+    """Raise TypeError if a part of `result` is of another kind than training writes; readers rely on the kinds."""
+    _require(RESULT, result, dict)
+    for name, kind in PARTS.items():
+        _require(name, result.get(name), kind, or_null=True)
+    for section in sections():
+        _require(f"config.{section}", (result.get("config") or {}).get(section), dict, or_null=True)
+    for name, value in (result.get("metrics") or {}).items():
+        _require_number(f"metrics.{name}", value, or_null=True)
+    for name, value in (result.get("seconds") or {}).items():
+        _require_number(f"seconds.{name}", value)
+    for number, row in enumerate(result.get("history") or ()):
+        _require(f"history.{number}", row, dict)
+        _require(f"history.{number}.epoch", row.get("epoch"), int)
+        for name, value in row.items():
+            _require_number(f"history.{number}.{name}", value, or_null=True)
+
+
+def _require(name: str, value: Any, kind: type, *, or_null: bool = False) -> None:
+    if not (type(value) is kind or (or_null and value is None)):  # a bool is an int for `isinstance`
+        raise TypeError(f"{name}: expected {NAMES[kind]}, got {json.dumps(value)[:40]}")
+
+
+def _require_number(name: str, value: Any, *, or_null: bool = False) -> None:
+    finite = type(value) in (int, float) and abs(value) <= sys.float_info.max
+    if not (finite or (or_null and value is None)):
+        raise TypeError(f"{name}: expected a number, got {json.dumps(value)[:40]}")
 
 
 def has_begun(directory: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -58,6 +59,38 @@ def test_a_result_that_cannot_be_read_is_listed(tmp_path: Path, damage: str) -> 
     answer = compare(str(tmp_path))
     assert (answer.returncode, answer.stderr) == (0, "")
     assert f"no result  {tmp_path / '1'}" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "complaint"),
+    [
+        ("seconds.total", None, "seconds.total: expected a number, got null"),
+        ("metrics.val/acc", "0.9", 'metrics.val/acc: expected a number, got "0.9"'),
+        ("history.0.val/acc", [], "history.0.val/acc: expected a number, got []"),
+        ("history.0", 3, "history.0: expected an object, got 3"),
+        ("config.checkpoint", 3, "config.checkpoint: expected an object, got 3"),
+        ("parameters", True, "parameters: expected a whole number, got true"),
+        ("versions", [], "versions: expected an object, got []"),
+    ],
+)
+def test_a_result_with_a_part_of_another_kind_is_listed_with_the_reason_and_the_others_are_ranked(
+    tmp_path: Path, part: str, value: object, complaint: str
+) -> None:
+    for seed in range(3):
+        ran(tmp_path / str(seed), accuracy=0.9, seed=seed)
+    result = json.loads((tmp_path / "0" / "result.json").read_text())
+    *outer, last = part.split(".")
+    place = result
+    for name in outer:
+        place = place[int(name) if name.isdecimal() else name]
+    place[int(last) if last.isdecimal() else last] = value
+    (tmp_path / "0" / "result.json").write_text(json.dumps(result))
+    answer = compare(str(tmp_path), "--csv", str(tmp_path / "table.csv"))
+    assert (answer.returncode, answer.stderr) == (0, "")
+    listed = answer.stdout.index(f"no result  {tmp_path / '0'}")
+    assert complaint in " ".join(answer.stdout[listed:].split())
+    assert "seed=1,2" in answer.stdout
+    assert compare(str(tmp_path / "0"), str(tmp_path / "1")).returncode == 0
 
 
 @pytest.mark.parametrize("words", [(), ("--cvs", "x"), ("x", "--csv")])

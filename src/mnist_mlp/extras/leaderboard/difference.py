@@ -17,7 +17,7 @@ CELL = 20  # characters of a value; two of them, their difference and the longes
 def difference(one: directories.Run, other: directories.Run) -> str:
     """A table of the keys, versions and commit that differ, then of every metric with its difference."""
     configs = [flattened(config_of(run)) for run in (one, other)]
-    versions = [{"git": run.result.get("git"), **run.result.get("versions", {})} for run in (one, other)]
+    versions = [{"git": run.result.get("git"), **(run.result.get("versions") or {})} for run in (one, other)]
     differing = [
         [name, shown(before), shown(after), ""]
         for left, right in (configs, versions)

@@ -19,6 +19,7 @@ from mnist_mlp.extras.leaderboard.table import (
     metric_value,
     numbers_header,
     p_value,
+    reason,
     remarks,
     short_names,
     shown,
@@ -194,7 +195,7 @@ def _whisker(entry: Entry, paint: str, low: float, high: float) -> str:
 def _failures(unfinished: Sequence[directories.Run], folder: Path) -> str:
     rows = [
         f"<tr><td>{_link(run, folder, str(directories.shown(run.directory)))}</td><td>{escape(run.status)}</td>"
-        f'<td class="error">{escape(str(run.result.get("error") or ""))}</td></tr>'
+        f'<td class="error">{escape(reason(run))}</td></tr>'
         for run in unfinished[:ROWS]
     ]
     head = '<thead><tr><th scope="col">run</th><th scope="col">status</th><th scope="col">error</th></tr></thead>'

@@ -27,7 +27,6 @@ from mnist_mlp.extras.leaderboard.leaderboard import (
     config_of,
     data_of,
     flattened,
-    has_epoch,
 )
 from mnist_mlp.extras.leaderboard.table import shown
 from mnist_mlp.runs import directories
@@ -98,7 +97,7 @@ def _of_run(run: directories.Run, curves: Iterable[str]) -> dict[str, Any]:
         "parameters": result.get("parameters"),
         "seconds": seconds.get("total"),
         "status": run.status,
-        "error": result.get("error"),
+        "error": run.damage or result.get("error"),
         "directory": str(run.directory),
         **_curves(_history(run), curves),
     }
@@ -116,9 +115,7 @@ def _names_of_curves(comparison: Comparison) -> Iterable[str]:
 
 
 def _history(run: directories.Run) -> list[dict[str, Any]]:
-    """The rows of its epochs; a result that this project did not write may have others."""
-    rows = run.result.get("history")
-    return [row for row in rows if has_epoch(row)] if isinstance(rows, list) else []
+    return run.result.get("history") or []
 
 
 def _curves(history: list[dict[str, Any]], names: Iterable[str]) -> dict[str, list[Any]]:

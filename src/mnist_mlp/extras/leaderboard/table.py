@@ -110,11 +110,16 @@ def _unfinished(found: Sequence[directories.Run]) -> str:
     lines = [f"not completed: {len(found):,}"]
     for run in found[:ROWS]:
         lines.append(f"  {run.status}  {directories.shown(run.directory)}")
-        if error := " ".join(str(run.result.get("error") or "").split()):
+        if error := reason(run):
             lines.append(wrapped(f"    {error}", indent="    "))
     if len(found) > ROWS:
         lines.append(f"  ... and {len(found) - ROWS:,} more")
     return "\n".join(lines)
+
+
+def reason(run: directories.Run) -> str:
+    """Why a run has no result to rank, in one line; empty if that is not known."""
+    return " ".join((run.damage or run.result.get("error") or "").split())
 
 
 def _best(board: Leaderboard, *, titled: bool) -> str:
