@@ -73,7 +73,9 @@ def test_a_page_says_how_many_rows_it_leaves_out(tmp_path: Path, monkeypatch: py
     for number in range(5):
         ran(tmp_path / str(number), f"optimizer.lr=0.00{number + 1}", accuracy=0.9)
         ran(tmp_path / f"failed-{number}", accuracy=None, status="failed")
+        ran(tmp_path / f"unvalidated-{number}", accuracy=None)
     page = written(tmp_path)
+    assert "Not ranked: 5" in page and "Not completed: 5" in page
     for rows in ("entries", "runs"):
         assert f"The first 2 {rows}; compare.py --csv and --json write the 3 others too." in page
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnist_mlp.extras.leaderboard.find_runs import find
-from mnist_mlp.extras.leaderboard.leaderboard import Leaderboard, compared, flattened
+from mnist_mlp.extras.leaderboard.leaderboard import Leaderboard, compared, flattened, lacking
 from mnist_mlp.runs.directories import Run
 from mnist_mlp.runs.result import RESULT_METRICS
 
@@ -190,4 +190,5 @@ def test_a_result_that_lacks_a_part_is_not_ranked_and_no_traceback(tmp_path: Pat
     (tmp_path / "1" / "result.json").write_text(json.dumps({**result, part: None}))
     comparison = compared(find([tmp_path]))
     assert [len(entry.runs) for board in comparison.boards for entry in board.entries] == [1]
-    assert len(comparison.unfinished) == 1
+    (run,) = comparison.unranked
+    assert lacking(run.result) == f"result.json lacks {part}"

@@ -17,6 +17,7 @@ from mnist_mlp.extras.leaderboard.find_runs import find
 from mnist_mlp.extras.leaderboard.leaderboard import compared
 from mnist_mlp.extras.leaderboard.table import text
 from mnist_mlp.runs import record
+from mnist_mlp.runs.result import RESULT_METRICS
 
 
 @pytest.fixture
@@ -55,6 +56,26 @@ def test_the_checkpoint_of_the_best_can_be_pasted_whatever_its_path(tmp_path: Pa
     (typed,) = shlex.split(line)
     override = OverridesParser.create().parse_override(typed)
     assert override.value() == str(best)
+
+
+def test_completed_runs_that_cannot_be_ranked_are_listed_with_what_they_lack_and_their_test_result(
+    tmp_path: Path,
+) -> None:
+    none = dict.fromkeys(RESULT_METRICS)
+    ran(tmp_path / "0", accuracy=None, metrics={**none, "train/loss": 0.1, "test/acc": 0.946})
+    ran(tmp_path / "1", "metrics=[f1]", "checkpoint.monitor=val/own", accuracy=None, metrics={**none, "val/f1": 0.9})
+    ran(tmp_path / "2", accuracy=None, status="failed", error="it became nan")
+    assert said_of(tmp_path).splitlines() == [
+        "not ranked: 2",
+        f"  completed  {tmp_path}/0",
+        "    no validation; test/acc 94.60%",
+        f"  completed  {tmp_path}/1",
+        "    no val/acc and no val/own",
+        "",
+        "not completed: 1",
+        f"  failed  {tmp_path}/2",
+        "    it became nan",
+    ]
 
 
 KEYS = ("optimizer.lr", "optimizer.weight_decay", "model.dropout", "model.label_smoothing", "augment.shift", "seed")

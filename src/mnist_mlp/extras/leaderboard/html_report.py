@@ -27,7 +27,7 @@ from mnist_mlp.extras.leaderboard.table import (
 from mnist_mlp.runs import directories
 
 ROWS = 500
-"""Entries, and runs that did not complete, in a table of the page."""
+"""Entries, and runs that are not ranked, in a table of the page."""
 STYLE = """
 tr.best td { font-weight: 600; } td.error { white-space: normal; min-width: 16rem; }
 th button { all: unset; cursor: pointer; } th button:hover { text-decoration: underline; }
@@ -55,18 +55,15 @@ def write_report(comparison: Comparison, path: Path) -> None:
 
 def document(comparison: Comparison, folder: Path) -> str:
     """The whole page, to lie in `folder`, from where its links lead to the runs."""
-    boards, unfinished = comparison.boards, comparison.unfinished
-    titles = [_title(board) for board in boards] or ["No run completed"]
+    boards = comparison.boards
+    titles = [_title(board) for board in boards] or ["No run is ranked"]
     title = titles[0] if len(titles) == 1 else f"Runs on {' and '.join(board.data for board in boards)}"
     parts = [] if boards else [f"<h1>{title}</h1>"]
     for number, board in enumerate(boards):
         parts += _board(board, folder, number)
-    if unfinished:
-        parts.append(
-            section(
-                f"Not completed: {len(unfinished):,}", _failures(unfinished, folder), *_cut(len(unfinished), "runs")
-            )
-        )
+    for name, runs in (("Not ranked", comparison.unranked), ("Not completed", comparison.unfinished)):
+        if runs:
+            parts.append(section(f"{name}: {len(runs):,}", _without_rank(runs, folder), *_cut(len(runs), "runs")))
     return page(title, parts, style=STYLE, script=SCRIPT.read_text(encoding="utf-8"))
 
 
@@ -192,11 +189,11 @@ def _whisker(entry: Entry, paint: str, low: float, high: float) -> str:
     )
 
 
-def _failures(unfinished: Sequence[directories.Run], folder: Path) -> str:
+def _without_rank(runs: Sequence[directories.Run], folder: Path) -> str:
     rows = [
         f"<tr><td>{_link(run, folder, str(directories.shown(run.directory)))}</td><td>{escape(run.status)}</td>"
         f'<td class="error">{escape(reason(run))}</td></tr>'
-        for run in unfinished[:ROWS]
+        for run in runs[:ROWS]
     ]
-    head = '<thead><tr><th scope="col">run</th><th scope="col">status</th><th scope="col">error</th></tr></thead>'
-    return scrollable(f"<table>{head}<tbody>{''.join(rows)}</tbody></table>", "Runs that did not complete")
+    head = '<thead><tr><th scope="col">run</th><th scope="col">status</th><th scope="col">reason</th></tr></thead>'
+    return scrollable(f"<table>{head}<tbody>{''.join(rows)}</tbody></table>", "Runs that are not ranked")

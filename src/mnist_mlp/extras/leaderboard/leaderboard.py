@@ -18,7 +18,8 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import keys_without_effect, with_legacy_defaults
 from mnist_mlp.extras.leaderboard.statistics import Estimate, against_first
 from mnist_mlp.runs import directories, record
-from mnist_mlp.runs.monitored import ACCURACY, monitored, monitored_by_all
+from mnist_mlp.runs.metric_text import metric_text
+from mnist_mlp.runs.monitored import ACCURACY, monitored, monitored_by_all, test_result
 
 MISSING_VALUE = "–"
 
@@ -117,24 +118,29 @@ class Leaderboard:
 class Comparison:
     boards: Sequence[Leaderboard]
     """One for each data set, that of the newest run first."""
+    unranked: Sequence[directories.Run]
+    """Completed, but `lacking` something; without validation, for example."""
     unfinished: Sequence[directories.Run]
 
 
 def compared(found: Iterable[directories.Run]) -> Comparison:
     """The completed runs, grouped and ranked; a search's pruned runs and failed ones count as unfinished."""
     by_board: dict[tuple[str, str], list[directories.Run]] = {}
+    unranked: list[directories.Run] = []
     unfinished: list[directories.Run] = []
     for run in found:
-        if run.status == directories.COMPLETED and _is_whole(run):
-            by_board.setdefault(_board_of(run.result), []).append(run)
-        else:
+        if run.status != directories.COMPLETED:
             unfinished.append(run)
+        elif lacking(run.result) is not None:
+            unranked.append(run)
+        else:
+            by_board.setdefault(_board_of(run.result), []).append(run)
     newest_first = sorted(by_board.items(), key=lambda board: max(map(_written, board[1])), reverse=True)
     titles = Counter(title for title, _ in by_board)
     boards = [
         _leaderboard(title if titles[title] == 1 else f"{title} ({mode})", runs) for (title, mode), runs in newest_first
     ]
-    return Comparison(boards=boards, unfinished=unfinished)
+    return Comparison(boards=boards, unranked=unranked, unfinished=unfinished)
 
 
 def _leaderboard(data: str, complete: Sequence[directories.Run]) -> Leaderboard:
@@ -166,16 +172,28 @@ def _leaderboard(data: str, complete: Sequence[directories.Run]) -> Leaderboard:
     )
 
 
-def _is_whole(run: directories.Run) -> bool:
-    """Whether a result has all that ranking needs; one of another program, or of an old version, may not."""
-    result = run.result
-    parts = ("metrics", "config", "seconds", "seed", "parameters", "history")
-    return (
-        all(result.get(name) is not None for name in parts)
-        and data_of(result["config"]) is not None
-        and "total" in result["seconds"]
-        and _comparable_by(result) is not None
-    )
+def lacking(result: Mapping[str, Any]) -> str | None:
+    """What the result of a completed run lacks to be ranked, in words; None if nothing.
+
+    A result of another program or of an old version may lack parts, and one without validation the metric.
+    """
+    parts = ("config", "metrics", "seconds", "seed", "parameters", "history")
+    missing = [name for name in parts if result.get(name) is None]
+    if not missing:
+        missing += ["config.data.name"] if data_of(result["config"]) is None else []
+        missing += ["seconds.total"] if "total" not in result["seconds"] else []
+    if missing:
+        return f"{directories.RESULT} lacks {', '.join(missing)}"
+    if _comparable_by(result) is not None:
+        return None
+    validated = any(name.startswith("val/") and value is not None for name, value in result["metrics"].items())
+    reason = f"no {' and no '.join(_ranking_metrics(result))}" if validated else "no validation"
+    tested = test_result(result["config"], result["metrics"])
+    return reason if tested is None else f"{reason}; {tested[0]} {metric_text(*tested)}"
+
+
+def _ranking_metrics(result: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys((ACCURACY, monitored(result["config"])[0])))
 
 
 def _comparable_by(result: Mapping[str, Any]) -> str | None:
@@ -183,8 +201,7 @@ def _comparable_by(result: Mapping[str, Any]) -> str | None:
 
     None if it measured neither. A board may rank by another metric: see `monitored_by_all`.
     """
-    names = (ACCURACY, monitored(result["config"])[0])
-    return next((name for name in names if result["metrics"].get(name) is not None), None)
+    return next((name for name in _ranking_metrics(result) if result["metrics"].get(name) is not None), None)
 
 
 def _board_of(result: Mapping[str, Any]) -> tuple[str, str]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def results(*directories: str | Path) -> pandas.DataFrame:
-    """A row for each run in or below `directories`: the best configuration first, then runs that did not complete.
+    """A row for each run in or below `directories`: the best configuration first, then runs that are not ranked.
 
     Columns: `data`, `rank`, every key of the configuration in dotted form (lists as text, so that they group), mean,
     half confidence interval and p-value of the entry, `seed`, metrics, `epochs`, `best_epoch`, `parameters`,
@@ -62,7 +62,7 @@ def records(comparison: Comparison, *, keys: list[str] | None = None) -> Iterato
             outcome = _outcome(board, entry, rank)
             for run in entry.runs:
                 yield {"data": board.data, "rank": rank, **_settings(run, keys), **outcome, **_of_run(run, curves)}
-    for run in comparison.unfinished:
+    for run in (*comparison.unranked, *comparison.unfinished):
         yield {"data": data_of(config_of(run)), "rank": None, **_settings(run, keys), **_of_run(run, curves)}
 
 
@@ -105,8 +105,8 @@ def _of_run(run: directories.Run, curves: Iterable[str]) -> dict[str, Any]:
 
 def _runs(comparison: Comparison) -> list[directories.Run]:
     """All of them, in the order of `records`."""
-    completed = [run for board in comparison.boards for entry in board.entries for run in entry.runs]
-    return [*completed, *comparison.unfinished]
+    ranked = [run for board in comparison.boards for entry in board.entries for run in entry.runs]
+    return [*ranked, *comparison.unranked, *comparison.unfinished]
 
 
 def _names_of_curves(comparison: Comparison) -> Iterable[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mnist_mlp.extras.leaderboard.command import checkpoint, command
 from mnist_mlp.extras.leaderboard.conclusion import conclusion
-from mnist_mlp.extras.leaderboard.leaderboard import MISSING_VALUE, Comparison, Entry, Leaderboard
+from mnist_mlp.extras.leaderboard.leaderboard import MISSING_VALUE, Comparison, Entry, Leaderboard, lacking
 from mnist_mlp.extras.leaderboard.statistics import Estimate
 from mnist_mlp.extras.text_table import WIDTH, shortened, text_table, widest, wrapped
 from mnist_mlp.runs import directories
@@ -16,11 +16,11 @@ from mnist_mlp.runs.command_line import in_lines
 from mnist_mlp.runs.metric_text import is_share
 
 ROWS = 50
-"""Entries, and runs that did not complete, that a terminal shows; files have all of them."""
+"""Entries, and runs that are not ranked, that a terminal shows; files have all of them."""
 
 
 def text(comparison: Comparison) -> str:
-    """What a terminal shows: the entries, what can be concluded, the runs that did not complete, and the best run with
+    """What a terminal shows: the entries, what can be concluded, the runs that are not ranked, and the best run with
     the command that trains it again.
     """
     parts = []
@@ -28,8 +28,9 @@ def text(comparison: Comparison) -> str:
         table = entries_table(board)
         parts.append(f"data set {board.data}:\n{table}" if len(comparison.boards) > 1 else table)
         parts.append("\n".join(map(wrapped, remarks(board))))
-    if comparison.unfinished:
-        parts.append(_unfinished(comparison.unfinished))
+    for title, runs in (("not ranked", comparison.unranked), ("not completed", comparison.unfinished)):
+        if runs:
+            parts.append(_without_rank(title, runs))
     if comparison.boards:
         parts.append("\n\n".join(_best(board, titled=len(comparison.boards) > 1) for board in comparison.boards))
     return "\n\n".join(parts)
@@ -106,8 +107,8 @@ def remarks(board: Leaderboard) -> list[str]:
     return lines
 
 
-def _unfinished(found: Sequence[directories.Run]) -> str:
-    lines = [f"not completed: {len(found):,}"]
+def _without_rank(title: str, found: Sequence[directories.Run]) -> str:
+    lines = [f"{title}: {len(found):,}"]
     for run in found[:ROWS]:
         lines.append(f"  {run.status}  {directories.shown(run.directory)}")
         if error := reason(run):
@@ -118,8 +119,9 @@ def _unfinished(found: Sequence[directories.Run]) -> str:
 
 
 def reason(run: directories.Run) -> str:
-    """Why a run has no result to rank, in one line; empty if that is not known."""
-    return " ".join((run.damage or run.result.get("error") or "").split())
+    """Why a run has no rank, in one line; empty if that is not known."""
+    lacks = lacking(run.result) if run.status == directories.COMPLETED else None
+    return " ".join((lacks or run.damage or run.result.get("error") or "").split())
 
 
 def _best(board: Leaderboard, *, titled: bool) -> str:
