@@ -21,7 +21,7 @@ PLAIN_NAME = re.compile(r"\.?\w[\w.-]*")
 
 
 def thin(directory: Path, keep: str) -> None:
-    """Delete what the completed run in `directory` has written, except for the files that `kept` names."""
+    """Delete what the run in `directory` has written, except for the files that `kept` names."""
     if keep == "all":
         return
     spared = {directory / name for name in kept(directory, keep)}
@@ -35,7 +35,7 @@ def thin(directory: Path, keep: str) -> None:
 
 
 def kept(directory: Path, keep: str) -> tuple[str, ...]:
-    """The files that a completed run keeps: with `best` also its last checkpoint if there is no best one.
+    """The files that a run keeps: with `best` also its last checkpoint if there is no best one.
 
     Without validation no checkpoint is the best, and the last one has the only weights.
     """
@@ -66,11 +66,10 @@ def _delete(path: Path) -> None:
             path.unlink()
 
 
-def summary_line(keep: str, completed: Iterable[Path]) -> str:
-    """Line for the end of a sweep, with the files that `sweep.keep` has kept of the completed runs."""
-    runs = Counter(kept(directory, keep) for directory in completed) or {(directories.RESULT,): 0}
+def summary_line(keep: str, thinned: Iterable[Path], what: str = "completed run") -> str:
+    """Line for the end of a sweep or a search, with the files that `sweep.keep` has kept of the thinned runs."""
+    runs = Counter(kept(directory, keep) for directory in thinned) or {(directories.RESULT,): 0}
     counts = [
-        f"{' and '.join(files)} of {count:,} completed run{'' if count == 1 else 's'}"
-        for files, count in sorted(runs.items())
+        f"{' and '.join(files)} of {count:,} {what}{'' if count == 1 else 's'}" for files, count in sorted(runs.items())
     ]
     return f"kept             {', '.join(counts)} (sweep.keep={keep})"

@@ -28,6 +28,7 @@ from mnist_mlp.config.errors import SaveError, SearchError
 from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.extras.tuning import search, trial_pruning
+from mnist_mlp.extras.tuning.study import SharedStudy
 from mnist_mlp.runs import directories
 from mnist_mlp.training import train
 
@@ -229,10 +230,21 @@ def test_the_study_is_told_only_of_epochs_that_were_validated(tmp_path: Path) ->
         assert [list(trial.intermediate_values) for trial in study.study.trials] == [[2], [2]]
 
 
-def test_a_trial_that_diverges_does_not_end_the_search(tmp_path: Path) -> None:
-    told = search_in(tmp_path, "optimizer=sgd", "++tune.space={optimizer.lr:'choice(1e30)'}", "tune.trials=2")
+def test_a_trial_that_diverges_does_not_end_the_search_and_is_thinned_as_any_other(tmp_path: Path) -> None:
+    words = ("optimizer=sgd", "++tune.space={optimizer.lr:'choice(1e30)'}", "tune.trials=2", "sweep.keep=results")
+    told = search_in(tmp_path, *words)
     assert "2 ended early" in told
+    assert "result.json of 2 trials (sweep.keep=results)" in told
     assert [result(tmp_path / number)["status"] for number in "01"] == ["failed", "failed"]
+    assert {path.name for number in "01" for path in (tmp_path / number).iterdir()} == {"result.json", ".lock"}
+
+
+def test_a_trial_that_failed_is_not_counted_among_those_of_which_files_were_kept(tmp_path: Path) -> None:
+    words = ("++tune.space={optimizer.name:'choice(sgd)'}", "tune.trials=1", "sweep.keep=results")
+    with space(*SMALL, *words) as (config, searched):
+        study = SharedStudy(tmp_path, config, searched)
+        study.fail(*study.claim(), "invalid")
+        assert "result.json of 0 trials" in search._report(study, config)
 
 
 def test_a_search_whose_trials_all_fail_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

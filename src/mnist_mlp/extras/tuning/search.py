@@ -91,8 +91,9 @@ def _report(study: SharedStudy, config: TuneConfig) -> str:
     words = report(study, _validation_images(config))
     if (keep := config.sweep.keep) == "all":
         return words
-    ended = [trial.number for trial in study.trials if trial.state.is_finished()]
-    return f"{words}\n{summary_line(keep, [study.directory / str(number) for number in ended])}"
+    thinned = [trial.number for trial in study.trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    line = summary_line(keep, [study.directory / str(number) for number in thinned], what="trial")
+    return f"{words}\n{line}"
 
 
 def _validation_images(config: TuneConfig) -> int:
@@ -189,6 +190,8 @@ def _settle(study: SharedStudy, trial: Trial) -> bool:
     claim, result = trial.claim, directories.read(trial.claim.directory).result
     status, error = result.get("status"), str(result.get("error"))
     kind, _, reason = error.partition(": ")
+    # Files of a trial are deleted before the study counts it as ended: after a kill in between, it is settled again.
+    keep = trial.job.config.sweep.keep
     if status == directories.COMPLETED:
         accuracy = result["metrics"]["val/acc"]
         if accuracy is None:
@@ -198,11 +201,12 @@ def _settle(study: SharedStudy, trial: Trial) -> bool:
         study.complete(claim, accuracy)
         outcome = f"{accuracy:.2%}"
     elif status == directories.INTERRUPTED and error.startswith(Pruned.WORD):
+        thin(claim.directory, keep)
         study.prune(claim)
-        thin(claim.directory, trial.job.config.sweep.keep)
         outcome = error
     elif status == directories.FAILED and kind == DivergedError.__name__:
         # Pruned, not failed: the sampler ignores failed trials, and this one tells it as much as a poor accuracy does.
+        thin(claim.directory, keep)
         study.prune(claim, reason)
         outcome = f"diverged: {reason}"
     elif status == directories.FAILED and kind == ConfigError.__name__:
