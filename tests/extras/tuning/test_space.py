@@ -154,6 +154,11 @@ def test_the_whole_default_space_is_searched_with_the_networks_that_come_with_th
     [
         (("metrics=[f1]", "checkpoint.monitor=val/f1"), "metrics: a search goes by val/acc: expected acc"),
         (("checkpoint.monitor=val/loss", "checkpoint.mode=min"), "checkpoint.monitor: a search goes by val/acc"),
+        (("trainer.limit_val_batches=0",), "trainer.limit_val_batches: a search goes by val/acc: expected more than 0"),
+        (
+            ("trainer.max_epochs=2", "trainer.check_val_every_n_epoch=3"),
+            "trainer.check_val_every_n_epoch: a search goes by val/acc: expected at most the 2 of",
+        ),
     ],
 )
 def test_a_search_that_could_not_compare_its_trials_is_refused(words: tuple[str, ...], complaint: str) -> None:

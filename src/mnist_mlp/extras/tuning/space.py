@@ -19,6 +19,7 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.job_compositions import JobCompositions
 from mnist_mlp.config.overrides import key_of
 from mnist_mlp.config.schema import Config
+from mnist_mlp.config.schema_trainer import TrainerConfig
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.runs.monitored import ACCURACY
 
@@ -95,6 +96,7 @@ class SearchSpace:
             drawn = {key: values[index % len(values)] for key, values in ends.items()}
             config = parse(self.composed(self.overrides(drawn)), Config)
             _require_accuracy(config)
+            _require_validation(config.trainer)
             require_machine(config)
 
 
@@ -119,6 +121,19 @@ def _require_accuracy(config: Config) -> None:
     if config.checkpoint.monitor != ACCURACY:
         found = config.checkpoint.monitor
         raise ConfigError(f"checkpoint.monitor: a search goes by val/acc: expected val/acc, got {found}")
+
+
+def _require_validation(trainer: TrainerConfig) -> None:
+    if trainer.fast_dev_run:  # always validates
+        return
+    if trainer.limit_val_batches == 0:
+        raise ConfigError("trainer.limit_val_batches: a search goes by val/acc: expected more than 0, got 0")
+    if trainer.check_val_every_n_epoch > trainer.max_epochs:
+        found = trainer.check_val_every_n_epoch
+        raise ConfigError(
+            "trainer.check_val_every_n_epoch: a search goes by val/acc: expected at most the "
+            f"{trainer.max_epochs} of trainer.max_epochs, got {found}"
+        )
 
 
 def _parsed(key: str, expression: str) -> Override:
