@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import sections
 from mnist_mlp.runs import record
+
+log = logging.getLogger(__name__)
 
 RESULT = "result.json"
 CHECKPOINTS = "checkpoints"
@@ -124,10 +128,8 @@ def _jobs_without_record(place: Path) -> Iterator[Run]:
 def runs_below(place: Path) -> Iterator[Run]:
     """All runs in `place` or below it, including jobs of a sweep that have not begun.
 
-    Links are followed, each directory is visited once, and nothing inside of a run is a run.
-
-    Raises:
-        ConfigError: as `record.read_sweep`.
+    Links are followed, each directory is visited once, and nothing inside of a run is a run. A sweep whose record
+    cannot be read is a folder as any other, with a warning.
     """
     yield from _below(place, set())
 
@@ -137,8 +139,8 @@ def _below(place: Path, seen: set[Path]) -> Iterator[Run]:
     if real in seen:
         return
     seen.add(real)
-    if is_sweep(place):
-        for job in jobs(place):
+    if (of_sweep := _jobs_or_none(place)) is not None:
+        for job in of_sweep:
             seen.add(job.directory.resolve())
             yield job
     elif (place / RESULT).is_file() or (place / record.RUN).is_file():
@@ -146,6 +148,23 @@ def _below(place: Path, seen: set[Path]) -> Iterator[Run]:
     else:
         for folder in _folders(place):
             yield from _below(folder, seen)
+
+
+def _jobs_or_none(place: Path) -> list[Run] | None:
+    """The jobs of the sweep in `place`; None if there is none, or if its record cannot be read."""
+    if not is_sweep(place):
+        return None
+    try:
+        return jobs(place)
+    except ConfigError as error:
+        _warn(f"{error}; runs below this folder are taken one by one")
+        return None
+
+
+@cache
+def _warn(message: str) -> None:
+    """Log a warning, each message once: a command may look for runs several times."""
+    log.warning(message)
 
 
 def _folders(place: Path) -> list[Path]:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from helpers.fake_run import ran
 
-from mnist_mlp.config.errors import ResultError
+from mnist_mlp.config.errors import ConfigError, ResultError
 from mnist_mlp.extras.leaderboard.find_runs import find
+from mnist_mlp.runs import record
+from mnist_mlp.runs.resume import expand
 
 
 def test_runs_are_found_below_any_folder_and_once_each(tmp_path: Path) -> None:
@@ -36,6 +38,24 @@ def test_jobs_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for number in (10, 9, 0):
         ran(tmp_path / str(number), accuracy=0.98)
     assert [run.directory.name for run in find([tmp_path])] == ["0", "9", "10"]
+
+
+@pytest.mark.parametrize("content", ['{"a": 1}', '{"config": {}, "jobs": 3, "command": {}}', "{", '"\xff"'])
+def test_a_sweep_whose_record_cannot_be_read_is_named_once_and_its_runs_are_found(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str
+) -> None:
+    ran(tmp_path / "sound", accuracy=0.98)
+    ran(tmp_path / "damaged" / "0", accuracy=0.98)
+    for folder in (tmp_path / "damaged", tmp_path / "foreign"):
+        folder.mkdir(exist_ok=True)
+        (folder / record.SWEEP).write_text(content, "latin-1")
+    for _ in range(2):
+        assert [str(run.directory.relative_to(tmp_path)) for run in find([tmp_path])] == ["sound", "damaged/0"]
+    assert sorted(message.partition(":")[0] for message in caplog.messages) == [
+        str(tmp_path / folder / record.SWEEP) for folder in ("damaged", "foreign")
+    ]
+    with pytest.raises(ConfigError, match=record.SWEEP):
+        expand([f"resume={tmp_path / 'damaged'}"])
 
 
 @pytest.mark.parametrize(
