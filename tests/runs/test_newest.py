@@ -42,10 +42,26 @@ def test_the_newest_run_is_taken_however_its_folder_is_named(tmp_path: Path) -> 
     assert chosen_checkpoint.newest(tmp_path) == newer / "checkpoints" / "best.ckpt"
 
 
+def test_a_run_with_a_last_checkpoint_alone_is_taken_and_newer_ones_without_any_are_named(tmp_path: Path) -> None:
+    trained(tmp_path / "older", 0.99, second=1)
+    unvalidated = trained(tmp_path / "unvalidated", 0.9, second=2, metrics={"val/acc": None, "test/acc": 0.9})
+    last = (unvalidated / "checkpoints" / "best.ckpt").rename(unvalidated / "checkpoints" / "last.ckpt")
+    for second, name in enumerate(("thinned 1", "thinned 2"), start=3):
+        (trained(tmp_path / name, 0.9, second) / "checkpoints" / "best.ckpt").unlink()
+    assert chosen_checkpoint.newest(tmp_path) == last
+    assert remarks(last, tmp_path) == [
+        "the newest completed run",
+        f"newer, but without a checkpoint: {tmp_path / 'thinned 2'} and 1 more",
+        "its last checkpoint: there is no best one",
+        "test 90.00%",
+    ]
+
+
 def test_where_no_run_has_completed_a_command_says_what_makes_one(tmp_path: Path) -> None:
     trained(tmp_path / "failed", 0.99, second=3, status="failed")
     with pytest.raises(
-        CheckpointError, match=r"^checkpoint: none given and no completed run below .*train\.py makes one$"
+        CheckpointError,
+        match=r"^checkpoint: none given and no completed run with a checkpoint below .*train\.py makes one$",
     ):
         chosen_checkpoint.newest(tmp_path)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from mnist_mlp.config.errors import CheckpointError, ConfigError
 from mnist_mlp.runs import checkpoint_file
-from mnist_mlp.runs.directories import BEST, CHECKPOINTS
 from mnist_mlp.runs.newest import OUTPUTS, newest_or_best
 
 
@@ -54,14 +53,15 @@ def refuse_unusable(given: Any) -> None:
 
 
 def newest(outputs: Path) -> Path:
-    """The best checkpoint of the run that `newest.newest_or_best` selects below `outputs`.
+    """The best or else the last checkpoint of the run that `newest.newest_or_best` selects below `outputs`.
 
     Raises:
-        CheckpointError: no run has completed.
+        CheckpointError: no run has completed and kept a checkpoint.
     """
     run = newest_or_best(outputs)
     if run is None:
         raise CheckpointError(
-            f"checkpoint: none given and no completed run below {outputs}; python src/train.py makes one"
+            f"checkpoint: none given and no completed run with a checkpoint below {outputs}; "
+            "python src/train.py makes one"
         )
-    return run.directory / CHECKPOINTS / BEST
+    return checkpoint_file.find(run.directory)

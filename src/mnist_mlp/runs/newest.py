@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mnist_mlp.config.schema import PROJECT
-from mnist_mlp.runs.directories import BEST, CHECKPOINTS, COMPLETED, RESULT, Run, is_sweep, read, runs_below
+from mnist_mlp.runs.checkpoint_file import BEST, LAST
+from mnist_mlp.runs.directories import CHECKPOINTS, COMPLETED, RESULT, Run, is_sweep, read, runs_below, shown
 from mnist_mlp.runs.metric_text import metric_text
 from mnist_mlp.runs.monitored import ACCURACY, monitored, monitored_by_all, test_result
 
@@ -20,12 +21,12 @@ STUDY = "journal.log"
 def newest_or_best(outputs: Path) -> Run | None:
     """The completed run below `outputs` with the latest result; if it belongs to a sweep or a search, its best run.
 
-    None if no run has completed.
+    Runs without a checkpoint are passed over. None if no run is left.
     """
     runs = [run for run in runs_below(outputs) if _usable(run)]
     if not runs:
         return None
-    newest = max(runs, key=lambda run: (run.directory / RESULT).stat().st_mtime_ns)
+    newest = max(runs, key=_written)
     sweep = sweep_of(newest.directory, outputs)
     return best(run for run in runs_below(sweep) if _usable(run)) if sweep else newest
 
@@ -49,12 +50,18 @@ def remarks(checkpoint: Path, outputs: Path) -> list[str]:
     directory = checkpoint.parent.parent
     run, sweep = read(directory), sweep_of(directory, outputs)
     words = ["the newest completed run"]
-    if sweep is not None:
-        kind = "search" if (sweep / STUDY).is_file() else "sweep"
-        words = [f"the best of the newest {kind}, {sweep.name}"]
     config, metrics = run.result.get("config") or {}, run.result.get("metrics") or {}
     decided = monitored(config)[0]
-    if (value := metrics.get(decided)) is not None:
+    value = metrics.get(decided)
+    if sweep is not None:
+        kind = "search" if (sweep / STUDY).is_file() else "sweep"
+        words = [f"the {'first' if value is None else 'best'} of the newest {kind}, {sweep.name}"]
+    if later := _later_without_checkpoint(sweep or directory, outputs):
+        others = f" and {len(later) - 1:,} more" if len(later) > 1 else ""
+        words.append(f"newer, but without a checkpoint: {shown(later[-1].directory)}{others}")
+    if checkpoint.name == LAST:
+        words.append("its last checkpoint: there is no best one")
+    if value is not None:
         words.append(f"{'validation' if decided == ACCURACY else decided} {metric_text(decided, value)}")
     tested = test_result(config, metrics)
     words.append("not tested" if tested is None else f"{tested[0].removesuffix('/acc')} {metric_text(*tested)}")
@@ -65,8 +72,19 @@ def remarks(checkpoint: Path, outputs: Path) -> list[str]:
     return words
 
 
+def _later_without_checkpoint(place: Path, outputs: Path) -> list[Run]:
+    """Completed runs below `outputs`, the newest last, that are newer than those in `place` but left no checkpoint."""
+    newest = max(map(_written, filter(_usable, runs_below(place))), default=0)
+    later = [run for run in runs_below(outputs) if run.status == COMPLETED and not _usable(run)]
+    return sorted((run for run in later if _written(run) > newest), key=_written)
+
+
 def _usable(run: Run) -> bool:
-    return run.status == COMPLETED and (run.directory / CHECKPOINTS / BEST).is_file()
+    return run.status == COMPLETED and any((run.directory / CHECKPOINTS / name).is_file() for name in (BEST, LAST))
+
+
+def _written(run: Run) -> int:
+    return (run.directory / RESULT).stat().st_mtime_ns
 
 
 def _metric(run: Run, name: str, default: float) -> float:
