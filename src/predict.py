@@ -17,14 +17,15 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.runs.atomic_write import refuse_unwritable_file, writing_output
 
 MOST_PICTURED = 12  # files in one picture
-HELP = """\
+HELP = f"""\
 Read the handwritten digits in photographs, scans, screenshots, drawings.
 
   python src/predict.py docs/photos/*.jpg
       the newest completed run, or the best of the newest sweep or search,
       reads these photographs
   python src/predict.py scans/ --picture answer.png
-      all pictures of a folder, and a picture of what was found in them
+      all pictures of a folder, and a picture of what was found in the first
+      {MOST_PICTURED} that have digits
   python src/predict.py photo.jpg --checkpoint <run directory> --format json
       another run, in a form for programs
 """
@@ -56,7 +57,10 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--format", choices=("table", "json", "csv"), default="table", help="(default: table)")
     parser.add_argument(
-        "--picture", type=_path, metavar="out.png", help="also draw what was found and how sure the network is"
+        "--picture",
+        type=_path,
+        metavar="out.png",
+        help=f"also draw what was found and how sure the network is, for the first {MOST_PICTURED} files with digits",
     )
     # The other commands take key=value, so both styles are taken here; a file of that name is a file.
     words = sys.argv[1:] if argv is None else argv
@@ -106,7 +110,7 @@ def predict(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from mnist_mlp.extras.handwriting import output
-    from mnist_mlp.extras.handwriting.reader import ERROR, Reader, Reading
+    from mnist_mlp.extras.handwriting.reader import ERROR, OK, UNSURE, Reader, Reading
     from mnist_mlp.extras.inference.predictor import Predictor
     from mnist_mlp.runs import chosen_checkpoint
     from mnist_mlp.runs.newest import OUTPUTS
@@ -142,7 +146,9 @@ def predict(options: argparse.Namespace) -> int:
 
         with writing_output("--picture", options.picture):
             draw(pictured, options.picture)
-        print(f"picture: {options.picture}", file=notes)
+        with_digits = counts[OK] + counts[UNSURE]
+        part = f" (the first {len(pictured)} of {with_digits} files with digits)" if with_digits > len(pictured) else ""
+        print(f"picture: {options.picture}{part}", file=notes)
     elif options.picture is not None:
         print(f"predict.py: no digits, so no {options.picture}", file=sys.stderr)
     return 0 if not counts[ERROR] else 1 if counts[ERROR] < len(files) else 2

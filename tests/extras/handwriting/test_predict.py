@@ -115,6 +115,15 @@ def test_a_picture_is_drawn_and_said_to_lie_where_it_does(folder, checkpoint, tm
         assert picture.width > 1000
 
 
+def test_the_line_that_names_the_picture_says_how_many_files_are_not_in_it(folder, checkpoint, capsys, monkeypatch):
+    monkeypatch.setattr(predict, "MOST_PICTURED", 2)
+    (folder / "c.png").write_bytes((folder / "b.png").read_bytes())
+    Image.new("L", (40, 30), 250).save(folder / "blank.png")
+    out = folder.with_suffix(".png")
+    assert run(folder, "--checkpoint", checkpoint, "--picture", out) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"picture: {out} (the first 2 of 3 files with digits)"
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is a disk with no room left")
 def test_a_picture_that_cannot_be_written_after_all_is_one_clear_line(folder, checkpoint, tmp_path):
     (tmp_path / "out.png").symlink_to("/dev/full")
