@@ -139,6 +139,14 @@ def test_what_was_meant_is_found_in_any_section_and_any_case(typed: str, words: 
         ("optimizer.lr=interval(1e-4,1e-2)", "got an interval, which only tune.py searches"),
         ("logger=null", "logger=null: expected an option of the group logger: one of csv, mlflow, none, tensorboard"),
         ("model=[16,8]", "model=[16,8]: expected an option of the group model: one of"),
+        (
+            "a.b=choice(null, 1.0)",
+            "functions take no null; values to choose from may be null without one, as a.b=null,1.0",
+        ),
+        (
+            "a.b=shuffle(1.0,null)",
+            "functions take no null; values to choose from may be null without one, as a.b=null,1",
+        ),
         ("data.dir=/a(1),b", "put this value into two pairs of quotes: \"data.dir='/a(1),b'\""),
     ],
 )

@@ -99,6 +99,10 @@ def _unreadable_override(override: str) -> str:
     for opening, closing in ("[]", "{}", "()"):
         if value.count(opening) != value.count(closing):
             return refused + f"{opening} and {closing} do not match; {example}"
+    if re.search(r"[(,]\s*null\s*[,)]", value):
+        choices = re.fullmatch(r"choice\(([^()]*)\)", value)
+        example = shell_override(name, choices[1].replace(" ", "") if choices else "null,1")
+        return refused + f"functions take no null; values to choose from may be null without one, as {example}"
     return refused + f"put this value into two pairs of quotes: {shell_override(name, quoted(value))}"
 
 
