@@ -272,6 +272,7 @@ def test_a_sweep_that_was_killed_is_finished_from_its_record_to_the_same_bits(tm
         ),
         (("-m", "seed=0,1", "hydra.job.name=a/b"), "hydra.job.name: expected the name of the log file"),
         ((f"hydra.job.name={'x' * 253}",), "hydra.job.name: expected the name of the log file"),
+        (("-m", "seed=range(0,0)"), "seed=range(0,0): a sweep needs at least one value, got none"),
         (("-m", "optimizer.lr=interval(0,1)"), "optimizer.lr=interval(0,1): a sweep needs a list of values"),
     ],
 )

@@ -32,7 +32,7 @@ def jobs_of(config: DictConfig, loader: ConfigLoader) -> list[list[str]] | None:
 
     Raises:
         HydraException: an override cannot be read.
-        ConfigError: it stands for no list of values.
+        ConfigError: it stands for no list of values, or for an empty one.
     """
     if config.hydra.runtime.choices["hydra/sweeper"] != "basic":
         return None
@@ -47,6 +47,8 @@ def jobs_of(config: DictConfig, loader: ConfigLoader) -> list[list[str]] | None:
             choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
         else:
             raise ConfigError(f"{override.input_line}: a sweep needs a list of values; tune.py searches an interval")
+        if not choices[key]:
+            raise ConfigError(f"{override.input_line}: a sweep needs at least one value, got none")
     return [list(job) for job in itertools.product(*choices.values())]
 
 
