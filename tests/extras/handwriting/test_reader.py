@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,10 @@ from PIL import Image
 
 from mnist_mlp.config.errors import CheckpointError
 from mnist_mlp.extras.handwriting import reader as reader_module
+from mnist_mlp.extras.handwriting.connected_components import Box
 from mnist_mlp.extras.handwriting.output import shown, write_csv, write_json, write_table
 from mnist_mlp.extras.handwriting.plots import draw
-from mnist_mlp.extras.handwriting.reader import Reader, Reading
+from mnist_mlp.extras.handwriting.reader import Guess, Reader, Reading
 from mnist_mlp.extras.handwriting.segmentation import find_digits
 from mnist_mlp.extras.inference.ood_detector import OodDetector
 from mnist_mlp.extras.inference.predictor import Calibration, Predictor
@@ -166,3 +168,22 @@ def test_the_picture_shows_every_file_that_has_digits_and_seven_fit_on_a_screen(
     else:
         draw(readings, tmp_path / "out.svg")
         assert (tmp_path / "out.svg").read_text().startswith("<?xml")
+
+
+def test_a_cell_of_many_digits_in_doubt_is_readable_and_says_how_many_it_leaves_out(tmp_path):
+    Image.new("L", (90, 30), 255).save(tmp_path / "sheet.png")
+    guesses = [
+        Guess(image=np.zeros((28, 28), np.uint8), probabilities=np.eye(10)[n % 10], box=Box(n, 5, n + 1, 9), doubt="?")
+        for n in range(90)
+    ]
+    message = "digit no. 90 does not look like a digit (and 89 more)"
+    reading = Reading(file=tmp_path / "sheet.png", status="unsure", message=message, guesses=guesses)
+    draw([reading], tmp_path / "out.svg")
+    svg = (tmp_path / "out.svg").read_text()
+    lines = re.findall(r"<!-- (.*?) -->", svg)  # before the shapes of its letters
+    sizes = [100 * float(scale) for scale in re.findall(r"scale\(([\d.]+) -", svg)]
+    assert f"unsure: {message}" in lines and any(
+        line.endswith("sheet.png: the first 24 of 90 digits") for line in lines
+    )
+    assert lines[:2] == ["(0)(1)(2)(3)(4)(5)(6)(7)(8)(9)(0)(1)", "(2)(3)(4)(5)(6)(7)(8)(9)(0)(1)(2)(3)"]
+    assert min(sizes) > 7  # points

@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from mnist_mlp.data.image_file import open_image
 from mnist_mlp.extras.handwriting.mnist_format import SIDE
@@ -34,7 +35,8 @@ DPI = 100
 WIDTH, HEIGHT, EDGE = 6.4, 2.15, 0.15  # of a file's cell
 ORIGINAL, BESIDE = 2.1, 2.45  # width of the original; where answer, name and digits begin, to the right of it
 ANSWER, NAME, TILES = 0.5, 0.4, 1.0  # heights of the answer, of the file's name, of the digits seen
-LARGEST, NAME_LENGTH, MESSAGE_LENGTH = 27, 40, 48  # points; characters
+LARGEST, READABLE, SMALL = 27, 13, 10  # points: of the answer, of an answer in one line at least, of other text
+NAME_LENGTH = 40  # characters
 IN_A_ROW, ROWS = 12, 2  # digits seen of one file, at most
 WITH_PROBABILITY = 5  # digits; more of them leave no space for it
 
@@ -66,17 +68,28 @@ def draw(readings: Sequence[Reading], path: Path) -> None:
 
 
 def _answer(axes: Axes, reading: Reading) -> None:
-    """The digits read, as large as fits, above the file's name and a doubt."""
+    """The digits read, as large as fits, above the file's name and a doubt. More digits than `_seen` shows are cut."""
     axes.set_axis_off()
-    available = (WIDTH - BESIDE - EDGE) * 72  # points
-    size = min(LARGEST, available / (0.66 * max(len(reading.marked), 1)))
     tall = ANSWER + NAME
-    colour = SURE if reading.status == OK else UNSURE
-    axes.text(0, 1, reading.marked, size=size, weight="bold", va="top", color=colour)
-    axes.text(0, NAME / tall, shown(reading.file, NAME_LENGTH), va="top", color=FAINT)
+    count, most = len(reading.guesses), ROWS * IN_A_ROW
+    marks = [guess.marked for guess in reading.guesses[:most]]
+    answer = axes.text(0, 1, "".join(marks), weight="bold", va="top", color=SURE if reading.status == OK else UNSURE)
+    if _fit(answer, LARGEST) < READABLE:
+        answer.set_text("\n".join("".join(marks[n : n + IN_A_ROW]) for n in range(0, len(marks), IN_A_ROW)))
+        _fit(answer, READABLE)
+    part = f": the first {most} of {count} digits" if count > most else ""
+    _fit(axes.text(0, NAME / tall, shown(reading.file, NAME_LENGTH) + part, va="top", color=FAINT), SMALL)
     if reading.message:
-        message = f"unsure: {reading.message}"
-        axes.text(0, NAME / 2 / tall, message[:MESSAGE_LENGTH], va="top", color=UNSURE)
+        _fit(axes.text(0, NAME / 2 / tall, f"unsure: {reading.message}", va="top", color=UNSURE), SMALL)
+
+
+def _fit(text: Text, size: float) -> float:
+    """Give a text this size in points, or the largest with which it is no wider than its axes; returns its size."""
+    assert text.axes is not None
+    text.set_fontsize(size)
+    size *= min(1.0, text.axes.bbox.width / max(text.get_window_extent().width, 1.0))
+    text.set_fontsize(size)
+    return size
 
 
 def _original(axes: Axes, reading: Reading) -> None:
