@@ -82,7 +82,8 @@ def test_below_the_threshold_it_says_so_instead_of_guessing(predictor, folder):
     assert unsure.marked[unsure.text.index("?")] == "("
     place = unsure.text.index("?")
     assert unsure.least_sure is unsure.guesses[place]
-    assert unsure.message == f"digit {place + 1} could be another digit"
+    assert unsure.message == f"digit no. {place + 1} could be another digit"
+    assert read(predictor, folder, number_threshold=1.1)[3].message == "could be another digit"  # the only one
 
 
 def test_what_does_not_look_like_a_digit_is_refused_however_sure_the_network_is(predictor, folder):

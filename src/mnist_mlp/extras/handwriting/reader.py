@@ -192,10 +192,11 @@ def _digits_in(file: Path) -> list[Digit] | str:
 def _reading(file: Path, guesses: list[Guess]) -> Reading:
     if not guesses:
         return Reading(file=file, status=BLANK, message="no digit found")
-    messages = [f"digit {n} {guess.doubt}" for n, guess in enumerate(guesses, start=1) if guess.doubt is not None]
-    if messages:
-        message = messages[0] if len(guesses) > 1 else messages[0].removeprefix("digit 1 ")
-        if len(messages) > 1:
-            message += f" (and {len(messages) - 1} more)"
+    doubted = [(n, guess.doubt) for n, guess in enumerate(guesses, start=1) if guess.doubt is not None]
+    if doubted:
+        number, doubt = doubted[0]
+        message = f"digit no. {number} {doubt}" if len(guesses) > 1 else doubt
+        if len(doubted) > 1:
+            message += f" (and {len(doubted) - 1} more)"
         return Reading(file=file, status=UNSURE, message=message, guesses=guesses)
     return Reading(file=file, status=OK, guesses=guesses)
