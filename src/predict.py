@@ -48,7 +48,8 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         epilog=NOTES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("images", nargs="+", metavar="image", help="a file, a folder, or a pattern in quotes")
+    help_text = "a file, a folder, or a pattern in quotes"
+    parser.add_argument("images", nargs="+", type=_not_empty, metavar="image", help=help_text)
     parser.add_argument(
         "--checkpoint",
         type=_path,
@@ -70,9 +71,16 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
 
 
+def _not_empty(text: str) -> str:
+    """Refuse what a shell makes of an unset variable in quotes: as a path it would be the working directory."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, got an empty one")
+    return text
+
+
 def _path(text: str) -> Path:
     """A path with its `~` expanded, which a shell leaves as it is after `checkpoint=`."""
-    return Path(text).expanduser()
+    return Path(_not_empty(text)).expanduser()
 
 
 def files_of(images: Sequence[str]) -> list[Path]:

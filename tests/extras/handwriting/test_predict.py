@@ -134,6 +134,8 @@ def test_a_picture_that_cannot_be_written_after_all_is_one_clear_line(folder, ch
 WRONG = {
     "nothing there": (["gone.png", "--checkpoint", "x"], "gone.png: expected a picture or a folder with pictures"),
     "a name that is too long": (["x" * 300], "xxx: expected a picture or a folder with pictures, found none"),
+    "an empty name": (["b.png", ""], "argument image: expected a path, got an empty one"),
+    "an empty checkpoint": (["b.png", "checkpoint="], "argument --checkpoint: expected a path, got an empty one"),
     "an empty folder": (["."], "expected a picture or a folder with pictures, found none"),
     "a picture of no kind": (["b.png", "--picture", "out.doc"], "expected a name that ends in .png"),
     "a picture nowhere": (["b.png", "--picture", "b.png/out.png"], "a file can be made, got b.png; b.png is not"),
