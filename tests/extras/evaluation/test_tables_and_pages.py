@@ -107,6 +107,17 @@ def test_the_page_of_two_networks_names_the_accuracy_of_both_and_tests_the_diffe
     assert re.search(r"<p>[^<]*McNemar[^<]*they differ", page)
 
 
+def test_terminal_and_page_tell_calibrated_losses_from_those_of_the_network(tmp_path: Path) -> None:
+    answer = answers(3, 300, 0.03)
+    text, page = evaluated(tmp_path, answer, ["a", "b", "c"], np.zeros((300, 1, 8, 8), np.uint8))
+    in_page = [re.findall(r"<td[^>]*>([^<]*)", row) for row in re.findall(r"<tr>.*?</tr>", page)]
+    for label, temperature in (("network", 1.0), ("at T = 1.250", 1.25)):
+        logits = answer.raw.log_probabilities / temperature
+        nll = np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(300), answer.raw.labels])
+        assert [f"{nll:.4f}" in row for row in in_page if row and row[0].strip() == label] == [True]
+        assert re.search(rf"^ *{label} .* {nll:.4f} ", text, re.MULTILINE)
+
+
 @pytest.mark.slow
 def test_a_page_counts_its_mistakes_truly(tmp_path: Path) -> None:
     names, images = [str(digit) for digit in range(10)], np.zeros((500, 1, 28, 28), np.uint8)

@@ -12,7 +12,16 @@ from typing import Any
 from mnist_mlp.extras.evaluation.ensemble import COMMITTEE, NetworkPredictions
 from mnist_mlp.extras.evaluation.metrics import worst_mistakes
 from mnist_mlp.extras.evaluation.mistakes_picture import Images, as_picture
-from mnist_mlp.extras.evaluation.tables import CLASSES, PAIRS, SPLITS, class_rows, comparison, confused_pairs
+from mnist_mlp.extras.evaluation.tables import (
+    CLASSES,
+    PAIRS,
+    SPLITS,
+    SUMMARY,
+    class_rows,
+    comparison,
+    confused_pairs,
+    summary_rows,
+)
 from mnist_mlp.extras.html_page import page, scrollable, section
 from mnist_mlp.runs.directories import shown
 
@@ -124,19 +133,13 @@ def _embedded(png: bytes) -> str:
 
 
 def _numbers(networks: Sequence[dict[str, Any]]) -> str:
-    header = ["network", "accuracy", "95 % interval", "mistakes", "nll", "brier", "ece", "answered", "of these wrong"]
+    """The rows of the terminal's table; the last of a network, with calibrated losses, has what it answers."""
     rows = []
     for network in networks:
-        low, high = network["accuracy_ci95"]
-        rows.append(
-            [
-                network["name"],
-                *(f"{network['accuracy']:.2%}", f"{low:.2%} to {high:.2%}", f"{network['mistakes']:,}"),
-                *(f"{network['nll']:.4f}", f"{network['brier']:.4f}", f"{network['ece']:.2%}"),
-                *(f"{network['answered']['coverage']:.1%}", f"{network['answered']['error']:.2%}"),
-            ]
-        )
-    return scrollable(_table(header, rows), "Numbers")
+        *before, last = summary_rows(network)
+        rows += [[*row, "", ""] for row in before]
+        rows.append([*last, f"{network['answered']['coverage']:.1%}", f"{network['answered']['error']:.2%}"])
+    return scrollable(_table(["network", *SUMMARY, "answered", "of these wrong"], rows), "Numbers")
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

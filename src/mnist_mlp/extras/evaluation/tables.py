@@ -18,6 +18,7 @@ SPLITS = {"test": "the test set", "val": "the validation images"}
 SIGNIFICANT = 0.05
 """The p-value below which two networks count as different."""
 
+SUMMARY = ("accuracy", "95% interval", "mistakes", "nll", "brier", "ece")
 CORNER = "true \\ guess"
 CUT = 6  # characters of a class name that head its column
 NAME = 17  # characters of a class name elsewhere
@@ -76,18 +77,19 @@ def _subject(content: dict[str, Any], newest: bool) -> str:
 
 
 def _summary(networks: Sequence[dict[str, Any]], style: TerminalStyle) -> str:
-    rows = []
-    for network in networks:
-        low, high = network["accuracy_ci95"]
-        accuracy = [f"{network['accuracy']:.2%}", f"{low:.2%} to {high:.2%}", str(network["mistakes"])]
-        temperature = network["calibration"]["temperature"]
-        if temperature == 1:
-            rows.append([network["name"], *accuracy, *_losses(network)])
-        else:
-            rows.append([network["name"], *accuracy, *_losses(network["uncalibrated"])])
-            rows.append([f"  at T = {temperature:.3f}", "", "", "", *_losses(network)])
-    header = ["", "accuracy", "95% interval", "mistakes", "nll", "brier", "ece"]
-    return text_table([header, *rows], emphasise=style.bold)
+    rows = [row for network in networks for row in summary_rows(network)]
+    return text_table([["", *SUMMARY], *rows], emphasise=style.bold)
+
+
+def summary_rows(network: dict[str, Any]) -> list[list[str]]:
+    """Its name and the columns of SUMMARY, with losses as it was trained; then those at its temperature, unless 1."""
+    low, high = network["accuracy_ci95"]
+    accuracy = [f"{network['accuracy']:.2%}", f"{low:.2%} to {high:.2%}", f"{network['mistakes']:,}"]
+    temperature = network["calibration"]["temperature"]
+    rows = [[network["name"], *accuracy, *_losses(network if temperature == 1 else network["uncalibrated"])]]
+    if temperature != 1:
+        rows.append([f"  at T = {temperature:.3f}", *([""] * len(accuracy)), *_losses(network)])
+    return rows
 
 
 def _losses(numbers: dict[str, float]) -> list[str]:
