@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mnist_mlp.extras.evaluation import mistakes_picture as mistakes_picture_module
 from mnist_mlp.extras.evaluation import pictures, plots
 from mnist_mlp.extras.evaluation.confusion_picture import confusion_picture
 from mnist_mlp.extras.evaluation.ensemble import NetworkPredictions
@@ -116,6 +117,16 @@ def test_terminal_and_page_tell_calibrated_losses_from_those_of_the_network(tmp_
         nll = np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(300), answer.raw.labels])
         assert [f"{nll:.4f}" in row for row in in_page if row and row[0].strip() == label] == [True]
         assert re.search(rf"^ *{label} .* {nll:.4f} ", text, re.MULTILINE)
+
+
+def test_page_and_picture_say_alike_how_sure_the_network_was_of_a_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words: list[str] = []
+    monkeypatch.setattr(mistakes_picture_module, "write", lambda picture, word, *place, **align: words.append(word))
+    _, page = evaluated(tmp_path, answers(3, 300, 0.03), ["a", "b", "c"], np.zeros((300, 1, 8, 8), np.uint8))
+    in_picture = [word for word in words if word.endswith("sure")]
+    assert len(set(in_picture)) > 2 and in_picture == re.findall(r"[\d.]+% sure", page)
 
 
 @pytest.mark.slow

@@ -30,6 +30,11 @@ def as_picture(image: Images) -> Image.Image:
     return Image.fromarray(image.mean(axis=0).astype(np.uint8))  # of channels without a meaning known here
 
 
+def sureness(probability: float) -> str:
+    """How sure the network was of a guess, in words."""
+    return f"{probability:.1%} sure"
+
+
 def worst_mistakes_picture(
     images: Images, predicted: Predictions, class_names: Sequence[str], most: int, *, scale: int = 1
 ) -> Image.Image | None:
@@ -73,7 +78,7 @@ def mistakes_picture(
         picture.paste(shown.resize(size, Image.Resampling.NEAREST), (left, top))
         draw.rectangle((left, top, left + size[0] - 1, top + size[1] - 1), outline=line)
         words = [truths[index], f"not {guesses[index]}"] if long else [f"{truths[index]}, not {guesses[index]}"]
-        words.append(f"{probabilities[index]:.0%} sure")
+        words.append(sureness(probabilities[index]))
         for number, word in enumerate(words):
             shade = faint if number == len(words) - 1 else ink
             write(picture, word, 12 * scale, shade, (x + wide // 2, y + (92 + 15 * number) * scale), align=0.5)

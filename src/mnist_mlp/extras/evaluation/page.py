@@ -11,7 +11,7 @@ from typing import Any
 
 from mnist_mlp.extras.evaluation.ensemble import COMMITTEE, NetworkPredictions
 from mnist_mlp.extras.evaluation.metrics import worst_mistakes
-from mnist_mlp.extras.evaluation.mistakes_picture import Images, as_picture
+from mnist_mlp.extras.evaluation.mistakes_picture import Images, as_picture, sureness
 from mnist_mlp.extras.evaluation.tables import (
     CLASSES,
     PAIRS,
@@ -122,7 +122,7 @@ def _mistake(image: Images, index: int, truth: str, guess: str, confidence: floa
     file = io.BytesIO()
     as_picture(image).save(file, format="PNG")
     text = f"<b>{escape(truth)}</b>, taken for <b>{escape(guess)}</b>"
-    text += f'<br><span class="faint">{confidence:.1%} sure, image {index}</span>'
+    text += f'<br><span class="faint">{sureness(confidence)}, image {index}</span>'
     picture = f'<img src="{_embedded(file.getvalue())}" alt="image {index}">'
     return f"<figure>{picture}<figcaption>{text}</figcaption></figure>"
 
