@@ -181,6 +181,31 @@ def test_pictures_can_be_dropped_and_one_that_is_none_is_said_to_be(page):
     page.wait_for_selector("#words:has-text('That file is no picture')")  # by function would need eval, which is off
 
 
+@pytest.mark.parametrize(
+    ("theme", "ground", "pen"), [("dark", (255, 255), 0), ("dark", (0, 0), 0), ("light", (255, 0), 255)]
+)
+def test_an_opened_picture_is_seen_and_drawn_on_in_its_own_colours(open_page, html, theme, ground, pen):
+    """Black ink on white paper, black ink and white ink on nothing; `ground` has a grey level and its opacity."""
+    page = open_page(html, color_scheme=theme)
+    picture = Image.new("LA", (200, 200), ground)
+    ImageDraw.Draw(picture).line([(60, 50), (140, 50), (95, 160)], fill=(pen, 255), width=16, joint="curve")
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    drop_file(page, file.getvalue())
+    page.wait_for_selector("#digits button")
+    before = seen(page)
+    tap(page, 0.1, 0.9)
+    assert np.abs(seen(page) - before).max() < 0.02  # what the network sees of the digit
+    page.keyboard.press("e")
+    draw(page, [[(0.6, 0.25), (0.8, 0.25)]])
+    said(page)
+    sheet = page.evaluate("document.getElementById('sheet').toDataURL()").partition(",")[2]
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(sheet))).convert("L"))
+    places = {"digit": (0.4, 0.25), "dot": (0.1, 0.9), "erased": (0.7, 0.25), "paper": (0.9, 0.6)}
+    grey = {name: shown[int(y * len(shown)), int(x * len(shown))] for name, (x, y) in places.items()}
+    assert grey == {"digit": pen, "dot": pen, "erased": 255 - pen, "paper": 255 - pen}
+
+
 def test_frames_lie_on_the_digits_of_a_large_picture(page):
     """A picture above 4 megapixels is read at a smaller size."""
     picture = Image.new("L", (3000, 2000), 255)

@@ -146,7 +146,7 @@ function useTool(tool) {
 
 async function open(file) {
   try {
-    pad.put({ kind: "picture", bitmap: await createImageBitmap(file) });
+    pad.open(await createImageBitmap(file));
   } catch {
     element("words").textContent = "That file is no picture that this browser can open.";
   }

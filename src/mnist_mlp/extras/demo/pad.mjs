@@ -1,5 +1,7 @@
 // The sheet to draw on: strokes of a pen and an eraser, on paper, on a picture, or on a digit of the test set.
 
+import { paperOf } from "./picture.mjs";
+
 export const SHEET = 200; // units along a side of the sheet, and pixels of the picture that is read from it
 const STROKE = 0.117; // width of a stroke of MNIST, as a share of its digit's longer side (median of the test set)
 const [FINEST, BROADEST] = [0.02 * SHEET, 0.1 * SHEET];
@@ -9,7 +11,8 @@ const MOST_PIXELS = 4_000_000; // of an opened picture; the canvas scales a larg
 
 /**
  * Everything done to the sheet is a list of items, so undoing is taking the last one away:
- * {kind: "ink" | "erase", points, width}, {kind: "picture", bitmap}, {kind: "digit", image, label, ...}, {kind: "clear"}.
+ * {kind: "ink" | "erase", points, width}, {kind: "picture", bitmap, colours}, {kind: "digit", image, label, ...},
+ * {kind: "clear"}.
  */
 export class Pad {
   /** `onTap(place)` returns whether it took the tap for itself; otherwise a dot is drawn. */
@@ -58,6 +61,10 @@ export class Pad {
     this.undone = [];
     this.liftPen();
     this.onChange();
+  }
+
+  open(bitmap) {
+    this.put({ kind: "picture", bitmap, colours: coloursOf(bitmap) });
   }
 
   undo() {
@@ -152,10 +159,8 @@ export class Pad {
   picture() {
     const items = this.current();
     if (items.length === 1 && items[0].kind === "picture") return pixelsOf(items[0].bitmap);
-    this.sheet.fillStyle = "white";
-    this.sheet.fillRect(0, 0, SHEET, SHEET);
     // With one width of pen for all sizes of digit, small ones would fill up and large ones would be thin.
-    draw(this.sheet, items, { pen: penWidth(items), ink: "black", paper: "white" });
+    draw(this.sheet, items, penWidth(items), { ink: "black", paper: "white" });
     return this.sheet.getImageData(0, 0, SHEET, SHEET);
   }
 
@@ -168,9 +173,7 @@ export class Pad {
     const style = getComputedStyle(canvas);
     context.setTransform(pixels / SHEET, 0, 0, pixels / SHEET, 0, 0);
     const [ink, paper] = [style.getPropertyValue("--ink"), style.getPropertyValue("--paper")];
-    context.fillStyle = paper;
-    context.fillRect(0, 0, SHEET, SHEET);
-    draw(context, this.current(), { pen: SHOWN_PEN, ink, paper });
+    draw(context, this.current(), SHOWN_PEN, { ink, paper });
     if (!cursor.shown) return;
     context.strokeStyle = style.getPropertyValue("--accent");
     context.lineWidth = 2;
@@ -192,7 +195,11 @@ function longerSide(points) {
   return Math.max(...["x", "y"].map((axis) => extent(points.map((point) => point[axis]))));
 }
 
-function draw(context, items, { pen, ink, paper }) {
+/** On an opened picture the pen and the paper have its colours, on the screen too: the network sees no others. */
+function draw(context, items, pen, colours) {
+  const { ink, paper } = items[0]?.colours ?? colours;
+  context.fillStyle = paper;
+  context.fillRect(0, 0, SHEET, SHEET);
   context.lineCap = context.lineJoin = "round";
   for (const item of items) {
     if (item.kind === "picture") drawWhole(context, item.bitmap);
@@ -215,7 +222,7 @@ function drawStroke(context, points) {
     context.quadraticCurveTo(a.x, a.y, (a.x + b.x) / 2, (a.y + b.y) / 2);
   }
   const last = points[points.length - 1];
-  context.lineTo(last.x, last.y); // a dot, where it is the first as well
+  context.lineTo(last.x + 0.01, last.y); // where it is the first as well, a dot: a line of no length draws nothing
   context.stroke();
 }
 
@@ -243,6 +250,12 @@ export function sizeRead(bitmap) {
   const scale = Math.min(1, Math.sqrt(MOST_PIXELS / (bitmap.width * bitmap.height)));
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
   return { width, height };
+}
+
+/** The paper of a picture, and an ink that is seen on it. */
+function coloursOf(bitmap) {
+  const level = paperOf(pixelsOf(bitmap));
+  return { paper: `rgb(${level} ${level} ${level})`, ink: level < 128 ? "white" : "black" };
 }
 
 function pixelsOf(bitmap) {

@@ -10,7 +10,18 @@ const CONTRAST = 64; // grey levels between darkest and brightest, above which a
 
 /** Grey levels in 0..255, and the whole factor by which the picture was shrunk to get them. */
 export function greyOf(picture) {
-  const { width, height, data } = picture;
+  const { grey, alpha, shrink } = channelsOf(picture);
+  return { grey: alpha ? flattened(grey, alpha) : grey, shrink };
+}
+
+/** The grey level that a picture's paper has, or is given where it is transparent. */
+export function paperOf(picture) {
+  const { grey, alpha } = channelsOf(picture);
+  return alpha ? fillOf(grey, alpha) ?? 255 : percentile(grey.values.sort(), 50);
+}
+
+/** Grey levels and opacity, shrunk by a whole factor; without an opacity where all is opaque. */
+function channelsOf({ width, height, data }) {
   const grey = newMap(height, width);
   const alpha = newMap(height, width);
   let opaque = true;
@@ -22,7 +33,7 @@ export function greyOf(picture) {
   }
   const shrink = Math.ceil(Math.sqrt((width * height) / WORKING_PIXELS));
   const small = shrink > 1 ? reduced(grey, alpha, shrink) : { grey, alpha };
-  return { grey: opaque ? small.grey : flattened(small.grey, small.alpha), shrink };
+  return { grey: small.grey, alpha: opaque ? null : small.alpha, shrink };
 }
 
 /** Means over squares of `factor` pixels, whole numbers; what is transparent has no say in a grey level. */
@@ -46,17 +57,23 @@ function reduced(grey, alpha, factor) {
 
 /** What is transparent filled so that the writing stands out. */
 function flattened(grey, alpha) {
-  const visible = grey.values.filter((_, i) => alpha.values[i] >= OPAQUE).sort();
-  if (visible.length === 0) return newMap(grey.height, grey.width);
-  const [dark, middle, bright] = [5, 50, 95].map((percent) => percentile(visible, percent));
-  const bothAreThere = visible.length > grey.values.length / 2 && bright - dark > CONTRAST;
-  // Where pen and paper are there, what is cut away was paper; otherwise these are strokes on nothing.
-  const fill = bothAreThere ? middle : middle < 128 ? 255 : 0;
+  const fill = fillOf(grey, alpha);
+  if (fill === undefined) return newMap(grey.height, grey.width);
   const filled = grey.values.map((level, i) => {
     const share = Math.fround(alpha.values[i] / 255);
     return Math.round(Math.fround(level * share) + Math.fround(fill * Math.fround(1 - share)));
   });
   return { ...grey, values: filled };
+}
+
+/** The grey level for what is transparent; undefined where nothing is visible. */
+function fillOf(grey, alpha) {
+  const visible = grey.values.filter((_, i) => alpha.values[i] >= OPAQUE).sort();
+  if (visible.length === 0) return undefined;
+  const [dark, middle, bright] = [5, 50, 95].map((percent) => percentile(visible, percent));
+  const bothAreThere = visible.length > grey.values.length / 2 && bright - dark > CONTRAST;
+  // Where pen and paper are there, what is cut away was paper; otherwise these are strokes on nothing.
+  return bothAreThere ? middle : middle < 128 ? 255 : 0;
 }
 
 function percentile(sorted, percent) {
