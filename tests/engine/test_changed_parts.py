@@ -192,6 +192,11 @@ def test_what_a_step_counts_is_counted(tmp_path: Path, monkeypatch: pytest.Monke
             self.steps += 1
             return super().training_step(batch, batch_idx)
 
+    class WithNewNumber(Counting):
+        def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+            self.steps = getattr(self, "steps", 0) + 1
+            return super().training_step(batch, batch_idx)
+
     class WithBuffer(Counting):
         def __init__(self, *given: Any, **named: Any) -> None:
             super().__init__(*given, **named)
@@ -201,7 +206,7 @@ def test_what_a_step_counts_is_counted(tmp_path: Path, monkeypatch: pytest.Monke
             self.steps += 1
             return super().training_step(batch, batch_idx)
 
-    for counting in (WithNumber, WithBuffer):
+    for counting in (WithNumber, WithNewNumber, WithBuffer):
         made.clear()
         monkeypatch.setattr("mnist_mlp.training.run.DigitClassifier", counting)
         trained(tmp_path / counting.__name__)

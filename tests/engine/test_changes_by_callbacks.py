@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from helpers.short_runs import QUIET, SHORT, furthest
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+from mnist_mlp.callbacks.early_stopping import EarlyStopping
+from mnist_mlp.config.schema import EarlyStoppingConfig
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.training import run, train
@@ -78,7 +82,7 @@ def test_what_a_callback_changes_is_trained_as_changed(
     )
     assert furthest(fast, plain) < 1e-9
     assert furthest(fast, unchanged) > 1e-4
-    assert caplog.text.count(f"trained by autograd: {callback.__name__} may change the network or the optimizer") == 1
+    assert caplog.text.count(f"trained by autograd: {callback.__name__} ") == 1
     assert [getattr(one, "seen", 0) for one in called] == [2 * sum(range(12)) if callback is Mixes else 0] * 2
 
 
@@ -94,6 +98,66 @@ def test_a_callback_that_only_reads_leaves_the_hand_written_step(
     caplog.set_level("INFO")
     assert furthest(weights(tmp_path, callbacks=[Reads()]), unchanged) == 0
     assert "trained by autograd" not in caplog.text
+
+
+class Inherits(EarlyStopping):
+    """A subclass of a callback that only reads."""
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        pl_module.network.layers[0].requires_grad_(False)
+
+
+def test_that_a_callback_only_reads_is_not_inherited(tmp_path: Path, unchanged: dict[str, Tensor]) -> None:
+    freezes = [Inherits(EarlyStoppingConfig(monitor="val/loss", mode="min", patience=9, min_delta=0.0)) for _ in "12"]
+    fast, plain = (
+        weights(tmp_path / engine, f"engine={engine}", callbacks=[one])
+        for engine, one in zip(("fast", "plain"), freezes, strict=True)
+    )
+    assert furthest(fast, plain) < 1e-9
+    assert furthest(fast, unchanged) > 1e-4
+
+
+class Saves(L.Callback):
+    """A checkpoint of its own after the fifth step, and copies of the module."""
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        if trainer.global_step == 5:
+            trainer.save_checkpoint(Path(trainer.default_root_dir) / "own.ckpt")
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        torch.save(deepcopy(pl_module), io.BytesIO())
+
+
+def test_a_callback_saves_the_step_that_was_done_and_a_run_resumes_from_it(tmp_path: Path) -> None:
+    whole = weights(tmp_path, callbacks=[Saves()])
+    own, last = tmp_path / "own.ckpt", tmp_path / "checkpoints" / checkpoint_file.LAST
+    assert checkpoint_file.read(own)["global_step"] == 5
+    for file in (tmp_path / "result.json", *last.parent.iterdir()):
+        file.unlink()
+    own.rename(last)
+    assert furthest(weights(tmp_path, f"resume={tmp_path}", callbacks=[Saves()]), whole) == 0
+
+
+def test_the_module_of_a_finished_run_has_the_optimizers_of_another_trainer(tmp_path: Path) -> None:
+    class Keeps(L.Callback):
+        def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+            self.module = pl_module
+
+    keeps = Keeps()
+    weights(tmp_path, callbacks=[keeps])
+    assert "optimizers" not in vars(keeps.module)
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_steps_that_are_required_are_made_before_a_callback_ends_the_run(tmp_path: Path, engine: str) -> None:
+    class Stops(L.Callback):
+        def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+            trainer.should_stop = trainer.should_stop or trainer.global_step == 5
+
+    config = configuration(*SHORT, *QUIET, "trainer.min_steps=8", f"engine={engine}")
+    found = train(config, tmp_path, callbacks=[Stops()])
+    assert [row["val/acc"] is not None for row in found.history] == [True]
+    assert checkpoint_file.read(tmp_path / "checkpoints" / checkpoint_file.LAST)["global_step"] == 12
 
 
 @pytest.mark.parametrize("engine", ["fast", "plain"])

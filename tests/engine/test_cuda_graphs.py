@@ -249,7 +249,7 @@ def test_no_garbage_is_collected_while_a_graph_is_recorded(monkeypatch: pytest.M
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     monkeypatch.setattr(torch.cuda, "graph", capture)
     monkeypatch.setattr(torch.cuda, "Stream", lambda: "a new stream")
-    monkeypatch.setattr(cuda_graphs, "FINDS_GENERATORS", "99")
+    monkeypatch.setattr(cuda_graphs, "NEEDS_NO_REGISTRATION", "99")
     replay = cuda_graphs.record(lambda: events.append(f"collecting: {gc.isenabled()}"), [Generator()])
     assert gc.isenabled()
     replay()

@@ -83,11 +83,6 @@ def test_a_module_that_logs_under_other_names_is_refused(tmp_path: Path, monkeyp
             },
             "an lr_scheduler other than ReduceLROnPlateau",
         ),
-        (
-            "on_train_epoch_end",
-            lambda module: module.lr_schedulers(),
-            r"lr_schedulers: engine=fast computes .* self\.optimizers\(\)\.param_groups",
-        ),
     ],
 )
 def test_what_only_lightnings_own_loop_can_do_is_refused_in_one_line(

@@ -64,8 +64,8 @@ def build_callbacks(config: CallbacksConfig) -> list[L.Callback]:
 
 
 def only_reads(callback: L.Callback) -> bool:
-    """Whether the callback changes neither network nor optimizer: it says so, or is one of Lightning's that do not."""
-    return getattr(callback, "only_reads", False) or type(callback) in READ_ONLY
+    """Whether the callback changes neither network nor optimizer: its own class says so, or is one of Lightning's."""
+    return bool(vars(type(callback)).get("only_reads")) or type(callback) in READ_ONLY
 
 
 def _refuse_equal_states(callbacks: Sequence[L.Callback]) -> None:

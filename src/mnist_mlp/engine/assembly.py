@@ -19,7 +19,7 @@ from mnist_mlp.engine.chunked_data import ChunkedData
 from mnist_mlp.engine.chunked_length import in_chunks
 from mnist_mlp.engine.hooks import MemberHooks
 from mnist_mlp.engine.job import Job
-from mnist_mlp.engine.member import Member, wants_each_step
+from mnist_mlp.engine.member import Member, has_batch_hooks
 from mnist_mlp.engine.member_checkpoint_io import MemberCheckpointIO
 from mnist_mlp.engine.stack import Stack
 from mnist_mlp.training.run import TrainingRun
@@ -46,8 +46,8 @@ def assemble(
     """
     first = runs[0]
     length = in_chunks(first.length, first.config.trainer.log_every_n_steps)
-    if any(wants_each_step(callback) for callback in chain.from_iterable(run.chosen_callbacks for run in runs)):
-        length = replace(length, chunk_steps=1)  # what these callbacks stop or save is of that step
+    if any(has_batch_hooks(callback) for callback in chain.from_iterable(run.chosen_callbacks for run in runs)):
+        length = replace(length, chunk_steps=1)  # so that a stop or a save in these hooks takes effect after that step
     members = [
         Member(
             job,

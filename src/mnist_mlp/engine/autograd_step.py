@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 class AutogradStep:
     """The optimizer step of Lightning's own loop, with the hooks of one module, of its data module, and of
-    `Member.each_step`.
+    `Member.with_batch_hooks`.
     """
 
     def __init__(self, member: Member) -> None:
@@ -32,9 +32,10 @@ class AutogradStep:
         by_norm, by_value = nn.utils.clip_grad_norm_, nn.utils.clip_grad_value_
         algorithms: dict[str, Callable[..., object]] = {"norm": by_norm, "value": by_value}
         self.clip = algorithms[member.config.trainer.gradient_clip_algorithm]
-        # Lightning's order: callbacks that save checkpoints come last.
-        self._before_module = [callback for callback in member.each_step if not isinstance(callback, Checkpoint)]
-        self._after_module = [callback for callback in member.each_step if isinstance(callback, Checkpoint)]
+        # Callbacks that save checkpoints come last; at the end of a batch even after the module, unlike in Lightning.
+        # So they save the EMA of this step.
+        self._end_before_module = [one for one in member.with_batch_hooks if not isinstance(one, Checkpoint)]
+        self._end_after_module = [one for one in member.with_batch_hooks if isinstance(one, Checkpoint)]
 
     def run(self, chunk: Chunk, first_step: int) -> Tensor:
         """Make one optimizer step for each minibatch of the chunk; returns the losses `(1, steps)`."""
@@ -49,13 +50,15 @@ class AutogradStep:
         member = self.member
         module, optimizer = member.module, member.optimizer
         member.trainer.global_step = step
+        if member.with_batch_hooks:
+            member.trainer.count_steps(step)
         whole = chunk.images.index_select(0, minibatch), chunk.labels.index_select(0, minibatch)
         # Every rank augments the whole minibatch, so that the noise of an image does not depend on the world size.
         images, labels = member.datamodule.on_after_batch_transfer(whole, 0)
         own_labels = chunk.share_of_rank(labels)
         batch, batch_idx = (chunk.share_of_rank(images), own_labels), step % member.length.steps_per_epoch
         member.train_log.batch_size, member.train_log.in_step = len(own_labels), True
-        for callback in member.each_step:
+        for callback in [*self._end_before_module, *self._end_after_module]:
             callback.on_train_batch_start(member.trainer, module, batch, batch_idx)  # type: ignore[arg-type]
         # Ours returns None, but that of a subclass may return -1.
         if module.on_train_batch_start(batch, batch_idx) == -1:  # type: ignore[func-returns-value]
@@ -72,15 +75,17 @@ class AutogradStep:
         optimizer.step()
         member.last_lr = float(optimizer.param_groups[0]["lr"])
         member.trainer.global_step = step + 1
+        if member.with_batch_hooks:
+            member.trainer.count_steps(step + 1)
         if member.lr_is_function_of_step:
             member.set_learning_rates(step + 1)
         elif member.schedule is not None:
             member.schedule.step()
         outputs = {**(output if isinstance(output, dict) else {}), "loss": loss.detach()}
-        for callback in self._before_module:
+        for callback in self._end_before_module:
             callback.on_train_batch_end(member.trainer, module, outputs, batch, batch_idx)  # type: ignore[arg-type]
         module.on_train_batch_end(outputs, batch, batch_idx)
-        for callback in self._after_module:
+        for callback in self._end_after_module:
             callback.on_train_batch_end(member.trainer, module, outputs, batch, batch_idx)  # type: ignore[arg-type]
         member.train_log.in_step = False
         return loss.detach()
@@ -138,19 +143,19 @@ def _updated_at_once(metrics: MetricCollection) -> Iterator[None]:
             seen.clear()
             update(torch.cat(outputs), torch.cat(labels))
 
-    def up_to_date(compute: Callable[[], Any]) -> Callable[[], Any]:
-        def computed() -> Any:
+    def after_update(compute: Callable[[], Any]) -> Callable[[], Any]:
+        def updated_and_computed() -> Any:
             update_with_seen()
             return compute()
 
-        return computed
+        return updated_and_computed
 
     single = list(metrics.values(copy_state=False))
     computes = [metric.compute for metric in single]
     metrics.update = note  # type: ignore[method-assign]
-    metrics.compute = up_to_date(metrics.compute)  # type: ignore[method-assign]
+    metrics.compute = after_update(metrics.compute)  # type: ignore[method-assign]
     for metric, compute in zip(single, computes, strict=True):
-        metric.compute = up_to_date(compute)  # type: ignore[method-assign]
+        metric.compute = after_update(compute)  # type: ignore[method-assign]
     try:
         yield
     finally:

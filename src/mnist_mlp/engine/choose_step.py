@@ -31,15 +31,16 @@ from mnist_mlp.module import DigitClassifier
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-9}
 METRIC_TOLERANCE = 0.05
 """absolute tolerance of a metric such as accuracy, a share of images"""
-HOOKS_OF_A_FIT: dict[str, type[L.LightningModule]] = dict.fromkeys(
+MAY_CHANGE_TRAINING: dict[str, type[L.LightningModule]] = dict.fromkeys(
     (
-        *("on_fit_start", "on_train_start", "on_train_epoch_start", "on_train_epoch_end"),
+        *("on_load_checkpoint", "on_fit_start", "on_train_start", "on_train_epoch_start", "on_train_epoch_end"),
         *("on_validation_start", "on_validation_epoch_start", "on_validation_batch_start"),
         *("on_validation_batch_end", "on_validation_epoch_end", "on_validation_end"),
     ),
     L.LightningModule,
 ) | dict.fromkeys(("on_train_batch_start", "on_train_batch_end"), DigitClassifier)
-"""hooks in which a module may change how it is trained, and the class whose hook the hand-written step replaces"""
+"""hooks in which a module may change how it is trained; and the class whose own hook does nothing, or is part of the
+hand-written step"""
 
 
 def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
@@ -48,14 +49,16 @@ def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
     for member in members:
         config, model, network = member.config, member.config.model, member.module.network
         for callback in member.chosen_callbacks:
-            if callback in member.each_step or not only_reads(callback):
+            if callback in member.with_batch_hooks:
+                return f"{type(callback).__name__} has a hook around a batch"
+            if not only_reads(callback):
                 return f"{type(callback).__name__} may change the network or the optimizer"
-        for hook, base in HOOKS_OF_A_FIT.items():
+        for hook, base in MAY_CHANGE_TRAINING.items():
             if overrides(member.module, base, hook):
                 return f"{type(member.module).__name__} has a hook {hook} of its own"
         if not stacked_mlp.is_known(network.layers):
             return f"the network has layers other than a perceptron's (model.name={model.name})"
-        if _kinds(network) != _kinds(members[0].module.network):
+        if _types_without_dropout(network) != _types_without_dropout(members[0].module.network):
             return "the networks differ in their layers"
         if len(list(network.parameters())) != len(list(network.layers.parameters())):
             return f"the network has weights outside of its layers (model.name={model.name})"
@@ -83,7 +86,7 @@ def reason_for_autograd(members: Sequence[Member], chunk: Chunk) -> str | None:
     return None
 
 
-def _kinds(network: Network) -> list[type[nn.Module]]:
+def _types_without_dropout(network: Network) -> list[type[nn.Module]]:
     """Types of the layers; dropout, which members may have or not, left out."""
     return [type(layer) for layer in network.layers if not isinstance(layer, nn.Dropout)]
 
@@ -112,11 +115,12 @@ def _difference(member: Member, chunk: Chunk, step: int) -> str | None:
     # allow for some of these. Not in the last step, whose learning rate may be so small that rounding decides.
     if step == 0 and not _agree(_weights(written) - before, _weights(original) - before, 100 * tolerance):
         return "other weights"
-    for (name, ours), (_, other) in zip(written.module.named_buffers(), original.module.named_buffers(), strict=True):
-        if not torch.equal(ours, other):
+    buffers = dict(written.module.named_buffers())
+    for name, buffer in original.module.named_buffers():
+        if name not in buffers or not torch.equal(buffers[name], buffer):
             return f"another buffer {name}"
-    for name, value in _plain_attributes(original).items():
-        if value != _plain_attributes(written).get(name):
+    for name, value in _public_numbers(original).items():
+        if value != vars(written.module).get(name):
             return f"another {name}"
     logged = [trial.train_log.compute(world_size=chunk.world_size) for trial in (written, original)]
     if logged[0].keys() != logged[1].keys():
@@ -137,7 +141,7 @@ def _agree(left: Tensor, right: Tensor, tolerance: float) -> bool:
     return bool((left - right).abs().mean() <= tolerance * right.abs().mean())
 
 
-def _plain_attributes(member: Member) -> dict[str, Any]:
+def _public_numbers(member: Member) -> dict[str, Any]:
     """Numbers and texts among the public attributes of the module, which a `training_step` may count or set."""
     return {
         name: value

@@ -26,15 +26,15 @@ def in_chunks(length: RunLength, log_every_n_steps: int) -> ChunkedLength:
     """The length in chunks of at most `log_every_n_steps` steps; every validation is at the end of one.
 
     Lightning counts the distance between validations in chunks, so the length of a chunk divides it. The last chunk of
-    an epoch counts as a whole one, even if it is shorter: it must not complete a distance that its steps do not.
+    an epoch counts as a whole one, even if it is shorter: it must not make Lightning validate after too few steps.
     """
     epoch, between = length.steps_per_epoch, length.steps_between_validations
     steps = min(log_every_n_steps, epoch)
     if between < epoch:
         most = math.gcd(steps, between)
         divisors = [size for size in range(most, 0, -1) if most % size == 0]
-        ends_with_one = epoch % between == 0
-        steps = next(size for size in divisors if (_rounded_up(epoch, size) % between == 0) == ends_with_one)
+        validates_at_end = epoch % between == 0
+        steps = next(size for size in divisors if (_rounded_up(epoch, size) % between == 0) == validates_at_end)
     return ChunkedLength(**vars(length), chunk_steps=steps)
 
 

@@ -17,7 +17,7 @@ from torch import Generator
 log = logging.getLogger(__name__)
 
 Work = Callable[[], None]
-FINDS_GENERATORS = "2.15"
+NEEDS_NO_REGISTRATION = "2.15"
 """the version of torch from which a capture finds the generators itself; registering them prints a warning"""
 
 
@@ -28,7 +28,7 @@ def record(work: Work, generators: Sequence[Generator]) -> Work:
     gc.disable()
     try:
         graph = torch.cuda.CUDAGraph()
-        if torch.__version__ < FINDS_GENERATORS:
+        if torch.__version__ < NEEDS_NO_REGISTRATION:
             for generator in generators:
                 graph.register_generator_state(generator)
         torch.cuda.synchronize()

@@ -143,7 +143,7 @@ class EpochLog:
     def load_state_dict(self, state: dict[str, Any], module: nn.Module, *, rank: int = 0) -> None:
         """Restore the sums of all ranks on rank 0; the other ranks start from zero.
 
-        `module` holds the metrics. One that it no longer has is left out.
+        `module` holds the metrics. A metric that it no longer has is left out.
         """
         self.reset()
         self.reported = state.get("reported", False)

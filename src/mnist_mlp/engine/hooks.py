@@ -56,7 +56,7 @@ class MemberHooks(L.Callback):
         images = batch.share_of_rank(batch.minibatches()[-1], dim=1).shape[1]
         for member in self.stack.training_members:
             member.train_log.batch_size = images
-        # Those of the module, and of `Member.each_step`, are called by `AutogradStep` for each minibatch of the chunk.
+        # `AutogradStep` calls those of the module, and of `Member.with_batch_hooks`, for each minibatch of the chunk.
         step = trainer.global_step % self.stack.members[0].length.steps_per_epoch
         self.stack.call("on_train_batch_start", batch, step, by_chunk=True)
 
@@ -106,6 +106,8 @@ class MemberHooks(L.Callback):
 
     def on_fit_end(self, *_: Any) -> None:
         self.stack.call("on_fit_end", members=self.stack.surviving_members)
+        for member in self.stack.members:
+            member.leave()
 
     def on_test_start(self, *_: Any) -> None:
         self.stack.call("setup", "test", members=self.stack.surviving_members, module=False)
@@ -144,12 +146,12 @@ def refuse_unknown_hooks(
     """Check that the engine calls every hook that the module, the data module and the callbacks override.
 
     A subclass that overrides `on_train_batch_start` or `on_train_batch_end` is trained by autograd. So override these
-    two instead of editing them in `DigitClassifier`: the trial notices an edit only if it changes the loss, the weights
-    or a logged value, and otherwise the hand-written step trains without it.
+    two instead of editing them in `DigitClassifier`: the trial notices an edit only by its results (`choose_step`), and
+    otherwise the hand-written step trains without it.
 
     Raises:
-        ConfigError: one of them overrides a hook that only Lightning's own loop calls, or replaces the schedule of the
-            learning rate, or the module makes the optimizer's steps: both are what the engine does itself.
+        ConfigError: one of them overrides a hook that only Lightning's own loop calls; a callback replaces the schedule
+            of the learning rate; or the module makes the optimizer's steps itself.
     """
     if not module.automatic_optimization:
         raise ConfigError(

@@ -56,7 +56,7 @@ class Member:
         self.module, self.datamodule, self.length = module, datamodule, length
         self.callbacks, self.loggers, self.start = list(callbacks), list(loggers), start
         self.chosen_callbacks = list(chosen_callbacks)
-        self.each_step = [callback for callback in chosen_callbacks if wants_each_step(callback)]
+        self.with_batch_hooks = [callback for callback in chosen_callbacks if has_batch_hooks(callback)]
         """callbacks whose hooks around a batch are called for each step; those of the others, for each chunk"""
         self.train_log, self.evaluation_log = EpochLog(), EpochLog()
         self.training = True
@@ -85,16 +85,11 @@ class Member:
         trainer.precision_plugin.convert_module(self.module)
         self.optimizer, self.schedule = _optimizer_and_schedule(self.module.configure_optimizers())
         self.trainer.optimizers = [self.optimizer]
-        self.module.optimizers = lambda *_, **__: self.optimizer  # type: ignore[method-assign,assignment]
-        self.module.lr_schedulers = self._lr_schedulers  # type: ignore[method-assign]
+        self.module.optimizers = _Optimizers(self.optimizer)  # type: ignore[method-assign,assignment]
 
-    def _lr_schedulers(self) -> LRScheduler | None:
-        if self.lr_is_function_of_step:
-            raise ConfigError(
-                "lr_schedulers: engine=fast computes the learning rate of each step itself, without stepping the "
-                "scheduler; self.optimizers().param_groups[0]['lr'] has it; engine=plain has the scheduler too"
-            )
-        return self.schedule
+    def leave(self) -> None:
+        """After the fit: the module has the methods of its class again, for a trainer of one's own."""
+        vars(self.module).pop("optimizers", None)
 
     def copy_for_trial(self) -> Member:
         """A member with a copy of the weights and a new optimizer, to try a step without side effects."""
@@ -251,12 +246,28 @@ def overrides(owner: Any, base: type[Any], name: str) -> bool:
     """Whether `owner` overrides the attribute `name` of `base`: in its class, or on the object itself, as a
     `LambdaCallback` does.
     """
-    if name in ("log", "optimizers", "lr_schedulers") and name in vars(owner):  # set by `Member`
+    if name in ("log", "optimizers") and name in vars(owner):  # set by `Member`
         return False
     return name in vars(owner) or getattr(type(owner), name, None) is not getattr(base, name)
 
 
-def wants_each_step(callback: L.Callback) -> bool:
+class _Optimizers:
+    """`LightningModule.optimizers` of a member's module, which can be copied and pickled with it."""
+
+    def __init__(self, optimizer: Optimizer | None = None) -> None:
+        self.optimizer = optimizer
+
+    def __call__(self, *_: Any, **__: Any) -> Optimizer | None:
+        return self.optimizer
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Optimizers:
+        return self
+
+    def __reduce__(self) -> tuple[type[_Optimizers], tuple[()]]:
+        return _Optimizers, ()
+
+
+def has_batch_hooks(callback: L.Callback) -> bool:
     """Whether the callback has a hook around a batch."""
     return any(overrides(callback, L.Callback, name) for name in ("on_train_batch_start", "on_train_batch_end"))
 

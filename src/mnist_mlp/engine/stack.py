@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from math import ceil
 from typing import Any
 
@@ -24,6 +24,7 @@ from mnist_mlp.engine.cuda_graphs import recorder_for
 from mnist_mlp.engine.hand_written_step import HandWrittenStep
 from mnist_mlp.engine.job import even_parts
 from mnist_mlp.engine.member import Member
+from mnist_mlp.engine.member_trainer import count_steps
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +101,7 @@ class Stack(L.LightningModule):
         for group, step in self._assign_steps(members, chunk):
             rows = [self.members.index(member) for member in group]
             own_chunk = chunk if len(rows) == len(self.members) else chunk.of(rows)
-            # By autograd there is one member in a group, whose hooks are called: they may fail, and log.
-            with self.failing_alone(group[0]), group[0].own_log_files() if len(group) == 1 else nullcontext():
+            with self._hooks_called(group):
                 for member, losses in zip(group, step.run(own_chunk, first_step), strict=True):
                     member.outputs = {
                         "loss": losses[-1],
@@ -110,14 +110,22 @@ class Stack(L.LightningModule):
                         "lr": member.last_lr,
                         "step_values": member.train_log.step_values,
                     }
-        # Lightning computes `global_step` from this counter of manual optimization.
-        self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_by(len(chunk.sizes))
+        count_steps(self.trainer, first_step + len(chunk.sizes))
         for member in members:
             member.trainer.global_step = None
         for member in self.training_members:
             with self.failing_alone(member):
                 member.refuse_infinite(member.outputs["losses"], first_step)
         return {}
+
+    @contextmanager
+    def _hooks_called(self, group: Sequence[Member]) -> Iterator[None]:
+        """For the steps of a group: by autograd it is one member, whose hooks are called; they may fail, and log."""
+        if len(group) > 1:
+            yield
+        else:
+            with self.failing_alone(group[0]), group[0].own_log_files():
+                yield
 
     def _assign_steps(self, members: Sequence[Member], chunk: Chunk) -> list[tuple[list[Member], Any]]:
         """Groups of members, each with its step; kept between chunks, and computed again only if a member has left."""
@@ -177,9 +185,9 @@ class Stack(L.LightningModule):
             self.trainer.should_stop = True
 
     def _stops(self, member: Member, at_epoch_end: bool = False) -> bool:
-        limits = member.config.trainer
-        epochs = self.trainer.current_epoch + at_epoch_end
-        may_stop = epochs >= (limits.min_epochs or 0) and self.trainer.global_step >= (limits.min_steps or 0)
+        # Those of the trainer: with `min_steps` Lightning sets `min_epochs` to 1.
+        min_epochs, min_steps = self.trainer.fit_loop.min_epochs or 0, member.config.trainer.min_steps or 0
+        may_stop = self.trainer.current_epoch + at_epoch_end >= min_epochs and self.trainer.global_step >= min_steps
         return member.trainer.should_stop and may_stop
 
     def call(self, hook: str, *arguments: Any, members: Sequence[Member] | None = None, **options: bool) -> None:
@@ -195,10 +203,10 @@ class Stack(L.LightningModule):
 
         Args:
             module: whether to call it for the module.
-            by_chunk: it is a hook around a batch, which `AutogradStep` calls for the module and `Member.each_step`.
+            by_chunk: leave out the module and `Member.with_batch_hooks`: `AutogradStep` calls their hooks.
         """
         module = module and not by_chunk
-        called = [callback for callback in member.callbacks if not (by_chunk and callback in member.each_step)]
+        called = [callback for callback in member.callbacks if not (by_chunk and callback in member.with_batch_hooks)]
         after_module = (EarlyStopping, Checkpoint) if hook == "on_train_epoch_end" else Checkpoint
         first = [callback for callback in called if not isinstance(callback, after_module)]
         last = [callback for callback in called if isinstance(callback, after_module)]

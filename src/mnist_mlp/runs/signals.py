@@ -5,6 +5,7 @@ They raise `Interrupted`, so that the run saves its state and its result; never 
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import threading
@@ -54,11 +55,12 @@ def interruptible() -> Iterator[None]:
 def second_signal_ends_process() -> Iterator[None]:
     """A second signal in this block ends the process within a second or so, even if no handler of Python can run.
 
-    None runs while the main thread waits in a collective operation of torch, perhaps for a rank that hangs.
+    No handler runs while the main thread waits in a collective operation of torch, perhaps for a rank that hangs.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    _keep_signals_of_children_apart()
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)  # Python writes the number of each signal at once
@@ -70,13 +72,19 @@ def second_signal_ends_process() -> Iterator[None]:
         os.close(writing)
 
 
+@functools.cache
+def _keep_signals_of_children_apart() -> None:
+    """A forked child inherits the pipe, into which its signals would be written too."""
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+
+
 def _end_at_second(reading: int) -> None:
     received = 0
     with os.fdopen(reading, "rb", buffering=0) as numbers:
         while number := numbers.read(1):
             received += number[0] in SIGNALS
             if received == 2:
-                time.sleep(1)  # handlers come first, if they can run
+                time.sleep(1)  # for the handlers, if they can run
                 os._exit(128 + number[0])
 
 

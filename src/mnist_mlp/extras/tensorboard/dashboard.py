@@ -53,7 +53,8 @@ class Dashboard(L.Callback):
             return
         if not can_be_copied(network):
             log.warning("TensorBoard gets no pictures of this network, as Python cannot copy it")
-        if trainer.global_step > 0 or not can_be_copied(network):  # a resumed run has shown this
+            return
+        if trainer.global_step > 0:  # a resumed run has shown this
             return
         events.text(writer, self.config)
         events.hyperparameters(writer, self.config, events.row_name(Path(str(logger.save_dir))))

@@ -28,7 +28,7 @@ def can_be_copied(network: nn.Module) -> bool:
     """Whether `deepcopy` can copy it: not if weights are computed, as by `torch.nn.utils.weight_norm` or pruning."""
     try:
         deepcopy(network)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         return False
     return True
 
