@@ -235,11 +235,22 @@ def test_a_round_of_ten_digits_counts_those_read_right(page):
     for number in range(10):
         asked = page.locator("#prompt b").inner_text()
         assert f"({number + 1} of 10)" in page.locator("#prompt").inner_text()
-        if number != 4:  # nothing is written once
+        if number == 5:  # two digits are written once, and nothing once
+            draw(page, STROKES["4"], left=0.0, scale=0.45)
+            draw(page, STROKES["7"], left=0.5, scale=0.45)
+            said(page)
+            found = page.locator("#digits button").all_inner_texts()
+        elif number != 4:
             draw(page, STROKES[asked])
             right += re.search(r"\d", said(page))[0] == asked
-        page.locator("#next").click()
+        page.locator("#next").focus()
+        page.keyboard.press("Enter")
     assert page.locator("#prompt").inner_text() == f"{right} of 10 read right."
     results = page.locator("#written small").all_inner_texts()
     assert len(results) == 10 and sum(text.endswith("✓") for text in results) == right
     assert results[4].endswith("→ nothing ✗")
+    assert results[5].endswith(f"→ {', '.join(found).replace('?', '')} ✗") and len(found) == 2
+    focused = "document.activeElement.id"
+    assert page.evaluate(focused) == "stop"
+    page.keyboard.press("Enter")
+    assert page.evaluate(focused) == "ten" and page.locator("#written").is_hidden()

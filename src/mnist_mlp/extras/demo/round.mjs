@@ -9,7 +9,7 @@ export class Round {
   constructor(names, pad, random = Math.random) {
     Object.assign(this, { names, pad, random });
     this.asked = []; // classes, in the order in which they are asked for
-    this.written = []; // {label, image, answer}; the last two are missing where nothing was written
+    this.written = []; // {label, digits}, of each digit found its image and the class that it was read as
     element("stop").onclick = () => this.end();
   }
 
@@ -29,8 +29,8 @@ export class Round {
   /** Scores the drawing: it counts as right if exactly one digit is found and it is read as the requested class. */
   next(found, palette) {
     const label = this.asked[this.written.length];
-    const [digit] = found.length === 1 ? found : [];
-    this.written.push({ label, image: digit?.image, answer: digit && bestOf(digit.probabilities)[0] });
+    const digits = found.map(({ image, probabilities }) => ({ image, read: bestOf(probabilities)[0] }));
+    this.written.push({ label, digits });
     this.pad.clear();
     if (this.written.length < this.asked.length) this.prompt();
     else this.finish(palette);
@@ -45,28 +45,39 @@ export class Round {
   }
 
   finish(palette) {
-    const right = this.written.filter(({ label, answer }) => label === answer).length;
+    const right = this.written.filter(isRight).length;
     element("prompt").textContent = `${right} of ${this.written.length} read right.`;
+    if (document.activeElement === element("next")) element("stop").focus(); // what is hidden loses the focus
     element("next").hidden = true;
     element("written").hidden = false;
     element("written").replaceChildren(...this.written.map((each) => this.result(each, palette)));
     this.asked = [];
   }
 
-  result({ label, image, answer }, palette) {
+  result(written, palette) {
+    const { label, digits } = written;
     const item = document.createElement("li");
-    const canvas = document.createElement("canvas");
-    canvas.className = "cells";
-    paintImage(canvas, image ?? BLANK, palette);
+    for (const { image } of digits.length ? digits : [{ image: BLANK }]) {
+      const canvas = document.createElement("canvas");
+      canvas.className = "cells";
+      canvas.style.width = `${100 / Math.max(digits.length, 1)}%`;
+      paintImage(canvas, image, palette);
+      item.append(canvas);
+    }
+    const read = digits.map((digit) => this.names[digit.read]).join(", ") || "nothing";
     const note = document.createElement("small");
-    const read = answer === undefined ? "nothing" : this.names[answer];
-    note.textContent = answer === label ? `${this.names[label]} ✓` : `${this.names[label]} → ${read} ✗`;
-    item.append(canvas, note);
+    note.textContent = isRight(written) ? `${this.names[label]} ✓` : `${this.names[label]} → ${read} ✗`;
+    item.append(note);
     return item;
   }
 
   end() {
     this.asked = [];
+    if (element("round").contains(document.activeElement)) element("ten").focus();
     element("round").hidden = element("written").hidden = true;
   }
+}
+
+function isRight({ label, digits }) {
+  return digits.length === 1 && digits[0].read === label;
 }
