@@ -8,6 +8,7 @@ import os
 import queue
 import signal
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -53,3 +54,15 @@ def test_a_job_that_was_begun_is_resumed_even_if_it_saved_nothing(tmp_path: Path
     assert _job(given).config.resume is None
     (tmp_path / left).mkdir()
     assert _job(given).config.resume == str(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.03, 0.15])
+def test_ctrl_c_ends_a_worker_that_still_imports_without_a_word(
+    capfd: pytest.CaptureFixture[str], seconds: float
+) -> None:
+    worker = worker_pool.Worker()
+    time.sleep(seconds)
+    worker.process.send_signal(signal.SIGINT)
+    assert worker.end() in worker_pool.STOPPED
+    assert capfd.readouterr().err == ""

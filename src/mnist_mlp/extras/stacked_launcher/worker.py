@@ -81,6 +81,10 @@ def main() -> NoReturn:
 
     After each, write a line to the file descriptor given as the argument.
     """
+    # Ctrl-C ends a worker that trains nothing without a word, as SIGTERM does; `worker_pool` started it with the signal
+    # blocked.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     tasks = Tasks()
     with exit_codes():
         from mnist_mlp.engine.train_stack import gc_frozen  # imports torch and Lightning

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,7 +31,12 @@ class Worker:
         read, write = os.pipe()
         environment = {**os.environ, "PYTHONPATH": python_path(), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-m", MODULE, str(write)]
-        self.process = Popen(command, env=environment, stdin=PIPE, start_new_session=True, pass_fds=[write])
+        # Blocked until `worker.main` is ready for it: while Python imports, Ctrl-C would end in a traceback.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process = Popen(command, env=environment, stdin=PIPE, start_new_session=True, pass_fds=[write])
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(write)
         self.replies = os.fdopen(read, "rb")
         self.ticket: int | None = None
