@@ -272,8 +272,8 @@ class CallbacksConfig:
 @dataclass(kw_only=True)
 class SweepConfig:
     keep: str = key(
-        "files that each completed run of a sweep or a search keeps: all; best: result.json and best.ckpt; results: "
-        "result.json alone",
+        "files that each completed run of a sweep or a search keeps: all; best: result.json and best.ckpt (without "
+        "validation: last.ckpt); results: result.json alone",
         choices=KEEP,
         legacy_default="all",
         per_member=True,
