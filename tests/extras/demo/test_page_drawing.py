@@ -220,6 +220,20 @@ def test_frames_lie_on_the_digits_of_a_large_picture(page):
     assert lefts == pytest.approx([300 / 15 - 2, 2300 / 15 - 2], abs=1)
 
 
+@pytest.mark.parametrize(("gap", "labels"), [(22, 6), (12, 1)])
+def test_where_a_label_would_lie_on_a_digit_only_the_chosen_one_has_one(page, gap, labels):
+    picture = Image.new("L", (200, 200), 255)
+    for row in range(3):
+        for x in (50, 120):
+            ImageDraw.Draw(picture).rectangle((x, 16 + row * (40 + gap), x + 6, 56 + row * (40 + gap)), fill=0)
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    drop_file(page, file.getvalue())
+    page.wait_for_selector("#boxes rect")
+    assert (page.locator("#boxes rect").count(), page.locator("#boxes text").count()) == (6, labels)
+    assert page.locator("#boxes text.chosen").count() == 1
+
+
 def test_a_test_digit_goes_to_the_network_as_it_is_and_can_be_drawn_on(page):
     page.locator("#wrong button").first.click()
     assert re.search(r"The label says \d: a mistake\.$", said(page))

@@ -7,6 +7,7 @@ import { bestOf } from "./layers.mjs";
 import { SHEET, sizeRead } from "./pad.mjs";
 import { sentence } from "./wording.mjs";
 
+const LETTER = { width: 7, height: 9 }; // of a label on the sheet, in its units
 
 export class AnswerPanel {
   /** `choose(n)` is called when a person wants the n-th digit shown. */
@@ -63,17 +64,22 @@ export class AnswerPanel {
     if (focused) place.children[chosen]?.focus();
   }
 
-  /** Frames around the digits, where there are several, and beside each what it was taken for. */
+  /**
+   * Frames around the digits, where there are several, and beside each what it was taken for. Where a label would lie
+   * on another digit, only the chosen digit has one.
+   */
   showBoxes() {
     const { found, chosen, names } = this;
     const boxes = found.length > 1 ? this.boxesOnSheet() : [];
+    const labels = boxes.map((box, n) => labelOf(box, names[bestOf(found[n].probabilities)[0]], boxes));
+    const areFree = labels.every(({ isFree }) => isFree);
     element("boxes").replaceChildren(
       ...boxes.flatMap(({ x, y, width, height }, n) => {
-        const frame = svg("rect", { x: x - 2, y: y - 2, width: width + 4, height: height + 4 });
-        const name = svg("text", { x: x - 1, y: y < 14 ? y + height + 13 : y - 4 });
-        name.textContent = names[bestOf(found[n].probabilities)[0]];
-        if (n === chosen) for (const each of [frame, name]) each.classList.add("chosen");
-        return [frame, name];
+        const shown = [svg("rect", { x: x - 2, y: y - 2, width: width + 4, height: height + 4 })];
+        if (areFree || n === chosen) shown.push(svg("text", { x: labels[n].x, y: labels[n].y + LETTER.height }));
+        if (shown[1]) shown[1].textContent = labels[n].text;
+        if (n === chosen) for (const each of shown) each.classList.add("chosen");
+        return shown;
       }),
     );
   }
@@ -108,6 +114,19 @@ export class AnswerPanel {
     element("dock-digit").textContent = this.names[bestOf(digit.probabilities)[0]] + (digit.isSure ? "" : "?");
     element("dock-words").textContent = this.words();
   }
+}
+
+/** A text above the box of a digit, or below it, and whether it lies on no other box. */
+function labelOf(box, text, boxes) {
+  const size = { width: LETTER.width * text.length, height: LETTER.height };
+  const places = [box.y - 4 - size.height, box.y + box.height + 4].map((y) => ({ x: box.x - 1, y, ...size }));
+  const isFree = (place) => place.y >= 0 && !boxes.some((other) => other !== box && overlap(place, other));
+  const free = places.find(isFree);
+  return { text, isFree: Boolean(free), ...(free ?? places[Number(places[0].y < 0)]) };
+}
+
+function overlap(a, b) {
+  return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 }
 
 export function isInside({ x, y }, box) {
