@@ -4,7 +4,8 @@ import { BLANK, paintImage, paintSigned, showBars } from "./charts.mjs";
 import { element, svg } from "./dom.mjs";
 import { SIDE } from "./mnist_format.mjs";
 import { bestOf } from "./layers.mjs";
-import { SHEET, sizeRead } from "./pad.mjs";
+import { SHEET } from "./drawing.mjs";
+import { sizeRead } from "./pad.mjs";
 import { sentence } from "./wording.mjs";
 
 const LETTER = { width: 7, height: 9 }; // of a label on the sheet, in its units

@@ -29,7 +29,8 @@ MODULES = (  # each after what it imports
     *("resampling", "picture", "ink_map", "connected_components", "text_regions", "mnist_format", "touching_digits"),
     "segmentation",
     *("activations", "layers", "decision", "network", "training", "lesson"),
-    *("dom", "wording", "charts", "pad", "answer", "samples", "round", "steps", "diagram", "unit", "learning", "main"),
+    *("dom", "wording", "charts", "drawing", "pad", "answer", "samples", "round", "steps", "diagram", "unit"),
+    *("learning", "main"),
 )
 
 

@@ -1,11 +1,11 @@
 // The sheet to draw on: strokes of a pen and an eraser, on paper, on a picture, or on a digit of the test set.
 
+import { draw, SHEET } from "./drawing.mjs";
 import { paperOf } from "./picture.mjs";
 
-export const SHEET = 200; // units along a side of the sheet, and pixels of the picture that is read from it
 const STROKE = 0.117; // width of a stroke of MNIST, as a share of its digit's longer side (median of the test set)
 const [FINEST, BROADEST] = [0.02 * SHEET, 0.1 * SHEET];
-const [SHOWN_PEN, ERASER] = [0.04 * SHEET, 0.16 * SHEET];
+const SHOWN_PEN = 0.04 * SHEET;
 const TAP = 3; // units that a finger may slip and still have tapped
 const MOST_PIXELS = 4_000_000; // of an opened picture; the canvas scales a larger one, as Python does not
 
@@ -193,56 +193,6 @@ function penWidth(items) {
 function longerSide(points) {
   const extent = (values) => Math.max(...values) - Math.min(...values);
   return Math.max(...["x", "y"].map((axis) => extent(points.map((point) => point[axis]))));
-}
-
-/** On an opened picture the pen and the paper have its colours, on the screen too: the network sees no others. */
-function draw(context, items, pen, colours) {
-  const { ink, paper } = items[0]?.colours ?? colours;
-  context.fillStyle = paper;
-  context.fillRect(0, 0, SHEET, SHEET);
-  context.lineCap = context.lineJoin = "round";
-  for (const item of items) {
-    if (item.kind === "picture") drawWhole(context, item.bitmap);
-    else if (item.kind === "digit") drawDigit(context, item.image, ink);
-    else {
-      context.strokeStyle = item.kind === "ink" ? ink : paper;
-      context.lineWidth = item.kind === "ink" ? pen * item.width : ERASER;
-      drawStroke(context, item.points);
-    }
-  }
-}
-
-/** A smooth line: each point is the control point of a curve from one middle between two points to the next. */
-function drawStroke(context, points) {
-  if (points.length === 0) return;
-  context.beginPath();
-  context.moveTo(points[0].x, points[0].y);
-  for (let i = 1; i < points.length - 1; i++) {
-    const [a, b] = [points[i], points[i + 1]];
-    context.quadraticCurveTo(a.x, a.y, (a.x + b.x) / 2, (a.y + b.y) / 2);
-  }
-  const last = points[points.length - 1];
-  context.lineTo(last.x + 0.01, last.y); // where it is the first as well, a dot: a line of no length draws nothing
-  context.stroke();
-}
-
-function drawWhole(context, bitmap) {
-  const scale = SHEET / Math.max(bitmap.width, bitmap.height);
-  const [width, height] = [bitmap.width * scale, bitmap.height * scale];
-  context.drawImage(bitmap, (SHEET - width) / 2, (SHEET - height) / 2, width, height);
-}
-
-/** A digit of the test set in ink: its grey levels are how opaque the ink is. */
-function drawDigit(context, image, ink) {
-  const small = new OffscreenCanvas(28, 28).getContext("2d");
-  const pixels = small.createImageData(28, 28);
-  image.forEach((grey, i) => (pixels.data[4 * i + 3] = grey));
-  small.putImageData(pixels, 0, 0);
-  small.globalCompositeOperation = "source-in";
-  small.fillStyle = ink;
-  small.fillRect(0, 0, 28, 28);
-  context.imageSmoothingQuality = "high";
-  context.drawImage(small.canvas, 0, 0, SHEET, SHEET);
 }
 
 /** Width and height at which an opened picture is read: its own, or smaller ones. */
