@@ -16,6 +16,7 @@ from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.data.loader import Batch
 from mnist_mlp.distributed.strategy import sum_over_ranks
 from mnist_mlp.engine.chunks import Chunk
+from mnist_mlp.engine.member_trainer import count_steps
 
 if TYPE_CHECKING:
     from mnist_mlp.engine.member import Member
@@ -50,8 +51,8 @@ class AutogradStep:
         member = self.member
         module, optimizer = member.module, member.optimizer
         member.trainer.global_step = step
-        if member.with_batch_hooks:
-            member.trainer.count_steps(step)
+        if member.with_batch_hooks:  # which may save a checkpoint
+            count_steps(member.trainer.stack_trainer, step)
         whole = chunk.images.index_select(0, minibatch), chunk.labels.index_select(0, minibatch)
         # Every rank augments the whole minibatch, so that the noise of an image does not depend on the world size.
         images, labels = member.datamodule.on_after_batch_transfer(whole, 0)
@@ -76,7 +77,7 @@ class AutogradStep:
         member.last_lr = float(optimizer.param_groups[0]["lr"])
         member.trainer.global_step = step + 1
         if member.with_batch_hooks:
-            member.trainer.count_steps(step + 1)
+            count_steps(member.trainer.stack_trainer, step + 1)
         if member.lr_is_function_of_step:
             member.set_learning_rates(step + 1)
         elif member.schedule is not None:

@@ -64,10 +64,6 @@ class MemberTrainer:
         """Set the epoch of a step that is tried out. None: use Lightning's count."""
         self._epoch = epoch
 
-    def count_steps(self, done: int) -> None:
-        """Set the number of optimizer steps of the stack's trainer: what a checkpoint saved now has to say."""
-        count_steps(self.stack_trainer, done)
-
     def __getattr__(self, name: str) -> Any:
         if name == "stack_trainer":  # of a copy that is being made
             raise AttributeError(name)
@@ -75,5 +71,5 @@ class MemberTrainer:
 
 
 def count_steps(trainer: L.Trainer, done: int) -> None:
-    """Set `trainer.global_step`, which Lightning computes from this counter of manual optimization."""
+    """Set `global_step` of a stack's trainer, which Lightning computes from this counter of manual optimization."""
     trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.increment_by(done - trainer.global_step)
