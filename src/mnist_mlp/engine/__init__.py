@@ -3,9 +3,10 @@
     assembly.py                     module, data module and trainer for one run or several
     train_stack.py                  training of several runs at once
     member.py, member_trainer.py    one network with its optimizer, callbacks and loggers
+    configured_optimizer.py         what its module's `configure_optimizers` returns
     member_checkpoint_io.py         its checkpoints, written when Lightning saves the stack
     stack.py, chunked_data.py       the LightningModule of M members, and its data module
-    hooks.py                        Lightning's hooks, called for each member; unsupported hooks are refused
+    hooks.py, overrides.py          Lightning's hooks, called for each member; unsupported hooks are refused
     loader_check.py                 loaders of the data module that the engine would not use are refused
     chunks.py, chunked_length.py    chunks: many optimizer steps that Lightning sees as one batch
     job.py, common_checkpoints.py   what to train, and the checkpoints from which the jobs of a stack resume

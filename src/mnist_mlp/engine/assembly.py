@@ -19,8 +19,9 @@ from mnist_mlp.engine.chunked_data import ChunkedData
 from mnist_mlp.engine.chunked_length import in_chunks
 from mnist_mlp.engine.hooks import MemberHooks
 from mnist_mlp.engine.job import Job
-from mnist_mlp.engine.member import Member, has_batch_hooks
+from mnist_mlp.engine.member import Member
 from mnist_mlp.engine.member_checkpoint_io import MemberCheckpointIO
+from mnist_mlp.engine.overrides import has_batch_hooks
 from mnist_mlp.engine.stack import Stack
 from mnist_mlp.training.run import TrainingRun
 from mnist_mlp.training.trainer import shared_arguments

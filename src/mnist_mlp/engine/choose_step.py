@@ -23,7 +23,8 @@ from mnist_mlp.engine import stacked_mlp, stacked_optimizer
 from mnist_mlp.engine.autograd_step import AutogradStep
 from mnist_mlp.engine.chunks import Chunk
 from mnist_mlp.engine.hand_written_step import HandWrittenStep
-from mnist_mlp.engine.member import Member, overrides
+from mnist_mlp.engine.member import Member
+from mnist_mlp.engine.overrides import overrides
 from mnist_mlp.engine.stacked_loss import HAND_WRITTEN
 from mnist_mlp.model.networks import Network
 from mnist_mlp.module import DigitClassifier

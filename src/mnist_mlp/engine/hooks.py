@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import StochasticWeightAveraging
 from mnist_mlp.callbacks.loop_progress import end_run
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.engine.loader_check import refuse_other_loaders
-from mnist_mlp.engine.member import overrides
+from mnist_mlp.engine.overrides import overrides
 from mnist_mlp.engine.stack import Stack
 
 

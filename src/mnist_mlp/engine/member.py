@@ -15,16 +15,18 @@ from lightning.pytorch.loggers import Logger
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 from torch.nn import Module
-from torch.optim import LBFGS, Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from mnist_mlp.callbacks.loop_progress import timer_state
-from mnist_mlp.config.errors import ConfigError, DivergedError, Pruned, UserError
+from mnist_mlp.config.errors import DivergedError, Pruned, UserError
 from mnist_mlp.data.datamodule import DigitsDataModule
 from mnist_mlp.engine.chunked_length import ChunkedLength
+from mnist_mlp.engine.configured_optimizer import OptimizerOf, optimizer_and_schedule
 from mnist_mlp.engine.epoch_log import EpochLog
 from mnist_mlp.engine.job import Job
 from mnist_mlp.engine.member_trainer import MemberTrainer
+from mnist_mlp.engine.overrides import has_batch_hooks
 from mnist_mlp.module import DigitClassifier
 
 log = logging.getLogger(__name__)
@@ -83,9 +85,9 @@ class Member:
         self.log_to(self.train_log)
         self.module.to(trainer.strategy.root_device)
         trainer.precision_plugin.convert_module(self.module)
-        self.optimizer, self.schedule = _optimizer_and_schedule(self.module.configure_optimizers())
+        self.optimizer, self.schedule = optimizer_and_schedule(self.module.configure_optimizers())
         self.trainer.optimizers = [self.optimizer]
-        self.module.optimizers = _Optimizers(self.optimizer)  # type: ignore[method-assign,assignment]
+        self.module.optimizers = OptimizerOf(self.optimizer)  # type: ignore[method-assign,assignment]
 
     def leave(self) -> None:
         """After the fit: the module has the methods of its class again, for a trainer of one's own."""
@@ -240,56 +242,6 @@ class Member:
         stopped = set(content.get("stopped", ()))
         if stopped and stopped <= {callback.state_key for callback in self.callbacks}:
             self.trainer.should_stop = True
-
-
-def overrides(owner: Any, base: type[Any], name: str) -> bool:
-    """Whether `owner` overrides the attribute `name` of `base`: in its class, or on the object itself, as a
-    `LambdaCallback` does.
-    """
-    if name in ("log", "optimizers") and name in vars(owner):  # set by `Member`
-        return False
-    return name in vars(owner) or getattr(type(owner), name, None) is not getattr(base, name)
-
-
-class _Optimizers:
-    """`LightningModule.optimizers` of a member's module, which can be copied and pickled with it."""
-
-    def __init__(self, optimizer: Optimizer | None = None) -> None:
-        self.optimizer = optimizer
-
-    def __call__(self, *_: Any, **__: Any) -> Optimizer | None:
-        return self.optimizer
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Optimizers:
-        return self
-
-    def __reduce__(self) -> tuple[type[_Optimizers], tuple[()]]:
-        return _Optimizers, ()
-
-
-def has_batch_hooks(callback: L.Callback) -> bool:
-    """Whether the callback has a hook around a batch."""
-    return any(overrides(callback, L.Callback, name) for name in ("on_train_batch_start", "on_train_batch_end"))
-
-
-def _optimizer_and_schedule(configured: Any) -> tuple[Optimizer, LRScheduler | None]:
-    """Optimizer and schedule in the result of `configure_optimizers`.
-
-    Raises:
-        ConfigError: the result has a form that only Lightning's own loop supports.
-    """
-    if isinstance(configured, Optimizer):
-        configured = {"optimizer": configured}
-    if isinstance(configured, dict) and isinstance(optimizer := configured.get("optimizer"), Optimizer):
-        given = configured.get("lr_scheduler") or {"scheduler": None, "interval": "step"}
-        by_step = isinstance(given, dict) and given.get("interval") == "step" and given.get("frequency", 1) == 1
-        # LBFGS computes the loss several times for each step, ReduceLROnPlateau wants a metric.
-        if by_step and not isinstance(optimizer, LBFGS) and not isinstance(given["scheduler"], ReduceLROnPlateau):
-            return optimizer, given["scheduler"]
-    raise ConfigError(
-        "configure_optimizers: engine=fast expects an optimizer other than LBFGS, or a dictionary of it and an "
-        "lr_scheduler other than ReduceLROnPlateau with interval='step'; engine=plain takes whatever Lightning takes"
-    )
 
 
 def _file_handlers(settings: dict[str, Any]) -> list[logging.Handler]:
