@@ -15,7 +15,7 @@ import lightning as L
 import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from mnist_mlp.config.schema import Config
@@ -29,14 +29,13 @@ from mnist_mlp.extras.tensorboard.first_layer import first_layer_picture
 from mnist_mlp.extras.tensorboard.probe import can_be_copied, features, layers_of, logits_of, probe, sees_pixels
 from mnist_mlp.module import DigitClassifier
 
+log = logging.getLogger(__name__)
+
 PROBED = 256  # training images whose activations and gradients are shown, always the same ones
 MISTAKES = 16
 THRESHOLDS = 64  # points of a precision-recall curve
 CURVES = 20  # classes with a precision-recall curve, the first ones
 EMBEDDED = 400  # validation images in the projector
-
-
-log = logging.getLogger(__name__)
 
 
 class Dashboard(L.Callback):
@@ -46,15 +45,12 @@ class Dashboard(L.Callback):
         self.names = [name.replace("/", " or ") for name in class_names]  # a slash would group them in TensorBoard
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        logger, writer = _logger(trainer), _writer(trainer)
         assert isinstance(pl_module, DigitClassifier)
         network = pl_module.network
-        if logger is None or writer is None:
-            return
-        if not can_be_copied(network):
+        logger, writer = _logger(trainer), _writer(trainer, network)
+        if logger is not None and trainer.is_global_zero and writer is None:
             log.warning("TensorBoard gets no pictures of this network, as Python cannot copy it")
-            return
-        if trainer.global_step > 0:  # a resumed run has shown this
+        if logger is None or writer is None or trainer.global_step > 0:  # a resumed run has shown this
             return
         events.text(writer, self.config)
         events.hyperparameters(writer, self.config, events.row_name(Path(str(logger.save_dir))))
@@ -63,11 +59,10 @@ class Dashboard(L.Callback):
         self._log_weights_and_gradients(writer, trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        writer = _writer(trainer)
         assert isinstance(pl_module, DigitClassifier)
-        if writer is None or trainer.current_epoch not in snapshot_epochs(self.config.dashboard.snapshots, self.epochs):
+        if trainer.current_epoch not in snapshot_epochs(self.config.dashboard.snapshots, self.epochs):
             return
-        if not can_be_copied(pl_module.network):
+        if (writer := _writer(trainer, pl_module.network)) is None:
             return
         images, labels = _part(trainer, "val")
         logits = logits_of(pl_module.evaluated_network, images)
@@ -78,12 +73,10 @@ class Dashboard(L.Callback):
             self._log_predictions(writer, trainer.global_step, images, predictions(logits, labels))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        writer = _writer(trainer)
         assert isinstance(pl_module, DigitClassifier)
+        writer = _writer(trainer, pl_module.network)
         images, labels = (tensor[:EMBEDDED] for tensor in _part(trainer, "val"))
-        if writer is None or not can_be_copied(pl_module.network):
-            return
-        if len(layers_of(pl_module.evaluated_network)) > 1 and len(images):
+        if writer is not None and len(layers_of(pl_module.evaluated_network)) > 1 and len(images):
             names = [self.names[label] for label in labels.tolist()]
             points = _array(features(pl_module.evaluated_network, images))
             place = Path(writer.log_dir)
@@ -139,8 +132,10 @@ def _logger(trainer: L.Trainer) -> TensorBoardLogger | None:
     return next((logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)), None)
 
 
-def _writer(trainer: L.Trainer) -> SummaryWriter | None:
-    """TensorBoard's, on the one process that logs; None where nothing is logged to TensorBoard."""
+def _writer(trainer: L.Trainer, network: nn.Module) -> SummaryWriter | None:
+    """TensorBoard's, on the one process that logs; None where nothing is logged to TensorBoard, or where the network
+    cannot be copied to look into it.
+    """
     logger = _logger(trainer) if trainer.is_global_zero else None
-    writer: SummaryWriter | None = logger.experiment if logger else None
+    writer: SummaryWriter | None = logger.experiment if logger and can_be_copied(network) else None
     return writer
