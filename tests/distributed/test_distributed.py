@@ -220,13 +220,19 @@ def test_a_mistake_of_ours_in_a_process_keeps_its_traceback(tmp_path: Path) -> N
     assert output.count("train.py: process 1: KeyError: 'images'\n") == 1
 
 
-@pytest.mark.slow
-def test_a_process_that_dies_fails_the_run_instead_of_hanging(tmp_path: Path) -> None:
-    process = start(*TINY, "trainer.max_epochs=1000", f"hydra.run.dir={tmp_path}", workers=1)
-    while not (tmp_path / directories.CHECKPOINTS / checkpoint_file.LAST).exists():
+def at_work(directory: Path) -> tuple[Command, int]:
+    """Process 0 of a long run that has saved a checkpoint, and the id of process 1."""
+    process = start(*TINY, "trainer.max_epochs=1000", f"hydra.run.dir={directory}", workers=1)
+    while not (directory / directories.CHECKPOINTS / checkpoint_file.LAST).exists():
         assert process.poll() is None
         time.sleep(0.01)
     (child,) = children(process.pid)
+    return process, child
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_fails_the_run_instead_of_hanging(tmp_path: Path) -> None:
+    process, child = at_work(tmp_path)
     os.kill(child, signal.SIGKILL)
     output = "".join(process.communicate())
     assert process.returncode == 1
@@ -237,11 +243,7 @@ def test_a_process_that_dies_fails_the_run_instead_of_hanging(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_a_second_signal_ends_a_run_whose_other_process_hangs(tmp_path: Path) -> None:
-    process = start(*TINY, "trainer.max_epochs=1000", f"hydra.run.dir={tmp_path}", workers=1)
-    while not (tmp_path / directories.CHECKPOINTS / checkpoint_file.LAST).exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    (child,) = children(process.pid)
+    process, child = at_work(tmp_path)
     os.kill(child, signal.SIGSTOP)
     for _ in range(2):
         time.sleep(0.5)
