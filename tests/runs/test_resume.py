@@ -237,15 +237,22 @@ def test_a_run_cannot_become_shorter_than_it_is_and_keeps_its_result(tmp_path: P
 
 
 @pytest.mark.engine
-def test_a_run_lengthened_from_the_middle_of_an_epoch_equals_a_long_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("steps", "more"),
+    [(24, ()), (31, ("trainer.val_check_interval=5",))],
+    ids=["validated at the end of the epoch", "not validated any more in that epoch"],
+)
+def test_a_run_lengthened_from_the_middle_of_an_epoch_equals_a_long_run(
+    tmp_path: Path, steps: int, more: tuple[str, ...]
+) -> None:
     short, long = tmp_path / "short", tmp_path / "long"
     for directory in (short, long):
         directory.mkdir()
-    words = ("scheduler=constant", "trainer.max_epochs=2", "trainer.limit_train_batches=16")
-    train(configuration(*words, "trainer.max_steps=24"), short)
+    words = ("scheduler=constant", "trainer.max_epochs=3", "trainer.limit_train_batches=16", *more)
+    train(configuration(*words, f"trainer.max_steps={steps}"), short)
     histories = [
-        [{**row, "seconds": None} for row in train(configuration(*words, *more), directory).history]
-        for directory, more in ((short, [f"resume={short}"]), (long, []))
+        [{**row, "seconds": None} for row in train(configuration(*words, *resuming), directory).history]
+        for directory, resuming in ((short, [f"resume={short}"]), (long, []))
     ]
     assert histories[0] == histories[1]
     weights = [

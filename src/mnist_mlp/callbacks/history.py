@@ -67,6 +67,11 @@ class History(Checkpoint):
         self._step = trainer.global_step
         self._losses = [losses.to(pl_module.device) for losses in self._losses]  # of a checkpoint
 
+    def on_train_epoch_start(self, *_: Any) -> None:
+        # Not at the end of the epoch: if `max_steps` ended the run within it, a longer run continues it, and Lightning
+        # does not call this hook again.
+        self.validated = {}
+
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         self._lr = _lr(trainer)  # not at the end of the batch: Lightning's own loop steps the schedule before that
         if not self._losses:
@@ -119,7 +124,7 @@ class History(Checkpoint):
             "lr": self._lr,
             "seconds": now - self._epoch_began,
         }
-        self._epoch_began, self.validated = now, {}
+        self._epoch_began = now
         # There is a row for this epoch already if max_steps, say, ended the run within it, and the run was resumed with
         # a larger limit. The row is replaced.
         row["seconds"] += sum(old["seconds"] for old in self.rows if old["epoch"] == trainer.current_epoch)
