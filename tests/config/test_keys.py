@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -11,6 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from mnist_mlp.config.compose import composed
 from mnist_mlp.config.declare import VARIANTS, key, section
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import (
     affects_result,
     depends_on_length,
@@ -105,3 +107,34 @@ def test_a_text_is_taken_as_it_is(text: str) -> None:
     values["resume"] = values["data"]["dir"] = text
     config = from_dict(values, Config)
     assert (config.resume, config.data.dir) == (text, text)
+
+
+@dataclass(kw_only=True)
+class Nested:
+    stages: list[list[int]] = key("layers of each stage, and their width", at_least=1)
+    norms: dict[str, float] = key("smallest variance in each kind of layer", above=0)
+    rates: Any = key("learning rates by name")
+
+
+NESTED = {"stages": [[2, 32], [4, 64]], "norms": {"batch": 1e-5}, "rates": {"first": 0.1}}
+
+
+def test_lists_in_lists_and_dictionaries_keep_their_values() -> None:
+    assert asdict(from_dict(NESTED, Nested)) == NESTED
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ({"stages": [[2, 0]]}, "stages: expected a number at least 1, got 0"),
+        ({"stages": [2, 32]}, "stages: expected list[list[int]], got [2, 32]"),
+        ({"stages": [[[2]]]}, "stages: expected list[list[int]], got [[[2]]]"),
+        ({"norms": {"batch": -1.0}}, "norms: expected a number above 0, got -1.0"),
+        ({"rates": {0: 0.1}}, "rates: expected texts as keys, got 0 in {0: 0.1}; write '0', or a list of pairs"),
+        ({"rates": [{"a": {True: 1}}]}, "rates.a: expected texts as keys, got true in {True: 1}; write 'true', or a"),
+    ],
+)
+def test_what_is_nested_is_checked_too(wrong: dict[str, Any], line: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        from_dict(NESTED | wrong, Nested)
+    assert str(refused.value).startswith(line)

@@ -40,6 +40,10 @@ def explain(error: OmegaConfBaseException, schema: type[Any] = Config) -> str:
 def wrong_type(name: str, values: dict[str, Any], schema: type[Any]) -> str:
     """Message for a value in `values` that does not have the type of its key."""
     key, value = re.sub(r"\[.*", "", name), values
+    section, _, last = key.rpartition(".")
+    if last.isdigit():  # a number where list[list[int]] has a list: OmegaConf names its place, not the key
+        nested = (found for found, entry in keys(schema).items() if entry.type.startswith("list[list"))
+        key = next(found for found in nested if found.rpartition(".")[0] == section)
     for part in key.split("."):
         value = value[part] if isinstance(value, dict) else value
     entry = keys(schema).get(key)
@@ -62,7 +66,7 @@ def shell_override(name: str, value: str) -> str:
 
 
 def _what_to_type(key: str, kind: str, value: Any) -> str:
-    if kind.startswith("list"):
+    if kind.startswith("list") and not kind.startswith("list[list"):
         if value is None:
             return f"; an empty list is {shell_override(key, '[]')}"
         numbers = re.findall(r"-?\d[\d.]*(?:e-?\d+)?", str(value))

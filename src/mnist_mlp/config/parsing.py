@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
 from copy import copy, deepcopy
 from dataclasses import MISSING, fields, make_dataclass
 from functools import cache, lru_cache
@@ -39,6 +40,8 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
     Raises:
         ConfigError: one line that names the key, what is allowed and what was given.
     """
+    for name, value in values.items():
+        _refuse_keys_other_than_text(name, value)
     given = _keys_outside_of_sections(values, schema)
     for part in fields(schema):  # type: ignore[arg-type]
         if part.name in sections(schema) and (part.name in values or part.default_factory is MISSING):
@@ -46,11 +49,10 @@ def from_dict(values: dict[str, Any], schema: type[Schema]) -> Schema:
     config = schema(**given)
     types = {name: entry.type for name, entry in keys(schema).items()}
     for name, value, declaration in leaves(config):
-        items = value if isinstance(value, list) else [value]
-        if types[name].startswith("list") and any(isinstance(item, list | dict) for item in items):
-            raise ConfigError(wrong_type(name, values, schema))  # OmegaConf does not check nested lists
-        for item in items:
-            _check_limits(name, item, declaration)
+        if types[name].startswith("list") and _depth(value) > types[name].count("list["):
+            raise ConfigError(wrong_type(name, values, schema))  # OmegaConf allows list[int] to hold lists
+        for number in _flat(value):
+            _check_limits(name, number, declaration)
     if isinstance(config, Config):
         _check_together(config)
     return config
@@ -66,6 +68,22 @@ def _keys_outside_of_sections(values: dict[str, Any], schema: type[Any]) -> dict
         raise ConfigError(_message(error, values, schema)) from error
     assert isinstance(plain, dict)
     return {str(name): value for name, value in plain.items()}
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and dictionaries are nested in `value`; 0 for a number or a text."""
+    if isinstance(value, list | dict):
+        return 1 + max(map(_depth, value.values() if isinstance(value, dict) else value), default=0)
+    return 0
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    """`value`, or what is in it if it is a list or a dictionary, in lists in it, and so on."""
+    if isinstance(value, list | dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _flat(inner)
+    else:
+        yield value
 
 
 def _section(name: str, values: dict[str, Any], schema: type[Any]) -> Any:
@@ -89,6 +107,21 @@ def _section(name: str, values: dict[str, Any], schema: type[Any]) -> Any:
     except OmegaConfBaseException as error:
         error.full_key = f"{name}.{error.full_key}" if error.full_key else name
         raise ConfigError(_message(error, values, schema)) from error
+
+
+def _refuse_keys_other_than_text(name: str, value: Any) -> None:
+    """Raise ConfigError for a key such as 0: run.json, from which a run resumes, has only texts as keys."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise ConfigError(
+                    f"{name}: expected texts as keys, got {as_text(key)} in {as_text(value)}; write '{as_text(key)}', "
+                    "or a list of pairs"
+                )
+            _refuse_keys_other_than_text(f"{name}.{key}", inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _refuse_keys_other_than_text(name, inner)
 
 
 def _literal(value: Any) -> Any:
