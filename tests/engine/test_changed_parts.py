@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -298,10 +299,11 @@ def test_each_network_of_a_stack_is_trained_as_changed(
 
 
 def test_the_check_sees_a_hand_written_step_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mnist_mlp.engine.stacked_mlp import ReLU
+    from mnist_mlp.engine.stacked_mlp import ACTIVATIONS
 
-    backward = ReLU.backward
-    monkeypatch.setattr(ReLU, "backward", lambda layer, upstream: backward(layer, upstream).mul_(1.01))
+    relu = ACTIVATIONS[nn.ReLU]
+    wrong = replace(relu, backward=lambda upstream, output: relu.backward(upstream, output).mul_(1.01))
+    monkeypatch.setitem(ACTIVATIONS, nn.ReLU, wrong)
     words = ("optimizer=sgd", "optimizer.lr=0.1")  # Adam would hardly see gradients of another size
     right = trained(tmp_path / "plain", "engine=plain", *words)
     assert furthest(trained(tmp_path / "fast", *words), right) < 1e-9  # autograd took over

@@ -6,8 +6,9 @@ same few products each time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,103 +18,44 @@ from mnist_mlp.engine.flat import Flat
 aten = torch.ops.aten
 
 
-class Activation(Protocol):
-    """Activation of one hidden layer, with its derivative.
+@dataclass(frozen=True)
+class Activation:
+    """An activation and its derivative. Both functions may change their first argument in place, and return it."""
 
-    `backward` multiplies the gradient `upstream` by the derivative at the argument of the latest `forward`. Both may
-    change their argument in place.
-    """
+    forward: Callable[[Tensor], Tensor]
+    backward: Callable[[Tensor, Tensor], Tensor]
+    """from the gradient with respect to the output, and the argument or the result of `forward`, to the gradient with
+    respect to the argument"""
+    from_output: bool
+    """`backward` takes the result of `forward`, which may overwrite its argument; else the argument"""
 
-    def forward(self, x: Tensor) -> Tensor: ...
 
-    def backward(self, upstream: Tensor) -> Tensor: ...
+def _in_place(derivative: Any, *settings: float | bool) -> Callable[[Tensor, Tensor], Tensor]:
+    """`Activation.backward` by an operator of aten that takes the gradient, then the value, then `settings`."""
 
-
-class ReLU:
-    def forward(self, x: Tensor) -> Tensor:
-        self.output = x.relu_()
-        return self.output
-
-    def backward(self, upstream: Tensor) -> Tensor:
-        aten.threshold_backward.grad_input(upstream, self.output, 0, grad_input=upstream)
+    def backward(upstream: Tensor, value: Tensor) -> Tensor:
+        derivative.grad_input(upstream, value, *settings, grad_input=upstream)
         return upstream
 
-
-class Sigmoid:
-    def forward(self, x: Tensor) -> Tensor:
-        self.output = x.sigmoid_()
-        return self.output
-
-    def backward(self, upstream: Tensor) -> Tensor:
-        aten.sigmoid_backward.grad_input(upstream, self.output, grad_input=upstream)
-        return upstream
+    return backward
 
 
-class Tanh:
-    def forward(self, x: Tensor) -> Tensor:
-        self.output = x.tanh_()
-        return self.output
-
-    def backward(self, upstream: Tensor) -> Tensor:
-        aten.tanh_backward.grad_input(upstream, self.output, grad_input=upstream)
-        return upstream
+def _elu_backward(upstream: Tensor, output: Tensor) -> Tensor:
+    # alpha, scale and input scale of `nn.ELU()`; True: computed from the output.
+    aten.elu_backward.grad_input(upstream, 1, 1, 1, True, output, grad_input=upstream)
+    return upstream
 
 
-class GELU:
-    def forward(self, x: Tensor) -> Tensor:
-        self.input = x
-        output: Tensor = aten.gelu(x)
-        return output
+SLOPE = nn.LeakyReLU().negative_slope
 
-    def backward(self, upstream: Tensor) -> Tensor:
-        aten.gelu_backward.grad_input(upstream, self.input, grad_input=upstream)
-        return upstream
-
-
-class SiLU:
-    def forward(self, x: Tensor) -> Tensor:
-        self.input = x
-        output: Tensor = aten.silu(x)
-        return output
-
-    def backward(self, upstream: Tensor) -> Tensor:
-        aten.silu_backward.grad_input(upstream, self.input, grad_input=upstream)
-        return upstream
-
-
-class LeakyReLU:
-    SLOPE = nn.LeakyReLU().negative_slope
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.input = x
-        output: Tensor = aten.leaky_relu(x, self.SLOPE)
-        return output
-
-    def backward(self, upstream: Tensor) -> Tensor:
-        aten.leaky_relu_backward.grad_input(upstream, self.input, self.SLOPE, False, grad_input=upstream)
-        return upstream
-
-
-class ELU:
-    def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = aten.elu_(x)
-        self.output = output
-        return output
-
-    def backward(self, upstream: Tensor) -> Tensor:
-        # alpha, scale and input scale of `nn.ELU()`; True: computed from the output.
-        aten.elu_backward.grad_input(upstream, 1, 1, 1, True, self.output, grad_input=upstream)
-        return upstream
-
-
-ACTIVATIONS: dict[type[nn.Module], type[Activation]] = {
-    nn.ReLU: ReLU,
-    nn.Sigmoid: Sigmoid,
-    nn.Tanh: Tanh,
-    nn.GELU: GELU,
-    nn.SiLU: SiLU,
-    nn.LeakyReLU: LeakyReLU,
-    nn.ELU: ELU,
+ACTIVATIONS: dict[type[nn.Module], Activation] = {
+    nn.ReLU: Activation(torch.relu_, _in_place(aten.threshold_backward, 0), from_output=True),
+    nn.Sigmoid: Activation(torch.sigmoid_, _in_place(aten.sigmoid_backward), from_output=True),
+    nn.Tanh: Activation(torch.tanh_, _in_place(aten.tanh_backward), from_output=True),
+    nn.GELU: Activation(aten.gelu, _in_place(aten.gelu_backward), from_output=False),
+    nn.SiLU: Activation(aten.silu, _in_place(aten.silu_backward), from_output=False),
+    nn.LeakyReLU: Activation(aten.leaky_relu, _in_place(aten.leaky_relu_backward, SLOPE, False), from_output=False),
+    nn.ELU: Activation(aten.elu_, _elu_backward, from_output=True),
 }
 
 
@@ -127,9 +69,11 @@ class StackedMLP:
         self.biases = [bias.unsqueeze(1) for bias in self.weights[1::2]]
         self.transposed = [weight.mT for weight in self.weights[::2]]
         self.activations = [
-            ACTIVATIONS[type(layer)]() for layer in layers if not isinstance(layer, nn.Linear | nn.Dropout)
+            ACTIVATIONS[type(layer)] for layer in layers if not isinstance(layer, nn.Linear | nn.Dropout)
         ]
         self._inputs: list[Tensor] = []
+        self._kept: list[Tensor] = []
+        """of the latest `forward`: the input of each layer, and what `backward` of each activation takes"""
 
     def forward(self, x: Tensor, masks: Sequence[Tensor]) -> Tensor:
         """From normalised images `(M, B, pixels)` to logits `(M, B, classes)`.
@@ -137,13 +81,15 @@ class StackedMLP:
         Args:
             masks: dropout masks `(M, B, width)`, one for each hidden layer; empty without dropout.
         """
-        self._inputs = inputs = []
+        self._inputs, self._kept = inputs, kept = [], []
         last = len(self.activations)
         for layer, (weight, bias) in enumerate(zip(self.transposed, self.biases, strict=True)):
             inputs.append(x)
             x = torch.baddbmm(bias, x, weight)
             if layer < last:
-                x = self.activations[layer].forward(x)
+                activation, argument = self.activations[layer], x
+                x = activation.forward(argument)
+                kept.append(x if activation.from_output else argument)
                 if masks:
                     x = x * masks[layer]
         return x
@@ -161,7 +107,7 @@ class StackedMLP:
                 upstream = torch.bmm(upstream, self.weights[2 * layer])
                 if masks:
                     upstream.mul_(masks[layer - 1])
-                upstream = self.activations[layer - 1].backward(upstream)
+                upstream = self.activations[layer - 1].backward(upstream, self._kept[layer - 1])
 
 
 def is_known(layers: nn.Module) -> bool:
