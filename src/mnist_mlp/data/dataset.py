@@ -41,6 +41,25 @@ class Dataset:
     sha256: str
     """checksum of all images and labels"""
 
+    @classmethod
+    def of(cls, info: DatasetInfo, arrays: Sequence[np.ndarray], sha256: str | None = None) -> Dataset:
+        """The data set with this description.
+
+        Args:
+            arrays: training images and labels, then test images and labels.
+            sha256: default: over the arrays, the image shape and the class names.
+        """
+        train_images, train_labels, test_images, test_labels = arrays
+        return cls(
+            name=info.name,
+            train_images=train_images,
+            train_labels=train_labels,
+            test_images=test_images,
+            test_labels=test_labels,
+            class_names=info.class_names,
+            sha256=sha256 or checksum(*arrays, repr((info.image_shape, info.class_names))),
+        )
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """`(C, H, W)`"""

@@ -16,7 +16,7 @@ import numpy as np
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import DataConfig
-from mnist_mlp.data.dataset import Dataset, DatasetInfo, checksum, refuse_more_than_memory, refuse_unusable_names
+from mnist_mlp.data.dataset import Dataset, DatasetInfo, refuse_more_than_memory, refuse_unusable_names
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -52,19 +52,7 @@ def load(data: DataConfig) -> Dataset:
     train, test = _parts(data)
     info = _info(train, test)
     _tell_what_is_left_out([*train.values(), *test.values()])
-    train_images, train_labels = _read(train, info.image_shape)
-    test_images, test_labels = _read(test, info.image_shape)
-    return Dataset(
-        name=info.name,
-        train_images=train_images,
-        train_labels=train_labels,
-        test_images=test_images,
-        test_labels=test_labels,
-        class_names=info.class_names,
-        sha256=checksum(
-            train_images, train_labels, test_images, test_labels, repr((info.image_shape, info.class_names))
-        ),
-    )
+    return Dataset.of(info, [*_read(train, info.image_shape), *_read(test, info.image_shape)])
 
 
 def _parts(data: DataConfig) -> tuple[Files, Files]:

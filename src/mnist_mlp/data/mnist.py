@@ -19,10 +19,14 @@ class IdxSource:
     archive: Archive
     class_names: tuple[str, ...]
 
-    def describe(self, data: DataConfig) -> DatasetInfo:
+    @property
+    def info(self) -> DatasetInfo:
         train_images, _, test_images, _ = self.archive.files
         train_size, height, width = train_images.shape
         return DatasetInfo(self.archive.name, (1, height, width), self.class_names, train_size, test_images.shape[0])
+
+    def describe(self, data: DataConfig) -> DatasetInfo:
+        return self.info
 
     def load(self, data: DataConfig) -> Dataset:
         return self.load_from(Path(data.dir))
@@ -34,15 +38,8 @@ class IdxSource:
             DataError: every source failed.
         """
         train_images, train_labels, test_images, test_labels = load_files(self.archive, directory)
-        return Dataset(
-            name=self.archive.name,
-            train_images=train_images[:, None],
-            train_labels=train_labels,
-            test_images=test_images[:, None],
-            test_labels=test_labels,
-            class_names=self.class_names,
-            sha256=checksum(*(file.sha256 for file in self.archive.files)),
-        )
+        arrays = [train_images[:, None], train_labels, test_images[:, None], test_labels]
+        return Dataset.of(self.info, arrays, checksum(*(file.sha256 for file in self.archive.files)))
 
 
 def _published(train_images: str, train_labels: str, test_images: str, test_labels: str) -> tuple[IdxFile, ...]:

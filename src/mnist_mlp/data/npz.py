@@ -21,7 +21,7 @@ import numpy as np
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import DataConfig
-from mnist_mlp.data.dataset import Dataset, DatasetInfo, checksum, refuse_more_than_memory, refuse_unusable_names
+from mnist_mlp.data.dataset import Dataset, DatasetInfo, refuse_more_than_memory, refuse_unusable_names
 
 PARTS = ("train", "test")
 Header = tuple[tuple[int, ...], np.dtype]
@@ -58,16 +58,7 @@ def load(data: DataConfig) -> Dataset:
         for part in PARTS:
             images = _array(archive, f"{part}_images")
             arrays += [images.reshape(-1, *info.image_shape), _array(archive, f"{part}_labels").astype(np.int64)]
-    train_images, train_labels, test_images, test_labels = arrays
-    return Dataset(
-        name=info.name,
-        train_images=train_images,
-        train_labels=train_labels,
-        test_images=test_images,
-        test_labels=test_labels,
-        class_names=info.class_names,
-        sha256=checksum(*arrays, repr((info.image_shape, info.class_names))),
-    )
+    return Dataset.of(info, arrays)
 
 
 @contextmanager

@@ -33,8 +33,11 @@ LIMIT = 2.5
 IMAGES_AT_ONCE = 250  # their coordinates fit into the cache
 
 
+INFO = DatasetInfo("synthetic", (1, SIDE, SIDE), tuple(DIGITS), TRAIN_SIZE, TEST_SIZE)
+
+
 def describe(data: DataConfig) -> DatasetInfo:
-    return DatasetInfo("synthetic", (1, SIDE, SIDE), tuple(DIGITS), TRAIN_SIZE, TEST_SIZE)
+    return INFO
 
 
 def load(data: DataConfig) -> Dataset:
@@ -43,17 +46,10 @@ def load(data: DataConfig) -> Dataset:
 
 @functools.cache  # without the cache every run of a sweep would spend half a second here
 def _dataset() -> Dataset:
-    arrays = [*draw(TRAIN_SIZE, seed=1), *draw(TEST_SIZE, seed=2)]
-    train_images, train_labels, test_images, test_labels = arrays
-    return Dataset(
-        name="synthetic",
-        train_images=train_images[:, None],
-        train_labels=train_labels,
-        test_images=test_images[:, None],
-        test_labels=test_labels,
-        class_names=tuple(DIGITS),
-        sha256=checksum(*arrays),
-    )
+    train_images, train_labels = draw(TRAIN_SIZE, seed=1)
+    test_images, test_labels = draw(TEST_SIZE, seed=2)
+    arrays = [train_images[:, None], train_labels, test_images[:, None], test_labels]
+    return Dataset.of(INFO, arrays, checksum(*arrays))
 
 
 def draw(number: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
