@@ -21,6 +21,11 @@ class MemberTrainer:
     flag; all else, `logged_metrics` too, is the stack's.
     """
 
+    global_step: int
+    """the stack's, unless it is set: while a chunk is running, as Lightning's own count changes only at its end"""
+    current_epoch: int
+    """the stack's, unless it is set: for a step that is tried out"""
+
     def __init__(
         self,
         stack_trainer: L.Trainer,
@@ -40,29 +45,6 @@ class MemberTrainer:
         self.optimizers: list[Optimizer] = []
         self.callback_metrics: dict[str, Tensor] = {}
         self.should_stop = False
-        self._step: int | None = None
-        self._epoch: int | None = None
-
-    @property
-    def global_step(self) -> int:
-        return self.stack_trainer.global_step if self._step is None else self._step
-
-    @global_step.setter
-    def global_step(self, step: int | None) -> None:
-        """Set the step while a chunk is running: Lightning's own count only changes at the end of the chunk.
-
-        None: use Lightning's count.
-        """
-        self._step = step
-
-    @property
-    def current_epoch(self) -> int:
-        return self.stack_trainer.current_epoch if self._epoch is None else self._epoch
-
-    @current_epoch.setter
-    def current_epoch(self, epoch: int | None) -> None:
-        """Set the epoch of a step that is tried out. None: use Lightning's count."""
-        self._epoch = epoch
 
     def __getattr__(self, name: str) -> Any:
         if name == "stack_trainer":  # of a copy that is being made

@@ -112,7 +112,7 @@ class Stack(L.LightningModule):
                     }
         count_steps(self.trainer, first_step + len(chunk.sizes))
         for member in members:
-            member.trainer.global_step = None
+            vars(member.trainer).pop("global_step", None)
         for member in self.training_members:
             with self.failing_alone(member):
                 member.refuse_infinite(member.outputs["losses"], first_step)
