@@ -30,7 +30,7 @@ class RunBar(ProgressBar):
         """
         super().__init__()
         self.length, self.checkpoint, self.title = length, checkpoint, title
-        self._bar: tqdm[Any] | None = None
+        self._bar: tqdm[Any] = tqdm(disable=True)  # until training begins
 
     def on_train_start(self, trainer: L.Trainer, *_: Any) -> None:
         self._bar = tqdm(
@@ -47,22 +47,19 @@ class RunBar(ProgressBar):
         )
 
     def on_train_epoch_start(self, trainer: L.Trainer, *_: Any) -> None:
-        if self._bar is not None:
-            self._bar.set_description_str(self._description(trainer), refresh=False)
+        self._bar.set_description_str(self._description(trainer), refresh=False)
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        if self._bar is not None:
-            self._bar.update(trainer.global_step - self._bar.n)
+        self._bar.update(trainer.global_step - self._bar.n)
 
     def on_train_epoch_end(self, trainer: L.Trainer, *_: Any) -> None:
-        if self._bar is not None:
-            self._bar.set_postfix_str(self._validation(trainer), refresh=True)
+        self._bar.set_postfix_str(self._validation(trainer), refresh=True)
 
     def on_train_end(self, *_: Any) -> None:
-        self._close()
+        self._bar.close()
 
     def on_exception(self, *_: Any) -> None:
-        self._close()
+        self._bar.close()
 
     def _description(self, trainer: L.Trainer) -> str:
         return f"{self.title}epoch {trainer.current_epoch + 1}/{self.length.epochs}"
@@ -81,8 +78,3 @@ class RunBar(ProgressBar):
         value = max(values) if chosen.mode == "max" else min(values)
         best = "best " if len(values) > 1 else ""
         return f"{best}{chosen.monitor.replace('/', ' ')} {metric_text(chosen.monitor, value)}"
-
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
