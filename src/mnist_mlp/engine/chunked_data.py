@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import lightning as L
-import torch
 
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.datamodule import DigitsDataModule
@@ -55,7 +53,3 @@ class ChunkedData(L.LightningDataModule):
         assert self.trainer is not None
         device = self.trainer.strategy.root_device
         return part[0].to(device), part[1].to(device)
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Leave the batch as it is: its tensors are on the device already."""
-        return batch
