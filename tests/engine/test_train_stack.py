@@ -37,9 +37,18 @@ def results(jobs: Sequence[Job]) -> list[dict[str, Any]]:
     return [json.loads((job.directory / "result.json").read_text()) for job in jobs]
 
 
-def test_a_stack_trains_in_one_process(tmp_path: Path) -> None:
-    jobs = jobs_of(tmp_path, "trainer.accelerator=cpu", "trainer.devices=2")
-    with pytest.raises(ConfigError, match=r"trainer\.devices: expected 1"):
+@pytest.mark.parametrize(
+    ("word", "complaint"),
+    [
+        ("trainer.devices=2", r"trainer\.devices: expected 1"),
+        ("trainer.overfit_batches=2", r"trainer\.overfit_batches: expected 0"),
+    ],
+)
+def test_what_a_stack_cannot_train_is_refused_before_anything_is_written(
+    tmp_path: Path, word: str, complaint: str
+) -> None:
+    jobs = jobs_of(tmp_path, "trainer.accelerator=cpu", word)
+    with pytest.raises(ConfigError, match=complaint):
         train_stack(jobs)
     assert not list(tmp_path.glob("*/*"))
 

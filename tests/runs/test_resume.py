@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import lightning as L
 import numpy as np
 import pytest
 import torch
@@ -276,6 +277,25 @@ def test_the_table_of_a_run_that_goes_on_keeps_its_rows_but_the_last_that_was_wr
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows if row["gradient_norm"]] == [7, 14, 21, 28]
     assert [int(row["step"]) for row in rows if row["val/acc"]] == [14, 28]
+
+
+class Stopped(L.Callback):
+    def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
+        if trainer.global_step == 4:
+            signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("interval", "steps"), [(4, [3, 7]), (2, [1, 3, 5, 7])])
+def test_plain_validations_after_a_resume_have_the_steps_of_one_long_run(
+    tmp_path: Path, interval: int, steps: list[int]
+) -> None:
+    words = ("engine=plain", "trainer.max_epochs=2", "trainer.limit_train_batches=4", "logger=csv")
+    words += (f"trainer.val_check_interval={interval}", "trainer.limit_val_batches=1")
+    with pytest.raises(Interrupted):
+        train(configuration(*words), tmp_path, callbacks=[Stopped()])
+    train(configuration(*words, f"resume={tmp_path}"), tmp_path)
+    with (tmp_path / "csv" / "metrics.csv").open(newline="") as file:
+        assert [int(row["step"]) for row in csv.DictReader(file) if row["val/loss"]] == steps
 
 
 @pytest.mark.parametrize(

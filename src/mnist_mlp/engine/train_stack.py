@@ -61,6 +61,8 @@ def train_stack(
         ]
     if ranks_of_run(first.config.trainer) > 1:
         raise ConfigError("trainer.devices: expected 1, as a stack trains in one process; train.py divides one network")
+    if len(jobs) > 1 and first.config.trainer.overfit_batches:
+        raise ConfigError("trainer.overfit_batches: expected 0 in a stack, as its images depend on the seed")
     results = [begin_result(job.config, job.directory) for job in jobs]
     with interruptible(), _ended_alone_or_together(len(jobs)) as cleanups:
         for job, cleanup in zip(jobs, cleanups, strict=True):

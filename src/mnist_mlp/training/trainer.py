@@ -55,7 +55,7 @@ def build_trainer(run: TrainingRun, world: World, *, bar: str | None = "") -> L.
 
 
 class PlannedLength(L.Callback):
-    """Planned length of a run: a check of the batches in an epoch and the optimizers, and the end after the last step.
+    """Planned length of a run: checks batches and optimizers, keeps Lightning's count of steps, ends the last epoch.
 
     If `max_steps` ends the run within an epoch, the validation of that epoch follows at once.
     """
@@ -75,6 +75,11 @@ class PlannedLength(L.Callback):
                 f"configure_optimizers: expected one optimizer, perhaps with several groups of parameters, got "
                 f"{len(trainer.optimizers)}: the length of a run and its checkpoints count one step for each batch"
             )
+
+    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        # Private: the step number with which Lightning logs. It adds one to it when it resumes between two epochs, or
+        # after a validation.
+        trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
 
     def on_train_batch_end(self, trainer: L.Trainer, *_: Any) -> None:
         if trainer.global_step >= self.run.length.total_steps:
