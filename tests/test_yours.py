@@ -137,23 +137,33 @@ def test_a_copy_without_the_extras_and_with_every_change_trains_and_resumes(chan
     assert [sum(bool(row[name]) for row in rows) for name in ("train/weight_norm", "train/l1")] == [2, 2]
 
 
-STOPPED_WITHIN_AN_EPOCH = """
+STOPPED_AND_FAILED = """
 from pathlib import Path
+from lightning import Callback
 from mnist_mlp import composed, train
+
+class Fails(Callback):
+    def on_validation_batch_end(self, *_):
+        raise RuntimeError("in a validation")
+
 words = ("data=discs", "engine=plain", "augment=none", "threads=1", "trainer.max_epochs=2", "scheduler=constant")
 words += ("trainer.limit_test_batches=0",)
 train(composed(*words), Path("whole"))
 train(composed(*words, "trainer.max_steps=10"), Path("parts"))  # of 7 in each epoch
 train(composed(*words, "resume=parts"), Path("parts"))
+train(composed(*words), Path("failed"), callbacks=[Fails()])
 """
 
 
 @pytest.mark.slow
-def test_a_run_with_a_dataloader_resumes_within_an_epoch_to_the_same_weights(changed: Path) -> None:
+def test_a_run_with_a_dataloader_resumes_within_an_epoch_to_the_same_weights_and_one_that_fails_ends(
+    changed: Path,
+) -> None:
     # In a new interpreter: that of `started` may not start the workers of the DataLoader.
-    command = [sys.executable, "-W", "error", "-c", STOPPED_WITHIN_AN_EPOCH]
-    done = subprocess.run(command, cwd=changed, env={**os.environ, "PYTHONPATH": "src"}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    command = [sys.executable, "-W", "error", "-c", STOPPED_AND_FAILED]
+    environment = {**os.environ, "PYTHONPATH": "src"}
+    done = subprocess.run(command, cwd=changed, env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "RuntimeError: in a validation")
     assert result(changed / "whole")["metrics"]["val/acc"] > 0.9
     last = [checkpoint_file.read(changed / name / "checkpoints" / checkpoint_file.LAST) for name in ("whole", "parts")]
     whole, parts = (content["state_dict"] for content in last)

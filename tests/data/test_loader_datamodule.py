@@ -41,9 +41,7 @@ class Numbers:
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
         number = self.numbers[index]
-        ignores = (
-            signal.getsignal(signal.SIGTERM) != signal.SIG_DFL and signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-        )
+        ignores = signal.getsignal(signal.SIGTERM) == signal.getsignal(signal.SIGINT) == signal.SIG_IGN
         return np.array([[[number, ignores], [ignores, ignores]]], np.uint8), number % 2
 
 

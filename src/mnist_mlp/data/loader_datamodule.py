@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
+import signal
 from collections.abc import Iterator, Mapping
 from math import ceil
 from typing import Any
@@ -70,6 +73,17 @@ class LoaderDataModule(ImageDataModule):
             num_workers=self.workers,
             worker_init_fn=ignore_signals,
         )
+
+
+@atexit.register
+def _kill_workers() -> None:
+    """End the workers that an error in a validation has left: at exit multiprocessing ends its processes by SIGTERM,
+    which these ignore, and waits for them.
+    """
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would raise an error for them
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 class EpochSampler(Sampler[int]):

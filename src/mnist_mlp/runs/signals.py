@@ -39,14 +39,9 @@ def stop_at_once(number: int, frame: FrameType | None) -> None:
 
 
 def ignore_signals(worker: int) -> None:
-    """`worker_init_fn` of a DataLoader: the main process handles signals, and ends the workers.
-
-    It may end them by SIGTERM, at its own exit. So only the first SIGTERM is ignored, as one that was sent to all
-    processes of the run.
-    """
+    """`worker_init_fn` of a DataLoader: the main process handles signals, and ends the workers."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
 @contextmanager
