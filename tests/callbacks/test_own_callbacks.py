@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mnist_mlp.callbacks import build_callbacks
 from mnist_mlp.config.compose import composed
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.schema import PROJECT, CallbacksConfig
+from mnist_mlp.runs import directories
 from mnist_mlp.training import train
 
 MODULE = """
@@ -105,6 +107,9 @@ def test_arguments_that_it_does_not_take_are_refused() -> None:
         build_callbacks(section("lightning", "EarlyStopping", monitor="val/acc", mode="maxx"))
     with pytest.raises(ConfigError, match="Timer: does not take these arguments: 'int' object has no attribute"):
         build_callbacks(section("lightning", "Timer", duration=5))
+    if find_spec("rich") is None:
+        with pytest.raises(ConfigError, match=r"RichProgressBar: .* requires `rich`"):
+            build_callbacks(section("lightning", "RichProgressBar"))
 
 
 def test_a_wrong_callback_is_refused_before_the_data_are_loaded(
@@ -113,6 +118,13 @@ def test_a_wrong_callback_is_refused_before_the_data_are_loaded(
     monkeypatch.setattr("mnist_mlp.training.build_datamodule", None)
     with pytest.raises(ConfigError, match="found no NoSuch in lightning"):
         train(configuration("+callbacks.own={lightning:{NoSuch:{}}}"), tmp_path)
+
+
+def test_a_run_whose_callback_fails_in_its_constructor_says_so_in_its_result(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="every is negative"):
+        train(configuration("+callbacks.own={own_callback_of_a_test:{Noted:{every:-1}}}"), tmp_path)
+    failed = directories.read(tmp_path)
+    assert (failed.status, failed.result["error"]) == (directories.FAILED, "TypeError: every is negative")
 
 
 def test_an_error_inside_the_users_own_file_is_not_hidden() -> None:

@@ -88,7 +88,7 @@ def _own(file: str, class_name: str, arguments: Any) -> L.Callback:
     except TypeError as error:
         raise ConfigError(f"{name}: does not take these arguments: {error}") from error
     # Another error in your own class may be a bug, whose traceback you need.
-    wrong = (ValueError, TypeError, AttributeError) if file == LIGHTNING else ()
+    wrong = (ValueError, TypeError, AttributeError, ModuleNotFoundError) if file == LIGHTNING else ()
     try:
         return found(**arguments)
     except (MisconfigurationException, *wrong) as error:

@@ -64,8 +64,6 @@ def train(
         Stopped: a signal ended the run, or a search pruned it; if training had begun, its state has been saved.
     """
     require_machine(config)
-    # Before anything is written, as `callbacks.own` may name a class that does not exist.
-    chosen = [*build_callbacks(config.callbacks), *callbacks]
     directory = Path(directory)
     recorded = directories.read(directory)
     if (
@@ -92,6 +90,7 @@ def train(
         ExitStack() as at_end,
     ):
         with result.timed("setup"):
+            chosen = [*build_callbacks(config.callbacks), *callbacks]
             data = build_datamodule(config)
             data.prepare_data()
             data.setup("fit")
