@@ -145,6 +145,7 @@ def test_a_loader_of_another_length_is_refused(
         train(configuration(*PLAIN), tmp_path)
 
 
+@pytest.mark.engine
 def test_the_engine_refuses_it(shuffled: type[Shuffled], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="engine: expected plain beside data=synthetic"):
         train(configuration(*PLAIN, "engine=fast"), tmp_path)

@@ -138,7 +138,7 @@ def test_a_rank_has_the_gpu_that_the_list_names_or_the_only_one_that_its_task_se
         (0, [3], r"expected a number of processes on the CPU, got the indices \[3\]"),
         (1, [3], r"expected GPUs that torch can use here, of \[0\], got \[3\]"),
         (1, 2, "expected at most 1 GPU, as this machine has, got 2"),
-        (0, [1, 0], None),
+        pytest.param(0, [1, 0], None, marks=pytest.mark.engine),
         (4, [3], None),
     ],
 )

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.runs.directories import Run
-from mnist_mlp.runs.monitored import monitored_by_all
+from mnist_mlp.runs.monitored import monitored_by_all, require_measured
 
 LOSS, F1 = {"monitor": "val/loss", "mode": "min"}, {"monitor": "val/f1", "mode": "max"}
 
@@ -32,3 +33,11 @@ def run(checkpoint: dict[str, str], **metrics: float | None) -> Run:
 )
 def test_runs_are_compared_by_what_all_of_them_monitored(runs: list[Run], decides: tuple[str, str]) -> None:
     assert monitored_by_all(runs) == decides
+
+
+def test_a_metric_that_was_not_measured_is_named_beside_those_that_were() -> None:
+    with pytest.raises(ConfigError, match=r"^checkpoint\.monitor: expected val/loss, got 'val/acc'; metrics="):
+        require_measured("checkpoint", "val/acc", ["train/loss", "val/loss"])
+    names = ["val/acc/dataloader_idx_0", "val/acc/dataloader_idx_1"]
+    with pytest.raises(ConfigError, match=r"with several loaders .* unless self.log gets add_dataloader_idx=False"):
+        require_measured("checkpoint", "val/acc", names)

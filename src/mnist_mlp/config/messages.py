@@ -154,4 +154,5 @@ def nearest(word: Any, known: Iterable[str]) -> str:
 
 
 def one_of(choices: Iterable[str]) -> str:
-    return "one of " + ", ".join(choices)
+    first, *others = choices
+    return ", ".join([f"one of {first}", *others]) if others else first

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.messages import one_of
 from mnist_mlp.runs.directories import Run
 
 ACCURACY, LOSS = "val/acc", "val/loss"
@@ -27,9 +28,10 @@ def require_measured(section: str, monitor: str, names: Collection[str]) -> None
     if monitor not in names:
         if not (known := [name for name in names if name.startswith("val/")]):
             raise ConfigError(f"{section}.monitor: expected that the module logs {monitor}, it logs nothing as val/...")
-        raise ConfigError(
-            f"{section}.monitor: expected one of {', '.join(known)}, got {monitor!r}; metrics=[acc,f1] adds metrics"
-        )
+        advice = "metrics=[acc,f1] adds metrics"
+        if any("/dataloader_idx_" in name for name in known):
+            advice = "with several loaders Lightning changes the names, unless self.log gets add_dataloader_idx=False"
+        raise ConfigError(f"{section}.monitor: expected {one_of(known)}, got {monitor!r}; {advice}")
 
 
 def monitored_by_all(runs: Sequence[Run]) -> tuple[str, str]:
