@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from helpers import commands as started
-from helpers import kill_sweep
+from helpers import data_sets, kill_sweep
 from helpers.fake_run import ran
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -106,6 +107,21 @@ def test_a_job_of_which_a_part_is_kept_resumes_alone(tmp_path: Path) -> None:
     answer = train(f"resume={job}")
     assert (answer.returncode, answer.stderr) == (0, "")
     assert f"{job} is complete already" in answer.stdout
+
+
+@pytest.mark.slow
+def test_a_sweep_does_not_go_on_with_other_images(tmp_path: Path) -> None:
+    images = tmp_path / "own.npz"
+    data_sets.save_npz(images, seed=0)
+    words = ("-m", "data=npz", f"data.path={images}", "data.val_size=10", "model.hidden=[4]", "trainer.max_epochs=1")
+    begun = train(*words, "logger=none", "augment=none", "seed=0,1", f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    assert begun.returncode == 0, begun.stderr
+    shutil.rmtree(tmp_path / "sweep" / "1")
+    data_sets.save_npz(images, seed=1)
+    answer = train(f"resume={tmp_path / 'sweep'}")
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+    assert f"data.path: {images}: expected the data that the network was trained on, found others" in answer.stderr
+    assert not (tmp_path / "sweep" / "1").exists()
 
 
 def test_without_a_sweep_there_is_nothing_to_report(

@@ -125,6 +125,8 @@ def test_a_run_whose_data_have_changed_is_refused_and_keeps_its_result(tmp_path:
     run = tmp_path / "run"
     train(configuration(*words, "trainer.max_epochs=1"), run)
     before = (run / directories.RESULT).read_bytes()
+    record = read_run(run)
+    assert record is not None and record.data_sha256 == json.loads(before)["data_sha256"]
     longer = configuration(*words, "trainer.max_epochs=2", f"resume={run}")
     np.savez(tmp_path / "own.npz", **{**arrays, "test_images": 255 - images})
     with pytest.raises(ConfigError, match=r"own\.npz: the data has changed since \S*run was begun"):

@@ -14,13 +14,16 @@ from omegaconf import DictConfig, OmegaConf
 from mnist_mlp.config.compose import hydra_settings_of
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.job_compositions import JobCompositions
+from mnist_mlp.config.keys import with_legacy_defaults
 from mnist_mlp.config.optional import optional
+from mnist_mlp.config.parsing import from_dict
+from mnist_mlp.config.schema import DataConfig
 from mnist_mlp.runs import directories, directory_lock, thinning
 from mnist_mlp.runs.atomic_write import refuse_unwritable_directory
 from mnist_mlp.runs.command_line import command, sweep_overrides
 from mnist_mlp.runs.metric_text import metric_text
 from mnist_mlp.runs.monitored import monitored
-from mnist_mlp.runs.record import Command, JobRecord, SweepRecord, overrides_of, read_sweep, write_sweep
+from mnist_mlp.runs.record import Command, JobRecord, SweepRecord, overrides_of, read_run, read_sweep, write_sweep
 from mnist_mlp.runs.run_directory import refuse_changes, refuse_occupied
 
 _directory: Path | None = None
@@ -77,11 +80,27 @@ def begin(
         refuse_changes(record.config, before.config, scheduler=record.config["scheduler"]["name"])
         if before.jobs != record.jobs:
             raise ConfigError(f"resume: {directory} was begun with other jobs: a file under configs/ has changed since")
+        _refuse_changed_images([directory / job.directory for job in before.jobs or ()])
     directory_lock.acquire(directory, "hydra.sweep.dir")
     _refuse_other(directory, resuming)
     _directory, _jobs = directory, jobs or []
     if before is None:
         write_sweep(directory, record)
+
+
+def _refuse_changed_images(jobs: Sequence[Path]) -> None:
+    """Raise ConfigError if images of one's own have changed since a job began: the next jobs would train on others."""
+    from mnist_mlp.data.sources import load  # imports NumPy, which --help and a wrong key do not need
+
+    compared = set()
+    for job in jobs:
+        run = read_run(job)
+        if run is None or run.data_sha256 is None:
+            continue
+        data = from_dict(with_legacy_defaults(run.config)["data"], DataConfig)
+        if data.path is not None and data.path not in compared:
+            load(data, sha256=run.data_sha256)
+            compared.add(data.path)
 
 
 def _refuse_other(directory: Path, resuming: bool) -> None:

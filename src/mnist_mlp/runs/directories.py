@@ -57,7 +57,7 @@ def read(directory: Path) -> Run:
 
 # Kinds of the parts of result.json. Each part may be missing or null, as in a result of an older version.
 PARTS = {
-    **dict.fromkeys(("status", "error", "git"), str),
+    **dict.fromkeys(("status", "error", "git", "data_sha256"), str),
     **dict.fromkeys(("seed", "parameters", "epochs", "best_epoch"), int),
     **dict.fromkeys(("config", "metrics", "seconds", "versions"), dict),
     "history": list,

@@ -63,6 +63,8 @@ class Result:
     """wall time of setup, fit, test and total, over all starts of the run"""
     parameters: int | None = None
     """number of weights and biases"""
+    data_sha256: str | None = None
+    """checksum of the data set, as in run.json; None if the data were not read, or do not fit in memory"""
     versions: dict[str, str] = field(default_factory=versions)
     git: str | None = field(default_factory=git_commit)
 

@@ -129,7 +129,7 @@ def open_run(
     """The run with callbacks, loggers and the checkpoint that it resumes from.
 
     However the block ends, what was measured is copied to the result, and the loggers are closed. Sets
-    `data.first_step`, the steps already done, and `result.parameters`.
+    `data.first_step`, the steps already done, and parameters and checksum in the result.
 
     Args:
         data: after its `setup`.
@@ -140,7 +140,7 @@ def open_run(
         ConfigError: the run cannot be trained as configured, or has made more steps than it is now limited to.
     """
     length = run_length(config.data, config.trainer, data.sizes)
-    result.parameters = count_parameters(module)
+    result.parameters, result.data_sha256 = count_parameters(module), data.sha256
     checkpoint = checkpoint_file.read(resume_path) if resume_path else None
     data.first_step = checkpoint["global_step"] if checkpoint else 0
     if data.first_step > length.total_steps:

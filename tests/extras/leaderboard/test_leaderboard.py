@@ -192,3 +192,18 @@ def test_a_result_that_lacks_a_part_is_not_ranked_and_no_traceback(tmp_path: Pat
     assert [len(entry.runs) for board in comparison.boards for entry in board.entries] == [1]
     (run,) = comparison.unranked
     assert lacking(run.result) == f"result.json lacks {part}"
+
+
+def test_runs_on_other_data_under_the_same_name_have_a_leaderboard_of_their_own(tmp_path: Path) -> None:
+    words = ("data=folder", "data.path=/images", "augment=none")
+    for number, sha256 in enumerate(["a" * 64, "a" * 64, "b" * 64]):
+        ran(tmp_path / str(number), *words, accuracy=0.9 + number / 100, seed=number, data_sha256=sha256)
+    ran(tmp_path / "older", *words, accuracy=0.9, seed=3)
+    boards = compared(find([tmp_path])).boards
+    assert {board.data: [entry.seeds for entry in board.entries] for board in boards} == {
+        "folder /images (SHA-256 aaaaaaaa...)": [[0, 1]],
+        "folder /images (SHA-256 bbbbbbbb...)": [[2]],
+        "folder /images (no checksum)": [[3]],
+    }
+    known = compared(find([tmp_path / name for name in ("0", "1", "older")])).boards
+    assert [(board.data, board.entries[0].seeds) for board in known] == [("folder /images", [0, 1, 3])]

@@ -18,13 +18,14 @@ import optuna
 import pytest
 from helpers import commands as started
 from helpers.child_processes import in_child
+from helpers.data_sets import save_npz
 from helpers.kill_and_resume import difference
 from helpers.small_search import SMALL, outcomes, result, search_in, space, study_in
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
 from mnist_mlp.config.compose import composed, parse
-from mnist_mlp.config.errors import SaveError, SearchError
+from mnist_mlp.config.errors import ConfigError, SaveError, SearchError
 from mnist_mlp.config.schema import PROJECT, Config
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.extras.tuning import search, trial_pruning
@@ -254,6 +255,17 @@ def test_a_search_whose_trials_all_fail_has_failed(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(search, "train_stack", full)
     with pytest.raises(SearchError, match="every trial failed"):
         search_in(tmp_path, "tune.trials=2")
+
+
+def test_a_search_does_not_go_on_with_other_images(tmp_path: Path) -> None:
+    images = tmp_path / "own.npz"
+    words = ("data=npz", f"data.path={images}", "data.val_size=10", "trainer.max_epochs=1", "augment=none")
+    save_npz(images, seed=0)
+    search_in(tmp_path / "study", *words, "tune.trials=1")
+    save_npz(images, seed=1)
+    with pytest.raises(ConfigError, match=r"own\.npz: expected the data that the network was trained on"):
+        search_in(tmp_path / "study", *words, "tune.trials=2")
+    assert len(outcomes(tmp_path / "study", *words)) == 1
 
 
 @pytest.mark.slow

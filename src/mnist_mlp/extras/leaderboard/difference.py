@@ -1,4 +1,4 @@
-"""Two runs side by side: what differs in their configurations, versions and commits, then every metric."""
+"""Two runs side by side: what differs in their configurations, data, versions and commits, then every metric."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ CELL = 20  # characters of a value; two of them, their difference and the longes
 def difference(one: directories.Run, other: directories.Run) -> str:
     """A table of the keys, versions and commit that differ, then of every metric with its difference."""
     configs = [flattened(config_of(run)) for run in (one, other)]
-    versions = [{"git": run.result.get("git"), **(run.result.get("versions") or {})} for run in (one, other)]
+    versions = [
+        {
+            "data SHA-256": run.result.get("data_sha256"),
+            "git": run.result.get("git"),
+            **(run.result.get("versions") or {}),
+        }
+        for run in (one, other)
+    ]
     differing = [
         [name, shown(before), shown(after), ""]
         for left, right in (configs, versions)

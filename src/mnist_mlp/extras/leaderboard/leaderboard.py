@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from mnist_mlp.config.errors import ConfigError
 from mnist_mlp.config.keys import keys_without_effect, with_legacy_defaults
@@ -114,6 +113,16 @@ class Leaderboard:
         return best.runs[place]
 
 
+class Board(NamedTuple):
+    """What the runs of a leaderboard have in common."""
+
+    title: str
+    """the data set; of runs without accuracy, also the metric"""
+    mode: str
+    sha256: str | None
+    """checksum of the data, which may change while name and path stay; None for runs of older versions"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     boards: Sequence[Leaderboard]
@@ -125,7 +134,7 @@ class Comparison:
 
 def compared(found: Iterable[directories.Run]) -> Comparison:
     """The completed runs, grouped and ranked; a search's pruned runs and failed ones count as unfinished."""
-    by_board: dict[tuple[str, str], list[directories.Run]] = {}
+    by_board: dict[Board, list[directories.Run]] = {}
     unranked: list[directories.Run] = []
     unfinished: list[directories.Run] = []
     for run in found:
@@ -135,12 +144,27 @@ def compared(found: Iterable[directories.Run]) -> Comparison:
             unranked.append(run)
         else:
             by_board.setdefault(_board_of(run.result), []).append(run)
-    newest_first = sorted(by_board.items(), key=lambda board: max(map(_written, board[1])), reverse=True)
-    titles = Counter(title for title, _ in by_board)
-    boards = [
-        _leaderboard(title if titles[title] == 1 else f"{title} ({mode})", runs) for (title, mode), runs in newest_first
-    ]
+    _join_older_runs(by_board)
+    newest_first = sorted(by_board, key=lambda board: max(map(_written, by_board[board])), reverse=True)
+    boards = [_leaderboard(_title(board, by_board), by_board[board]) for board in newest_first]
     return Comparison(boards=boards, unranked=unranked, unfinished=unfinished)
+
+
+def _join_older_runs(by_board: dict[Board, list[directories.Run]]) -> None:
+    """Put runs without a checksum on the board of their data set, if there is one with a checksum and no other."""
+    for older in [board for board in by_board if board.sha256 is None]:
+        known = [board for board in by_board if board._replace(sha256=None) == older and board != older]
+        if len(known) == 1:
+            by_board[known[0]] += by_board.pop(older)
+
+
+def _title(board: Board, boards: Collection[Board]) -> str:
+    """The title of `board`, with what tells it from others of the same title."""
+    same = [other for other in boards if other.title == board.title]
+    parts = [board.mode] if len({other.mode for other in same}) > 1 else []
+    if len({other.sha256 for other in same}) > 1:
+        parts.append("no checksum" if board.sha256 is None else f"SHA-256 {board.sha256[:8]}...")
+    return f"{board.title} ({', '.join(parts)})" if parts else board.title
 
 
 def _leaderboard(data: str, complete: Sequence[directories.Run]) -> Leaderboard:
@@ -204,11 +228,11 @@ def _comparable_by(result: Mapping[str, Any]) -> str | None:
     return next((name for name in _ranking_metrics(result) if result["metrics"].get(name) is not None), None)
 
 
-def _board_of(result: Mapping[str, Any]) -> tuple[str, str]:
-    """Title and mode of the leaderboard for a result: runs without accuracy cannot be ranked beside runs with it."""
+def _board_of(result: Mapping[str, Any]) -> Board:
+    """The leaderboard for a result: runs without accuracy cannot be ranked beside runs with it."""
     metric, (monitor, mode) = _comparable_by(result), monitored(result["config"])
-    data = data_of(result["config"])
-    return (str(data), "max") if metric == ACCURACY else (f"{data}, by {monitor}", mode)
+    data, sha256 = data_of(result["config"]), result.get("data_sha256")
+    return Board(str(data), "max", sha256) if metric == ACCURACY else Board(f"{data}, by {monitor}", mode, sha256)
 
 
 def data_of(config: Mapping[str, Any]) -> str | None:

@@ -20,6 +20,7 @@ from mnist_mlp.config.compose import parse
 from mnist_mlp.config.errors import ConfigError, DivergedError, Interrupted, Pruned, SearchError, UserError
 from mnist_mlp.config.schema import Config
 from mnist_mlp.data.run_length import limit_batches
+from mnist_mlp.data.sources import load
 from mnist_mlp.distributed.preflight import require_machine
 from mnist_mlp.engine.common_checkpoints import group_by_saved_step
 from mnist_mlp.engine.job import Job
@@ -55,6 +56,7 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
         SearchError: every trial failed, as on a full disk.
     """
     study = SharedStudy(directory, config, space)
+    _refuse_changed_images(study, config)
     if space.left_out and not is_helper():
         log.info("not searched, as the chosen sections lack them: %s", ", ".join(space.left_out))
     others = helper_count(config)
@@ -77,6 +79,16 @@ def search(config: TuneConfig, directory: Path, space: SearchSpace) -> str:
         log.info(found)
         raise SearchError("every trial failed, for the reasons above")
     return found
+
+
+def _refuse_changed_images(study: SharedStudy, config: TuneConfig) -> None:
+    """Raise ConfigError if images of one's own have changed since the first trials: they cannot be compared."""
+    if config.data.path is None:
+        return
+    for trial in study.trials:
+        if sha256 := directories.read(study.directory / str(trial.number)).result.get("data_sha256"):
+            load(config.data, sha256=sha256)
+            return
 
 
 def _work(study: SharedStudy, at_once: int) -> None:
