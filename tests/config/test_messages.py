@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from functools import reduce
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from mnist_mlp.config.commands import TrainedConfig
@@ -271,7 +273,16 @@ def test_what_is_just_allowed_is_accepted(typed: str) -> None:
 
 @pytest.mark.parametrize("path", ["/a#b", "/a (b)", "/a=b", "/größe", "/数字", "/a;b", "/a&b", "it!"])
 def test_a_path_may_hold_characters_that_mean_something_to_hydra(path: str) -> None:
-    assert composed(f"data.dir={path}").data.dir == path
+    assert composed(f"data.dir={path}").data.dir == str(Path(path).absolute())
+
+
+def test_a_relative_path_is_seen_from_where_the_command_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    assert composed("data.dir=here/../images").data.dir == "/images"
+    hydra = SimpleNamespace(runtime=SimpleNamespace(cwd="/typed"))  # a job under hydra.job.chdir=true
+    monkeypatch.setattr(HydraConfig, "initialized", lambda: True)
+    monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
+    assert composed("data.dir=images").data.dir == "/typed/images"
 
 
 def test_a_path_may_begin_with_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,18 +73,20 @@ def _resolved(config: DictConfig, name: Any) -> Any:
 
 
 def _with_paths(values: dict[str, Any], schema: type[Any]) -> dict[str, Any]:
-    """`values`, changed in place: a path with a leading `~` gets the home directory.
+    """`values`, changed in place: paths are absolute, seen from where the command was typed; `~` is the home directory.
 
     Raises:
         ConfigError: a path is an empty text.
     """
+    # Under hydra.job.chdir=true a job works in another directory.
+    typed_in = HydraConfig.get().runtime.cwd if HydraConfig.initialized() else os.getcwd()
     for name, entry in keys(schema).items():
         section, _, own = name.rpartition(".")
         held = values.get(section) if section else values
         if entry.key.path and isinstance(held, dict) and isinstance(path := held.get(own), str):
             if not path:  # as from `data.dir=$UNSET`, a shell variable that is not set
                 raise ConfigError(f"{name}: expected a file or folder, got an empty text")
-            held[own] = os.path.expanduser(path)
+            held[own] = os.path.normpath(os.path.join(typed_in, os.path.expanduser(path)))
     return values
 
 
