@@ -24,7 +24,6 @@ from torch import Tensor
 
 from mnist_mlp.config.commands import ExportConfig
 from mnist_mlp.config.errors import ExportError
-from mnist_mlp.data.sources import load, with_data_at
 from mnist_mlp.data.synthetic import draw
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.extras.onnx_graph import INPUT, OUTPUT, build
@@ -147,8 +146,7 @@ def shrink(path: Path, target: Path) -> None:
 
 
 def _compared(path: Path, small: Path, predictor: Predictor, data_dir: str | None) -> str:
-    data = predictor.config.data
-    dataset = load(with_data_at(data, data_dir), sha256=predictor.data_sha256)
+    dataset = predictor.data_set(data_dir)
     exact, rounded = (probabilities(file, dataset.test_images).argmax(1) for file in (path, small))
     accuracies = [float((answers == dataset.test_labels).mean()) for answers in (exact, rounded)]
     return (

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from helpers.data_sets import save_npz
+from helpers.kill_and_resume import configuration
 from helpers.untrained_network import checkpoint
 
-from mnist_mlp.config.errors import UserError
+from mnist_mlp.config.errors import ConfigError, UserError
 from mnist_mlp.extras.inference.predictor import Predictor
+from mnist_mlp.runs.record import RunRecord, write_run
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 28, 28), np.uint8)
 
@@ -45,3 +50,15 @@ def test_numpy_and_torch_and_both_ranges_of_grey_levels_give_the_same_answer(pre
 def test_images_of_another_range_or_shape_are_refused(predictor: Predictor, images: Any, complaint: str) -> None:
     with pytest.raises(UserError, match=complaint):
         predictor.log_probabilities(images)
+
+
+def test_the_data_are_where_the_run_last_read_them_or_where_data_dir_says(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.npz", tmp_path / "new.npz"
+    words = ("data=npz", "data.val_size=10", "data.mean=0.5", "data.std=0.2", "model.hidden=[4]")
+    file = checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt", *words, f"data.path={old}")
+    save_npz(new, seed=0)
+    with pytest.raises(ConfigError, match=r"^data\.path: .*old\.npz.*; data_dir=<folder or file> is where it is now"):
+        Predictor.load(file).data_set(None)
+    assert Predictor.load(file).data_set(str(new)).name == "npz"
+    write_run(tmp_path / "run", RunRecord(config=asdict(configuration(*words, f"data.path={new}"))))
+    assert Predictor.load(file).data_set(None).name == "npz"

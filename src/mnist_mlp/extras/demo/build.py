@@ -17,7 +17,6 @@ from pathlib import Path
 
 from mnist_mlp.config.commands import TrainedConfig
 from mnist_mlp.data.dataset import Dataset
-from mnist_mlp.data.sources import load, with_data_at
 from mnist_mlp.extras.demo.description import describe
 from mnist_mlp.extras.inference.predictor import Predictor
 from mnist_mlp.runs.chosen_checkpoint import chosen
@@ -43,8 +42,7 @@ def demo(config: TrainedConfig, directory: Path) -> str:
         ExportError: the page cannot show this network, or would answer otherwise.
     """
     predictor = Predictor.load(chosen(config.checkpoint)[0])
-    data = predictor.config.data
-    built = build(predictor, load(with_data_at(data, config.data_dir), sha256=predictor.data_sha256))
+    built = build(predictor, predictor.data_set(config.data_dir))
     target = directory / "demo.html"
     target.write_text(built.html, encoding="utf-8")
     return "\n".join(

@@ -18,7 +18,6 @@ from torch import Tensor
 from mnist_mlp.config.commands import EvaluateConfig
 from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.mnist import MNIST
-from mnist_mlp.data.sources import load, with_data_at
 from mnist_mlp.data.split import split
 from mnist_mlp.extras.evaluation import metrics, pictures
 from mnist_mlp.extras.evaluation.corruptions import CORRUPTIONS, other_people
@@ -49,7 +48,7 @@ def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -
     predictors = [Predictor.load(path) for path in chosen(config.checkpoint)]
     class_names = predictors[0].class_names
     data = predictors[0].config.data
-    dataset = load(with_data_at(data, config.data_dir), sha256=predictors[0].data_sha256)
+    dataset = predictors[0].data_set(config.data_dir)
     images, labels = _part(dataset, config.split, data.val_size)
     committee = fit_committee(predictors, *_part(dataset, "val", data.val_size)) if config.committee else None
     predictions = predict_all(predictors, images, labels, committee_calibration=committee)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mnist_mlp.config.errors import UserError
+from mnist_mlp.config.errors import ConfigError, UserError
 from mnist_mlp.config.schema import Config
+from mnist_mlp.data.dataset import Dataset
 from mnist_mlp.data.loader import in_batches
+from mnist_mlp.data.sources import load, with_data_at
 from mnist_mlp.extras.inference.ood_detector import OodDetector, outputs_of_layers
 from mnist_mlp.model.networks import Network
 from mnist_mlp.runs import checkpoint_file
 from mnist_mlp.runs import newest as newest_run
 from mnist_mlp.runs.directories import shown
+from mnist_mlp.runs.record import read_run
 
 Images = Tensor | NDArray[Any]
 
@@ -64,7 +68,7 @@ class Predictor:
         """
         path = checkpoint_file.find(Path(place))
         content = checkpoint_file.read(path)
-        return cls.of(content, path, checkpoint_file.config_of(content))
+        return cls.of(content, path, _with_recorded_place(checkpoint_file.config_of(content), path))
 
     @classmethod
     def of(cls, content: dict[str, Any], path: Path, config: Config) -> Predictor:
@@ -79,6 +83,19 @@ class Predictor:
             calibration=Calibration(**content.get("calibration", {})),
             ood_detector=None if detector is None else OodDetector.from_state(detector),
         )
+
+    def data_set(self, place: str | None) -> Dataset:
+        """The data set that the network was trained on, at `place` if that is not None.
+
+        Raises:
+            ConfigError: it is not there, or has changed.
+            DataError: it cannot be downloaded.
+        """
+        try:
+            return load(with_data_at(self.config.data, place), sha256=self.data_sha256)
+        except ConfigError as error:
+            advice = "; data_dir=<folder or file> is where it is now" if str(error).startswith("data.path") else ""
+            raise ConfigError(f"{error}{advice}") from error
 
     def described(self, *, newest: bool) -> str:
         """Its checkpoint, with remarks: on a run that was taken as the `newest`, and if it was not trained on MNIST."""
@@ -149,3 +166,12 @@ def free_energy(logits: Tensor) -> Tensor:
     A softmax hides how large the logits were, and they are small for what the network never saw (Liu et al. 2020).
     """
     return -logits.logsumexp(dim=1)
+
+
+def _with_recorded_place(config: Config, checkpoint: Path) -> Config:
+    """`config` with the place of the data in run.json, if there is one: the run may have been resumed after a move."""
+    with suppress(ConfigError, KeyError):
+        if (run := read_run(checkpoint.parent.parent)) is not None:
+            places = {name: run.config["data"][name] for name in ("dir", "path")}
+            return replace(config, data=replace(config.data, **places))
+    return config
