@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from helpers.colour_set import colour_set, write_npz
 from helpers.fake_run import ran
 
 from mnist_mlp.cli.summary import summary
 from mnist_mlp.config import schema
+from mnist_mlp.data import sources
 from mnist_mlp.runs import directories
 from mnist_mlp.runs.directories import read
 from mnist_mlp.runs.metric_text import metric_text
@@ -48,14 +50,25 @@ def test_only_what_a_run_left_is_offered(tmp_path: Path) -> None:
     assert words[-4:] == ["next:", "tensorboard", "--logdir", str(directory)]
 
 
-def test_the_page_is_offered_for_the_networks_that_it_can_compute(tmp_path: Path) -> None:
-    for name, offered in (("mlp", True), ("cnn", False)):
-        directory = ran(tmp_path / name, f"model={name}", accuracy=0.98)
-        (directory / "checkpoints").mkdir(exist_ok=True)
+def test_commands_are_offered_for_what_they_do_not_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    colours = write_npz(tmp_path / "colours.npz", colour_set())
+    grey = write_npz(tmp_path / "grey.npz", colour_set(shape=(1, 28, 28)))
+    monkeypatch.setitem(sources.SOURCES, "loaders", sources.Source(sources.SOURCES["mnist"].describe))
+    for number, (words, offered) in enumerate(
+        [
+            (["model=mlp"], ["evaluate.py", "demo.py"]),
+            (["model=cnn"], ["evaluate.py"]),
+            (["data=npz", f"data.path={grey}", "data.val_size=10"], ["evaluate.py", "demo.py"]),
+            (["data=npz", f"data.path={colours}", "data.val_size=10"], ["evaluate.py"]),
+            (["data=npz", f"data.path={tmp_path}/moved.npz"], []),
+            (["data.name=loaders"], []),
+        ]
+    ):
+        directory = ran(tmp_path / str(number), *words, accuracy=0.98)
+        (directory / "checkpoints").mkdir()
         (directory / "checkpoints" / "best.ckpt").touch()
         text = summary(Result.of(read(directory)))
-        assert "evaluate.py" in text
-        assert ("demo.py" in text) == offered
+        assert [script for script in ("evaluate.py", "demo.py") if script in text] == offered
 
 
 def test_a_directory_is_shown_as_seen_from_the_shell_where_the_job_has_another(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mnist_mlp.config.schema import PROJECT
+from mnist_mlp.config.errors import ConfigError
+from mnist_mlp.config.schema import PROJECT, DataConfig
 from mnist_mlp.runs.command_line import arguments_of, in_lines
 from mnist_mlp.runs.directories import BEST, CHECKPOINTS, shown
 from mnist_mlp.runs.metric_text import metric_text
@@ -12,6 +13,8 @@ from mnist_mlp.runs.monitored import ACCURACY, monitored, test_result
 from mnist_mlp.runs.newest import OUTPUTS
 from mnist_mlp.runs.record import read_run
 from mnist_mlp.runs.result import Result
+
+DRAWN = (1, 28, 28)  # (C, H, W) of what the page of demo.py draws
 
 
 def summary(result: Result) -> str:
@@ -62,8 +65,21 @@ def _next_commands(result: Result) -> list[list[str]]:
         by_make = Path.cwd() == PROJECT and (PROJECT / "Makefile").exists() and directory.is_relative_to(OUTPUTS)
         commands.append(["make", "tensorboard"] if by_make else ["tensorboard", "--logdir", str(shown(directory))])
     if (directory / CHECKPOINTS / BEST).exists():
-        names = ["evaluate.py", *(["demo.py"] if result.config["model"]["name"] == "mlp" else [])]
         # A copy of the project may not have these commands.
-        scripts = [name for name in names if (PROJECT / "src" / name).exists()]
+        scripts = [name for name in _scripts(result) if (PROJECT / "src" / name).exists()]
         commands += [arguments_of(name, checkpoint=directory) for name in scripts]
     return commands
+
+
+def _scripts(result: Result) -> list[str]:
+    """The scripts that do not refuse the checkpoint of this run: they need all images in memory."""
+    from mnist_mlp.data.sources import describe, source_of  # imports NumPy, which --help does not need
+
+    data = DataConfig(**result.config["data"])
+    try:
+        if source_of(data).load is None:
+            return []
+        page = result.config["model"]["name"] == "mlp" and describe(data).image_shape == DRAWN
+    except ConfigError:  # the images are no longer there
+        return []
+    return ["evaluate.py", *(["demo.py"] if page else [])]
