@@ -36,12 +36,14 @@ class Source:
     """whether it is read from `data.path`; else downloads are kept in `data.dir`"""
     datamodule: Callable[[Config], ImageDataModule] | None = None
     """a data module with loaders of its own, in the place of `load`; it needs `engine=plain`"""
+    negative: bool = False
+    """whether its images are light on black where a person saw dark on white; pictures show them dark on white"""
 
 
 SOURCES = {
-    "mnist": Source(MNIST.describe, MNIST.load),
-    "fashion_mnist": Source(FASHION_MNIST.describe, FASHION_MNIST.load),
-    "synthetic": Source(synthetic.describe, synthetic.load),
+    "mnist": Source(MNIST.describe, MNIST.load, negative=True),
+    "fashion_mnist": Source(FASHION_MNIST.describe, FASHION_MNIST.load, negative=True),
+    "synthetic": Source(synthetic.describe, synthetic.load, negative=True),
     "folder": Source(folder.describe, folder.load, reads_path=True),
     "npz": Source(npz.describe, npz.load, reads_path=True),
 }

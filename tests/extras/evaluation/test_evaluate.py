@@ -12,6 +12,7 @@ import pytest
 import torch
 from helpers import commands as started
 from helpers import untrained_network as untrained
+from helpers.colour_set import colour_set, write_npz
 from helpers.command_lines import ask
 from helpers.data_sets import synthetic
 from helpers.kill_and_resume import configuration
@@ -21,6 +22,7 @@ from sklearn import metrics as reference
 from mnist_mlp.config.commands import EvaluateConfig
 from mnist_mlp.config.errors import CheckpointError
 from mnist_mlp.config.schema import PROJECT
+from mnist_mlp.data.sources import load
 from mnist_mlp.data.split import split
 from mnist_mlp.extras.evaluation.evaluate import evaluate
 from mnist_mlp.extras.inference.predictor import Predictor
@@ -126,6 +128,27 @@ def test_without_scikit_learn_one_line_says_what_is_left_out(
     rows = json.loads((tmp_path / "metrics.json").read_text())["robust"]
     assert "other people's digits" not in {row["name"] for row in rows}
     assert [record.message for record in caplog.records if "scikit-learn" in record.message]
+
+
+@pytest.mark.parametrize("name", ["synthetic", "npz"])
+def test_digits_are_shown_black_on_white_and_images_of_ones_own_as_they_are(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_npz(tmp_path / "own.npz", colour_set(classes=10, shape=(1, 28, 28)))
+    words = ["data=npz", f"data.path={path}", "data.val_size=10", "data.mean=0", "data.std=1"] if name == "npz" else []
+    given = untrained.checkpoint(tmp_path / "untrained.ckpt", *words)
+    monkeypatch.setattr("mnist_mlp.extras.evaluation.evaluate.find_spec", lambda name: None)  # it takes seconds to read
+    seen: dict[str, Any] = {}
+    for place in ("pictures.draw_robustness", "pictures.draw", "evaluate.write_page"):
+        monkeypatch.setattr(
+            f"mnist_mlp.extras.evaluation.{place}", lambda *given, place=place: seen.update({place: given})
+        )
+    evaluate(settings(str(given), suite="robust"), tmp_path)
+    images = load(configuration(*words).data).test_images
+    expected = 255 - images if name == "synthetic" else images
+    np.testing.assert_array_equal(seen["pictures.draw"][2], expected)
+    np.testing.assert_array_equal(seen["evaluate.write_page"][4], expected)
+    np.testing.assert_array_equal(seen["pictures.draw_robustness"][1][0], expected[:6])
 
 
 def test_two_networks_are_compared_and_a_committee_is_evaluated(

@@ -224,10 +224,10 @@ def test_a_confusion_matrix_of_many_classes_has_each_cell_at_its_place() -> None
     assert ((cells != 255).any(axis=2) == (counts > 0)).all()
 
 
-def test_colours_are_shown_as_they_are_and_grey_levels_as_ink() -> None:
+def test_a_picture_has_the_pixels_of_the_image() -> None:
     colours = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
     np.testing.assert_array_equal(np.asarray(as_picture(colours)), colours.transpose(1, 2, 0))
-    np.testing.assert_array_equal(np.asarray(as_picture(colours[:1])), 255 - colours[0])
+    np.testing.assert_array_equal(np.asarray(as_picture(colours[:1])), colours[0])
 
 
 def test_mistakes_are_shown_as_many_as_there_are_also_with_long_names() -> None:

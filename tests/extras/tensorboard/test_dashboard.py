@@ -245,6 +245,7 @@ def test_confusion_is_counted_as_scikit_learn_does_and_mistakes_begin_with_the_w
 
     keep(dashboard, "confusion_picture")
     keep(mistakes_picture, "mistakes_picture")
+    keep(projector, "write")
     keep(dashboard, "predictions")
     train(configuration("trainer.max_epochs=1", *words), tmp_path)
     truths = seen["predictions"][1].numpy()
@@ -261,6 +262,8 @@ def test_confusion_is_counted_as_scikit_learn_does_and_mistakes_begin_with_the_w
     losses = -odds[range(len(truths)), truths]
     wrong = [index for index in losses.argsort(kind="stable")[::-1] if odds[index].argmax() != truths[index]]
     assert seen["mistakes_picture"][1][0] == str(truths[wrong[0]])
+    assert (seen["mistakes_picture"][0][0] == 255 - images[wrong[0]].numpy()).all(), "black on white"
+    assert (seen["write"][5] == 255 - images[:400].numpy()).all()
 
 
 def test_what_a_validation_step_returns_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -407,5 +410,5 @@ def test_the_projector_reads_what_is_written_for_it(tmp_path: Path) -> None:
     assert (tmp_path / embedding.metadata_path).read_text(encoding="utf-8").splitlines()[9] == "Ärmel 9"
     sprite = np.asarray(Image.open(tmp_path / embedding.sprite.image_path))
     assert sprite.shape == (4 * 28, 4 * 28)  # the smallest square that holds them
-    assert (sprite[28:56, :28] == 0).all()
-    assert (sprite == 0).sum() == 784
+    assert (sprite[28:56, :28] == 255).all()
+    assert (sprite == 0).sum() == 9 * 784

@@ -22,6 +22,7 @@ from mnist_mlp.data.split import split
 from mnist_mlp.extras.evaluation import metrics, pictures
 from mnist_mlp.extras.evaluation.corruptions import CORRUPTIONS, other_people
 from mnist_mlp.extras.evaluation.ensemble import NetworkPredictions, fit_committee, predict_all
+from mnist_mlp.extras.evaluation.mistakes_picture import as_seen
 from mnist_mlp.extras.evaluation.page import write_page
 from mnist_mlp.extras.evaluation.tables import tables
 from mnist_mlp.extras.inference.predictions import Predictions, at_threshold, coverage_at_risk
@@ -66,15 +67,16 @@ def evaluate(config: EvaluateConfig, directory: Path, *, colour: bool = False) -
         content["mcnemar"] = asdict(metrics.mcnemar(predictions[0].calibrated, predictions[1].calibrated))
     if config.suite == "robust":
         content["robust"], examples = _robustness(predictors, images, labels, committee)
-        pictures.draw_robustness(directory, examples, content["robust"])
+        pictures.draw_robustness(directory, [as_seen(some, data) for some in examples], content["robust"])
     indent = 2 if len(class_names) <= READABLE else None
     (directory / METRICS).write_text(json.dumps(content, indent=indent, allow_nan=False) + "\n")
     folders = [
         directory if len(predictions) == 1 else directory / network.name.replace(" ", "_") for network in predictions
     ]
+    shown = as_seen(images.numpy(), data)
     for network, folder in zip(predictions, folders, strict=True):
-        pictures.draw(folder, network, images.numpy(), class_names)
-    write_page(directory, content, predictions, folders, images.numpy())
+        pictures.draw(folder, network, shown, class_names)
+    write_page(directory, content, predictions, folders, shown)
     return tables(content, newest=config.checkpoint is None, directory=directory, colour=colour)
 
 

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from mnist_mlp.config.schema import DataConfig
+from mnist_mlp.data.sources import source_of
 from mnist_mlp.extras.colours import FAINT, INK
 from mnist_mlp.extras.evaluation.lettering import write
 from mnist_mlp.extras.evaluation.metrics import worst_mistakes
@@ -21,10 +23,15 @@ NAME = 16  # characters of a class name, at most
 Images = NDArray[np.uint8]
 
 
+def as_seen(images: Images, data: DataConfig) -> Images:
+    """Images of a data set as a person sees them: digits black on white, other images as they are."""
+    return 255 - images if source_of(data).negative else images
+
+
 def as_picture(image: Images) -> Image.Image:
-    """One image `(C, H, W)`: grey levels as ink, black on white, and colours as they are."""
+    """One image `(C, H, W)` as Pillow's."""
     if len(image) == 1:
-        return Image.fromarray(255 - image[0])
+        return Image.fromarray(image[0])
     if len(image) == 3:
         return Image.fromarray(np.moveaxis(image, 0, -1))
     return Image.fromarray(image.mean(axis=0).astype(np.uint8))  # of channels without a meaning known here

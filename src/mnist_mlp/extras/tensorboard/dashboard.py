@@ -21,7 +21,7 @@ from torch.utils.tensorboard import SummaryWriter
 from mnist_mlp.config.schema import Config
 from mnist_mlp.extras.evaluation.confusion_picture import confusion_picture
 from mnist_mlp.extras.evaluation.metrics import confusion
-from mnist_mlp.extras.evaluation.mistakes_picture import worst_mistakes_picture
+from mnist_mlp.extras.evaluation.mistakes_picture import Images, as_seen, worst_mistakes_picture
 from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.tensorboard import crc32c, projector
 from mnist_mlp.extras.tensorboard import summaries as events
@@ -80,7 +80,7 @@ class Dashboard(L.Callback):
             names = [self.names[label] for label in labels.tolist()]
             points = _array(features(pl_module.evaluated_network, images))
             place = Path(writer.log_dir)
-            projector.write(place, "last_hidden_layer", trainer.global_step, points, names, _array(images))
+            projector.write(place, "last_hidden_layer", trainer.global_step, points, names, self._seen(images))
 
     def _log_weights_and_gradients(self, writer: SummaryWriter, trainer: L.Trainer, module: DigitClassifier) -> None:
         network, step = module.network, trainer.global_step
@@ -101,8 +101,11 @@ class Dashboard(L.Callback):
     def _log_predictions(self, writer: SummaryWriter, step: int, images: Tensor, predicted: Predictions) -> None:
         events.precision_recall(writer, self.names[:CURVES], predicted, THRESHOLDS, step)
         events.picture(writer, "pictures/confusion", confusion_picture(confusion(predicted), self.names), step)
-        if (mistakes := worst_mistakes_picture(_array(images), predicted, self.names, MISTAKES)) is not None:
+        if (mistakes := worst_mistakes_picture(self._seen(images), predicted, self.names, MISTAKES)) is not None:
             events.picture(writer, "pictures/worst_mistakes", mistakes, step)
+
+    def _seen(self, images: Tensor) -> Images:
+        return as_seen(_array(images), self.config.data)
 
 
 def snapshot_epochs(snapshots: int, epochs: int) -> set[int]:

@@ -25,7 +25,7 @@ def write(
     Args:
         directory: that of the event files.
         points: `(N, width)`.
-        images: `(N, C, H, W)`, shown at the points; grey ones as ink, black on white.
+        images: `(N, C, H, W)`, shown at the points.
     """
     place = directory / f"{step:05}" / name
     place.mkdir(parents=True, exist_ok=True)
