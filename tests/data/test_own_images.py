@@ -165,6 +165,13 @@ def refused(given: DataConfig, complaint: str, *, only_when_read: bool = False) 
         assert "\n" not in str(caught.value) and str(caught.value).startswith("data.")
 
 
+def test_a_set_too_small_for_any_val_size_is_told_how_many_images_it_needs(tmp_path: Path) -> None:
+    for classes, each, needed in ((3, 6, 20), (12, 1, 22)):
+        given = keys("npz", write_npz(tmp_path / f"{classes}.npz", colour_set(classes, each)))
+        complaint = rf"at least {needed} training images \(10 of them for validation\), got {classes * each}"
+        refused(given, rf"data.path: {given.path}: expected {complaint}")
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [

@@ -77,8 +77,7 @@ def load(data: DataConfig, *, sha256: str | None = None) -> Dataset:
     dataset = source.load(data)
     require_as_described(dataset, info)
     if sha256 not in (None, dataset.sha256):
-        place = f"data.path: {data.path}: " if source.reads_path else f"data={data.name}: "
-        raise ConfigError(f"{place}expected the data that the network was trained on, found others (SHA-256)")
+        raise ConfigError(f"{_place(data)}: expected the data that the network was trained on, found others (SHA-256)")
     return dataset
 
 
@@ -99,12 +98,22 @@ def describe(data: DataConfig) -> DatasetInfo:
         )
     info = source.describe(data)
     refuse_unusable_normalisation(data, channels=info.image_shape[0])
-    most = info.train_size - max(MIN_IMAGES, len(info.class_names))
+    least = max(MIN_IMAGES, len(info.class_names))
+    most = info.train_size - least
     if data.val_size > most:
+        if most < MIN_IMAGES:
+            raise ConfigError(
+                f"{_place(data)}: expected at least {MIN_IMAGES + least} training images ({MIN_IMAGES} of them for "
+                f"validation), got {info.train_size}"
+            )
         raise ConfigError(
             f"data.val_size: expected at most {most} of the {info.train_size} images, got {data.val_size}"
         )
     return info
+
+
+def _place(data: DataConfig) -> str:
+    return f"data.path: {data.path}" if source_of(data).reads_path else f"data={data.name}"
 
 
 def require_plain_engine_for_own_loaders(config: Config) -> None:
