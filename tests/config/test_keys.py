@@ -74,7 +74,7 @@ def test_what_limits_the_steps_of_a_run_decides_its_result() -> None:
 
 def test_a_key_is_a_column_of_the_hparams_table_by_its_own_property_or_by_that_of_its_section() -> None:
     columns = keys_where(in_hparams)
-    assert {"data.batch_size", "model.activation", "optimizer.lr"} <= columns
+    assert {"data.batch_size", "data.path", "model.activation", "optimizer.lr"} <= columns
     assert not columns & {"data.dir", "trainer.devices", "logger.csv"}
 
 

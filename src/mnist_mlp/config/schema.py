@@ -35,6 +35,7 @@ class DataConfig:
         legacy_default=None,
         may_change_on_resume=True,
         path=True,
+        in_hparams=True,
     )
     batch_size: int = key(
         "images in one batch; an optimizer step uses trainer.accumulate_grad_batches batches",

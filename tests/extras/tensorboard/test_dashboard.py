@@ -113,6 +113,16 @@ def test_the_hparams_tab_has_a_row_with_the_keys_that_sweeps_change(shown: Event
         assert word in start
 
 
+def test_the_hparams_tab_has_columns_for_the_metrics_of_the_configuration(tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path) as writer:
+        events.hyperparameters(writer, configuration("metrics=[f1]", "checkpoint.monitor=val/f1"), "run")
+    written = EventAccumulator(str(tmp_path)).Reload().summary_metadata["_hparams_/experiment"]
+    columns = HParamsPluginData.FromString(written.plugin_data.content).experiment.metric_infos
+    assert {column.name.tag for column in columns} == {
+        *("result/val/f1", "result/val/loss", "result/test/f1", "result/test/loss", "result/train/loss")
+    }
+
+
 def test_a_row_of_the_hparams_tab_is_named_by_the_overrides_and_the_place_of_its_run(tmp_path: Path) -> None:
     directory = tmp_path / "noon" / "3"
     directory.mkdir(parents=True)

@@ -28,7 +28,6 @@ from mnist_mlp.extras.inference.predictions import Predictions
 from mnist_mlp.extras.tensorboard.probe import Layer
 from mnist_mlp.model.networks import Network
 from mnist_mlp.runs.loggers import tensorboard_tag
-from mnist_mlp.runs.result import RESULT_METRICS
 from mnist_mlp.runs.run_name import run_name
 
 BINS = 60
@@ -155,7 +154,8 @@ def hyperparameters(writer: SummaryWriter, config: Config, name: str) -> None:
     given = {key: value for key, value, _ in leaves(config)}
     row = {key: value for key, value in given.items() if key in keys_where(in_hparams)}
     row = {key: value if isinstance(value, int | float) else str(value) for key, value in row.items()}
-    experiment, start, _ = hparams(row, {tensorboard_tag(f"final/{metric}"): None for metric in RESULT_METRICS})
+    metrics = [*(f"{part}/{metric}" for part in ("val", "test") for metric in (*config.metrics, "loss")), "train/loss"]
+    experiment, start, _ = hparams(row, {tensorboard_tag(f"final/{metric}"): None for metric in metrics})
     described = experiment.value[0].metadata.plugin_data
     content = HParamsPluginData.FromString(described.content)
     for column in content.experiment.hparam_infos:
