@@ -178,7 +178,8 @@ def test_committee_averages_probabilities(said: Predictions) -> None:
     np.testing.assert_allclose(committee([said]).log_probabilities, said.log_probabilities, atol=1e-12)
 
 
-def test_nll_stays_finite_where_a_probability_vanishes() -> None:
+def test_nll_stays_finite_where_a_probability_vanishes_and_is_0_where_it_is_1() -> None:
     sure = Predictions(log_probabilities=log_softmax(np.array([[0.0, 3_000.0]])), labels=np.array([0]))
     assert nll(sure) == 3_000
     assert math.isfinite(nll(committee([sure, sure])))
+    assert str(nll(Predictions(log_probabilities=sure.log_probabilities, labels=np.array([1])))) == "0.0"

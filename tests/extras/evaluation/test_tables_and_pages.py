@@ -215,6 +215,14 @@ def test_long_names_stand_beside_the_cells_and_not_on_them() -> None:
         assert np.ptp(np.nonzero(along_column)[0]) > 40, "a name of a column stands"
 
 
+def test_names_of_neighbouring_columns_do_not_touch() -> None:
+    names = [str(number) for number in range(120)]  # every third one is written
+    drawn = np.asarray(confusion_picture(np.zeros((120, 120), dtype=np.int64), names))
+    margin, step = 18 + 7 * 3, 15
+    ink = (drawn[:margin, margin:].min(axis=2) < 200).any(axis=0)
+    assert ink[2::step][:40].all() and not ink[2 + step // 2 :: step].any()
+
+
 def test_a_confusion_matrix_of_many_classes_has_each_cell_at_its_place() -> None:
     answer = answers(200, 4000, 0.3)
     counts = confusion(answer.raw)

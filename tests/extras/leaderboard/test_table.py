@@ -143,6 +143,13 @@ def test_two_runs_are_shown_by_what_differs(tmp_path: Path) -> None:
     assert "model.hidden" not in rows
 
 
+def test_a_resumed_run_has_the_configuration_of_one_that_was_not_stopped(tmp_path: Path) -> None:
+    ran(tmp_path / "a", accuracy=0.98)
+    ran(tmp_path / "b", f"resume={tmp_path}/b", accuracy=0.98)
+    said = difference(*find([tmp_path / "a", tmp_path / "b"]))
+    assert "\nresume " not in said and "The two configurations are the same." in said
+
+
 def test_two_runs_that_were_killed_are_shown_by_what_differs_too(tmp_path: Path) -> None:
     config = asdict(composed())
     for name, lr in (("a", 0.1), ("b", 0.2)):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mnist_mlp.extras.colours import BLUE, FAINT, INK, RED
-from mnist_mlp.extras.evaluation.lettering import width, write, write_vertically
+from mnist_mlp.extras.evaluation.lettering import width, write, write_standing, write_upwards
 from mnist_mlp.extras.text_table import shortened
 
 CELL = 32  # pixels, with the count written into it
@@ -39,10 +39,12 @@ def confusion_picture(counts: NDArray[np.int64], names: Sequence[str], *, scale:
             place = margin + cell * guess + cell // 2, margin + cell * truth + cell // 2
             write(picture, str(counts[truth, guess]), 13 * scale, ink, place, align=0.5)
     every = -(-14 * scale // cell)  # label every n-th class, so that names do not overlap
+    widest = max(width(name, 13 * scale) for name in names[::every])
+    write_above = write_upwards if widest + 3 * scale > cell * every else write_standing
     for index in range(0, classes, every):
         middle = margin + cell * index + cell // 2
         write(picture, names[index], 13 * scale, INK, (margin - 7 * scale, middle), align=1)
-        write_vertically(picture, names[index], 13 * scale, INK, (middle, margin - 7 * scale))
+        write_above(picture, names[index], 13 * scale, INK, (middle, margin - 7 * scale))
     write(picture, CAPTION, 12 * scale, FAINT, (margin, side + 8 * scale), align=0)
     return picture
 

@@ -19,11 +19,13 @@ def write(picture: Image.Image, word: str, size: int, ink: Colour, place: tuple[
     picture.paste(ink, (round(place[0] - align * shape.width), place[1] - shape.height // 2), shape)
 
 
-def write_vertically(picture: Image.Image, word: str, size: int, ink: Colour, foot: tuple[int, int]) -> None:
-    """A long text from bottom to top, a short one as it is, ending above `foot`."""
-    if len(word) < 3:
-        write(picture, word, size, ink, (foot[0], foot[1] - size // 2), align=0.5)
-        return
+def write_standing(picture: Image.Image, word: str, size: int, ink: Colour, foot: tuple[int, int]) -> None:
+    """A line of text above `foot`, centred on it."""
+    write(picture, word, size, ink, (foot[0], foot[1] - size // 2), align=0.5)
+
+
+def write_upwards(picture: Image.Image, word: str, size: int, ink: Colour, foot: tuple[int, int]) -> None:
+    """A line of text from bottom to top, which begins above `foot`."""
     shape = _shape(word, size).transpose(Image.Transpose.ROTATE_90)
     picture.paste(ink, (foot[0] - shape.width // 2, foot[1] - shape.height), shape)
 

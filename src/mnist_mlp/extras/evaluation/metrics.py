@@ -38,7 +38,7 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
 def nll(predictions: Predictions) -> float:
     """Mean negative log-likelihood, in nats an image: the cross-entropy, scikit-learn's `log_loss`."""
     predicted = np.take_along_axis(predictions.log_probabilities, predictions.labels[:, None], axis=1)
-    return -float(predicted.mean())
+    return abs(float(predicted.mean()))  # none is above 0, and `-` would make -0.0 of 0
 
 
 def brier(predictions: Predictions) -> float:

@@ -17,6 +17,8 @@ CELL = 20  # characters of a value; two of them, their difference and the longes
 def difference(one: directories.Run, other: directories.Run) -> str:
     """A table of the keys, versions and commit that differ, then of every metric with its difference."""
     configs = [flattened(config_of(run)) for run in (one, other)]
+    for config in configs:
+        config.pop("resume", None)  # how a run was started; a resumed one ends as any other
     versions = [
         {
             "data SHA-256": run.result.get("data_sha256"),
