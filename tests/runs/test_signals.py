@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -87,23 +88,54 @@ def test_a_signal_in_any_phase_is_told_and_loses_nothing(
     assert difference(tmp_path, reference) is None
 
 
+# What sends the signal, by what the command is doing.
+SENDING = {
+    "importing": """
+        class Finder:
+            def find_spec(self, name, *_):
+                if name == "mnist_mlp.training":
+                    signal.raise_signal(NUMBER)
+        sys.meta_path.insert(0, Finder())
+    """,
+    "reading the data": """
+        from mnist_mlp.data import synthetic
+        synthetic.draw = lambda number, seed: signal.raise_signal(NUMBER)
+    """,
+}
+
+
+def train_with_signal(folder: Path, number: int, while_: str, *words: str) -> tuple[int, str, str]:
+    """Exit code, output and errors of the command."""
+    script = folder / "train.py"
+    run = f"runpy.run_path({str(PROJECT / 'src' / 'train.py')!r}, run_name='__main__')\n"
+    sending = dedent(SENDING[while_]).replace("NUMBER", str(int(number)))
+    script.write_text(f"import runpy, signal, sys\n{sending}{run}")
+    command = started.Command(script, *OVERRIDES, *words, PYTHONPATH=str(PROJECT / "src"))
+    out, error = command.communicate()
+    return command.returncode, out, error
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("while_", SENDING)
 @pytest.mark.parametrize(("number", "code", "name"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")])
-def test_the_command_ends_with_the_code_of_a_signal_that_comes_while_it_loads(
-    tmp_path: Path, number: int, code: int, name: str
+def test_a_signal_while_the_command_loads_is_told_with_the_command_that_resumes(
+    tmp_path: Path, number: int, code: int, name: str, while_: str
 ) -> None:
-    script = tmp_path / "train.py"
-    script.write_text(
-        "import runpy, signal\n"
-        "from mnist_mlp.data import synthetic\n"
-        f"synthetic.draw = lambda number, seed: signal.raise_signal({number:d})\n"
-        f"runpy.run_path({str(PROJECT / 'src' / 'train.py')!r}, run_name='__main__')\n"
-    )
-    words = (*OVERRIDES, f"hydra.run.dir={tmp_path / 'run'}")
-    command = started.Command(script, *words, PYTHONPATH=str(PROJECT / "src"))
-    _, error = command.communicate()
-    assert (command.returncode, error) == (code, f"train.py: stopped by {name}\n")
-    assert result(tmp_path / "run")["status"] == "interrupted"
+    run = tmp_path / "run"
+    ended, _, error = train_with_signal(tmp_path, number, while_, f"hydra.run.dir={run}")
+    first, go_on = error.splitlines()
+    assert (ended, first) == (code, f"Stopped by {name}, before the first checkpoint. Continue with:")
+    assert go_on.endswith(f"train.py resume={run}")
+    assert (result(run)["status"], result(run)["error"]) == ("interrupted", f"stopped by signal {number:d}")
+
+
+@pytest.mark.slow
+def test_a_signal_while_a_sweep_loads_is_told_with_the_command_that_finishes_it(tmp_path: Path) -> None:
+    words = ("-m", "seed=0,1", f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    code, out, error = train_with_signal(tmp_path, signal.SIGTERM, "importing", *words)
+    assert (code, error) == (143, "train.py: stopped by SIGTERM\n")
+    assert "2 of 2 jobs did not complete. Finish them with:" in out
+    assert result(tmp_path / "sweep" / "0")["status"] == "interrupted"
 
 
 def test_a_run_that_is_stopped_before_it_goes_on_keeps_its_history(

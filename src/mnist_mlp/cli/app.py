@@ -13,7 +13,8 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, NoReturn
@@ -40,6 +41,8 @@ from mnist_mlp.runs.checkpoint_file import LAST
 from mnist_mlp.runs.command_line import command
 from mnist_mlp.runs.directories import CHECKPOINTS, RESULT
 from mnist_mlp.runs.record import CHECKS, RUN
+from mnist_mlp.runs.result import Result
+from mnist_mlp.runs.signals import interruptible
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +87,8 @@ def _run(task: Task, config_name: str) -> int:
             sys.argv[1:] = resume.expand(sys.argv[1:])
         main = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)
         sys.argv[1:] = _with_checks(sys.argv[1:])
-        main(_job(task, schema))()
+        with interruptible() if schema is Config else nullcontext():  # torch takes seconds to import
+            main(_job(task, schema))()
     finally:
         release_ranks()
         every_job_completed = sweep.report()
@@ -124,13 +128,13 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
                 config = checked_configuration(composed, settings, schema)
                 if isinstance(config, Config):
                     log.info(run_header(config, run_directory))
-                task(config, run_directory)
+                _begin(task, config, run_directory)
             return
         log.info("job %s: %s", settings.job.num, sweep.job_label(settings.job.num, settings.overrides.task))
         if directories.has_begun(run_directory):
             composed.resume = str(run_directory)  # it began before: a sweep is resumed, or SLURM has requeued it
         try:
-            task(checked_configuration(composed, settings, schema), run_directory)
+            _begin(task, checked_configuration(composed, settings, schema), run_directory)
         except UserError as error:  # the other jobs continue
             log.error("job %s failed: %s", settings.job.num, error)
         except Interrupted as error:
@@ -146,6 +150,18 @@ def _job(task: Task, schema: type[Any]) -> Callable[[DictConfig], None]:
             gc.collect()
 
     return job
+
+
+def _begin(task: Task, config: Any, run_directory: Path) -> None:
+    """Call `task(config, run_directory)`; a signal that comes before `train` has begun is told in result.json too."""
+    try:
+        task(config, run_directory)
+    except Interrupted:
+        logging.getLogger("torch").setLevel(logging.WARNING)  # half imported, it prints statistics at the exit
+        if (run_directory / RUN).exists() and not (run_directory / RESULT).exists():
+            with Result(directory=run_directory, seed=config.seed, config=asdict(config)).written():
+                raise
+        raise
 
 
 @contextmanager
@@ -170,14 +186,16 @@ def await_slurm(error: Interrupted) -> None:
 
 @contextmanager
 def _resume_command_printed_if_interrupted(run_directory: Path) -> Iterator[None]:
-    """After a signal in the block, print the command that resumes the run, if it has saved a checkpoint, and exit."""
+    """After a signal in the block, print the command that resumes the run, if there is one, and exit."""
     try:
         yield
     except Interrupted as error:
-        if not (run_directory / CHECKPOINTS / LAST).exists():
+        saved = (run_directory / CHECKPOINTS / LAST).exists()
+        if not saved and not (run_directory / RUN).exists():
             raise
+        state = "everything is saved" if saved else "before the first checkpoint"
         resuming = command("train.py", resume=run_directory)
-        message = f"Stopped by {error.name}, everything is saved. Continue with:\n{resuming}"
+        message = f"Stopped by {error.name}, {state}. Continue with:\n{resuming}"
         with suppress(OSError):  # the terminal is closed
             print(message, file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
