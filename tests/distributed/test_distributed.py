@@ -186,9 +186,14 @@ if os.environ.get("RANK", "0") in {ranks}:
 @pytest.mark.parametrize(
     ("ranks", "statement", "code", "said"),
     [
-        ("1", "raise DataError('no images here')", 1, "process 1: no images here"),
-        ("01", "raise DataError('no images here')", 1, "no images here"),
-        ("1", "import signal; signal.raise_signal(15)", 143, "stopped by SIGTERM"),
+        ("1", "raise DataError('no images here')", 1, "train.py: process 1: no images here"),
+        ("01", "raise DataError('no images here')", 1, "train.py: no images here"),
+        (
+            "1",
+            "import signal; signal.raise_signal(15)",
+            143,
+            "Stopped by SIGTERM, before the first checkpoint. Continue with:\npython src/train.py resume={}",
+        ),
     ],
 )
 @pytest.mark.slow
@@ -198,9 +203,8 @@ def test_what_ends_a_process_is_told_in_one_line(
     (tmp_path / "sitecustomize.py").write_text(AT_LOADING.format(ranks=repr(ranks), statement=statement))
     directory = tmp_path / "run"
     ended, output = run(*TINY, f"hydra.run.dir={directory}", modules=tmp_path, workers=1)
-    header, line = output[: output.index("train.py: ")], output[output.index("train.py: ") :]
-    assert (ended, line) == (code, f"train.py: {said}\n")
-    assert header.splitlines()[-1] == f"run directory    {directory}"
+    _, _, line = output.partition(f"\nrun directory    {directory}\n")
+    assert (ended, line) == (code, f"{said.format(directory)}\n")
     assert result(directory)["status"] == ("interrupted" if code == 143 else "failed")
 
 

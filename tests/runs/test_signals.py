@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from helpers import commands as started
-from helpers.child_processes import in_child
 from helpers.kill_and_resume import OVERRIDES, configuration, difference, run_to_the_end, train_in_child
 
 from mnist_mlp import training
@@ -22,7 +21,7 @@ from mnist_mlp.config.schema import PROJECT
 from mnist_mlp.data import datamodule
 from mnist_mlp.module import DigitClassifier
 from mnist_mlp.runs import checkpoint_file, directories
-from mnist_mlp.runs.signals import ignore_signals, interruptible, signals_deferred
+from mnist_mlp.runs.signals import interruptible, signals_deferred
 from mnist_mlp.training import train
 from mnist_mlp.training.run import TrainingRun
 
@@ -190,19 +189,3 @@ def test_signals_have_their_former_meaning_afterwards() -> None:
     with pytest.raises(Interrupted), interruptible():
         signal.raise_signal(signal.SIGINT)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-
-
-@needs_fork
-def test_a_process_that_loads_images_ignores_signals_but_a_second_sigterm(tmp_path: Path) -> None:
-    """The second is that of the main process, which could not end otherwise after an error in a validation."""
-    reached = tmp_path / "reached"
-
-    def work() -> None:
-        ignore_signals(0)
-        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-            signal.raise_signal(number)
-        reached.touch()
-        signal.raise_signal(signal.SIGTERM)
-
-    _, status = os.waitpid(in_child(work), 0)
-    assert (os.waitstatus_to_exitcode(status), reached.exists()) == (-signal.SIGTERM, True)

@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
 from hydra.errors import HydraException
+from hydra.utils import to_absolute_path
 from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -78,15 +79,13 @@ def _with_paths(values: dict[str, Any], schema: type[Any]) -> dict[str, Any]:
     Raises:
         ConfigError: a path is an empty text.
     """
-    # Under hydra.job.chdir=true a job works in another directory.
-    typed_in = HydraConfig.get().runtime.cwd if HydraConfig.initialized() else os.getcwd()
     for name, entry in keys(schema).items():
         section, _, own = name.rpartition(".")
         held = values.get(section) if section else values
         if entry.key.path and isinstance(held, dict) and isinstance(path := held.get(own), str):
             if not path:  # as from `data.dir=$UNSET`, a shell variable that is not set
                 raise ConfigError(f"{name}: expected a file or folder, got an empty text")
-            held[own] = os.path.normpath(os.path.join(typed_in, os.path.expanduser(path)))
+            held[own] = os.path.normpath(to_absolute_path(os.path.expanduser(path)))
     return values
 
 

@@ -40,6 +40,7 @@ class LoaderDataModule(ImageDataModule):
         """
         super().__init__(config)
         self.info, self.datasets, self.workers = info, dict(datasets), workers
+        atexit.register(_kill_workers)
         train = self.datasets["train"]
         if (chosen := self.overfit_indices(len(train))) is not None:
             self.datasets["val"] = Subset(train, chosen.tolist())
@@ -75,15 +76,16 @@ class LoaderDataModule(ImageDataModule):
         )
 
 
-@atexit.register
 def _kill_workers() -> None:
-    """End the workers that an error in a validation has left: at exit multiprocessing ends its processes by SIGTERM,
-    which these ignore, and waits for them.
+    """End the workers that an error in a validation has left.
+
+    At the exit of this process multiprocessing would end them by SIGTERM, which they ignore, and wait for them.
     """
     if hasattr(signal, "SIGCHLD"):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would raise an error for them
     for process in multiprocessing.active_children():
-        process.kill()
+        if process.daemon:
+            process.kill()
 
 
 class EpochSampler(Sampler[int]):
