@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def begin(
         refuse_changes(record.config, before.config, scheduler=record.config["scheduler"]["name"])
         if before.jobs != record.jobs:
             raise ConfigError(f"resume: {directory} was begun with other jobs: a file under configs/ has changed since")
-        _refuse_changed_images([directory / job.directory for job in before.jobs or ()])
+        _refuse_changed_images(directories.jobs(directory))
     directory_lock.acquire(directory, "hydra.sweep.dir")
     _refuse_other(directory, resuming)
     _directory, _jobs = directory, jobs or []
@@ -88,18 +89,23 @@ def begin(
         write_sweep(directory, record)
 
 
-def _refuse_changed_images(jobs: Sequence[Path]) -> None:
+def _refuse_changed_images(jobs: Sequence[directories.Run]) -> None:
     """Raise ConfigError if images of one's own have changed since a job began: the next jobs would train on others."""
+    if all(job.status == directories.COMPLETED for job in jobs):
+        return
     from mnist_mlp.data.sources import load  # imports NumPy, which --help and a wrong key do not need
 
     compared = set()
     for job in jobs:
-        run = read_run(job)
-        if run is None or run.data_sha256 is None:
+        config, sha256 = job.result.get("config"), job.result.get("data_sha256")
+        with suppress(ConfigError):  # a job with a damaged record fails alone
+            if sha256 is None and (run := read_run(job.directory)) is not None:  # it was killed
+                config, sha256 = run.config, run.data_sha256
+        if config is None or sha256 is None:
             continue
-        data = from_dict(with_legacy_defaults(run.config)["data"], DataConfig)
+        data = from_dict(with_legacy_defaults(config)["data"], DataConfig)
         if data.path is not None and data.path not in compared:
-            load(data, sha256=run.data_sha256)
+            load(data, sha256=sha256)
             compared.add(data.path)
 
 
