@@ -287,6 +287,18 @@ class Stopped(L.Callback):
             signal.raise_signal(signal.SIGTERM)
 
 
+@pytest.mark.engine
+def test_a_callback_of_lightning_goes_on_with_the_steps_of_the_run(tmp_path: Path) -> None:
+    monitor = "+callbacks.own.lightning.LearningRateMonitor={logging_interval: step}"
+    words = ("trainer.max_epochs=1", "trainer.limit_train_batches=6", "logger=csv", monitor)
+    with pytest.raises(Interrupted):
+        train(configuration(*words), tmp_path, callbacks=[Stopped()])
+    train(configuration(*words, f"resume={tmp_path}"), tmp_path)
+    with (tmp_path / "csv" / "metrics.csv").open(newline="") as file:
+        logged = [int(row["step"]) for row in csv.DictReader(file) if row["lr-AdamW"]]
+    assert logged == [0, 1, 2, 3, 4, 5, 6]
+
+
 @pytest.mark.parametrize(("interval", "steps"), [(4, [3, 7]), (2, [1, 3, 5, 7])])
 def test_plain_validations_after_a_resume_have_the_steps_of_one_long_run(
     tmp_path: Path, interval: int, steps: list[int]

@@ -38,7 +38,8 @@ def set_progress(checkpoint: dict[str, Any], length: RunLength, step: int, *, st
     in_epoch = dict.fromkeys(("ready", "started", "processed", "completed"), batches)
     total = dict.fromkeys(in_epoch, epochs * ceil(length.steps_per_epoch / steps_per_batch) + batches)
     fit_loop["epoch_loop.batch_progress"] = {"total": total, "current": in_epoch, "is_last_batch": False}
-    fit_loop["epoch_loop.state_dict"] = {}
+    # Private: the step number with which Lightning logs. There is no public way to restore it.
+    fit_loop["epoch_loop.state_dict"] = {"_batches_that_stepped": total["completed"]}
 
 
 def timer_state(content: dict[str, Any]) -> dict[str, Any]:
