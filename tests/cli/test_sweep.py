@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from helpers import commands as started
-from helpers import data_sets, kill_sweep
+from helpers import kill_sweep
+from helpers.colour_set import colour_set, write_npz
 from helpers.fake_run import ran
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -111,13 +112,13 @@ def test_a_job_of_which_a_part_is_kept_resumes_alone(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_sweep_does_not_go_on_with_other_images(tmp_path: Path) -> None:
-    images = tmp_path / "own.npz"
-    data_sets.save_npz(images, seed=0)
+    images, arrays = tmp_path / "own.npz", colour_set()
+    write_npz(images, arrays)
     words = ("-m", "data=npz", f"data.path={images}", "data.val_size=10", "model.hidden=[4]", "trainer.max_epochs=1")
     begun = train(*words, "logger=none", "augment=none", "seed=0,1", f"hydra.sweep.dir={tmp_path / 'sweep'}")
     assert begun.returncode == 0, begun.stderr
     shutil.rmtree(tmp_path / "sweep" / "1")
-    data_sets.save_npz(images, seed=1)
+    write_npz(images, arrays, test_images=255 - arrays["test_images"])
     answer = train(f"resume={tmp_path / 'sweep'}")
     assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
     assert f"data.path: {images}: expected the data that the network was trained on, found others" in answer.stderr

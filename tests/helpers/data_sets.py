@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from mnist_mlp.config.schema import DataConfig
 from mnist_mlp.data.dataset import Dataset
@@ -19,9 +16,3 @@ def data_config(name: str, **changes: Any) -> DataConfig:
 
 def synthetic() -> Dataset:
     return load(data_config("synthetic"))
-
-
-def save_npz(path: Path, seed: int) -> None:
-    """40 random images of 4 x 4 in two classes, for data=npz."""
-    images, labels = np.random.default_rng(seed).integers(0, 256, (40, 4, 4), np.uint8), np.arange(40) % 2
-    np.savez(path, train_images=images, train_labels=labels, test_images=images, test_labels=labels)

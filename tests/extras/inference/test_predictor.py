@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers.data_sets import save_npz
+from helpers.colour_set import colour_set, write_npz
 from helpers.kill_and_resume import configuration
 from helpers.untrained_network import checkpoint
 
@@ -56,7 +56,7 @@ def test_the_data_are_where_the_run_last_read_them_or_where_data_dir_says(tmp_pa
     old, new = tmp_path / "old.npz", tmp_path / "new.npz"
     words = ("data=npz", "data.val_size=10", "data.mean=0.5", "data.std=0.2", "model.hidden=[4]")
     file = checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt", *words, f"data.path={old}")
-    save_npz(new, seed=0)
+    write_npz(new, colour_set(shape=(1, 8, 6)))
     with pytest.raises(ConfigError, match=r"^data\.path: .*old\.npz.*; data_dir=<folder or file> is where it is now"):
         Predictor.load(file).data_set(None)
     assert Predictor.load(file).data_set(str(new)).name == "npz"

@@ -18,7 +18,7 @@ import optuna
 import pytest
 from helpers import commands as started
 from helpers.child_processes import in_child
-from helpers.data_sets import save_npz
+from helpers.colour_set import colour_set, write_npz
 from helpers.kill_and_resume import difference
 from helpers.small_search import SMALL, outcomes, result, search_in, space, study_in
 from omegaconf import OmegaConf
@@ -258,11 +258,11 @@ def test_a_search_whose_trials_all_fail_has_failed(tmp_path: Path, monkeypatch: 
 
 
 def test_a_search_does_not_go_on_with_other_images(tmp_path: Path) -> None:
-    images = tmp_path / "own.npz"
+    images, arrays = tmp_path / "own.npz", colour_set()
     words = ("data=npz", f"data.path={images}", "data.val_size=10", "trainer.max_epochs=1", "augment=none")
-    save_npz(images, seed=0)
+    write_npz(images, arrays)
     search_in(tmp_path / "study", *words, "tune.trials=1")
-    save_npz(images, seed=1)
+    write_npz(images, arrays, test_images=255 - arrays["test_images"])
     with pytest.raises(ConfigError, match=r"own\.npz: expected the data that the network was trained on"):
         search_in(tmp_path / "study", *words, "tune.trials=2")
     assert len(outcomes(tmp_path / "study", *words)) == 1
