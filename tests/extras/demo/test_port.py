@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import vectors
+from extras.handwriting.drawings import write
 from helpers import untrained_network as untrained
 from helpers.data_sets import synthetic
 from PIL import Image
@@ -18,6 +19,7 @@ from mnist_mlp.config.errors import ExportError
 from mnist_mlp.config.schema import ACTIVATION_NAMES
 from mnist_mlp.extras.demo import build as building
 from mnist_mlp.extras.demo import description as describing
+from mnist_mlp.extras.handwriting.mnist_format import widening
 from mnist_mlp.extras.handwriting.reader import Reader, accept_or_doubt
 from mnist_mlp.extras.inference.decision import NO_DIGIT, OTHER_DIGIT, ScoredDigit, doubts
 from mnist_mlp.extras.inference.ood_detector import OodDetector
@@ -70,6 +72,17 @@ def test_200_pictures_give_the_same_digits_to_one_grey_level_and_the_same_answer
     assert sum(len(reading) > len(pieces) for reading, pieces in zip(readings, found, strict=True)) > 5
     same = [ours == theirs for ours, theirs in zip(readings, got["readings"], strict=True)]
     assert sum(same) >= len(same) - 2  # a grey level's difference may turn what is on the very edge of an answer
+
+
+@pytest.mark.slow
+def test_a_number_in_narrow_handwriting_is_widened_alike(tmp_path):
+    sheets = [write("20368", np.random.default_rng(seed), height=100) for seed in range(5)]
+    pictures = [sheet.resize((int(0.7 * sheet.width), sheet.height)).convert("RGBA") for sheet in sheets]
+    got = run(tmp_path, pictures=[vectors.picture_json(picture) for picture in pictures])["digits"]
+    for ours, theirs in zip(map(vectors.found_in, pictures), got, strict=True):
+        assert widening([digit.box for digit in ours]) > 1.2
+        for one, other in zip(ours, theirs, strict=True):
+            assert np.abs(np.subtract(one.image.ravel(), other["image"], dtype=int)).max() <= 1
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from mnist_mlp.data.synthetic import draw
 from mnist_mlp.extras.handwriting.connected_components import Box, gather
+from mnist_mlp.extras.handwriting.mnist_format import widening
 from mnist_mlp.extras.handwriting.segmentation import find_digits
 
 
@@ -140,6 +141,37 @@ def test_strokes_come_out_as_wide_as_mnists_whatever_the_pen(pen, height):
     for number in range(10):
         [digit] = find_digits(grey(write(str(number), np.random.default_rng(6), pen=pen, height=height)))
         assert 30 < (digit.image > 100).sum() < 200  # MNIST: 1st and 99th percentile 43 and 204
+
+
+def test_a_number_in_narrow_handwriting_gives_the_digits_of_a_wide_one():
+    sheet = write("20368", np.random.default_rng(9), height=120)
+    squeezed = sheet.resize((int(0.7 * sheet.width), sheet.height), Image.Resampling.LANCZOS)
+    wide, narrow = find_digits(grey(sheet)), find_digits(grey(squeezed))
+    assert [digit.box.height for digit in narrow] == [digit.box.height for digit in wide]
+    assert max(digit.box.width for digit in narrow) < 80
+    for one, other in zip(wide, narrow, strict=True):
+        assert same(one.image, other.image) > 0.99
+
+
+def test_a_narrow_digit_alone_stays_narrow():
+    sheet = write("8", np.random.default_rng(8), height=120)
+    [digit] = find_digits(grey(sheet.resize((int(0.5 * sheet.width), sheet.height))))
+    assert np.count_nonzero(digit.image.max(0) >= 30) <= 0.4 * 20
+
+
+@pytest.mark.parametrize(
+    ("widths", "factor"),
+    [
+        ([15], 1),  # a 1, perhaps
+        ([15, 70], 1),
+        ([15, 48], 0.6 / 0.48),
+        ([15, 48, 75], 0.6 / 0.48),
+        ([61, 15, 75], 1),
+        ([20, 30, 15, 10], 1.5),
+    ],
+)
+def test_the_digit_of_median_width_decides_whether_a_number_is_narrow(widths, factor):
+    assert widening([Box(0, 5, width, 105) for width in widths]) == pytest.approx(factor)
 
 
 def test_digits_that_touch_are_one_piece_whose_halves_are_the_digits():

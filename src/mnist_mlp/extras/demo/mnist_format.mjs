@@ -1,10 +1,13 @@
 // The ink of one digit in the form of MNIST's, as mnist_mlp/extras/handwriting/mnist_format.py makes it.
 
+import { heightOf, widthOf } from "./connected_components.mjs";
 import { cropped, newMap, resample } from "./resampling.mjs";
 
 export const SIDE = 28;
 const FIT = 20; // pixels, the longer side of a digit within the 28
 const THINNEST = 2.8; // pixels of the 28, a stroke's width; half of MNIST's are between 2.1 and 3.0
+const NARROW = 0.6; // of its height: below it the digit of median width of a number is narrow
+const MOST_WIDENED = 1.5; // times
 const FAINTEST = 0.12; // ink that still counts as part of a digit when it is cut out
 
 /** The patch with its strokes at full ink, as MNIST's are. */
@@ -34,16 +37,31 @@ function trimmed(patch) {
   return cropped(patch, box);
 }
 
+/** Factor by which all digits of a number are widened: 1, or more where the handwriting is narrow. */
+export function widening(boxes) {
+  const aspects = boxes.map((box) => widthOf(box) / heightOf(box)).sort((a, b) => a - b);
+  if (aspects.length < 2) return 1; // a digit alone may be a 1, narrow in any handwriting
+  return Math.min(Math.max(NARROW / aspects[aspects.length >> 1], 1), MOST_WIDENED);
+}
+
+function widened(patch, factor) {
+  return resized(patch, patch.height, Math.floor(patch.width * factor + 0.5));
+}
+
 function fitted(patch, side) {
   const scale = side / Math.max(patch.height, patch.width);
   const [height, width] = [patch.height, patch.width].map((length) => Math.max(1, Math.floor(length * scale + 0.5)));
+  return resized(patch, height, width);
+}
+
+function resized(patch, height, width) {
   const map = resample(patch, height, width);
   return { ...map, values: map.values.map((value) => Math.min(Math.max(value, 0), 1)) };
 }
 
-/** The ink of one digit, some of it at least FAINTEST, to 28 x 28 grey levels. */
-export function asMnist(patch) {
-  patch = trimmed(saturated(patch));
+/** The ink of one digit, some of it at least FAINTEST, to 28 x 28 grey levels; first it is widened by `factor`. */
+export function asMnist(patch, factor) {
+  patch = widened(trimmed(saturated(patch)), factor);
   if (Math.max(patch.height, patch.width) > 2 * FIT) patch = saturated(fitted(patch, 2 * FIT));
   const small = fitted(thickened(patch), FIT);
   let [mass, middleX, middleY] = [0, 0, 0];

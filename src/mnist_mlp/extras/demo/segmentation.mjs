@@ -1,6 +1,6 @@
 // The digits of a picture, from its grey levels, as mnist_mlp/extras/handwriting/segmentation.py finds them.
 
-import { asMnist } from "./mnist_format.mjs";
+import { asMnist, widening } from "./mnist_format.mjs";
 import { darkOnLight, inkMap } from "./ink_map.mjs";
 import { gather, heightOf, readingOrder, union, widthOf } from "./connected_components.mjs";
 import { cropped } from "./resampling.mjs";
@@ -41,8 +41,11 @@ export function findDigits(grey) {
   const kept = [...boxes.keys()].filter((i) => !isFrame(labels, i, boxes, grey));
   const isThumbnail = Math.max(grey.height, grey.width) <= THUMBNAIL;
   const groups = isThumbnail ? [[...kept.keys()]] : gather(kept.map((i) => boxes[i]));
-  const digits = groups.map((members) => cutOut(ink, labels, boxes, members.map((member) => kept[member])));
-  return readingOrder(digits.map(({ box }) => box)).map((i) => digits[i]);
+  const together = groups.map((members) => members.map((member) => kept[member]));
+  const places = together.map((members) => members.map((member) => boxes[member]).reduce(union));
+  const factor = widening(places);
+  const digits = together.map((members, i) => cutOut(ink, labels, members, places[i], factor));
+  return readingOrder(places).map((i) => digits[i]);
 }
 
 /** Ink, labels and boxes of the pieces of a page with dark writing, without the edges of lights and shadows. */
@@ -153,9 +156,8 @@ function isFrame(labels, i, boxes, { height, width }) {
   });
 }
 
-/** The digit made of the pieces at positions `members`, with the grey rim of its strokes and nothing beside it. */
-function cutOut(ink, labels, boxes, members) {
-  const box = members.map((member) => boxes[member]).reduce(union);
+/** The digit made of the pieces at positions `members`, widened by `factor`, with the grey rim of its strokes and nothing beside it. */
+function cutOut(ink, labels, members, box, factor) {
   const rim = {
     x0: Math.max(box.x0 - 1, 0),
     y0: Math.max(box.y0 - 1, 0),
@@ -167,13 +169,13 @@ function cutOut(ink, labels, boxes, members) {
   const own = cropped({ ...ink, values: labels }, rim).values.map((name) => names.has(name));
   const near = grown(own, patch.height, patch.width);
   const inked = { ...patch, values: patch.values.map((value, i) => value * near[i]) };
-  const halves = widthOf(box) >= WIDE * heightOf(box) ? halvesOf(inked, own) : [];
+  const halves = widthOf(box) >= WIDE * heightOf(box) ? halvesOf(inked, own, factor) : [];
   const inPicture = halves.map((half) => withBoxes(half, (each) => moved(each, rim.x0, rim.y0)));
-  return { image: asMnist(inked), box, halves: inPicture, isHalf: false };
+  return { image: asMnist(inked, factor), box, halves: inPicture, isHalf: false };
 }
 
 /** The ink of a piece and its pixels, cut in two; their boxes in the patch. None where one half is empty. */
-function halvesOf(patch, own) {
+function halvesOf(patch, own, factor) {
   const isLeft = leftOfCut(patch);
   const halves = [1, 0].map((side) => {
     const box = { x0: patch.width, y0: patch.height, x1: 0, y1: 0 };
@@ -184,7 +186,7 @@ function halvesOf(patch, own) {
     });
     if (box.x1 === 0) return null;
     const values = patch.values.map((value, i) => (isLeft[i] === side ? value : 0));
-    return { image: asMnist({ ...patch, values }), box, halves: [], isHalf: true };
+    return { image: asMnist({ ...patch, values }, factor), box, halves: [], isHalf: true };
   });
   return halves.includes(null) ? [] : halves;
 }

@@ -1,14 +1,17 @@
 """The ink of one digit in the form of MNIST's: strokes at full ink, 20 pixels the longer side, centred by mass.
 
 LeCun et al. 1998, sec. III.A: size normalised into 20 x 20 with its aspect kept, grey from anti-aliasing, then the
-centre of mass moved to the centre of 28 x 28.
+centre of mass moved to the centre of 28 x 28. A number in narrow handwriting is first widened as a whole.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from mnist_mlp.extras.handwriting.connected_components import Box
 from mnist_mlp.extras.handwriting.ink_map import Ink
 from mnist_mlp.extras.handwriting.resampling import resample
 
@@ -16,12 +19,26 @@ SIDE = 28
 IMAGE_SHAPE = (1, SIDE, SIDE)  # (C, H, W)
 FIT = 20  # pixels, the longer side of a digit within the 28
 THINNEST = 2.8  # pixels of the 28 that a stroke is wide, after thickening; half of MNIST's are between 2.1 and 3.0
+NARROW = 0.6  # of its height: below it the digit of median width of a number is narrow; 19 of 20 of MNIST's are not
+MOST_WIDENED = 1.5  # times
 FAINTEST = 0.12  # of the ink after `saturated`: what still counts as part of a digit when it is cut out
 
 
-def as_mnist(patch: Ink) -> NDArray[np.uint8]:
-    """The ink (H, W) of one digit, some of it above 0, to an image (28, 28)."""
-    patch = trimmed(saturated(patch))
+def widening(digits: Sequence[Box]) -> float:
+    """Factor by which all digits of a number are widened: 1, or more where the handwriting is narrow.
+
+    The digit of median width decides (of two in the middle, the wider one), as a 1 is narrow in any handwriting. For
+    the same reason the only digit of a picture is never widened.
+    """
+    aspects = sorted(box.width / box.height for box in digits)
+    if len(aspects) < 2:
+        return 1.0
+    return min(max(NARROW / aspects[len(aspects) // 2], 1.0), MOST_WIDENED)
+
+
+def as_mnist(patch: Ink, factor: float = 1.0) -> NDArray[np.uint8]:
+    """The ink (H, W) of one digit, some of it above 0, to an image (28, 28); first it is widened by `factor`."""
+    patch = widened(trimmed(saturated(patch)), factor)
     if max(patch.shape) > 2 * FIT:
         patch = saturated(fitted(patch, 2 * FIT))  # small enough to thicken quickly
     small = fitted(thickened(patch), FIT)
@@ -48,6 +65,11 @@ def saturated(patch: Ink) -> Ink:
     strokes = np.sort(patch[patch >= patch.max() / 2])
     full: Ink = np.minimum(patch / strokes[int(0.8 * (strokes.size - 1))], np.float32(1))
     return full
+
+
+def widened(patch: Ink, factor: float) -> Ink:
+    height, width = patch.shape
+    return np.clip(resample(patch, (height, int(width * factor + 0.5))), 0, 1)
 
 
 def fitted(patch: Ink, side: int) -> Ink:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnist_mlp.extras.handwriting.connected_components import Box, Labels, gather, reading_order
 from mnist_mlp.extras.handwriting.ink_map import Grey, Ink, dark_on_light, ink_map
-from mnist_mlp.extras.handwriting.mnist_format import as_mnist
+from mnist_mlp.extras.handwriting.mnist_format import as_mnist, widening
 from mnist_mlp.extras.handwriting.resampling import Map
 from mnist_mlp.extras.handwriting.text_regions import find_writing, grown
 from mnist_mlp.extras.handwriting.touching_digits import left_of_cut
@@ -71,8 +72,10 @@ def find_digits(grey: Grey) -> list[Digit]:
     together = [kept]
     if max(grey.shape) > THUMBNAIL:
         together = [[kept[member] for member in members] for members in gather([boxes[i] for i in kept])]
-    digits = [_cut_out(ink, labels, boxes, members) for members in together]
-    return [digits[i] for i in reading_order([digit.box for digit in digits])]
+    places = [reduce(Box.union, [boxes[i] for i in members]) for members in together]
+    factor = widening(places)
+    digits = [_cut_out(ink, labels, members, box, factor) for members, box in zip(together, places, strict=True)]
+    return [digits[i] for i in reading_order(places)]
 
 
 def _written(page: Map) -> tuple[Ink, Labels, list[Box]]:
@@ -146,19 +149,20 @@ def _is_frame(labels: Labels, i: int, boxes: list[Box]) -> bool:
     return False
 
 
-def _cut_out(ink: Ink, labels: Labels, boxes: list[Box], members: list[int]) -> Digit:
-    """The digit made of the pieces at positions `members`, with the grey rim of its strokes and nothing beside it."""
-    box = boxes[members[0]]
-    for member in members[1:]:
-        box = box.union(boxes[member])
+def _cut_out(ink: Ink, labels: Labels, members: list[int], box: Box, factor: float) -> Digit:
+    """The digit made of the pieces at positions `members`, with the grey rim of its strokes and nothing beside it.
+
+    Args:
+        factor: by which it is widened.
+    """
     rim = slice(max(box.y0 - 1, 0), box.y1 + 1), slice(max(box.x0 - 1, 0), box.x1 + 1)
     own = np.isin(labels[rim], np.array(members) + 1)
     patch = ink[rim] * grown(own)
-    halves = _halves(patch, own) if box.width >= WIDE * box.height else []
-    return Digit(as_mnist(patch), box, tuple(half.moved(rim[1].start, rim[0].start) for half in halves))
+    halves = _halves(patch, own, factor) if box.width >= WIDE * box.height else []
+    return Digit(as_mnist(patch, factor), box, tuple(half.moved(rim[1].start, rim[0].start) for half in halves))
 
 
-def _halves(patch: Ink, own: NDArray[np.bool_]) -> list[Digit]:
+def _halves(patch: Ink, own: NDArray[np.bool_], factor: float) -> list[Digit]:
     """The ink (H, W) of a piece and its pixels, cut in two; their boxes in the patch.
 
     No digits where one half is empty.
@@ -170,5 +174,5 @@ def _halves(patch: Ink, own: NDArray[np.bool_]) -> list[Digit]:
         if rows.size == 0:
             return []
         box = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-        found.append(Digit(as_mnist(patch * side), box, is_half=True))
+        found.append(Digit(as_mnist(patch * side, factor), box, is_half=True))
     return found
