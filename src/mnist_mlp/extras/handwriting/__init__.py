@@ -7,6 +7,7 @@
         connected_components.gather     components -> which of them make up one digit, and the reading order
         touching_digits                 a wide component -> two digits that touch
         mnist_format.as_mnist           the ink of one digit -> (28, 28): 20 for the longer side, centred by mass
+        mnist_format.widening           boxes of a number's digits -> how much to widen all of them, if narrow
     reader.Reader                   files and a trained network -> what is written in each
 
 `find_digits` and all below it is plain array arithmetic, ported to JavaScript in extras/demo. The port must reproduce
