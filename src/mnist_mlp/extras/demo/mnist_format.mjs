@@ -6,8 +6,9 @@ import { cropped, newMap, resample } from "./resampling.mjs";
 export const SIDE = 28;
 const FIT = 20; // pixels, the longer side of a digit within the 28
 const THINNEST = 2.8; // pixels of the 28, a stroke's width; half of MNIST's are between 2.1 and 3.0
-const NARROW = 0.6; // of its height: below it the digit of median width of a number is narrow
-const MOST_WIDENED = 1.5; // times
+const FEWEST = 6; // digits, wider than SLIM: fewer say nothing about the handwriting
+const SLIM = 0.35; // times its height; a 1 is hardly wider
+const NARROW = 0.6; // times its height: below it, such a number's digit of median width is narrow
 const FAINTEST = 0.12; // ink that still counts as part of a digit when it is cut out
 
 /** The patch with its strokes at full ink, as MNIST's are. */
@@ -39,9 +40,9 @@ function trimmed(patch) {
 
 /** Factor by which all digits of a number are widened: 1, or more where the handwriting is narrow. */
 export function widening(boxes) {
-  const aspects = boxes.map((box) => widthOf(box) / heightOf(box)).sort((a, b) => a - b);
-  if (aspects.length < 2) return 1; // a digit alone may be a 1, narrow in any handwriting
-  return Math.min(Math.max(NARROW / aspects[aspects.length >> 1], 1), MOST_WIDENED);
+  const wide = boxes.filter((box) => widthOf(box) > SLIM * heightOf(box));
+  const aspects = wide.map((box) => widthOf(box) / heightOf(box)).sort((a, b) => a - b);
+  return aspects.length >= FEWEST ? Math.max(NARROW / aspects[aspects.length >> 1], 1) : 1;
 }
 
 function widened(patch, factor) {

@@ -19,21 +19,22 @@ SIDE = 28
 IMAGE_SHAPE = (1, SIDE, SIDE)  # (C, H, W)
 FIT = 20  # pixels, the longer side of a digit within the 28
 THINNEST = 2.8  # pixels of the 28 that a stroke is wide, after thickening; half of MNIST's are between 2.1 and 3.0
-NARROW = 0.6  # of its height: below it the digit of median width of a number is narrow; 19 of 20 of MNIST's are not
-MOST_WIDENED = 1.5  # times
+# Handwriting is narrow if at least so many digits of a number are wider than SLIM, and the median of their widths is
+# below NARROW; all in heights. A 1 is hardly wider than SLIM, and a 1 with a flag that is widened looks like a 7.
+FEWEST = 6
+SLIM = 0.35
+NARROW = 0.6
 FAINTEST = 0.12  # of the ink after `saturated`: what still counts as part of a digit when it is cut out
 
 
 def widening(digits: Sequence[Box]) -> float:
     """Factor by which all digits of a number are widened: 1, or more where the handwriting is narrow.
 
-    The digit of median width decides (of two in the middle, the wider one), as a 1 is narrow in any handwriting. For
-    the same reason the only digit of a picture is never widened.
+    It gives the digit of median width (of two in the middle, the wider one) the width NARROW. Slim digits do not count,
+    as a 1 is narrow in any handwriting.
     """
-    aspects = sorted(box.width / box.height for box in digits)
-    if len(aspects) < 2:
-        return 1.0
-    return min(max(NARROW / aspects[len(aspects) // 2], 1.0), MOST_WIDENED)
+    aspects = sorted(box.width / box.height for box in digits if box.width > SLIM * box.height)
+    return max(NARROW / aspects[len(aspects) // 2], 1.0) if len(aspects) >= FEWEST else 1.0
 
 
 def as_mnist(patch: Ink, factor: float = 1.0) -> NDArray[np.uint8]:
