@@ -1,7 +1,7 @@
 """The ink of one digit in the form of MNIST's: strokes at full ink, 20 pixels the longer side, centred by mass.
 
 LeCun et al. 1998, sec. III.A: size normalised into 20 x 20 with its aspect kept, grey from anti-aliasing, then the
-centre of mass moved to the centre of 28 x 28. A number in narrow handwriting is first widened as a whole.
+centre of mass moved to the centre of 28 x 28. A long number in narrow handwriting is first widened as a whole.
 """
 
 from __future__ import annotations
