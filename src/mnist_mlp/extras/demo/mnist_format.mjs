@@ -6,9 +6,10 @@ import { cropped, newMap, resample } from "./resampling.mjs";
 export const SIDE = 28;
 const FIT = 20; // pixels, the longer side of a digit within the 28
 const THINNEST = 2.8; // pixels of the 28, a stroke's width; half of MNIST's are between 2.1 and 3.0
-const FEWEST = 6; // digits, wider than SLIM: fewer say nothing about the handwriting
-const SLIM = 0.35; // times its height; a 1 is hardly wider
-const NARROW = 0.6; // times its height: below it, such a number's digit of median width is narrow
+// When a number is widened. Widths are parts of a digit's own height.
+const FEWEST = 6; // digits wider than SLIM; with fewer of them, nothing is widened
+const SLIM = 0.35; // as wide as a 1 with a flag, which looks like a 7 if it is widened
+const NARROW = 0.6; // the middle width of these digits, if it is smaller, becomes as large
 const FAINTEST = 0.12; // ink that still counts as part of a digit when it is cut out
 
 /** The patch with its strokes at full ink, as MNIST's are. */
@@ -40,13 +41,13 @@ function trimmed(patch) {
 
 /** Factor by which all digits of a number are widened: 1, or more where the handwriting is narrow. */
 export function widening(boxes) {
-  const wide = boxes.filter((box) => widthOf(box) > SLIM * heightOf(box));
-  const aspects = wide.map((box) => widthOf(box) / heightOf(box)).sort((a, b) => a - b);
+  const notSlim = boxes.filter((box) => widthOf(box) > SLIM * heightOf(box));
+  const aspects = notSlim.map((box) => widthOf(box) / heightOf(box)).sort((a, b) => a - b);
   return aspects.length >= FEWEST ? Math.max(NARROW / aspects[aspects.length >> 1], 1) : 1;
 }
 
-function widened(patch, factor) {
-  return resized(patch, patch.height, Math.floor(patch.width * factor + 0.5));
+function widened(patch, widenBy) {
+  return resized(patch, patch.height, Math.floor(patch.width * widenBy + 0.5));
 }
 
 function fitted(patch, side) {
@@ -60,9 +61,9 @@ function resized(patch, height, width) {
   return { ...map, values: map.values.map((value) => Math.min(Math.max(value, 0), 1)) };
 }
 
-/** The ink of one digit, some of it at least FAINTEST, to 28 x 28 grey levels; first it is widened by `factor`. */
-export function asMnist(patch, factor) {
-  patch = widened(trimmed(saturated(patch)), factor);
+/** The ink of one digit, some of it at least FAINTEST, to 28 x 28 grey levels; first it gets `widenBy` times as wide. */
+export function asMnist(patch, widenBy) {
+  patch = widened(trimmed(saturated(patch)), widenBy);
   if (Math.max(patch.height, patch.width) > 2 * FIT) patch = saturated(fitted(patch, 2 * FIT));
   const small = fitted(thickened(patch), FIT);
   let [mass, middleX, middleY] = [0, 0, 0];

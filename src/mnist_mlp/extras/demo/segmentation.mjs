@@ -42,10 +42,10 @@ export function findDigits(grey) {
   const isThumbnail = Math.max(grey.height, grey.width) <= THUMBNAIL;
   const groups = isThumbnail ? [[...kept.keys()]] : gather(kept.map((i) => boxes[i]));
   const together = groups.map((members) => members.map((member) => kept[member]));
-  const places = together.map((members) => members.map((member) => boxes[member]).reduce(union));
-  const factor = widening(places);
-  const digits = together.map((members, i) => cutOut(ink, labels, members, places[i], factor));
-  return readingOrder(places).map((i) => digits[i]);
+  const digitBoxes = together.map((members) => members.map((member) => boxes[member]).reduce(union));
+  const widenBy = widening(digitBoxes);
+  const digits = together.map((members, i) => cutOut(ink, labels, members, digitBoxes[i], widenBy));
+  return readingOrder(digitBoxes).map((i) => digits[i]);
 }
 
 /** Ink, labels and boxes of the pieces of a page with dark writing, without the edges of lights and shadows. */
@@ -156,8 +156,8 @@ function isFrame(labels, i, boxes, { height, width }) {
   });
 }
 
-/** The digit made of the pieces at positions `members`, widened by `factor`, with the grey rim of its strokes and nothing beside it. */
-function cutOut(ink, labels, members, box, factor) {
+/** The digit made of the pieces at positions `members`, made `widenBy` times as wide, with the grey rim of its strokes and nothing beside it. */
+function cutOut(ink, labels, members, box, widenBy) {
   const rim = {
     x0: Math.max(box.x0 - 1, 0),
     y0: Math.max(box.y0 - 1, 0),
@@ -169,13 +169,13 @@ function cutOut(ink, labels, members, box, factor) {
   const own = cropped({ ...ink, values: labels }, rim).values.map((name) => names.has(name));
   const near = grown(own, patch.height, patch.width);
   const inked = { ...patch, values: patch.values.map((value, i) => value * near[i]) };
-  const halves = widthOf(box) >= WIDE * heightOf(box) ? halvesOf(inked, own, factor) : [];
+  const halves = widthOf(box) >= WIDE * heightOf(box) ? halvesOf(inked, own, widenBy) : [];
   const inPicture = halves.map((half) => withBoxes(half, (each) => moved(each, rim.x0, rim.y0)));
-  return { image: asMnist(inked, factor), box, halves: inPicture, isHalf: false };
+  return { image: asMnist(inked, widenBy), box, halves: inPicture, isHalf: false };
 }
 
 /** The ink of a piece and its pixels, cut in two; their boxes in the patch. None where one half is empty. */
-function halvesOf(patch, own, factor) {
+function halvesOf(patch, own, widenBy) {
   const isLeft = leftOfCut(patch);
   const halves = [1, 0].map((side) => {
     const box = { x0: patch.width, y0: patch.height, x1: 0, y1: 0 };
@@ -186,7 +186,7 @@ function halvesOf(patch, own, factor) {
     });
     if (box.x1 === 0) return null;
     const values = patch.values.map((value, i) => (isLeft[i] === side ? value : 0));
-    return { image: asMnist({ ...patch, values }, factor), box, halves: [], isHalf: true };
+    return { image: asMnist({ ...patch, values }, widenBy), box, halves: [], isHalf: true };
   });
   return halves.includes(null) ? [] : halves;
 }

@@ -19,27 +19,30 @@ SIDE = 28
 IMAGE_SHAPE = (1, SIDE, SIDE)  # (C, H, W)
 FIT = 20  # pixels, the longer side of a digit within the 28
 THINNEST = 2.8  # pixels of the 28 that a stroke is wide, after thickening; half of MNIST's are between 2.1 and 3.0
-# Handwriting is narrow if at least so many digits of a number are wider than SLIM, and the median of their widths is
-# below NARROW; all in heights. A 1 is hardly wider than SLIM, and a 1 with a flag that is widened looks like a 7.
-FEWEST = 6
-SLIM = 0.35
-NARROW = 0.6
+# When a number is widened. Widths are parts of a digit's own height.
+FEWEST = 6  # digits wider than SLIM; with fewer of them, nothing is widened
+SLIM = 0.35  # as wide as a 1 with a flag, which looks like a 7 if it is widened
+NARROW = 0.6  # the middle width of these digits, if it is smaller, becomes as large
 FAINTEST = 0.12  # of the ink after `saturated`: what still counts as part of a digit when it is cut out
 
 
 def widening(digits: Sequence[Box]) -> float:
     """Factor by which all digits of a number are widened: 1, or more where the handwriting is narrow.
 
-    It gives the digit of median width (of two in the middle, the wider one) the width NARROW. Slim digits do not count,
-    as a 1 is narrow in any handwriting.
+    Only digits wider than SLIM count, as a 1 is narrow in any handwriting. If there are enough of them, the one of
+    median width (of two in the middle, the wider one) gets the width NARROW. So handwriting in which most digits are
+    slim stays as it is.
+
+    Args:
+        digits: boxes of the whole picture, digits that touch in one box.
     """
     aspects = sorted(box.width / box.height for box in digits if box.width > SLIM * box.height)
     return max(NARROW / aspects[len(aspects) // 2], 1.0) if len(aspects) >= FEWEST else 1.0
 
 
-def as_mnist(patch: Ink, factor: float = 1.0) -> NDArray[np.uint8]:
-    """The ink (H, W) of one digit, some of it above 0, to an image (28, 28); first it is widened by `factor`."""
-    patch = widened(trimmed(saturated(patch)), factor)
+def as_mnist(patch: Ink, widen_by: float) -> NDArray[np.uint8]:
+    """The ink (H, W) of one digit, some of it above 0, to an image (28, 28); first it gets `widen_by` times as wide."""
+    patch = widened(trimmed(saturated(patch)), widen_by)
     if max(patch.shape) > 2 * FIT:
         patch = saturated(fitted(patch, 2 * FIT))  # small enough to thicken quickly
     small = fitted(thickened(patch), FIT)
@@ -68,9 +71,9 @@ def saturated(patch: Ink) -> Ink:
     return full
 
 
-def widened(patch: Ink, factor: float) -> Ink:
+def widened(patch: Ink, widen_by: float) -> Ink:
     height, width = patch.shape
-    return np.clip(resample(patch, (height, int(width * factor + 0.5))), 0, 1)
+    return np.clip(resample(patch, (height, int(width * widen_by + 0.5))), 0, 1)
 
 
 def fitted(patch: Ink, side: int) -> Ink:

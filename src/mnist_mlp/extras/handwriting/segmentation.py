@@ -72,10 +72,10 @@ def find_digits(grey: Grey) -> list[Digit]:
     together = [kept]
     if max(grey.shape) > THUMBNAIL:
         together = [[kept[member] for member in members] for members in gather([boxes[i] for i in kept])]
-    places = [reduce(Box.union, [boxes[i] for i in members]) for members in together]
-    factor = widening(places)
-    digits = [_cut_out(ink, labels, members, box, factor) for members, box in zip(together, places, strict=True)]
-    return [digits[i] for i in reading_order(places)]
+    digit_boxes = [reduce(Box.union, [boxes[i] for i in members]) for members in together]
+    widen_by = widening(digit_boxes)
+    digits = [_cut_out(ink, labels, members, box, widen_by) for members, box in zip(together, digit_boxes, strict=True)]
+    return [digits[i] for i in reading_order(digit_boxes)]
 
 
 def _written(page: Map) -> tuple[Ink, Labels, list[Box]]:
@@ -149,20 +149,20 @@ def _is_frame(labels: Labels, i: int, boxes: list[Box]) -> bool:
     return False
 
 
-def _cut_out(ink: Ink, labels: Labels, members: list[int], box: Box, factor: float) -> Digit:
+def _cut_out(ink: Ink, labels: Labels, members: list[int], box: Box, widen_by: float) -> Digit:
     """The digit made of the pieces at positions `members`, with the grey rim of its strokes and nothing beside it.
 
     Args:
-        factor: by which it is widened.
+        widen_by: its image is made so many times as wide; its box stays.
     """
     rim = slice(max(box.y0 - 1, 0), box.y1 + 1), slice(max(box.x0 - 1, 0), box.x1 + 1)
     own = np.isin(labels[rim], np.array(members) + 1)
     patch = ink[rim] * grown(own)
-    halves = _halves(patch, own, factor) if box.width >= WIDE * box.height else []
-    return Digit(as_mnist(patch, factor), box, tuple(half.moved(rim[1].start, rim[0].start) for half in halves))
+    halves = _halves(patch, own, widen_by) if box.width >= WIDE * box.height else []
+    return Digit(as_mnist(patch, widen_by), box, tuple(half.moved(rim[1].start, rim[0].start) for half in halves))
 
 
-def _halves(patch: Ink, own: NDArray[np.bool_], factor: float) -> list[Digit]:
+def _halves(patch: Ink, own: NDArray[np.bool_], widen_by: float) -> list[Digit]:
     """The ink (H, W) of a piece and its pixels, cut in two; their boxes in the patch.
 
     No digits where one half is empty.
@@ -174,5 +174,5 @@ def _halves(patch: Ink, own: NDArray[np.bool_], factor: float) -> list[Digit]:
         if rows.size == 0:
             return []
         box = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-        found.append(Digit(as_mnist(patch * side, factor), box, is_half=True))
+        found.append(Digit(as_mnist(patch * side, widen_by), box, is_half=True))
     return found
