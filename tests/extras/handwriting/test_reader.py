@@ -124,6 +124,15 @@ def test_a_large_picture_of_any_depth_is_drawn(predictor, tmp_path, grey):
     assert answered.max() > 200 and 0.01 < (answered < 100).mean() < 0.5
 
 
+def test_a_long_strip_of_paper_is_drawn_as_wide_as_its_cell(predictor, tmp_path):
+    strip = Image.new("L", (1_000, 80), 150)
+    strip.paste(write("8", np.random.default_rng(1)).resize((80, 80)), (0, 0))
+    strip.save(tmp_path / "strip.png")
+    draw(list(Reader(predictor).read([tmp_path / "strip.png"])), tmp_path / "out.png")
+    grey = np.abs(np.asarray(Image.open(tmp_path / "out.png").convert("L"), int) - 150) < 5
+    assert grey.any(0).sum() > 500 and grey.any(1).sum() > 40
+
+
 def test_json_has_one_object_for_each_file(predictor, folder):
     out = io.StringIO()
     write_json(iter(read(predictor, folder)), out)
@@ -171,8 +180,9 @@ def test_the_picture_shows_every_file_that_has_digits_and_seven_fit_on_a_screen(
         assert (tmp_path / "out.svg").read_text().startswith("<?xml")
 
 
-def test_a_cell_of_many_digits_in_doubt_is_readable_and_says_how_many_it_leaves_out(tmp_path):
-    Image.new("L", (90, 30), 255).save(tmp_path / "sheet.png")
+@pytest.mark.parametrize("size", [(90, 30), (900, 30)])
+def test_a_cell_of_many_digits_in_doubt_is_readable_and_says_how_many_it_leaves_out(tmp_path, size):
+    Image.new("L", size, 255).save(tmp_path / "sheet.png")
     guesses = [
         Guess(image=np.zeros((28, 28), np.uint8), probabilities=np.eye(10)[n % 10], box=Box(n, 5, n + 1, 9), doubt="?")
         for n in range(90)

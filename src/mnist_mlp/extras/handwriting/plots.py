@@ -15,13 +15,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
+from PIL import Image
 
 from mnist_mlp.data.image_file import open_image
 from mnist_mlp.extras.handwriting.mnist_format import SIDE
 from mnist_mlp.extras.handwriting.output import shown
 from mnist_mlp.extras.handwriting.reader import OK, Guess, Reading
 
-ORIGINAL_PIXELS = 400  # the longer side of an original, as drawn
+ORIGINAL_PIXELS = 640  # the longer side of an original, as drawn
 SURE, UNSURE, OTHER, TEXT, FAINT = "#0b6fc2", "#b45309", "#c3ccd8", "#1e293b", "#64748b"
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -35,7 +36,9 @@ DPI = 100
 WIDTH, HEIGHT, EDGE = 6.4, 2.15, 0.15  # of a file's cell
 ORIGINAL, BESIDE = 2.1, 2.45  # width of the original; where answer, name and digits begin, to the right of it
 ANSWER, NAME, TILES = 0.5, 0.4, 1.0  # heights of the answer, of the file's name, of the digits seen
+STRIP, WORDS = 0.65, 3.25  # height of a long original, above all the rest; width of the answer and the name below it
 LARGEST, READABLE, SMALL = 27, 13, 10  # points: of the answer, of an answer in one line at least, of other text
+LONG = 4  # times its height: an original that is wider is a long one
 NAME_LENGTH = 40  # characters
 IN_A_ROW, ROWS = 12, 2  # digits seen of one file, at most
 WITH_PROBABILITY = 5  # digits; more of them leave no space for it
@@ -60,10 +63,16 @@ def draw(readings: Sequence[Reading], path: Path) -> None:
                 place = (left + x) / width, 1 - (top + y + tall) / height, wide / width, tall / height
                 return figure.add_axes(place)
 
-            beside = WIDTH - BESIDE - EDGE
-            _original(axes(EDGE, 0, ORIGINAL, HEIGHT - 2 * EDGE), reading)
-            _answer(axes(BESIDE, 0, beside, ANSWER + NAME), reading)
-            _seen(axes(BESIDE, ANSWER + NAME, beside, TILES), reading.guesses)
+            beside, image = WIDTH - BESIDE - EDGE, open_image(reading.file)
+            if image.width > LONG * image.height:
+                below, right = STRIP + EDGE, 2 * EDGE + WORDS
+                _original(axes(EDGE, 0, WIDTH - 2 * EDGE, STRIP), image, reading.guesses)
+                _answer(axes(EDGE, below, WORDS, ANSWER + NAME), reading)
+                _seen(axes(right, below, WIDTH - right - EDGE, TILES), reading.guesses)
+            else:
+                _original(axes(EDGE, 0, ORIGINAL, HEIGHT - 2 * EDGE), image, reading.guesses)
+                _answer(axes(BESIDE, 0, beside, ANSWER + NAME), reading)
+                _seen(axes(BESIDE, ANSWER + NAME, beside, TILES), reading.guesses)
         figure.savefig(path, dpi=DPI, facecolor="white")
 
 
@@ -92,8 +101,7 @@ def _fit(text: Text, size: float) -> float:
     return size
 
 
-def _original(axes: Axes, reading: Reading) -> None:
-    image = open_image(reading.file)
+def _original(axes: Axes, image: Image.Image, guesses: Sequence[Guess]) -> None:
     width, height = image.size
     if image.mode.startswith("I;16"):  # which Pillow cannot shrink
         image = image.convert("I")
@@ -101,7 +109,7 @@ def _original(axes: Axes, reading: Reading) -> None:
     axes.imshow(_on_white(image), extent=(0, width, height, 0), interpolation="antialiased")
     axes.set(xticks=[], yticks=[], anchor="NW")
     margin = 0.02 * max(width, height)
-    for guess in reading.guesses:
+    for guess in guesses:
         box = guess.box
         corner, size = (box.x0 - margin, box.y0 - margin), (box.width + 2 * margin, box.height + 2 * margin)
         axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=_colour(guess), linewidth=1.4))
@@ -124,7 +132,7 @@ def _seen(axes: Axes, guesses: Sequence[Guess]) -> None:
     guesses = guesses[: ROWS * IN_A_ROW]
     across = min(len(guesses), IN_A_ROW)
     rows = -(-len(guesses) // IN_A_ROW)
-    aspect = (WIDTH - BESIDE - EDGE) / TILES  # width of these axes in heights
+    aspect = axes.bbox.width / axes.bbox.height
     # Lengths in pixels of the 28 x 28. A caption stands above each digit, and one below where it fits.
     step = SIDE + 2
     # The more digits stand in a row, the smaller each is drawn, and the more of its pixels a line of text takes.
