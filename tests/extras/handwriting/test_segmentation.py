@@ -156,8 +156,9 @@ def test_a_number_in_narrow_handwriting_gives_the_digits_of_a_wide_one():
 @pytest.mark.parametrize("text", ["8", "11111111", "1117117"])
 def test_one_digit_alone_and_the_1s_of_a_number_stay_narrow(text):
     sheet = write(text, np.random.default_rng(8), height=120)
-    narrow = sheet.resize((int(0.6 * sheet.width), sheet.height))
-    for digit in find_digits(grey(narrow)):
+    digits = find_digits(grey(sheet.resize((int(0.6 * sheet.width), sheet.height))))
+    assert len(digits) == len(text)
+    for digit in digits:
         rows, columns = (np.count_nonzero(digit.image.max(axis) >= 30) for axis in (1, 0))
         assert columns / rows == pytest.approx(digit.box.width / digit.box.height, abs=0.1)
 

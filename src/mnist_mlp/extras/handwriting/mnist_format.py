@@ -73,13 +73,17 @@ def saturated(patch: Ink) -> Ink:
 
 def widened(patch: Ink, widen_by: float) -> Ink:
     height, width = patch.shape
-    return np.clip(resample(patch, (height, int(width * widen_by + 0.5))), 0, 1)
+    return resized(patch, height, int(width * widen_by + 0.5))
 
 
 def fitted(patch: Ink, side: int) -> Ink:
     """The patch with `side` for its longer side, in [0, 1]."""
     scale = side / max(patch.shape)
     height, width = (max(1, int(length * scale + 0.5)) for length in patch.shape)
+    return resized(patch, height, width)
+
+
+def resized(patch: Ink, height: int, width: int) -> Ink:
     return np.clip(resample(patch, (height, width)), 0, 1)
 
 

@@ -63,13 +63,14 @@ def draw(readings: Sequence[Reading], path: Path) -> None:
                 place = (left + x) / width, 1 - (top + y + tall) / height, wide / width, tall / height
                 return figure.add_axes(place)
 
-            beside, image = WIDTH - BESIDE - EDGE, open_image(reading.file)
+            image = open_image(reading.file)
             if image.width > LONG * image.height:
                 below, right = STRIP + EDGE, 2 * EDGE + WORDS
                 _original(axes(EDGE, 0, WIDTH - 2 * EDGE, STRIP), image, reading.guesses)
                 _answer(axes(EDGE, below, WORDS, ANSWER + NAME), reading)
                 _seen(axes(right, below, WIDTH - right - EDGE, TILES), reading.guesses)
             else:
+                beside = WIDTH - BESIDE - EDGE
                 _original(axes(EDGE, 0, ORIGINAL, HEIGHT - 2 * EDGE), image, reading.guesses)
                 _answer(axes(BESIDE, 0, beside, ANSWER + NAME), reading)
                 _seen(axes(BESIDE, ANSWER + NAME, beside, TILES), reading.guesses)
